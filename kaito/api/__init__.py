@@ -1,0 +1,1 @@
+"""What users write and read: the kinds, their defaults, their rules and their CRDs."""

@@ -1,0 +1,125 @@
+"""What every Kubernetes object shares, as far as KAITO reads or writes it.
+
+The models here hold wire names as aliases, keep fields that they do not know, and are frozen.
+They fill in no defaults that the API server would not: what was absent stays absent on a round
+trip. Nothing in this module knows a kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+from pydantic.alias_generators import to_camel
+
+
+class Wire(BaseModel):
+    """Base of everything that travels: camelCase on the wire, unknown fields kept, frozen."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="allow",
+        frozen=True,
+    )
+
+    @model_serializer(mode="wrap")
+    def _absent_stays_absent(
+        self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        wire: dict[str, Any] = handler(self)
+        for name, field in type(self).model_fields.items():
+            if name not in self.model_fields_set:
+                key = (field.alias or name) if info.by_alias else name
+                if key in wire and not wire[key]:
+                    del wire[key]
+        return wire
+
+    def wire(self) -> dict[str, Any]:
+        """The object as the API server would send it: wire names, absent fields left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+Quantity = Annotated[
+    str | int,
+    Field(
+        json_schema_extra={
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "pattern": (
+                r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
+                r"(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$"
+            ),
+            "x-kubernetes-int-or-string": True,
+        }
+    ),
+]
+"""A resource amount such as `500m` or `80Gi`; a bare integer is accepted too."""
+
+
+class OwnerReference(Wire):
+    """The object that this one belongs to and is collected with."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+    block_owner_deletion: bool | None = None
+
+
+class ObjectMeta(Wire):
+    """Names, labels and bookkeeping of an object."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    creation_timestamp: str = ""
+    deletion_timestamp: str = ""
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
+    finalizers: tuple[str, ...] = ()
+    owner_references: tuple[OwnerReference, ...] = ()
+
+    @property
+    def deleting(self) -> bool:
+        """Whether deletion was asked for; finalizers may still hold the object."""
+        return self.deletion_timestamp != ""
+
+
+class Condition(Wire):
+    """One aspect of the observed state, with the reason in words."""
+
+    type: str
+    """What is judged, in CamelCase."""
+    status: str
+    """True, False or Unknown."""
+    observed_generation: int | None = Field(default=None, json_schema_extra={"format": "int64"})
+    """The metadata.generation that this condition was computed from."""
+    last_transition_time: str = ""
+    """When the status last changed from one value to another."""
+    reason: str = ""
+    """A CamelCase word that programs can act on."""
+    message: str = ""
+    """A sentence for people: what is so, and what to do when it is wrong."""
+
+
+def find_condition(conditions: tuple[Condition, ...], type_: str) -> Condition | None:
+    """The condition of this type, or None."""
+    return next((c for c in conditions if c.type == type_), None)
+
+
+def is_true(conditions: tuple[Condition, ...], type_: str) -> bool:
+    """Whether the condition of this type is present and True."""
+    found = find_condition(conditions, type_)
+    return found is not None and found.status == "True"
