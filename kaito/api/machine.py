@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from kaito.api.crd import AGE, Column, Definition, Names, Version, condition_column
 from kaito.api.meta import Condition, ObjectMeta, Quantity, Wire
 
 GROUP = "karpenter.sh"
@@ -159,3 +160,30 @@ class Machine(Wire):
     """The node that is wanted."""
     status: MachineStatus = MachineStatus()
     """What became of the request."""
+
+
+DEFINITION = Definition(
+    group=GROUP,
+    names=Names(kind=KIND, plural=PLURAL, categories=("karpenter",)),
+    namespaced=False,
+    versions=(Version(name=VERSION, stored=True),),
+    model=Machine,
+    columns=(
+        Column(name="Type", json_path=r".metadata.labels.node\.kubernetes\.io/instance-type"),
+        Column(name="Zone", json_path=r".metadata.labels.topology\.kubernetes\.io/zone"),
+        Column(name="Node", json_path=".status.nodeName"),
+        condition_column("Ready"),
+        AGE,
+        Column(
+            name="Capacity",
+            json_path=r".metadata.labels.karpenter\.sh/capacity-type",
+            priority=1,
+        ),
+        Column(
+            name="Provisioner",
+            json_path=r".metadata.labels.karpenter\.sh/provisioner-name",
+            priority=1,
+        ),
+        Column(name="Template", json_path=".spec.machineTemplateRef.name", priority=1),
+    ),
+)

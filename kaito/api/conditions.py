@@ -1,0 +1,63 @@
+"""Condition types, reasons and states of a Workspace: what users and their tools wait for.
+
+ResourceReady, InferenceReady and WorkspaceReady are the contract. The others keep tools working
+that were written for upstream KAITO. Reasons are upstream's wherever it has one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+# Types.
+RESOURCE_READY = "ResourceReady"
+INFERENCE_READY = "InferenceReady"
+WORKSPACE_READY = "WorkspaceReady"
+WORKSPACE_SUCCEEDED = "WorkspaceSucceeded"
+JOB_STARTED = "JobStarted"
+MACHINE_READY = "MachineReady"
+NODES_READY = "NodesReady"
+WORKSPACE_DELETING = "WorkspaceDeleting"
+
+# Reasons of ResourceReady.
+RESOURCE_SUCCESS = "workspaceResourceStatusSuccess"
+RESOURCE_NOT_READY = "workspaceResourceStatusNotReady"
+
+# Reasons of MachineReady.
+MACHINES_READY = "installNodePluginsSuccess"
+MACHINE_PENDING = "CreateMachinePending"
+MACHINE_FAILED = "machineFailedCreation"
+
+# Reasons of NodesReady.
+NODES_ARE_READY = "NodesReady"
+NODE_NOT_READY = "NodeNotReady"
+NODE_PLUGINS_NOT_READY = "NodePluginsNotReady"
+
+# Reasons of InferenceReady; the later ones name what a Pod says of itself.
+INFERENCE_SUCCESS = "WorkspaceInferenceStatusSuccess"
+INFERENCE_PENDING = "WorkspaceInferenceStatusPending"
+CONTAINER_OOM_KILLED = "ContainerOOMKilled"
+IMAGE_PULL_ERROR = "ImagePullError"
+CONTAINER_START_ERROR = "ContainerStartError"
+CRASH_LOOP = "ContainerCrashLoopBackOff"
+POD_EVICTED = "PodEvicted"
+UNSCHEDULABLE = "Unschedulable"
+
+# Reasons of WorkspaceReady and WorkspaceSucceeded.
+READY = "workspaceReady"
+SUCCEEDED = "workspaceSucceeded"
+PENDING = "workspacePending"
+FAILED = "workspaceFailed"
+
+DELETED = "workspaceDeleted"
+
+# Reasons that end a Workspace until its author changes something.
+INVALID_SPEC = "InvalidSpec"
+UNKNOWN_PRESET = "UnknownPreset"
+UNKNOWN_INSTANCE_TYPE = "UnknownInstanceType"
+INSTANCE_TYPE_RETIRED = "InstanceTypeRetired"
+MODEL_DOES_NOT_FIT = "ModelDoesNotFit"
+NOT_SUPPORTED = "NotSupported"
+TUNING_NOT_SUPPORTED = "TuningNotSupported"
+NAME_TAKEN = "NameTaken"
+
+State: TypeAlias = Literal["Pending", "Ready", "NotReady", "Running", "Succeeded", "Failed"]

@@ -1,0 +1,75 @@
+"""Keys that KAITO writes on objects or reads from them, each spelled once.
+
+What is in a value is decided elsewhere; here are the names and the limits that Kubernetes sets.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+# Identity. On Machines, Nodes, Deployments, Pods and Services that belong to a Workspace.
+WORKSPACE = "kaito.sh/workspace"
+WORKSPACE_NAMESPACE = "kaito.sh/workspacenamespace"
+RAGENGINE = "kaito.sh/ragengine"
+RAGENGINE_NAMESPACE = "kaito.sh/ragenginenamespace"
+CREATED_BY_INFERENCESET = "inferenceset.kaito.sh/created-by"
+
+FINALIZER = "workspace.finalizer.kaito.sh"
+
+# Annotations that users set on a Workspace.
+ENABLE_LOAD_BALANCER = "kaito.sh/enablelb"
+RUNTIME = "kaito.sh/runtime"
+BYPASS_RESOURCE_CHECKS = "kaito.sh/bypass-resource-checks"
+NODE_IMAGE_FAMILY = "kaito.sh/node-image-family"
+
+# Machines and nodes.
+MACHINE_TYPE = "kaito.sh/machine-type"
+PROVISIONER_NAME = "karpenter.sh/provisioner-name"
+DEFAULT_PROVISIONER = "default"
+INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+ARCH = "kubernetes.io/arch"
+OS = "kubernetes.io/os"
+
+# What NVIDIA's feature discovery writes on nodes that users bring themselves.
+GPU_PRODUCT = "nvidia.com/gpu.product"
+GPU_COUNT = "nvidia.com/gpu.count"
+GPU_MEMORY = "nvidia.com/gpu.memory"
+GPU_RESOURCE = "nvidia.com/gpu"
+
+# A user's labelSelector cannot claim these: they say whose a node is.
+RESERVED = frozenset(
+    [
+        WORKSPACE,
+        WORKSPACE_NAMESPACE,
+        RAGENGINE,
+        RAGENGINE_NAMESPACE,
+        "karpenter.kaito.sh/managed-by",
+        "karpenter.kaito.sh/workspace-name",
+        "karpenter.kaito.sh/workspace-namespace",
+        "karpenter.kaito.sh/default",
+    ]
+)
+
+VALUE_LENGTH = 63  # of a label value and of a Service name
+PREFIX_LENGTH = 253  # of the DNS subdomain before the slash of a key
+KEY_LENGTH = PREFIX_LENGTH + 1 + 63
+
+_WORD = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_DOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+KEY_PATTERN = f"^({_DOMAIN}/)?{_WORD}$"
+VALUE_PATTERN = f"^({_WORD})?$"
+
+LabelValue = Annotated[str, Field(max_length=VALUE_LENGTH, pattern=VALUE_PATTERN)]
+"""A string that Kubernetes accepts as a label value; may be empty."""
+
+
+def is_key(key: str) -> bool:
+    """Whether Kubernetes accepts this string as a label key."""
+    return (
+        len(key) <= KEY_LENGTH
+        and key.find("/") <= PREFIX_LENGTH
+        and re.fullmatch(KEY_PATTERN.removeprefix("^").removesuffix("$"), key) is not None
+    )

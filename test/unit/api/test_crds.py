@@ -1,0 +1,132 @@
+"""The definitions are what an API server accepts and what kubectl users know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kaito.api import crd_files, crds
+
+CONFIG = Path(__file__).parents[3] / "config" / "crd"
+CRDS = {c["metadata"]["name"]: c for c in crds()}
+WORKSPACES = CRDS["workspaces.kaito.sh"]
+
+
+def parts(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema inside a schema, with its path."""
+    yield path, schema
+    for name, inner in schema.get("properties", {}).items():
+        yield from parts(inner, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if key in schema:
+            yield from parts(schema[key], f"{path}[]")
+
+
+SCHEMAS = [
+    (f"{crd['metadata']['name']}/{version['name']}{path}", schema)
+    for crd in CRDS.values()
+    for version in crd["spec"]["versions"]
+    for path, schema in parts(version["schema"]["openAPIV3Schema"])
+]
+
+
+def test_the_files_in_config_are_current() -> None:
+    assert {p.name: p.read_text() for p in CONFIG.glob("*.yaml")} == crd_files(), (
+        "write kaito.api.crd_files() to config/crd (make manifests)"
+    )
+
+
+def test_every_part_has_one_type_or_is_an_integer_or_a_string() -> None:
+    for path, schema in SCHEMAS:
+        assert ("type" in schema) != schema.get("x-kubernetes-int-or-string", False), path
+
+
+def test_nothing_is_both_open_and_closed() -> None:
+    for path, schema in SCHEMAS:
+        assert not {"properties", "additionalProperties"} <= schema.keys(), path
+        assert schema.get("type") != "array" or "items" in schema, path
+
+
+def test_defaults_satisfy_their_own_schema() -> None:
+    types = {"string": str, "integer": int, "boolean": bool}
+    for path, schema in SCHEMAS:
+        if "default" in schema:
+            assert isinstance(schema["default"], types[schema["type"]]), path
+            assert schema["default"] in schema.get("enum", [schema["default"]]), path
+
+
+def test_what_expressions_walk_through_is_bounded() -> None:
+    """Everything below resource, and what rules of tuning look at: else a rule costs too much."""
+    looked_at = (".resource", ".tuning.method", ".tuning.input.urls", ".tuning.input.image")
+    needed = {"string": "maxLength", "array": "maxItems"}
+    for path, schema in SCHEMAS:
+        if path.startswith("workspaces") and path.partition("/")[2].partition(".")[2].startswith(
+            tuple(p[1:] for p in looked_at)
+        ):
+            bound = needed.get(schema["type"])
+            if "additionalProperties" in schema:
+                bound = "maxProperties"
+            assert bound is None or bound in schema or "enum" in schema, path
+
+
+def test_messages_of_rules_fit_into_one_line() -> None:
+    for path, schema in SCHEMAS:
+        for rule in schema.get("x-kubernetes-validations", []):
+            assert rule["message"].endswith("."), path
+            assert "\n" not in rule["message"], path
+            assert len(rule["message"]) <= 2048, path
+
+
+def test_users_see_the_columns_that_they_know() -> None:
+    columns = WORKSPACES["spec"]["versions"][0]["additionalPrinterColumns"]
+    assert [c["name"] for c in columns if "priority" not in c] == [
+        "Instance",
+        "ResourceReady",
+        "InferenceReady",
+        "WorkspaceReady",
+        "Age",
+    ]
+    assert [c["name"] for c in columns if c.get("priority") == 1] == [
+        "JobStarted",
+        "WorkspaceSucceeded",
+        "TargetNodeCount",
+        "State",
+    ]
+
+
+def test_both_versions_have_one_schema_but_for_the_default_instance_type() -> None:
+    new, old = WORKSPACES["spec"]["versions"]
+    assert (new["name"], new["storage"]) == ("v1beta1", True)
+    assert (old["name"], old["storage"], old["served"]) == ("v1alpha1", False, True)
+    properties = old["schema"]["openAPIV3Schema"]["properties"]["resource"]["properties"]
+    default = properties["instanceType"].pop("default")
+    try:
+        assert default == "Standard_NC24ads_A100_v4"
+        assert old["schema"] == new["schema"]
+    finally:
+        properties["instanceType"]["default"] = default
+
+
+def test_a_workspace_has_its_short_names_and_a_status_subresource() -> None:
+    assert WORKSPACES["spec"]["names"]["shortNames"] == ["wk", "wks"]
+    assert WORKSPACES["spec"]["names"]["categories"] == ["workspace"]
+    assert all(v["subresources"] == {"status": {}} for v in WORKSPACES["spec"]["versions"])
+
+
+def test_machines_are_karpenters() -> None:
+    spec = CRDS["machines.karpenter.sh"]["spec"]
+    assert spec["scope"] == "Cluster"
+    assert [v["name"] for v in spec["versions"]] == ["v1alpha5"]
+    schema = spec["versions"][0]["schema"]["openAPIV3Schema"]
+    assert "required" not in schema
+    assert "required" not in schema["properties"]["spec"]
+
+
+@pytest.mark.parametrize("name", sorted(CRDS))
+def test_definitions_are_made_afresh(name: str) -> None:
+    again = {c["metadata"]["name"]: c for c in crds()}
+    assert again[name] == CRDS[name]
+    assert again[name] is not CRDS[name]
