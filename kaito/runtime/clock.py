@@ -1,0 +1,63 @@
+"""Time as an argument: nothing in this library reads the clock of the machine by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Timer(Protocol):
+    """A callback that has been booked and can be called off."""
+
+    def cancel(self) -> None:
+        """Call it off; harmless when it has run already."""
+
+
+class Clock(Protocol):
+    """What the library asks of time. Tests pass a virtual one."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, for what people and other programs read."""
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards, for measuring and for deadlines."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` in the event loop after `seconds`."""
+
+
+class SystemClock:
+    """The machine's clock and the running event loop."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since the epoch as Kubernetes writes a `Time`: UTC, whole seconds, a final Z."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def rfc3339_micro(seconds: float) -> str:
+    """Seconds since the epoch as Kubernetes writes a `MicroTime`: UTC with microseconds."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_rfc3339(text: str) -> float:
+    """Seconds since the epoch of a `Time` or `MicroTime`; ValueError when it is neither."""
+    return datetime.fromisoformat(text).timestamp()

@@ -1,0 +1,100 @@
+"""Who we are to the API server: bearer tokens that rotate.
+
+Rules of client-go: a token file is read again each minute; a failed read keeps the old token; a
+401 discards a token only if it is still the one in use, so that a burst of refused calls does not
+throw away a fresh one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from kaito.runtime.clock import Clock
+
+REREAD_SECONDS = 60.0  # client-go's period for service account token files
+
+log = structlog.get_logger("kaito.runtime.credentials")
+
+
+class Credentials(Protocol):
+    """Supplies the Authorization header."""
+
+    async def authorization(self) -> str | None:
+        """The header's value now, None for anonymous calls."""
+
+    def refused(self, authorization: str | None) -> None:
+        """The server answered 401 to this value: do not offer it again if there is another."""
+
+
+class Anonymous:
+    """No header; the connection's client certificate may speak for us."""
+
+    async def authorization(self) -> str | None:
+        return None
+
+    def refused(self, authorization: str | None) -> None:
+        return None
+
+
+class TokenFile:
+    """A bearer token in a file that somebody else rotates, as the kubelet does."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._value: str | None = None
+        self._read_at = float("-inf")
+
+    async def authorization(self) -> str | None:
+        if self._clock.monotonic() - self._read_at >= REREAD_SECONDS:
+            try:
+                # A few hundred bytes on a memory file system: cheaper than a thread.
+                token = self._path.read_text().strip()
+            except OSError as error:
+                if self._value is None:
+                    raise
+                log.warning("token kept", path=str(self._path), error=str(error))
+            else:
+                self._value = f"Bearer {token}"
+            self._read_at = self._clock.monotonic()
+        return self._value
+
+    def refused(self, authorization: str | None) -> None:
+        if authorization == self._value:
+            self._read_at = float("-inf")
+
+
+class Refreshed:
+    """A header value that a loader supplies: a static token, an exec plugin, OIDC.
+
+    `load` returns the value and the seconds it may be used (None: until it is refused). It runs
+    alone, however many calls wait for it.
+    """
+
+    def __init__(
+        self, load: Callable[[], Awaitable[tuple[str | None, float | None]]], clock: Clock
+    ) -> None:
+        self._load = load
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._value: str | None = None
+        self._good_until = float("-inf")
+
+    async def authorization(self) -> str | None:
+        if self._clock.monotonic() < self._good_until:
+            return self._value
+        async with self._lock:
+            if self._clock.monotonic() >= self._good_until:
+                self._value, seconds = await self._load()
+                lasts = float("inf") if seconds is None else max(seconds, 1.0)
+                self._good_until = self._clock.monotonic() + lasts
+        return self._value
+
+    def refused(self, authorization: str | None) -> None:
+        if authorization == self._value:
+            self._good_until = float("-inf")

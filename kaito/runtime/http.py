@@ -1,0 +1,140 @@
+"""The transport over sockets: HTTP/1.1 with keep-alive, TLS, bearer tokens.
+
+aiohttp pins one connection per running watch, so watches have a pool of their own and can never
+starve the calls.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from kaito.runtime.credentials import Credentials
+from kaito.runtime.errors import ConnectionFailed
+from kaito.runtime.transport import Call, Reply
+
+CONNECT_SECONDS = 10.0
+CALL_CONNECTIONS = 64
+CHUNK = 64 * 1024
+USER_AGENT = "kaito-runtime"
+
+
+class HttpTransport:
+    """Sends calls to one API server."""
+
+    def __init__(
+        self,
+        server: str,
+        credentials: Credentials,
+        *,
+        tls: ssl.SSLContext | None = None,
+        tls_server_name: str | None = None,
+        proxy: str | None = None,
+        user_agent: str = USER_AGENT,
+    ) -> None:
+        self._server = server.rstrip("/")
+        self._credentials = credentials
+        self._tls = tls
+        self._tls_server_name = tls_server_name
+        self._proxy = proxy
+        self._user_agent = user_agent
+        self._calls: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self._server).netloc
+
+    async def send(self, call: Call) -> Reply:
+        authorization = await self._credentials.authorization()
+        headers = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **call.headers}
+        if authorization:
+            headers["Authorization"] = authorization
+        # Query values are percent-encoded by us: yarl leaves + and a few others as they are.
+        url = URL(self._server + call.path, encoded=True).update_query(call.query)
+        session = self._session(stream=call.timeout is None)
+        try:
+            response = await session.request(
+                call.method,
+                url,
+                data=call.body,
+                headers=headers,
+                allow_redirects=False,
+                server_hostname=self._tls_server_name,
+                proxy=self._proxy,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionFailed(_why(error), call) from error
+        if response.status == 401:
+            self._credentials.refused(authorization)
+        return _HttpReply(response, call)
+
+    async def aclose(self) -> None:
+        for session in (self._calls, self._streams):
+            if session is not None:
+                await session.close()
+        self._calls = self._streams = None
+
+    def _session(self, *, stream: bool) -> aiohttp.ClientSession:
+        # Sessions are made on first use: their constructor wants a running event loop.
+        session = self._streams if stream else self._calls
+        if session is None:
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0 if stream else CALL_CONNECTIONS, ssl=self._tls or True
+                ),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+                read_bufsize=CHUNK * 4,
+                auto_decompress=True,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+            if stream:
+                self._streams = session
+            else:
+                self._calls = session
+        return session
+
+
+class _HttpReply:
+    __slots__ = ("_call", "_response")
+
+    def __init__(self, response: aiohttp.ClientResponse, call: Call) -> None:
+        self._response = response
+        self._call = call
+
+    @property
+    def status(self) -> int:
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {name.lower(): value for name, value in self._response.headers.items()}
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionFailed(_why(error), self._call) from error
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionFailed(_why(error), self._call) from error
+
+    async def aclose(self) -> None:
+        # release() keeps a connection whose body was read; close() cuts one that still sends.
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+def _why(error: Exception) -> str:
+    return str(error) or type(error).__name__

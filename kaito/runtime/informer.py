@@ -1,0 +1,316 @@
+"""A cache of one kind that tells its handlers what changed.
+
+The store and its indexes are up to date before any handler hears of a change. Handlers are plain
+functions that map a change to work and return at once; they run in the order of registration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+import structlog
+
+from kaito.runtime.client import Client
+from kaito.runtime.clock import Clock, SystemClock
+from kaito.runtime.errors import NotFound
+from kaito.runtime.fence import Write, at_least
+from kaito.runtime.metrics import Metrics
+from kaito.runtime.reflector import YIELD_EVERY, Reflector
+from kaito.runtime.resource import Key, Resource
+from kaito.runtime.store import Index, Store, View, WritableStore
+from kaito.runtime.transport import Call
+from kaito.runtime.wire import Header, Page, open_object
+
+T = TypeVar("T")
+
+ChangeKind: TypeAlias = Literal["added", "modified", "deleted"]
+Transform: TypeAlias = Callable[[bytes], bytes]
+"""Rewrites an object's JSON before it is cached, to leave out what nobody reads."""
+
+FRESH_SECONDS = 10.0
+
+log = structlog.get_logger("kaito.runtime.informer")
+
+
+class Change(View):
+    """Something happened to an object. `.object` is its latest state (the last known, if deleted).
+
+    Added or modified is decided by what the cache held, not by what the server called it.
+    """
+
+    __slots__ = ("initial", "kind", "old")
+
+    def __init__(
+        self,
+        resource: Resource[Any],
+        key: Key,
+        header: Header,
+        body: bytes,
+        *,
+        kind: ChangeKind,
+        old: Header | None = None,
+        initial: bool = False,
+    ) -> None:
+        super().__init__(resource, key, header, body)
+        self.kind = kind
+        self.old = old
+        """The header before, None for an added object."""
+        self.initial = initial
+        """Whether this is part of the first list, or of a replay to a late handler."""
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another object of the same name took the place of the old one."""
+        return self.old is not None and self.old.uid != self.header.uid
+
+
+Handler: TypeAlias = Callable[[Change], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which objects of a kind are cached. No namespaces means all of them."""
+
+    namespaces: tuple[str, ...] = ()
+    labels: str = ""
+    fields: str = ""
+
+
+class Informer(Generic[T]):
+    """Runs reflectors (one per namespace of the scope) into one store."""
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource[T],
+        *,
+        scope: Scope | None = None,
+        indexes: Mapping[str, Index] | None = None,
+        transform: Transform | None = None,
+        clock: Clock | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.resource = resource
+        self.scope = scope or Scope()
+        self._store = WritableStore(resource, indexes)
+        self._transform = transform
+        self._client = client
+        self._handlers: list[Handler] = []
+        self._clock = clock or SystemClock()
+        metrics = metrics or Metrics()
+        self._count = metrics.store_objects.labels(str(resource))
+        self._feeds = [
+            _Feed(self, namespace, self._clock) for namespace in self.scope.namespaces or ("",)
+        ]
+        self._reflectors = [
+            Reflector(
+                client,
+                resource,
+                feed,
+                clock=self._clock,
+                metrics=metrics,
+                namespace=feed.namespace,
+                labels=self.scope.labels,
+                fields=self.scope.fields,
+            )
+            for feed in self._feeds
+        ]
+        metrics.last_event_age.labels(str(resource)).set_function(self.silence)
+        self._awaited: dict[Key, list[tuple[Write, asyncio.Future[None]]]] = {}
+
+    @property
+    def store(self) -> Store[T]:
+        """The cache, for reading."""
+        return self._store
+
+    @property
+    def synced(self) -> bool:
+        """Whether the first list is complete and every handler has been told."""
+        return all(feed.synced.is_set() for feed in self._feeds)
+
+    async def wait_synced(self) -> None:
+        for feed in self._feeds:
+            await feed.synced.wait()
+
+    def silence(self) -> float:
+        """Seconds since the quietest of our watches was last heard of."""
+        return max(self._clock.monotonic() - feed.heard_at for feed in self._feeds)
+
+    def on_change(self, handler: Handler) -> None:
+        """Call `handler` at each change. What is cached already is replayed to it as added."""
+        for key in self._store:
+            header, body = self._store.header(key), self._store.body(key)
+            if header is not None and body is not None:
+                handler(Change(self.resource, key, header, body, kind="added", initial=True))
+        self._handlers.append(handler)
+
+    async def run(self) -> None:
+        """Keep the cache up to date until cancelled; any exception out of here is a defect."""
+        async with asyncio.TaskGroup() as tasks:
+            for reflector in self._reflectors:
+                tasks.create_task(reflector.run(), name=f"reflector/{self.resource}")
+
+    # Read your own writes
+
+    def has_seen(self, write: Write) -> bool:
+        """Whether the cache is at or past this write."""
+        header = self._store.header(write.key)
+        if not write.resource_version:
+            return header is None or header.uid != write.uid
+        if header is not None and header.uid == write.uid:
+            return at_least(header.resource_version, write.resource_version)
+        # Not here: deleted since, if the watch has come past the write.
+        return any(
+            at_least(feed.version, write.resource_version)
+            for feed in self._feeds
+            if feed.namespace in ("", write.key.namespace)
+        )
+
+    async def wait_seen(self, write: Write) -> None:
+        """Return as soon as `has_seen(write)`."""
+        if self.has_seen(write):
+            return
+        seen = asyncio.get_running_loop().create_future()
+        waiting = self._awaited.setdefault(write.key, [])
+        waiting.append((write, seen))
+        try:
+            await seen
+        finally:
+            waiting.remove((write, seen))
+            if not waiting:
+                self._awaited.pop(write.key, None)
+
+    async def refresh(self, key: Key) -> None:
+        """Read one object from the server into the cache, for when the watch lags too far behind.
+
+        An object out of the scope's selectors is cached, too, until the watch says otherwise;
+        errors other than NotFound are the caller's.
+        """
+        try:
+            body = await self._client.send(
+                Call(method="GET", path=self.resource.path(*key), timeout=FRESH_SECONDS)
+            )
+        except NotFound:
+            self._remove(key)
+        else:
+            self._put(*self._open(body))
+
+    def _release(self, key: Key) -> None:
+        for write, seen in self._awaited.get(key, ()):
+            if not seen.done() and self.has_seen(write):
+                seen.set_result(None)
+
+    # What the feeds write
+
+    def _open(self, body: bytes) -> tuple[Key, Header, bytes]:
+        if self._transform is not None:
+            body = self._transform(body)
+        return open_object(body, self._client.field_manager)
+
+    def _knows(self, key: Key, header: Header) -> bool:
+        """Whether the cache holds this version or, after a refresh, a later one.
+
+        Only asked of watch events: a list is believed even when its versions run backwards, as
+        they do after etcd was restored from a backup.
+        """
+        known = self._store.header(key)
+        return (
+            known is not None
+            and known.uid == header.uid
+            and at_least(known.resource_version, header.resource_version)
+        )
+
+    def _put(self, key: Key, header: Header, body: bytes, *, initial: bool = False) -> None:
+        old = self._store.header(key)
+        self._store.put(key, header, body)
+        self._count.set(len(self._store))
+        self._tell(
+            Change(
+                self.resource,
+                key,
+                header,
+                body,
+                kind="added" if old is None else "modified",
+                old=old,
+                initial=initial,
+            )
+        )
+
+    def _remove(self, key: Key, header: Header | None = None, body: bytes = b"") -> None:
+        known = self._store.remove(key)
+        if known is None:
+            return
+        self._count.set(len(self._store))
+        last_header, last_body = (header, body) if header is not None else known
+        self._tell(Change(self.resource, key, last_header, last_body, kind="deleted", old=known[0]))
+
+    def _tell(self, change: Change) -> None:
+        for handler in self._handlers:
+            try:
+                handler(change)
+            except Exception:  # one bad object must not stop the others
+                log.exception("handler failed", resource=str(self.resource), key=str(change.key))
+        if self._awaited:
+            self._release(change.key)
+
+
+class _Feed:
+    """The sink of one reflector: the part of the store that one namespace (or all) fills."""
+
+    def __init__(self, informer: Informer[T], namespace: str, clock: Clock) -> None:
+        self._informer = informer
+        self._clock = clock
+        self.namespace = namespace
+        self.synced = asyncio.Event()
+        self.version = ""
+        self.heard_at = clock.monotonic()
+
+    async def replace(self, pages: AsyncIterator[Page]) -> str:
+        informer, store = self._informer, self._informer._store
+        staged: dict[Key, tuple[Header, bytes] | None] = {}
+        version = ""
+        count = 0
+        async for page in pages:
+            version = page.metadata.resource_version
+            for item in page.items:
+                key, header, body = informer._open(bytes(item))
+                old = store.header(key)
+                same = old is not None and (old.uid, old.resource_version) == (
+                    header.uid,
+                    header.resource_version,
+                )
+                # None: what the store holds is this very version; no second copy of it.
+                staged[key] = None if same else (header, body)
+                count += 1
+                if count % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+        # Deletions first, as client-go does: a name that moved is free before it is taken.
+        for key in store:
+            if key not in staged and self.namespace in ("", key.namespace):
+                informer._remove(key)
+        initial = not self.synced.is_set()
+        for position, (key, found) in enumerate(staged.items()):
+            if found is not None:
+                informer._put(key, *found, initial=initial)
+            if position % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+        self.synced.set()
+        return version
+
+    def event(self, kind: str, body: bytes) -> str:
+        key, header, body = self._informer._open(body)
+        if kind == "DELETED":
+            self._informer._remove(key, header, body)
+        elif not self._informer._knows(key, header):
+            self._informer._put(key, header, body)
+        return header.resource_version
+
+    def heard(self, version: str) -> None:
+        self.heard_at = self._clock.monotonic()
+        if version != self.version:
+            self.version = version
+            for key in list(self._informer._awaited):
+                self._informer._release(key)
