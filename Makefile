@@ -1,0 +1,46 @@
+# Every command that others rely on. `make help` lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint format manifests clean
+
+help: ## List the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Set up .venv for demo, test and lint
+
+# Installed once, and again when the dependencies change. The PYTHON named must be 3.11 or later.
+$(STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on PATH; install Python 3.11 or pass PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: setup ## A local cluster, both daemons, the quick start and one answer
+	@$(BIN)/python hack/demo.py
+
+test: setup ## The tests; what needs more than this machine has is skipped with a reason
+	@$(PYTEST) -n 2 --dist worksteal test
+
+test-all: test ## Everything this machine can run
+
+lint: setup ## ruff, mypy --strict, import contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: setup ## Let ruff format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+manifests: setup ## Regenerate config/ from the code
+	@$(BIN)/python hack/manifests.py
+
+clean: ## Remove what the other commands made
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,115 @@
+"""What both daemons share: configuration, lease, signals, and one exit code."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from kaito.cli.logging import configure
+from kaito.cli.parser import CommandError
+from kaito.runtime import (
+    Address,
+    AlreadyExists,
+    Client,
+    ClusterConfig,
+    Key,
+    LeaseSettings,
+    Manager,
+    Metrics,
+    NotFound,
+    Object,
+    Resource,
+    RuntimeFailure,
+    load,
+)
+
+SYSTEM_NAMESPACE = "kaito-system"
+NAMESPACES: Resource[Object] = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+ALL_INTERFACES = ""
+
+
+async def run_daemon(
+    arguments: argparse.Namespace,
+    *,
+    name: str,
+    build: Callable[[Manager, AsyncExitStack], Awaitable[None]],
+    namespaces: tuple[str, ...] = (),
+) -> int:
+    """Run a manager named `name` until SIGTERM or SIGINT; exit code 0 then.
+
+    `build` fills it; what it opens it enters into the stack that it is given.
+    """
+    configure(arguments.log_level, arguments.log_format)
+    config = await load(arguments.kubeconfig)
+    metrics = Metrics()
+
+    def connect(timeout: float = 30.0) -> Client:
+        return Client(config.transport(name), field_manager=name, timeout=timeout, metrics=metrics)
+
+    async with connect() as client, AsyncExitStack() as resources:
+        lease = None
+        if not arguments.no_leader_election:
+            namespace = arguments.lease_namespace or (
+                config.namespace if config.in_cluster else SYSTEM_NAMESPACE
+            )
+            if not config.in_cluster:
+                await _ensure_namespace(client, namespace)
+            lease = LeaseSettings.lasting(arguments.lease_seconds, name=name, namespace=namespace)
+        manager = Manager(
+            client,
+            name=name,
+            lease=lease,
+            connect=connect,
+            namespaces=namespaces,
+            metrics=metrics,
+            metrics_address=_address(arguments.metrics_address, 8080, config),
+            probes=_address(arguments.probe_address, 8081, config),
+        )
+        await build(manager, resources)
+        _stop_on_signals(manager)
+        await manager.run()
+    return 0
+
+
+def _address(text: str | None, port: int, config: ClusterConfig) -> Address | None:
+    if text is not None:
+        return Address.parse(text)
+    # On a laptop several copies run side by side, so each takes what is free.
+    return Address(ALL_INTERFACES, port) if config.in_cluster else Address("127.0.0.1", 0)
+
+
+async def _ensure_namespace(client: Client, name: str) -> None:
+    """Outside of a cluster nobody has installed our namespace; the lease needs one."""
+    try:
+        await client.get(NAMESPACES, Key("", name))
+    except NotFound:
+        namespace: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        try:
+            await client.create(NAMESPACES, namespace)
+        except AlreadyExists:
+            pass
+        except RuntimeFailure as error:
+            raise CommandError(
+                f"The lease needs the namespace {name}, which could not be created ({error}); "
+                f"create it, or pass --lease-namespace NS."
+            ) from error
+
+
+def _stop_on_signals(manager: Manager) -> None:
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def stop() -> None:
+        nonlocal asked
+        if asked:
+            # Asked twice: whoever asks does not want to wait for running reconciles.
+            os._exit(130)
+        asked = True
+        manager.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

@@ -1,0 +1,23 @@
+"""`kaito manager`: the workspace daemon."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from contextlib import AsyncExitStack
+
+from kaito.cli.daemon import run_daemon
+from kaito.controllers.workspace import Settings, build
+from kaito.runtime import Manager
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until told to stop."""
+    namespaces = tuple(name for name in arguments.namespaces.split(",") if name)
+    return asyncio.run(
+        run_daemon(arguments, name="kaito-workspace", build=_build, namespaces=namespaces)
+    )
+
+
+async def _build(manager: Manager, _: AsyncExitStack) -> None:
+    build(manager, Settings())

@@ -1,0 +1,189 @@
+"""Command line: what there is to call, and how failures are told."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+# Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted.
+FAILED = 1
+INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """A failure the user can act on: its text is the one line that is printed."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code. Errors are one line on standard error."""
+    arguments = build_parser().parse_args(argv)
+    debug = arguments.debug
+    try:
+        module = importlib.import_module(f"kaito.cli.{arguments.module}")
+        code: int = getattr(module, arguments.function)(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (kaito crds | head); that is its right.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        print(f"kaito: {_one_line(error)}", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _one_line(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        extra = "azure" if (error.name or "").startswith("azure") else "local"
+        return f'{text}; install it with: pip install "kaito[{extra}]"'
+    if isinstance(error, CommandError) or type(error).__module__.startswith("kaito."):
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows where)"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of every command."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show a traceback on failure")
+    parser = _Parser(
+        prog="kaito",
+        description="Run large language models on Kubernetes, GPU nodes included.",
+        parents=[common],
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def command(
+        under: argparse._SubParsersAction[_Parser], name: str, text: str, to: str
+    ) -> argparse.ArgumentParser:
+        made = under.add_parser(
+            name, help=text, description=text, parents=[common], conflict_handler="resolve"
+        )
+        module, _, function = to.partition(":")
+        made.set_defaults(module=module, function=function)
+        return made
+
+    manager = command(
+        commands, "manager", "Reconcile Workspaces: the workspace daemon.", "manager:run"
+    )
+    _daemon_options(manager)
+    manager.add_argument(
+        "--namespaces",
+        metavar="A,B",
+        default="",
+        help="look after these namespaces only (default: all)",
+    )
+    provisioner = command(
+        commands,
+        "provisioner",
+        "Turn Machines into GPU nodes on AKS: the machine daemon.",
+        "provisioner:run",
+    )
+    _daemon_options(provisioner)
+    command(commands, "crds", "Print every custom resource definition as YAML.", "crds:run")
+
+    local = commands.add_parser(
+        "local",
+        help="A whole cluster in one process, for development and tests.",
+        description="A whole cluster in one process, for development and tests.",
+    )
+    local_commands = local.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    up = command(local_commands, "up", "Run a local cluster in the foreground.", "local:up")
+    up.add_argument(
+        "--kubeconfig", metavar="FILE", required=True, help="written when the cluster is ready"
+    )
+    up.add_argument("--port", type=_port, default=0, help="HTTPS port (default: a free one)")
+    up.add_argument(
+        "--data-dir", metavar="DIR", help="keep the cluster's state here (default: in memory)"
+    )
+    up.add_argument(
+        "--nodes", type=_count, default=0, metavar="N", help="start with N CPU nodes (default: 0)"
+    )
+    up.add_argument(
+        "--no-controllers", action="store_true", help="without the manager and the provisioner"
+    )
+    pools = command(
+        local_commands, "pools", "List the agent pools of the local Azure endpoint.", "local:pools"
+    )
+    pools.add_argument("--kubeconfig", metavar="FILE", help="default: $KUBECONFIG")
+    pools.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    return parser
+
+
+def _daemon_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        help="default: $KUBECONFIG, ~/.kube/config, or the pod's own service account",
+    )
+    parser.add_argument(
+        "--no-leader-election",
+        action="store_true",
+        help="work without a lease; safe only while no second copy runs",
+    )
+    parser.add_argument(
+        "--lease-seconds",
+        type=_seconds,
+        default=15.0,
+        metavar="S",
+        help="how long others wait for a dead leader (default: 15)",
+    )
+    parser.add_argument(
+        "--lease-namespace",
+        metavar="NS",
+        help="where the lease is (default: the pod's namespace, or kaito-system)",
+    )
+    parser.add_argument(
+        "--metrics-address",
+        metavar="ADDR",
+        help="HOST:PORT, :PORT, or 0 for none (default: :8080 in a cluster, else a free port)",
+    )
+    parser.add_argument(
+        "--probe-address",
+        metavar="ADDR",
+        help="as --metrics-address (default: :8081 in a cluster, else a free port)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=["json", "console"],
+        help="default: console on a terminal, else json",
+    )
+    parser.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info"
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; take 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) > 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; take 0 to 10000")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds <= 3600.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no lease time; take 1 to 3600 seconds")
+    return seconds

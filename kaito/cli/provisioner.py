@@ -1,0 +1,31 @@
+"""`kaito provisioner`: the machine daemon, with AKS agent pools as its source of nodes."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+from kaito.cli.daemon import run_daemon
+from kaito.controllers.machine import build
+from kaito.provisioner import aks
+from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
+from kaito.runtime import Key, Manager, NotFound, Object, Resource
+
+CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until told to stop."""
+    return asyncio.run(run_daemon(arguments, name="kaito-provisioner", build=_build))
+
+
+async def _build(manager: Manager, resources: AsyncExitStack) -> None:
+    try:
+        config = await manager.client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
+    except NotFound:
+        config = {}
+    settings = read(os.environ, config.get("data") or {})
+    source = await resources.enter_async_context(aks.connect(settings, manager.clock))
+    build(manager, source, poll_seconds=settings.poll_seconds)

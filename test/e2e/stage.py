@@ -1,0 +1,207 @@
+"""A stage for whole-system tests: a local cluster and both daemons as processes, watched.
+
+Everything is what users run: `python -m kaito.cli ...` processes that are started, killed and
+started again, and an API server reached over HTTPS with a kubeconfig. Waiting is always for
+something to be seen, never for time to pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from kaito.runtime import Client, ClusterConfig, Informer, Key, Object, Resource, from_kubeconfig
+
+ROOT = Path(__file__).parents[2]
+QUICK_START = ROOT / "examples" / "phi-3-mini.yaml"
+PATIENCE = 60.0  # seconds; reached only when something is broken
+
+WORKSPACES: Resource[Object] = Resource("kaito.sh", "v1beta1", "workspaces", "Workspace")
+MACHINES: Resource[Object] = Resource(
+    "karpenter.sh", "v1alpha5", "machines", "Machine", namespaced=False
+)
+NODES: Resource[Object] = Resource("", "v1", "nodes", "Node", namespaced=False)
+PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
+DEPLOYMENTS: Resource[Object] = Resource("apps", "v1", "deployments", "Deployment")
+SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
+LEASES: Resource[Object] = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+
+PHI = Key("default", "workspace-phi-3-mini")
+
+
+class Process:
+    """One `kaito ...` process and its log."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self.log = log
+        self.arguments = arguments
+        self._running: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        with self.log.open("ab") as sink:
+            self._running = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "kaito.cli", *self.arguments),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=sink,
+                cwd=ROOT,
+            )
+
+    async def line(self) -> str:
+        """The next line of standard output."""
+        assert self._running is not None
+        assert self._running.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            return (await self._running.stdout.readline()).decode().strip()
+
+    async def kill(self) -> None:
+        """SIGKILL: no goodbye, no clean-up."""
+        assert self._running is not None
+        self._running.kill()
+        await self.wait()
+
+    async def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self._running is not None
+        if self._running.returncode is None:
+            self._running.terminate()
+        return await self.wait()
+
+    async def wait(self) -> int:
+        assert self._running is not None
+        async with asyncio.timeout(PATIENCE):
+            # communicate() closes the pipe, too, which wait() would leave to the collector.
+            await self._running.communicate()
+        assert self._running.returncode is not None
+        return self._running.returncode
+
+    @property
+    def running(self) -> bool:
+        return self._running is not None and self._running.returncode is None
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+class Stage:
+    """A local cluster with eyes on what matters in it."""
+
+    def __init__(self, kubeconfig: Path, scratch: Path, config: ClusterConfig) -> None:
+        self.kubeconfig = kubeconfig
+        self.scratch = scratch
+        self.config = config
+        self.client = Client(config.transport(), field_manager="test")
+        self.processes: list[Process] = []
+        self._changed = asyncio.Event()
+        self._informers: dict[Resource[Any], Informer[Object]] = {}
+        for resource in (WORKSPACES, MACHINES, NODES, PODS, DEPLOYMENTS, SERVICES, LEASES):
+            informer = Informer(self.client, resource)
+            informer.on_change(lambda _: self._changed.set())
+            self._informers[resource] = informer
+
+    def process(self, *arguments: str) -> Process:
+        """A daemon of this cluster, not yet started; it is stopped with the stage."""
+        number = len(self.processes)
+        log = self.scratch / f"{number}-{arguments[0]}.log"
+        made = Process(log, *arguments, "--kubeconfig", str(self.kubeconfig))
+        self.processes.append(made)
+        return made
+
+    def all(self, resource: Resource[Object]) -> list[Object]:
+        """Every object of this kind, as last seen."""
+        return self._informers[resource].store.list()
+
+    def find(self, resource: Resource[Object], key: Key) -> Object | None:
+        return self._informers[resource].store.object(key)
+
+    async def until(self, seen: Callable[[], object], what: str) -> None:
+        """Return as soon as `seen()` is true."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not seen():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"never seen: {what}\n{self._story()}") from None
+
+    def condition(self, kind: str, key: Key = PHI) -> Object:
+        """A condition of a Workspace; empty when it is not there."""
+        workspace = self.find(WORKSPACES, key) or {}
+        for found in workspace.get("status", {}).get("conditions", ()):
+            if found["type"] == kind:
+                return dict(found)
+        return {}
+
+    def is_true(self, kind: str, key: Key = PHI) -> bool:
+        return self.condition(kind, key).get("status") == "True"
+
+    async def pools(self) -> list[dict[str, Any]]:
+        """What `kaito local pools -o json` prints."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "kaito.cli", "local", "pools", "-o", "json"),
+            *("--kubeconfig", str(self.kubeconfig)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0
+        found: list[dict[str, Any]] = json.loads(out)
+        return found
+
+    def _story(self) -> str:
+        statuses = {
+            f"{each['kind']} {each['metadata']['name']}": each.get("status", {}).get("conditions")
+            for resource in (WORKSPACES, MACHINES, DEPLOYMENTS, PODS)
+            for each in self.all(resource)
+        }
+        logs = "\n".join(f"--- {p.log.name}\n{p.said[-3000:]}" for p in self.processes)
+        return f"{json.dumps(statuses, indent=1)}\n{logs}"
+
+
+@asynccontextmanager
+async def stage(scratch: Path, *options: str) -> AsyncIterator[Stage]:
+    """`kaito local up --no-controllers` as a process, watched."""
+    kubeconfig = scratch / "kubeconfig"
+    up = Process(scratch / "cluster.log", "local", "up", "--kubeconfig", str(kubeconfig), *options)
+    await up.start()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(up.stop)
+        if await up.line() != "ready":
+            raise AssertionError(f"no local cluster: {up.said}")
+        made = Stage(kubeconfig, scratch, await from_kubeconfig(str(kubeconfig)))
+        await stack.enter_async_context(made.client)
+        async with asyncio.TaskGroup() as watching:
+            running = [watching.create_task(each.run()) for each in made._informers.values()]
+            try:
+                for informer in made._informers.values():
+                    await informer.wait_synced()
+                yield made
+            finally:
+                for task in running:
+                    task.cancel()
+                for process in made.processes:
+                    if process.running:
+                        await process.stop()
+
+
+async def kubectl(kubeconfig: Path, *arguments: str) -> str:
+    """Run kubectl; its standard output. AssertionError with its words when it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *("kubectl", "--cache-dir", str(kubeconfig.parent / "cache"), *arguments),
+        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        out, err = await process.communicate()
+    assert process.returncode == 0, f"kubectl {' '.join(arguments)}: {err.decode()}"
+    return out.decode()
+
+
+HAS_KUBECTL = shutil.which("kubectl") is not None

@@ -1,0 +1,136 @@
+"""Either daemon is killed at any point and started again: one Machine, one Node, one pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import yaml
+
+from kaito.runtime import Key, Object
+from test.e2e.stage import (
+    DEPLOYMENTS,
+    LEASES,
+    MACHINES,
+    NODES,
+    PHI,
+    QUICK_START,
+    SERVICES,
+    WORKSPACES,
+    Process,
+    Stage,
+)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point on the way, and how to see that it has been reached."""
+
+    name: str
+    seen: Callable[[Stage], object]
+
+
+def machine_says(condition: str) -> Callable[[Stage], bool]:
+    def seen(stage: Stage) -> bool:
+        return any(
+            found["type"] == condition and found["status"] == "True"
+            for machine in stage.all(MACHINES)
+            for found in machine.get("status", {}).get("conditions", ())
+        )
+
+    return seen
+
+
+MOMENTS = [
+    Moment("the Workspace has its finalizer", lambda s: finalized(s)),
+    Moment("a Machine exists", lambda s: s.all(MACHINES)),
+    Moment("the Machine has its finalizer", lambda s: finalizers(s.all(MACHINES))),
+    Moment("a Node has joined", lambda s: s.all(NODES)),
+    Moment("the Machine is launched", machine_says("MachineLaunched")),
+    Moment("the Machine is initialized", machine_says("MachineInitialized")),
+    Moment("the Service exists", lambda s: s.find(SERVICES, PHI)),
+    Moment("the Deployment exists", lambda s: s.find(DEPLOYMENTS, PHI)),
+    Moment("the Workspace is ready", lambda s: s.is_true("WorkspaceReady")),
+]
+
+
+def finalizers(objects: list[Object]) -> list[str]:
+    return [name for each in objects for name in each["metadata"].get("finalizers", ())]
+
+
+def finalized(stage: Stage) -> bool:
+    workspace = stage.find(WORKSPACES, PHI)
+    return workspace is not None and bool(finalizers([workspace]))
+
+
+async def start(stage: Stage, daemon: str) -> Process:
+    # A dead leader's lease must run out before its successor works: the shortest one there is.
+    process = stage.process(daemon, "--lease-seconds", "1")
+    await process.start()
+    return process
+
+
+@pytest.mark.parametrize("daemon", ["manager", "provisioner"])
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.name)
+async def test_a_daemon_killed_when(bare: Stage, daemon: str, moment: Moment) -> None:
+    daemons = {name: await start(bare, name) for name in ("manager", "provisioner")}
+    await bare.client.create(WORKSPACES, yaml.safe_load(QUICK_START.read_text()) | V1BETA1)
+    await bare.until(lambda: moment.seen(bare), moment.name)
+
+    await daemons[daemon].kill()
+    await start(bare, daemon)
+
+    await bare.until(lambda: bare.is_true("WorkspaceReady"), "WorkspaceReady=True")
+    assert len(bare.all(MACHINES)) == 1
+    assert len(bare.all(NODES)) == 1
+    assert [pool["count"] for pool in await bare.pools()] == [1]
+
+
+@pytest.mark.parametrize("daemon", ["manager", "provisioner"])
+async def test_a_daemon_killed_during_deletion_leaves_nothing(bare: Stage, daemon: str) -> None:
+    daemons = {name: await start(bare, name) for name in ("manager", "provisioner")}
+    await bare.client.create(WORKSPACES, yaml.safe_load(QUICK_START.read_text()) | V1BETA1)
+    await bare.until(lambda: bare.is_true("WorkspaceReady"), "WorkspaceReady=True")
+
+    await bare.client.delete(WORKSPACES, PHI)
+    await bare.until(lambda: deleting(bare), "a Machine in deletion")
+    await daemons[daemon].kill()
+    await start(bare, daemon)
+
+    await bare.until(lambda: not bare.all(WORKSPACES), "the Workspace gone")
+    assert bare.all(MACHINES) == []
+    assert bare.all(NODES) == []
+    assert await bare.pools() == []
+
+
+async def test_of_two_managers_the_second_takes_over_when_the_first_is_killed(
+    bare: Stage,
+) -> None:
+    first, second = await start(bare, "manager"), bare.process("manager", "--lease-seconds", "1")
+    lease = Key("kaito-system", "kaito-workspace")
+    await bare.until(lambda: bare.find(LEASES, lease), "the lease")
+    holder = holder_of(bare, lease)
+    await second.start()
+    await start(bare, "provisioner")
+
+    await first.kill()
+    await bare.until(lambda: holder_of(bare, lease) != holder, "another holder")
+
+    await bare.client.create(WORKSPACES, yaml.safe_load(QUICK_START.read_text()) | V1BETA1)
+    await bare.until(lambda: bare.is_true("WorkspaceReady"), "WorkspaceReady=True")
+
+
+V1BETA1 = {
+    "apiVersion": WORKSPACES.api_version,
+    "metadata": {"namespace": PHI.namespace, "name": PHI.name},
+}
+
+
+def deleting(stage: Stage) -> bool:
+    return any("deletionTimestamp" in each["metadata"] for each in stage.all(MACHINES))
+
+
+def holder_of(stage: Stage, lease: Key) -> str:
+    found = stage.find(LEASES, lease) or {}
+    return str(found.get("spec", {}).get("holderIdentity", ""))
