@@ -1,0 +1,84 @@
+"""A model: what is known of its weights and its shape, and what follows from that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DISK_OVERHEAD_GIB = 80  # image, caches and a second copy of the largest shard; upstream's figure
+KV_VALUE_BYTES = 2  # the KV cache holds 16-bit values unless told otherwise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model in the catalogue. A figure that no source tells is None."""
+
+    name: str
+    """Its Hugging Face name, org/model."""
+    aliases: tuple[str, ...] = ()
+    """Short names that Workspaces may use, lower case."""
+    weights_gib: float | None = None
+    context: int | None = None
+    """The longest context that it was made for, in tokens."""
+    layers: int | None = None
+    hidden: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    head_dim: int | None = None
+    kv_lora_rank: int | None = None
+    rope_head_dim: int | None = None
+    architecture: str | None = None
+    quantization: str | None = None
+    quantization_bits: int | None = None
+    mistral_format: bool = False
+    """Weights, configuration and tokenizer are in Mistral's own format."""
+    tool_parser: str | None = None
+    reasoning_parser: str | None = None
+    chat_template: str | None = None
+    gated: bool = False
+    """The weights need a token of somebody who accepted the licence."""
+    historical: bool = False
+    """A preset of earlier releases."""
+    disk_gib: int | None = None
+    """What the preset said; see `disk`."""
+    gpus: int | None = None
+    """The fewest GPUs, for a model whose shape is not known."""
+    gpu_memory_gib: float | None = None
+    """The least GPU memory in all, for a model whose shape is not known."""
+
+    @property
+    def served_name(self) -> str:
+        """What clients call it: its short name, or the last part of its Hugging Face name."""
+        return self.aliases[0] if self.aliases else self.name.rpartition("/")[2].lower()
+
+    @property
+    def disk(self) -> int:
+        """The OS disk that its node needs, GiB (kaito.md 4.2)."""
+        if self.disk_gib is not None:
+            return self.disk_gib
+        return int((self.weights_gib or 0) + DISK_OVERHEAD_GIB)
+
+    @property
+    def attention(self) -> str | None:
+        """MLA, MHA, MQA or GQA; None when the shape is not known."""
+        if self.kv_lora_rank is not None:
+            return "MLA"
+        if self.kv_heads is None:
+            return None
+        if self.kv_heads == self.heads:
+            return "MHA"
+        return "MQA" if self.kv_heads == 1 else "GQA"
+
+    @property
+    def kv_bytes_per_token(self) -> int | None:
+        """KV cache of one token over all layers, bytes; None when the shape is not known.
+
+        Quantised caches and layers without full attention are not taken into account, so the
+        figure is an upper bound for such models.
+        """
+        if self.layers is None:
+            return None
+        if self.kv_lora_rank is not None:
+            return KV_VALUE_BYTES * self.layers * (self.kv_lora_rank + (self.rope_head_dim or 0))
+        if self.kv_heads is None or self.head_dim is None:
+            return None
+        return KV_VALUE_BYTES * self.layers * 2 * self.kv_heads * self.head_dim
