@@ -1,0 +1,1 @@
+"""Nodes from AKS agent pools. `connect` is imported lazily: it loads the Azure SDK."""

@@ -1,0 +1,107 @@
+"""A Machine is read into one deterministic request, or refused with a sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from kaito.provisioner import Unsatisfiable, node_request
+from test.unit.provisioner.machines import A10, A100, machine, requirement, wanting
+
+TYPE = "node.kubernetes.io/instance-type"
+LINUX = requirement("kubernetes.io/os", "linux")
+
+
+def test_the_pool_is_named_after_the_machine() -> None:
+    assert node_request(machine("ws123456789")).name == "ws123456789"
+
+
+def test_the_labels_prove_whose_the_pool_is_and_carry_the_users_own() -> None:
+    assert node_request(machine()).labels == {
+        "karpenter.sh/provisioner-name": "default",
+        "kaito.sh/workspace": "phi",
+        "kaito.sh/workspacenamespace": "default",
+        "kaito.sh/creation-timestamp": "2026-01-01T00-00-00Z",
+        "apps": "phi",
+    }
+
+
+def test_labels_that_the_kubelet_or_the_cloud_sets_are_not_sent() -> None:
+    labels = {
+        "kaito.sh/workspace": "phi",
+        "node.kubernetes.io/instance-type": A100,
+        "topology.kubernetes.io/zone": "eastus-1",
+        "kubernetes.azure.com/mode": "user",
+        "example.com/team": "blue",
+    }
+    sent = node_request(machine(metadata={"labels": labels})).labels
+    assert {"kaito.sh/workspace", "example.com/team"} <= set(sent)
+    assert not {"node.kubernetes.io/instance-type", "topology.kubernetes.io/zone"} & set(sent)
+    assert "kubernetes.azure.com/mode" not in sent
+
+
+def test_instance_types_keep_the_order_in_which_they_are_written() -> None:
+    several = wanting(LINUX, requirement(TYPE, A10, A100, A10))
+    assert node_request(several).instance_types == (A10, A100)
+
+
+def test_requirements_on_one_key_hold_together() -> None:
+    both = wanting(requirement(TYPE, A10, A100), requirement(TYPE, A100, "Standard_D4s_v5"))
+    assert node_request(both).instance_types == (A100,)
+
+
+def test_an_excluded_instance_type_is_never_asked_for() -> None:
+    without = wanting(requirement(TYPE, A10, A100), requirement(TYPE, A10, operator="NotIn"))
+    assert node_request(without).instance_types == (A100,)
+
+
+@pytest.mark.parametrize(
+    ("storage", "gib"),
+    [("80Gi", 80), ("80.5Gi", 81), ("1", 1), ("100G", 94), ("0", 0), (0, 0), ("1Ti", 1024)],
+)
+def test_the_disk_has_at_least_the_size_asked_for(storage: str | int, gib: int) -> None:
+    asking = machine(spec={"resources": {"requests": {"storage": storage}}})
+    assert node_request(asking).disk_gib == gib
+
+
+def test_without_a_storage_request_the_disk_is_the_clouds_default() -> None:
+    assert node_request(machine(spec={"resources": None})).disk_gib == 0
+
+
+@pytest.mark.parametrize(
+    ("allowed", "spot"),
+    [(("spot",), True), (("on-demand",), False), (("spot", "on-demand"), False)],
+)
+def test_spot_is_used_only_when_nothing_else_is_allowed(
+    allowed: tuple[str, ...], spot: bool
+) -> None:
+    capacity = requirement("karpenter.sh/capacity-type", *allowed)
+    assert node_request(wanting(requirement(TYPE, A100), capacity)).spot is spot
+
+
+def test_zones_come_from_the_requirement() -> None:
+    zones = requirement("topology.kubernetes.io/zone", "eastus-1", "eastus-3")
+    assert node_request(wanting(requirement(TYPE, A100), zones)).zones == ("eastus-1", "eastus-3")
+
+
+@pytest.mark.parametrize(
+    ("requirements", "words"),
+    [
+        ([LINUX], "names no instance type: add"),
+        ([requirement(TYPE, operator="Exists")], "names no instance type: add"),
+        ([requirement(TYPE, A100, operator="NotIn")], "names no instance type: add"),
+        ([requirement(TYPE, A100), requirement(TYPE, A10)], "leave no value"),
+        ([requirement(TYPE, A100), requirement("kubernetes.io/os", "windows")], "allow linux"),
+    ],
+)
+def test_what_no_node_can_be_is_refused_with_a_way_out(
+    requirements: list[dict[str, object]], words: str
+) -> None:
+    with pytest.raises(Unsatisfiable, match=words):
+        node_request(wanting(*requirements))
+
+
+@pytest.mark.parametrize("storage", ["-1Gi", "eighty"])
+def test_a_disk_of_no_possible_size_is_refused(storage: str) -> None:
+    asking = machine(spec={"resources": {"requests": {"storage": storage}}})
+    with pytest.raises(Unsatisfiable, match=r"spec\.resources\.requests\.storage"):
+        node_request(asking)
