@@ -113,20 +113,28 @@ def _same_member(desired: list[Any], current: list[Any], name: str, owned: Objec
     selector = msgspec.json.decode(name[2:])
     if name.startswith("v:"):
         return selector in desired and selector in current
+    if not name.startswith("k:"):
+        return False
+    # A key that the server defaults (a port's protocol) is in the path but not in the member
+    # that we apply, and not among the fields that we own.
     wanted = _find(desired, selector, defaults=True)
     found = _find(current, selector, defaults=False)
     if wanted is None or found is None:
         return False
-    # Keys that the server filled in by default (a port's protocol) are owned though not asked for.
-    filled = {f: v for f, v in selector.items() if f not in wanted}
-    return _same({**wanted, **filled}, found, owned)
+    return _same(wanted, found, owned)
 
 
 def _find(members: list[Any], selector: Object, *, defaults: bool) -> Object | None:
     for member in members:
         if isinstance(member, dict) and all(
-            member.get(name) == value or (defaults and name not in member)
-            for name, value in selector.items()
+            member.get(name) == value for name, value in selector.items()
+        ):
+            return member
+    if not defaults:
+        return None
+    for member in members:
+        if isinstance(member, dict) and all(
+            member.get(name, value) == value for name, value in selector.items()
         ):
             return member
     return None

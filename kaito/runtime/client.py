@@ -7,7 +7,6 @@ decision. Reads go to the server; caches are informers, and nothing here starts 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any, Generic, Self, TypeVar
 import msgspec
 
 from kaito.runtime import fence
-from kaito.runtime.clock import Clock, SystemClock
+from kaito.runtime.clock import Clock, SystemClock, deadline
 from kaito.runtime.errors import (
     ApiError,
     CallTimedOut,
@@ -99,6 +98,8 @@ class Client:
         items: list[T] = []
         version = ""
         async for page in self.pages(resource, namespace=namespace, labels=labels, fields=fields):
+            if page.begins_anew:
+                items.clear()
             items += [resource.decode(bytes(item)) for item in page.items]
             version = page.metadata.resource_version
         return Listing(items, version)
@@ -115,8 +116,8 @@ class Client:
     ) -> AsyncIterator[Page]:
         """The pages of a list, undecoded.
 
-        When a continue token expires on the way, the list begins anew, unpaged, and the caller
-        sees a page that repeats members: keep them by key.
+        When a continue token expires on the way, the list begins anew, unpaged: that page says
+        so (`begins_anew`), and the pages before it must be forgotten.
         """
         query = _selectors(labels, fields)
         if resource_version:
@@ -132,6 +133,7 @@ class Client:
                     raise
                 query = _selectors(labels, fields)
                 page = split_page(await self.send(self._call("GET", path, query)))
+                page.begins_anew = True
             yield page
             if not page.metadata.next:
                 return
@@ -158,7 +160,7 @@ class Client:
         }
         call = replace(self._call("GET", resource.path(namespace), query), timeout=None)
         # The answer's head must come in time even though its body may last.
-        async with _deadline(self._timeout, call):
+        async with self._deadline(self._timeout, call):
             reply = await self._transport.send(call)
             self._count(call, str(reply.status))
             if reply.status >= 400:
@@ -257,7 +259,7 @@ class Client:
             fence.Write(
                 resource,
                 key,
-                answer.details.uid if gone else answer.metadata.uid,
+                answer.details.uid or uid if gone else answer.metadata.uid,
                 "" if gone else answer.metadata.resource_version,
             )
         )
@@ -265,7 +267,12 @@ class Client:
     # Exchanging
 
     async def send(self, call: Call) -> bytes:
-        """One call and its whole answer; ApiError for an error status."""
+        """One call and its whole answer; ApiError for an error status.
+
+        A pause that the server asks for is slept through here only when it is no longer than
+        the call may take; a longer one is the caller's, who reads it from `.retry_after`.
+        """
+        longest = float("inf") if call.timeout is None else call.timeout
         attempt = 0
         while True:
             attempt += 1
@@ -275,6 +282,8 @@ class Client:
                 # Only when the server says when: anything else might be sent twice in vain.
                 asked = isinstance(error, TooManyRequests | ServerError)
                 if error.retry_after is None or not asked or attempt > MAX_RETRIES:
+                    raise
+                if error.retry_after > longest:
                     raise
                 code, pause = str(error.status.code), error.retry_after
             except ConnectionFailed:
@@ -288,7 +297,7 @@ class Client:
         started = self._clock.monotonic()
         code = "<error>"
         try:
-            async with _deadline(call.timeout, call):
+            async with self._deadline(call.timeout, call):
                 reply = await self._transport.send(call)
                 try:
                     body = await reply.read()
@@ -344,6 +353,17 @@ class Client:
             timeout=self._timeout,
         )
 
+    @asynccontextmanager
+    async def _deadline(self, seconds: float | None, call: Call) -> AsyncIterator[None]:
+        """A deadline whose error says which call it was."""
+        try:
+            async with deadline(self._clock, seconds):
+                yield
+        except TimeoutError as error:
+            if isinstance(error, CallTimedOut):
+                raise
+            raise CallTimedOut(f"{call} got no complete answer within {seconds} s.", call) from None
+
     def _count(self, call: Call, code: str) -> None:
         self._metrics.requests.labels(code, call.method, self._transport.host).inc()
 
@@ -384,15 +404,3 @@ def _key_of(resource: Resource[Any], obj: Object) -> Key:
 def _selectors(labels: str, fields: str) -> dict[str, str]:
     query = {"labelSelector": labels, "fieldSelector": fields}
     return {name: text for name, text in query.items() if text}
-
-
-@asynccontextmanager
-async def _deadline(seconds: float | None, call: Call) -> AsyncIterator[None]:
-    """asyncio.timeout whose error says which call it was."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        if isinstance(error, CallTimedOut | ConnectionFailed):
-            raise
-        raise CallTimedOut(f"{call} got no complete answer within {seconds} s.", call) from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -46,6 +47,21 @@ class SystemClock:
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         return asyncio.get_running_loop().call_later(seconds, callback)
+
+
+@asynccontextmanager
+async def deadline(clock: Clock, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+    """asyncio.timeout by `clock`: TimeoutError when the block takes longer. None: no deadline."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as scope:
+        timer = None
+        if seconds is not None:
+            timer = clock.call_later(seconds, lambda: scope.reschedule(loop.time()))
+        try:
+            yield scope
+        finally:
+            if timer is not None:
+                timer.cancel()
 
 
 def rfc3339(seconds: float) -> str:

@@ -15,7 +15,7 @@ import structlog
 
 from kaito.runtime import fence
 from kaito.runtime.backoff import ITEM_BACKOFF, Backoff, ItemFailures
-from kaito.runtime.clock import Clock, SystemClock
+from kaito.runtime.clock import Clock, SystemClock, deadline
 from kaito.runtime.errors import Conflict, RuntimeFailure, describe
 from kaito.runtime.informer import Change, Informer
 from kaito.runtime.metrics import Metrics
@@ -102,6 +102,7 @@ class Controller:
         self._backoff = backoff
         self._primary = primary
         kind = primary.informer.resource.kind
+        self._runs: list[_Run] = []
         self._sources = [
             Watch(primary.informer, primary.when, primary.to or _itself),
             *(Watch(source.informer, source.when, source.to or _owner(kind)) for source in owned),
@@ -127,7 +128,17 @@ class Controller:
         Cancellation ends running reconciles where they wait.
         """
         run = _Run(self, list(informers), clock or SystemClock(), metrics or Metrics())
-        await run.until(stop or asyncio.Event())
+        self._runs.append(run)
+        try:
+            await run.until(stop or asyncio.Event())
+        finally:
+            self._runs.remove(run)
+
+    def wake(self, key: Key) -> None:
+        """Reconcile `key` soon, because of something that no informer sees: a process that ended,
+        an answer from outside the cluster. Does nothing while the controller does not run."""
+        for run in self._runs:
+            run.add(key)
 
 
 class _Run:
@@ -151,8 +162,16 @@ class _Run:
         self._failures = ItemFailures(controller._backoff)
         self._ledgers: dict[Key, list[fence.Write]] = {}
         self._log = log.bind(controller=controller.name)
+        # Made now, so that rate() is right from the first scrape.
         for result in ("success", "error", "requeue", "requeue_after"):
             metrics.reconcile_total.labels(controller.name, result)
+        for counter in (
+            metrics.reconcile_errors,
+            metrics.terminal_errors,
+            metrics.reconcile_panics,
+            metrics.reconcile_timeouts,
+        ):
+            counter.labels(controller.name)
         metrics.max_concurrent.labels(controller.name).set(controller.workers)
         metrics.queue_unfinished.labels(controller.name, controller.name).set_function(
             lambda: sum(self._queue.ages())
@@ -170,6 +189,9 @@ class _Run:
             await stop.wait()
             self._queue.close()
             self._queue.clear()
+
+    def add(self, key: Key) -> None:
+        self._queue.add(key)
 
     def _listen(self, source: Watch) -> Callable[[Change], None]:
         when, to = source.when, source.to
@@ -210,6 +232,13 @@ class _Run:
             self._count("error")
             self._failures.forget(key)
             self._log.error("gave up", key=str(key), error=str(error))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled us: something that it waited for was cancelled. Let out, this would
+            # end the worker without a word.
+            self._failed(key, RuntimeError("what the reconcile waited for was cancelled"))
         except Exception as error:  # noqa: BLE001 - whatever it raises concerns its key alone
             self._failed(key, error)
         else:
@@ -226,12 +255,12 @@ class _Run:
     async def _call(self, key: Key) -> Again | None:
         if self._controller._timeout is None:
             return await self._controller._reconcile(key)
-        deadline = asyncio.timeout(self._controller._timeout)
+        scope: asyncio.Timeout | None = None
         try:
-            async with deadline:
+            async with deadline(self._clock, self._controller._timeout) as scope:
                 return await self._controller._reconcile(key)
         finally:
-            if deadline.expired():
+            if scope is not None and scope.expired():
                 self._metrics.reconcile_timeouts.labels(self._controller.name).inc()
 
     def _failed(self, key: Key, error: Exception) -> None:
@@ -279,21 +308,19 @@ class _Run:
         ]
         if not behind:
             return
-        async with asyncio.TaskGroup() as tasks:
-            waits = [tasks.create_task(informer.wait_seen(write)) for informer, write in behind]
-
-            def give_up() -> None:
-                for wait in waits:
-                    wait.cancel()
-
-            bound = self._clock.call_later(FENCE_SECONDS, give_up)
-            await asyncio.wait(waits)
-            bound.cancel()
-        lagging = [(informer, write) for informer, write in behind if not informer.has_seen(write)]
-        for informer, write in lagging:
-            self._log.warning("cache lags", key=str(key), resource=str(write.resource))
-            await informer.refresh(write.key)
-        outcome = "read live" if lagging else "caught up"
+        outcome = "caught up"
+        try:
+            async with deadline(self._clock, FENCE_SECONDS):
+                for informer, write in behind:
+                    await informer.wait_seen(write)
+        except TimeoutError:
+            outcome = "read live"
+        for informer, write in behind:
+            if not informer.has_seen(write):
+                self._log.warning("cache lags", key=str(key), resource=str(write.resource))
+                await informer.refresh(write.key)
+        # A live read is newer than any write before it: these need no more waiting.
+        self._ledgers.pop(key, None)
         self._metrics.fence_holds.labels(self._controller.name, outcome).inc()
 
 

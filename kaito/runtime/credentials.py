@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from kaito.runtime.clock import Clock
+from kaito.runtime.errors import ConnectionFailed
 
 REREAD_SECONDS = 60.0  # client-go's period for service account token files
 
@@ -25,7 +26,10 @@ class Credentials(Protocol):
     """Supplies the Authorization header."""
 
     async def authorization(self) -> str | None:
-        """The header's value now, None for anonymous calls."""
+        """The header's value now, None for anonymous calls.
+
+        ConnectionFailed when there is none to be had now: that may pass, as a lost network does.
+        """
 
     def refused(self, authorization: str | None) -> None:
         """The server answered 401 to this value: do not offer it again if there is another."""
@@ -57,7 +61,9 @@ class TokenFile:
                 token = self._path.read_text().strip()
             except OSError as error:
                 if self._value is None:
-                    raise
+                    raise ConnectionFailed(
+                        f"The token {self._path} is unreadable: {error}"
+                    ) from error
                 log.warning("token kept", path=str(self._path), error=str(error))
             else:
                 self._value = f"Bearer {token}"
@@ -90,7 +96,11 @@ class Refreshed:
             return self._value
         async with self._lock:
             if self._clock.monotonic() >= self._good_until:
-                self._value, seconds = await self._load()
+                try:
+                    self._value, seconds = await self._load()
+                except Exception as error:
+                    # A plugin, its parser or its network: whatever they raise, it is not ours.
+                    raise ConnectionFailed(f"No credentials: {error}") from error
                 lasts = float("inf") if seconds is None else max(seconds, 1.0)
                 self._good_until = self._clock.monotonic() + lasts
         return self._value

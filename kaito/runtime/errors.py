@@ -192,7 +192,7 @@ def api_error(
     """
     try:
         status = _decode_status(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         status = Status(message=body.decode(errors="replace").strip()[:500])
     if not status.code:
         status = msgspec.structs.replace(status, code=code)

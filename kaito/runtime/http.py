@@ -54,7 +54,6 @@ class HttpTransport:
         headers = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **call.headers}
         if authorization:
             headers["Authorization"] = authorization
-        # Query values are percent-encoded by us: yarl leaves + and a few others as they are.
         url = URL(self._server + call.path, encoded=True).update_query(call.query)
         session = self._session(stream=call.timeout is None)
         try:

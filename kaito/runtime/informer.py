@@ -15,13 +15,11 @@ import structlog
 
 from kaito.runtime.client import Client
 from kaito.runtime.clock import Clock, SystemClock
-from kaito.runtime.errors import NotFound
 from kaito.runtime.fence import Write, at_least
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.reflector import YIELD_EVERY, Reflector
 from kaito.runtime.resource import Key, Resource
 from kaito.runtime.store import Index, Store, View, WritableStore
-from kaito.runtime.transport import Call
 from kaito.runtime.wire import Header, Page, open_object
 
 T = TypeVar("T")
@@ -29,8 +27,6 @@ T = TypeVar("T")
 ChangeKind: TypeAlias = Literal["added", "modified", "deleted"]
 Transform: TypeAlias = Callable[[bytes], bytes]
 """Rewrites an object's JSON before it is cached, to leave out what nobody reads."""
-
-FRESH_SECONDS = 10.0
 
 log = structlog.get_logger("kaito.runtime.informer")
 
@@ -120,6 +116,8 @@ class Informer(Generic[T]):
         ]
         metrics.last_event_age.labels(str(resource)).set_function(self.silence)
         self._awaited: dict[Key, list[tuple[Write, asyncio.Future[None]]]] = {}
+        # Not on the server as of this version, says a live read that the watch has yet to reach.
+        self._absent: dict[Key, str] = {}
 
     @property
     def store(self) -> Store[T]:
@@ -144,7 +142,8 @@ class Informer(Generic[T]):
         for key in self._store:
             header, body = self._store.header(key), self._store.body(key)
             if header is not None and body is not None:
-                handler(Change(self.resource, key, header, body, kind="added", initial=True))
+                change = Change(self.resource, key, header, body, kind="added", initial=True)
+                self._tell_one(handler, change)
         self._handlers.append(handler)
 
     async def run(self) -> None:
@@ -157,17 +156,18 @@ class Informer(Generic[T]):
 
     def has_seen(self, write: Write) -> bool:
         """Whether the cache is at or past this write."""
+        feeds = [feed for feed in self._feeds if feed.covers(write.key)]
+        if not feeds:
+            return True  # never to be seen here, so nothing to wait for
         header = self._store.header(write.key)
         if not write.resource_version:
             return header is None or header.uid != write.uid
         if header is not None and header.uid == write.uid:
             return at_least(header.resource_version, write.resource_version)
-        # Not here: deleted since, if the watch has come past the write.
-        return any(
-            at_least(feed.version, write.resource_version)
-            for feed in self._feeds
-            if feed.namespace in ("", write.key.namespace)
-        )
+        # Not here: deleted since or out of scope, if we know of a later state than the write.
+        versions = [feed.version for feed in feeds]
+        versions.append(self._absent.get(write.key, ""))
+        return any(at_least(version, write.resource_version) for version in versions)
 
     async def wait_seen(self, write: Write) -> None:
         """Return as soon as `has_seen(write)`."""
@@ -186,17 +186,25 @@ class Informer(Generic[T]):
     async def refresh(self, key: Key) -> None:
         """Read one object from the server into the cache, for when the watch lags too far behind.
 
-        An object out of the scope's selectors is cached, too, until the watch says otherwise;
-        errors other than NotFound are the caller's.
+        Asked as a list of one name, so that the selectors of the scope hold and the answer has a
+        version even when the object is gone. The client's errors are the caller's.
         """
-        try:
-            body = await self._client.send(
-                Call(method="GET", path=self.resource.path(*key), timeout=FRESH_SECONDS)
-            )
-        except NotFound:
-            self._remove(key)
-        else:
-            self._put(*self._open(body))
+        name = f"metadata.name={key.name}"
+        pages = self._client.pages(
+            self.resource,
+            namespace=key.namespace,
+            labels=self.scope.labels,
+            fields=f"{self.scope.fields},{name}" if self.scope.fields else name,
+            page_size=0,
+        )
+        async for page in pages:
+            for item in page.items:
+                found, header, body = self._open(bytes(item))
+                if not self._knows(found, header):
+                    self._put(found, header, body)
+            if not page.items:
+                self._absent[key] = page.metadata.resource_version
+                self._remove(key)
 
     def _release(self, key: Key) -> None:
         for write, seen in self._awaited.get(key, ()):
@@ -217,11 +225,8 @@ class Informer(Generic[T]):
         they do after etcd was restored from a backup.
         """
         known = self._store.header(key)
-        return (
-            known is not None
-            and known.uid == header.uid
-            and at_least(known.resource_version, header.resource_version)
-        )
+        version = self._absent.get(key, "") if known is None else known.resource_version
+        return bool(version) and at_least(version, header.resource_version)
 
     def _put(self, key: Key, header: Header, body: bytes, *, initial: bool = False) -> None:
         old = self._store.header(key)
@@ -249,12 +254,15 @@ class Informer(Generic[T]):
 
     def _tell(self, change: Change) -> None:
         for handler in self._handlers:
-            try:
-                handler(change)
-            except Exception:  # one bad object must not stop the others
-                log.exception("handler failed", resource=str(self.resource), key=str(change.key))
+            self._tell_one(handler, change)
         if self._awaited:
             self._release(change.key)
+
+    def _tell_one(self, handler: Handler, change: Change) -> None:
+        try:
+            handler(change)
+        except Exception:  # one bad object must not stop the others
+            log.exception("handler failed", resource=str(self.resource), key=str(change.key))
 
 
 class _Feed:
@@ -268,12 +276,17 @@ class _Feed:
         self.version = ""
         self.heard_at = clock.monotonic()
 
+    def covers(self, key: Key) -> bool:
+        return self.namespace in ("", key.namespace)
+
     async def replace(self, pages: AsyncIterator[Page]) -> str:
         informer, store = self._informer, self._informer._store
         staged: dict[Key, tuple[Header, bytes] | None] = {}
         version = ""
         count = 0
         async for page in pages:
+            if page.begins_anew:
+                staged.clear()
             version = page.metadata.resource_version
             for item in page.items:
                 key, header, body = informer._open(bytes(item))
@@ -289,8 +302,11 @@ class _Feed:
                     await asyncio.sleep(0)
         # Deletions first, as client-go does: a name that moved is free before it is taken.
         for key in store:
-            if key not in staged and self.namespace in ("", key.namespace):
+            if key not in staged and self.covers(key):
                 informer._remove(key)
+        informer._absent = {
+            key: known for key, known in informer._absent.items() if not self.covers(key)
+        }
         initial = not self.synced.is_set()
         for position, (key, found) in enumerate(staged.items()):
             if found is not None:
@@ -303,7 +319,11 @@ class _Feed:
     def event(self, kind: str, body: bytes) -> str:
         key, header, body = self._informer._open(body)
         if kind == "DELETED":
-            self._informer._remove(key, header, body)
+            # After a refresh the name may belong to a later object than the one deleted here.
+            known = self._informer._store.header(key)
+            later = known is not None and known.uid != header.uid
+            if not (later and self._informer._knows(key, header)):
+                self._informer._remove(key, header, body)
         elif not self._informer._knows(key, header):
             self._informer._put(key, header, body)
         return header.resource_version
@@ -312,5 +332,8 @@ class _Feed:
         self.heard_at = self._clock.monotonic()
         if version != self.version:
             self.version = version
+            absent = self._informer._absent
+            for key in [k for k, at in absent.items() if self.covers(k) and at_least(version, at)]:
+                del absent[key]
             for key in list(self._informer._awaited):
                 self._informer._release(key)

@@ -9,6 +9,7 @@ long as the record itself says it lasts. It is given back only after the guarded
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -22,7 +23,7 @@ from typing import Self
 import structlog
 
 from kaito.runtime.client import Client
-from kaito.runtime.clock import Clock, SystemClock, rfc3339_micro
+from kaito.runtime.clock import Clock, SystemClock, deadline, rfc3339_micro
 from kaito.runtime.errors import AlreadyExists, Conflict, NotFound, RuntimeFailure, describe
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.resource import Key, Object, Resource
@@ -103,12 +104,15 @@ class Elector:
         self._record: Object = {}
         self._observed_at = float("-inf")
         self.renewed_at = float("-inf")
-        """Monotonic time of our last successful renewal."""
+        """Monotonic time at which our last successful renewal was sent.
+
+        Sent, not answered: whoever waits for our lease may have seen it from that moment on.
+        """
 
     async def acquire(self) -> None:
         """Return when the lease is ours; wait for that as long as it takes."""
         waiting = False
-        while not await self._try():
+        while not await self._try(self._settings.renew_deadline):
             if not waiting:
                 waiting = True
                 holder = self._record.get("holderIdentity")
@@ -117,27 +121,30 @@ class Elector:
 
     async def hold(self) -> None:
         """Renew until that fails for the renew deadline, then raise LeaseLost."""
+        settings = self._settings
         while True:
-            await self._clock.sleep(self._settings.retry)
-            while not await self._try():
-                silent = self._clock.monotonic() - self.renewed_at
-                if silent + self._settings.retry > self._settings.renew_deadline or not self._ours:
+            await self._clock.sleep(settings.retry)
+            # A try may take what is left of the deadline and no more, however many calls it makes.
+            while not await self._try(self.renewed_at + settings.renew_deadline - self._now()):
+                silent = self._now() - self.renewed_at
+                if silent + settings.retry > settings.renew_deadline or not self._ours:
                     raise LeaseLost(
-                        f"The lease {self._settings.namespace}/{self._settings.name} could not be "
-                        f"renewed for {silent:.0f} s; it belongs to "
-                        f"{self._record.get('holderIdentity') or 'nobody'} now."
+                        f"The lease {settings.namespace}/{settings.name} could not be renewed for "
+                        f"{silent:.1f} s; the record names "
+                        f"{self._record.get('holderIdentity') or 'nobody'} as its holder."
                     )
-                await self._clock.sleep(self._settings.retry)
+                await self._clock.sleep(settings.retry)
 
     async def release(self) -> None:
         """Give the lease back, if it is still ours, so that others need not wait it out."""
         try:
-            lease = await self._client.get(LEASES, self._key)
-            if lease.get("spec", {}).get("holderIdentity") != self._settings.identity:
-                return
-            lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-            await self._client.update(LEASES, lease)
-        except RuntimeFailure as error:
+            async with deadline(self._clock, self._settings.renew_deadline):
+                lease = await self._client.get(LEASES, self._key)
+                if lease.get("spec", {}).get("holderIdentity") != self._settings.identity:
+                    return
+                lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._client.update(LEASES, lease)
+        except (RuntimeFailure, TimeoutError) as error:
             log.warning("lease not released", lease=self._settings.name, **describe(error))
 
     @property
@@ -148,9 +155,12 @@ class Elector:
     def _ours(self) -> bool:
         return self._record.get("holderIdentity") == self._settings.identity
 
-    async def _try(self) -> bool:
+    def _now(self) -> float:
+        return self._clock.monotonic()
+
+    async def _try(self, within: float) -> bool:
         try:
-            async with asyncio.timeout(self._settings.renew_deadline):
+            async with deadline(self._clock, within):
                 return await self._try_once()
         except (RuntimeFailure, TimeoutError) as error:
             emit = log.debug if isinstance(error, Conflict) else log.warning
@@ -159,11 +169,11 @@ class Elector:
 
     async def _try_once(self) -> bool:
         settings = self._settings
-        started = self._clock.monotonic()
-        if self._lease is not None and self._ours and not self._expired(started):
+        sent = self._now()
+        if self._lease is not None and self._ours and not self._expired(sent):
             try:
-                return self._won(await self._client.update(LEASES, self._next(self._lease)))
-            except Conflict:
+                return self._won(await self._client.update(LEASES, self._next(self._lease)), sent)
+            except (Conflict, NotFound):
                 pass  # somebody touched it: look what it says now
         self._slowpath.inc()
         try:
@@ -174,26 +184,28 @@ class Elector:
                 "kind": LEASES.kind,
                 "metadata": {"namespace": settings.namespace, "name": settings.name},
             }
+            sent = self._now()
             try:
-                return self._won(await self._client.create(LEASES, self._next(fresh)))
+                return self._won(await self._client.create(LEASES, self._next(fresh)), sent)
             except AlreadyExists:
                 return False
         self._observe(lease)
         holder = self._record.get("holderIdentity")
-        if holder and holder != settings.identity and not self._expired(self._clock.monotonic()):
+        if holder and holder != settings.identity and not self._expired(self._now()):
             return False
-        return self._won(await self._client.update(LEASES, self._next(lease)))
+        sent = self._now()
+        return self._won(await self._client.update(LEASES, self._next(lease)), sent)
 
     def _observe(self, lease: Object) -> None:
         record = lease.get("spec") or {}
         if record != self._record:
             self._record = record
-            self._observed_at = self._clock.monotonic()
+            self._observed_at = self._now()
         self._lease = lease
 
-    def _won(self, lease: Object) -> bool:
+    def _won(self, lease: Object, sent: float) -> bool:
         self._observe(lease)
-        self._observed_at = self.renewed_at = self._clock.monotonic()
+        self._observed_at = self.renewed_at = sent
         return True
 
     def _expired(self, now: float) -> bool:
@@ -240,22 +252,19 @@ class Leadership:
         self._abandon = abandon
         self._status = self._metrics.leader.labels(settings.name)
         self._status.set(0)
-        self._ended = threading.Event()
         self._release = False
         self.acquired = asyncio.Event()
-        self.lost: asyncio.Future[LeaseLost] | None = None
+        self.lost = asyncio.Event()
+        self.why: LeaseLost | None = None
+        """Set with `lost`: why we do not lead, or can never lead."""
 
     async def __aenter__(self) -> Self:
         self._main = asyncio.get_running_loop()
-        self.lost = self._main.create_future()
-        self._elector_loop = asyncio.new_event_loop()
         self._finished = asyncio.Event()
-        started = asyncio.Event()
-        self._thread = threading.Thread(
-            target=self._run, args=(started,), name="lease", daemon=True
-        )
+        self._elector_loop = asyncio.new_event_loop()
+        self._task = self._elector_loop.create_task(self._elect())
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
-        await started.wait()
         return self
 
     async def __aexit__(
@@ -264,7 +273,6 @@ class Leadership:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ended.set()
         # Work that did not end in order may still be on its way: then the lease must run out.
         self._release = kind is None
         self._elector_loop.call_soon_threadsafe(self._task.cancel)
@@ -272,49 +280,57 @@ class Leadership:
         self._thread.join()
         self._elector_loop.close()
 
-    def _run(self, started: asyncio.Event) -> None:
+    def _run(self) -> None:
         loop = self._elector_loop
         asyncio.set_event_loop(loop)
-        self._task = loop.create_task(self._elect())
-        self._main.call_soon_threadsafe(started.set)
         try:
             loop.run_until_complete(self._task)
         except asyncio.CancelledError:
             pass
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
-            self._main.call_soon_threadsafe(self._finished.set)
+            self._tell(self._finished.set)
 
     async def _elect(self) -> None:
-        settings = self._settings
-        async with self._connect(settings.call_timeout) as client:
-            elector = Elector(client, settings, clock=self._clock, metrics=self._metrics)
-            held = False
-            try:
+        expires = float("-inf")
+        try:
+            async with self._connect(self._settings.call_timeout) as client:
+                elector = Elector(client, self._settings, clock=self._clock, metrics=self._metrics)
                 await elector.acquire()
-                held = True
-                self._status.set(1)
-                log.info("leading", lease=settings.name, identity=settings.identity)
-                self._main.call_soon_threadsafe(self.acquired.set)
-                await elector.hold()
-            except LeaseLost as error:
-                held = False
-                self._status.set(0)
-                log.error("lease lost", lease=settings.name, error=str(error))
-                self._main.call_soon_threadsafe(self._report, error)
-                await self._await_end(elector)
-            finally:
-                self._status.set(0)
-                if held and self._release:
-                    await elector.release()
+                try:
+                    self._status.set(1)
+                    log.info("leading", lease=self._settings.name, identity=self._settings.identity)
+                    self._tell(self.acquired.set)
+                    await elector.hold()
+                except asyncio.CancelledError:
+                    if self._release:
+                        await elector.release()
+                    raise
+                finally:
+                    self._status.set(0)
+                    expires = elector.renewed_at + self._settings.duration
+        except LeaseLost as error:
+            await self._lose(error, expires)
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise  # the work has ended, and so may we
+            # Whatever stopped the elector: nobody renews from now on.
+            log.exception("elector failed", lease=self._settings.name)
+            await self._lose(LeaseLost(f"The elector failed: {error!r}"), expires)
 
-    def _report(self, error: LeaseLost) -> None:
-        if self.lost is not None and not self.lost.done():
-            self.lost.set_result(error)
+    async def _lose(self, why: LeaseLost, expires: float) -> None:
+        """Tell the main loop, then wait to be cancelled, until the lease expires."""
+        log.error("lease lost", lease=self._settings.name, error=str(why))
+        self.why = why
+        self._tell(self.lost.set)
+        if expires == float("-inf"):
+            return  # we never led
+        await self._clock.sleep(max(expires - self._clock.monotonic(), 0.0))
+        log.critical("guarded work outlived the lease", lease=self._settings.name)
+        self._abandon()
 
-    async def _await_end(self, elector: Elector) -> None:
-        left = elector.renewed_at + self._settings.duration - self._clock.monotonic()
-        loop = asyncio.get_running_loop()
-        if not await loop.run_in_executor(None, self._ended.wait, max(left, 0.1)):
-            log.critical("guarded work outlived the lease", lease=self._settings.name)
-            self._abandon()
+    def _tell(self, callback: Callable[[], None]) -> None:
+        # A closed main loop has nobody left to tell.
+        with contextlib.suppress(RuntimeError):
+            self._main.call_soon_threadsafe(callback)

@@ -23,7 +23,7 @@ from kaito.runtime.clock import Clock, SystemClock
 from kaito.runtime.controller import Controller
 from kaito.runtime.events import EventRecorder
 from kaito.runtime.informer import Informer, Scope, Transform
-from kaito.runtime.lease import Leadership, LeaseSettings
+from kaito.runtime.lease import Leadership, LeaseLost, LeaseSettings
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.reflector import IDLE_SECONDS
 from kaito.runtime.resource import Resource
@@ -87,6 +87,7 @@ class Manager:
         self._controllers: list[Controller] = []
         self._tasks: list[tuple[str, Task]] = []
         self._stop = asyncio.Event()
+        self._running = False
         self.leading = asyncio.Event()
         """Set while the controllers run."""
         self.checks.ready["caches"] = self._unready
@@ -104,8 +105,8 @@ class Manager:
         """The informer of this kind and scope, made at the first call.
 
         `namespaces` defaults to the manager's own for namespaced kinds. ValueError when the
-        informer exists already and is asked for with indexes or a transform: give them to the
-        first call.
+        informer exists already and is asked for with indexes or a transform (give them to the
+        first call), and when it is new but the manager runs already: nobody would feed it.
         """
         if not resource.namespaced:
             within: tuple[str, ...] = ()
@@ -116,6 +117,7 @@ class Manager:
         scope = Scope(namespaces=within, labels=labels, fields=fields)
         known = self._informers.get((resource, scope))
         if known is None:
+            self._before_run(f"The informer of {resource}")
             known = Informer(
                 self.client,
                 resource,
@@ -131,12 +133,31 @@ class Manager:
         return known
 
     def add(self, controller: Controller) -> None:
-        """Run this controller while we lead."""
+        """Run this controller while we lead.
+
+        ValueError when its name is taken, when one of its informers is not this manager's, and
+        when the manager runs already.
+        """
+        self._before_run(f"Controller {controller.name!r}")
+        if any(controller.name == other.name for other in self._controllers):
+            raise ValueError(f"There is a controller {controller.name!r} already.")
+        ours = list(self._informers.values())
+        for informer in controller.informers:
+            if not any(informer is each for each in ours):
+                raise ValueError(
+                    f"Controller {controller.name!r} watches {informer.resource} through an "
+                    f"informer that nobody runs; make it with manager.informer()."
+                )
         self._controllers.append(controller)
 
     def add_task(self, name: str, task: Task) -> None:
         """Run this beside the controllers, while we lead. Its end ends nothing, its error all."""
+        self._before_run(f"Task {name!r}")
         self._tasks.append((name, task))
+
+    def _before_run(self, what: str) -> None:
+        if self._running:
+            raise ValueError(f"{what} comes too late: the manager runs already.")
 
     def stop(self) -> None:
         """Have `run` return, after running reconciles have ended. Safe to call twice."""
@@ -145,9 +166,11 @@ class Manager:
     async def run(self) -> None:
         """Run until `stop` or cancellation.
 
-        Raises LeaseLost, SyncTimeout, OSError for an address in use, or the ExceptionGroup of
-        what died.
+        Raises LeaseLost, SyncTimeout, UnfinishedWork, OSError for an address in use, or the
+        ExceptionGroup of what died.
         """
+        self._running = True
+        ending: Exception | None = None
         async with AsyncExitStack() as layers:
             await layers.enter_async_context(
                 serving(
@@ -158,17 +181,24 @@ class Manager:
                 )
             )
             async with asyncio.TaskGroup() as background:
-                running = [
-                    background.create_task(informer.run(), name=f"informer/{informer.resource}")
+                servants = [
+                    (f"informer/{informer.resource}", informer.run)
                     for informer in self._informers.values()
                 ]
-                running.append(background.create_task(self.recorder.run(), name="events"))
+                servants.append(("events", self.recorder.run))
+                running = [
+                    background.create_task(_endless(name, run), name=name) for name, run in servants
+                ]
                 try:
                     if await self._synced():
                         await self._elect()
+                except (LeaseLost, SyncTimeout, UnfinishedWork) as error:
+                    ending = error  # raised below, outside of the group and its wrapping
                 finally:
                     for task in running:
                         task.cancel()
+        if ending is not None:
+            raise ending
 
     async def _synced(self) -> bool:
         """Whether the caches are full; False when told to stop before."""
@@ -196,13 +226,15 @@ class Manager:
         assert self._connect is not None
         leadership = Leadership(self._lease, self._connect, metrics=self.metrics, clock=self.clock)
         async with leadership:
-            stopping = asyncio.ensure_future(self._stop.wait())
-            elected = asyncio.ensure_future(leadership.acquired.wait())
+            events = (self._stop, leadership.acquired, leadership.lost)
+            ends = [asyncio.ensure_future(event.wait()) for event in events]
             try:
-                await asyncio.wait({stopping, elected}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                stopping.cancel()
-                elected.cancel()
+                for end in ends:
+                    end.cancel()
+            if leadership.why is not None:
+                raise leadership.why
             if not self._stop.is_set():
                 await self._lead(leadership)
 
@@ -212,14 +244,14 @@ class Manager:
         work = asyncio.ensure_future(self._work(finish))
         stopping = asyncio.ensure_future(self._stop.wait())
         ends: set[asyncio.Future[Any]] = {work, stopping}
-        if leadership is not None and leadership.lost is not None:
-            ends.add(leadership.lost)
+        if leadership is not None:
+            ends.add(asyncio.ensure_future(leadership.lost.wait()))
         self.leading.set()
         log.info("started", manager=self._name, controllers=[c.name for c in self._controllers])
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if leadership is not None and leadership.lost is not None and leadership.lost.done():
-                raise leadership.lost.result()
+            if leadership is not None and leadership.why is not None:
+                raise leadership.why
             finish.set()
             bound = self.clock.call_later(self._grace, lambda: _cancel(work))
             try:
@@ -236,8 +268,8 @@ class Manager:
                 bound.cancel()
         finally:
             self.leading.clear()
-            stopping.cancel()
-            work.cancel()
+            for end in ends:
+                end.cancel()
             await asyncio.gather(work, return_exceptions=True)
 
     async def _work(self, finish: asyncio.Event) -> None:
@@ -271,6 +303,21 @@ class Manager:
 
 class UnfinishedWork(Exception):
     """Reconciles outlasted the grace period, so the lease was left to run out."""
+
+
+class Ended(Exception):
+    """Something that runs for as long as the process does came to an end by itself."""
+
+
+async def _endless(name: str, run: Task) -> None:
+    """Run until cancelled by the manager; any other end is a failure, never a silence."""
+    try:
+        await run()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+    raise Ended(f"{name} ended, and nothing would be kept up to date by it any more.")
 
 
 async def _run(task: Task) -> None:

@@ -22,6 +22,7 @@ K = TypeVar("K")
 
 NORMAL = 0
 INITIAL = -100  # controller-runtime's priority for what the first list brought
+SLACK = 64  # overtaken bookings worth keeping rather than sweeping
 
 
 class QueueMetrics(Protocol):
@@ -102,15 +103,15 @@ class WorkQueue(Generic[K]):
         booked = self._delayed.get(key)
         if booked is not None:
             priority = max(priority, booked[1])
-            at = min(at, booked[0])
+            if booked[0] <= at:
+                self._delayed[key] = (booked[0], priority)
+                return
         self._delayed[key] = (at, priority)
         self._order += 1
         heapq.heappush(self._schedule, (at, self._order, key))
+        if len(self._schedule) > 2 * len(self._delayed) + SLACK:
+            self._sweep()
         self._arm()
-
-    def postpone(self, key: K) -> None:
-        """Forget a time booked for `key`; it comes again when it is added again."""
-        self._delayed.pop(key, None)
 
     async def get(self) -> K:
         """The next key; the caller owns it until `done`. QueueClosed when closed and empty."""
@@ -146,6 +147,7 @@ class WorkQueue(Generic[K]):
         """Take no more keys and drop the delayed ones; what is ready is still handed out."""
         self._closed = True
         self._delayed.clear()
+        self._schedule.clear()
         self._again.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -193,6 +195,11 @@ class WorkQueue(Generic[K]):
             if not getter.done():
                 getter.set_result(None)
                 return
+
+    def _sweep(self) -> None:
+        """Drop the bookings that were overtaken, so that they do not pile up until they are due."""
+        self._schedule = [(at, n, key) for n, (key, (at, _)) in enumerate(self._delayed.items())]
+        heapq.heapify(self._schedule)
 
     def _arm(self) -> None:
         while (

@@ -170,7 +170,7 @@ class Reflector:
                     page_size=0 if step.version not in (ANY_VERSION, LATEST) else 500,
                 )
             )
-        except (RuntimeFailure, msgspec.DecodeError) as error:
+        except (RuntimeFailure, msgspec.DecodeError, UnicodeDecodeError) as error:
             self._complain("list failed", error)
             return after_list_failure(step, error)
         self._version = version
@@ -193,11 +193,15 @@ class Reflector:
                 timeout_seconds=seconds,
             )
             try:
+                # An answer is a sign of life even where no bookmark ever follows.
+                self._sink.heard(step.version)
                 events = await self._follow(reply)
             finally:
                 await reply.aclose()
-        except (RuntimeFailure, msgspec.DecodeError) as error:
-            self._complain("watch failed", error)
+        except (RuntimeFailure, msgspec.DecodeError, UnicodeDecodeError) as error:
+            # An expired version and a silent server are the ordinary ends of a watch.
+            quiet = isinstance(error, Expired | CallTimedOut)
+            self._complain("watch failed", error, quiet=quiet)
             return after_watch_failure(self._version, error)
         lasted = self._clock.monotonic() - started
         return after_watch_end(self._version, lasted=lasted, events=events)
@@ -232,7 +236,7 @@ class Reflector:
             case _:
                 self._log.warning("event skipped", type=kind)
 
-    def _complain(self, verb: str, error: Exception) -> None:
+    def _complain(self, verb: str, error: Exception, *, quiet: bool = False) -> None:
         hint = ""
         if isinstance(error, Forbidden):
             verbs = "list, watch"
@@ -241,7 +245,6 @@ class Reflector:
             hint = f"install the definition of {self._resource}"
         elif isinstance(error, OversizedLine):
             hint = "select fewer objects or leave large ones out"
-        quiet = isinstance(error, Expired | CallTimedOut)
         emit = self._log.debug if quiet else self._log.warning
         emit(verb, **describe(error), **({"hint": hint} if hint else {}))
 

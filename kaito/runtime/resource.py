@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
@@ -110,7 +111,12 @@ class Resource(Generic[T]):
         return _encode(obj)
 
 
+# What RFC 3986 lets a path segment hold unescaped: wider than the names of any kind, and nothing
+# in it can leave the segment, the path or the request line.
+_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+")
+
+
 def _segment(name: str) -> str:
-    if not name or "/" in name or "%" in name or "?" in name or "#" in name or name in {".", ".."}:
+    if not _SEGMENT.fullmatch(name) or name in {".", ".."}:
         raise ValueError(f"{name!r} cannot be part of a URL path")
     return name

@@ -78,6 +78,8 @@ class Page(msgspec.Struct):
 
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
     items: list[msgspec.Raw] = msgspec.field(default_factory=list)
+    begins_anew: bool = False
+    """Set by the client: the list began again with this page, what came before is void."""
 
 
 class _ManagedBy(msgspec.Struct):
@@ -111,7 +113,8 @@ class LineSplitter:
             if len(lines) == 1:
                 self._hold(chunk)
                 return []
-            lines[0] = b"".join((*self._tail, lines[0]))
+            self._hold(lines[0])
+            lines[0] = b"".join(self._tail)
             self._tail.clear()
             self._held = 0
         last = lines.pop()

@@ -1,0 +1,1 @@
+"""Tests of kaito.runtime, module by module."""
