@@ -1,0 +1,115 @@
+"""Whether to ask the cloud for a node now, for which instance type, or what to wait for.
+
+Instance types are tried in the Machine's order; one that cannot be had makes room for the next.
+Every failure has its pause, so that nothing is asked for in a storm and nothing is given up on
+silently; only a request that is wrong in itself is not repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kaito.controllers.machine.cloud import Refusal, Trouble
+from kaito.controllers.machine.decision import Policy
+from kaito.provisioner import Failure, Way
+
+# What KAITO looks for in a Machine's condition to stop waiting for it.
+UNAVAILABLE = "all requested instance types were unavailable during launch"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Ask for this instance type now."""
+
+    instance_type: str
+    afresh: bool = False
+    """Whether this begins a new round over all instance types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Ask for nothing, and say why."""
+
+    message: str
+    seconds: float | None
+    """Until the next attempt; None when only a change of the Machine brings one."""
+
+
+def next_attempt(
+    name: str,
+    instance_types: Sequence[str],
+    refusals: Sequence[Refusal],
+    now: float,
+    policy: Policy,
+) -> Attempt | Wait:
+    """What to do for a Machine that has no pool."""
+    if not refusals:
+        return Attempt(instance_types[0])
+    last = refusals[-1]
+    tried = {r.instance_type for r in refusals if r.failure.way is Way.ANOTHER}
+    left = [type_ for type_ in instance_types if type_ not in tried]
+    if last.failure.way is Way.ANOTHER and left:
+        return Attempt(left[0])
+    pause = pause_after(last.failure, _in_a_row(refusals), policy)
+    message = _message(name, refusals, pause, policy)
+    if pause is None:
+        return Wait(message, None)
+    remaining = last.at + pause - now
+    if remaining > 0:
+        return Wait(message, remaining)
+    exhausted = last.failure.way is Way.ANOTHER
+    return Attempt(instance_types[0] if exhausted else last.instance_type, afresh=exhausted)
+
+
+def remaining_pause(trouble: Trouble | None, now: float, policy: Policy) -> float:
+    """Seconds for which the cloud is not to be asked again after a failed question; 0 for none."""
+    if trouble is None:
+        return 0.0
+    pause = pause_after(trouble.failure, trouble.times, policy)
+    return max(0.0, trouble.at + (policy.user_pause if pause is None else pause) - now)
+
+
+def pause_after(failure: Failure, times: int, policy: Policy) -> float | None:
+    """Seconds to wait after a failure that came `times` in a row; None to wait for a change."""
+    match failure.way:
+        case Way.RETRY:
+            # Doubling from one poll; never sooner than the cloud asked for.
+            doubled = policy.poll_seconds * 2.0 ** min(times - 1, 16)
+            return max(min(doubled, policy.longest_pause), failure.retry_after or 0.0)
+        case Way.ANOTHER | Way.USER:
+            return max(policy.user_pause, failure.retry_after or 0.0)
+        case Way.HOPELESS:
+            return None
+
+
+def _in_a_row(refusals: Sequence[Refusal]) -> int:
+    last = refusals[-1].failure
+    count = 0
+    for refusal in reversed(refusals):
+        if refusal.failure.way is not last.way:
+            break
+        count += 1
+    return count
+
+
+def _message(name: str, refusals: Sequence[Refusal], pause: float | None, policy: Policy) -> str:
+    last = refusals[-1]
+    if last.failure.way is Way.ANOTHER or last.failure.cause.unavailable:
+        # The latest word on each type, in the order in which they were tried.
+        words = {r.instance_type: r.failure for r in refusals if r.failure.cause.unavailable}
+        said = " ".join(f"{type_}: {failure}" for type_, failure in words.items())
+        text = f"{UNAVAILABLE}. {said}"
+    else:
+        text = f"{policy.cloud} did not make agent pool {name}: {last.failure}"
+    match last.failure.way:
+        case Way.RETRY:
+            return f"{text} KAITO tries again."
+        case Way.HOPELESS:
+            return text
+        case _:
+            return f"{text} KAITO tries again every {_spoken(pause or 0.0)}."
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"

@@ -1,0 +1,495 @@
+"""The life of a Machine, run through the real shell against a cloud and objects in memory."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from kaito.provisioner import Pool, PoolState
+from kaito.runtime import Key
+from test.unit.controllers.machine.world import (
+    LOST,
+    NO_QUOTA,
+    NO_RIGHT,
+    NO_ROOM,
+    POLL,
+    WRONG,
+    World,
+    finalizers,
+    node_object,
+)
+from test.unit.provisioner.machines import A10, A100, NAME, requirement
+
+TYPE = "node.kubernetes.io/instance-type"
+EITHER: dict[str, Any] = {"spec": {"requirements": [requirement(TYPE, A100, A10)]}}
+MAGIC = "all requested instance types were unavailable during launch"
+
+
+def is_ready(world: World) -> bool:
+    machine = world.machine()
+    return machine is not None and any(
+        (c.type, c.status) == ("Ready", "True") for c in machine.status.conditions
+    )
+
+
+async def ready(world: World) -> None:
+    await world.steps()
+    assert is_ready(world)
+
+
+def nothing_is_left(world: World) -> bool:
+    return not (world.objects.machines or world.objects.nodes or world.cloud.there)
+
+
+async def test_a_machine_becomes_a_ready_node() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    machine = world.machine()
+    assert machine is not None
+    assert machine.status.node_name == f"aks-{NAME}-12345678-vmss000000"
+    assert machine.status.provider_id.endswith("/virtualMachines/0")
+    assert machine.status.allocatable == {"cpu": "23", "nvidia.com/gpu": "1"}
+    assert machine.status.capacity == {"cpu": "24", "nvidia.com/gpu": "1"}
+    assert machine.metadata.labels[TYPE] == A100
+    assert world.cloud.launches == [A100]
+
+
+async def test_the_node_becomes_the_machines_own() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    [node] = world.objects.nodes.values()
+    assert node["metadata"]["labels"]["karpenter.sh/registered"] == "true"
+    assert node["metadata"]["labels"]["karpenter.sh/initialized"] == "true"
+    assert finalizers(node)
+    assert node["metadata"]["ownerReferences"] == [
+        {
+            "apiVersion": "karpenter.sh/v1alpha5",
+            "kind": "Machine",
+            "name": NAME,
+            "uid": f"uid-{NAME}",
+            "blockOwnerDeletion": True,
+        }
+    ]
+
+
+async def test_a_ready_machine_costs_nothing_more() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    written, asked = len(world.objects.writes), len(world.cloud.asked)
+    again = await world.controller.reconcile(Key("", NAME))
+    assert again is None
+    assert (len(world.objects.writes), len(world.cloud.asked)) == (written, asked)
+
+
+async def test_a_restart_over_a_ready_machine_writes_and_asks_nothing() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    written, asked = len(world.objects.writes), len(world.cloud.asked)
+    world.start()
+    assert await world.controller.reconcile(Key("", NAME)) is None
+    assert (len(world.objects.writes), len(world.cloud.asked)) == (written, asked)
+
+
+async def test_a_machine_takes_few_writes() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    assert len(world.objects.writes) <= 5
+
+
+async def test_the_finalizer_is_stored_before_anything_is_asked_of_the_cloud() -> None:
+    world = World()
+    world.create()
+    await world.step()
+    assert finalizers(world.objects.machines[NAME])
+    assert (world.cloud.launches, world.cloud.asked) == ([], [])
+
+
+async def test_a_deleted_machine_leaves_nothing() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    world.objects.delete(world.objects.machines, NAME)
+    await world.steps()
+    assert nothing_is_left(world)
+
+
+async def test_a_machine_deleted_while_its_pool_is_being_made_leaves_nothing() -> None:
+    world = World()
+    world.create()
+    world.cloud.busy = True
+    await world.step()
+    await world.step()
+    assert world.cloud.there[NAME].state is PoolState.CREATING
+    world.objects.delete(world.objects.machines, NAME)
+    await world.steps()
+    assert nothing_is_left(world)
+
+
+async def test_the_finalizer_stays_until_the_cloud_denies_the_pool() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    world.objects.delete(world.objects.machines, NAME)
+    await world.controller.reconcile(Key("", NAME))
+    assert world.cloud.there[NAME].state is PoolState.DELETING
+    assert finalizers(world.objects.machines[NAME])
+    assert world.condition("Ready")[:2] == ("False", "Terminating")
+
+
+async def test_a_launch_whose_answer_was_lost_is_not_repeated_blindly() -> None:
+    world = World()
+    world.create()
+    world.cloud.lose_answers = 1
+    await ready(world)
+    assert len(world.cloud.there) == 1
+
+
+async def test_a_machine_deleted_after_a_lost_answer_deletes_the_pool_it_never_heard_of() -> None:
+    world = World()
+    world.create()
+    world.cloud.lose_answers = 1
+    await world.step()
+    await world.step()
+    world.objects.delete(world.objects.machines, NAME)
+    await world.steps()
+    assert nothing_is_left(world)
+
+
+async def test_when_one_instance_type_cannot_be_had_the_next_is_asked_for() -> None:
+    world = World()
+    world.create(**EITHER)
+    world.cloud.refuse = [NO_ROOM]
+    await ready(world)
+    assert world.cloud.launches == [A100, A10]
+    assert world.objects.machines[NAME]["metadata"]["labels"][TYPE] == A10
+
+
+async def test_a_pool_that_fails_while_it_is_made_is_deleted_and_the_next_type_is_tried() -> None:
+    world = World()
+    world.create(**EITHER)
+    world.cloud.fail = [NO_ROOM]
+    await ready(world)
+    assert world.cloud.launches == [A100, A10]
+    assert world.cloud.there[NAME].instance_type == A10
+
+
+async def test_when_no_type_can_be_had_the_condition_says_so_in_kaitos_words() -> None:
+    world = World()
+    world.create(**EITHER)
+    world.cloud.refuse = [NO_ROOM, NO_QUOTA]
+    await world.step()
+    await world.step()
+    status, reason, message = world.condition("MachineLaunched")
+    assert (status, reason) == ("False", "LaunchFailed")
+    assert message.startswith(MAGIC)
+    assert f"{A100}: no room" in message
+    assert f"{A10}: no quota" in message
+    assert "Do this." in message
+    assert world.condition("Ready")[0] == "False"
+
+
+async def test_a_failed_launch_is_told_once() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [NO_ROOM, NO_ROOM]
+    await world.steps(4)
+    assert [event.reason for event in world.objects.told] == ["LaunchFailed"]
+
+
+async def test_a_lack_of_machines_is_asked_about_again_after_a_long_pause() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [NO_ROOM]
+    await world.step()
+    refused_at = world.clock.at
+    await world.step()
+    assert world.clock.at - refused_at >= 40 * POLL
+    await ready(world)
+    assert world.cloud.launches == [A100, A100]
+
+
+async def test_a_wrong_request_is_not_repeated() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [WRONG, WRONG, WRONG]
+    await world.steps()
+    assert world.cloud.launches == [A100]
+    assert world.condition("MachineLaunched")[1] == "LaunchFailed"
+
+
+async def test_a_changed_spec_is_a_new_chance() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [WRONG]
+    await world.steps(5)
+    world.objects.machines[NAME]["metadata"]["generation"] = 2
+    world.objects.machines[NAME]["spec"]["requirements"] = [requirement(TYPE, A10)]
+    await ready(world)
+    assert world.cloud.launches == [A100, A10]
+
+
+async def test_a_request_that_no_node_can_be_never_reaches_the_cloud() -> None:
+    world = World()
+    world.create(spec={"requirements": []})
+    await world.steps(5)
+    assert world.condition("MachineLaunched")[1] == "LaunchFailed"
+    assert "names no instance type" in world.condition("MachineLaunched")[2]
+    assert world.cloud.launches == []
+
+
+async def test_failures_that_may_pass_are_retried_ever_more_slowly() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [LOST] * 8
+    at: list[float] = []
+    while len(at) < 8:
+        launched = len(world.cloud.launches)
+        await world.step()
+        if len(world.cloud.launches) > launched:
+            at.append(world.clock.at)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(at)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] <= 25 * POLL
+    await ready(world)
+
+
+async def test_a_missing_right_is_shown_with_the_remedy_and_tried_again() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [NO_RIGHT]
+    await world.steps(2)
+    assert (
+        "no right (Code). Do this. KAITO tries again every 10 minutes."
+        in (world.condition("MachineLaunched")[2])
+    )
+    await ready(world)
+
+
+async def test_a_pool_of_somebody_else_is_left_alone() -> None:
+    world = World()
+    world.create()
+    foreign = Pool(
+        name=NAME, state=PoolState.READY, said="Succeeded", instance_type=A100, labels={"a": "b"}
+    )
+    world.cloud.there[NAME] = foreign
+    await world.steps(5)
+    status, reason, message = world.condition("MachineLaunched")
+    assert (status, reason) == ("False", "LaunchFailed")
+    assert f"agent pool {NAME}" in message
+    world.objects.delete(world.objects.machines, NAME)
+    await world.steps(5)
+    assert world.objects.machines == {}
+    assert world.cloud.there == {NAME: foreign}
+
+
+async def test_a_pool_of_ours_that_was_robbed_of_its_labels_keeps_its_machine() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    world.cloud.there[NAME] = Pool(
+        name=NAME, state=PoolState.READY, said="Succeeded", instance_type=A100, labels={}
+    )
+    world.objects.delete(world.objects.machines, NAME)
+    await world.steps(5)
+    assert finalizers(world.objects.machines[NAME])
+    assert "has lost the labels" in world.condition("Ready")[2]
+
+
+async def test_a_machine_without_kaitos_labels_is_left_alone() -> None:
+    world = World()
+    world.create(metadata={"labels": {"karpenter.sh/provisioner-name": "default"}})
+    await world.steps(5)
+    assert world.objects.writes == []
+    assert (world.cloud.launches, world.cloud.asked) == ([], [])
+
+
+async def test_a_pool_made_for_an_earlier_spec_is_replaced() -> None:
+    world = World()
+    world.create()
+    await world.step()
+    await world.step()
+    world.objects.machines[NAME]["metadata"]["generation"] = 2
+    world.objects.machines[NAME]["spec"]["requirements"] = [requirement(TYPE, A10)]
+    await ready(world)
+    assert world.cloud.there[NAME].instance_type == A10
+
+
+async def test_a_machine_made_again_adopts_the_pool_of_its_predecessor() -> None:
+    world = World()
+    world.create()
+    await world.step()
+    await world.step()
+    del world.objects.machines[NAME]
+    world.create(metadata={"uid": "another", "creationTimestamp": "2026-01-01T00:01:00Z"})
+    world.objects.machines[NAME]["metadata"]["labels"] = {
+        "kaito.sh/workspace": "phi",
+        "kaito.sh/workspacenamespace": "default",
+    }
+    await ready(world)
+    assert world.cloud.launches == [A100]
+
+
+async def test_a_node_that_is_not_ready_is_waited_for() -> None:
+    world = World(node_ready=False)
+    world.create()
+    await world.steps()
+    assert world.condition("MachineRegistered")[0] == "True"
+    assert world.condition("MachineInitialized")[1:] == (
+        "NodeNotReady",
+        f"Node aks-{NAME}-12345678-vmss000000 is not ready: starting.",
+    )
+
+
+async def test_a_node_whose_gpus_are_not_counted_is_waited_for() -> None:
+    world = World(gpu_plugin=False)
+    world.create()
+    await world.steps()
+    assert world.condition("MachineInitialized")[1] == "ResourceNotRegistered"
+    [node] = world.objects.nodes.values()
+    node["status"]["allocatable"]["nvidia.com/gpu"] = "1"
+    await ready(world)
+
+
+async def test_startup_taints_are_put_on_once_and_waited_for() -> None:
+    world = World()
+    taint = {"key": "prepare", "effect": "NoSchedule"}
+    world.create(spec={"requirements": [requirement(TYPE, A100)], "startupTaints": [taint]})
+    await world.steps()
+    assert world.condition("MachineInitialized")[1] == "StartupTaintsExist"
+    [node] = world.objects.nodes.values()
+    assert taint in node["spec"]["taints"]
+    node["spec"]["taints"].remove(taint)
+    await ready(world)
+    assert taint not in node["spec"]["taints"]
+
+
+async def test_two_nodes_are_one_too_many_until_one_has_gone() -> None:
+    world = World(node_ready=False)
+    world.create()
+    second = node_object(number=1)
+    world.objects.nodes[second["metadata"]["name"]] = second
+    first = node_object(number=0)
+    world.objects.nodes[first["metadata"]["name"]] = first
+    world.cloud.there[NAME] = Pool(
+        name=NAME,
+        state=PoolState.UPDATING,
+        said="Upgrading",
+        instance_type=A100,
+        labels={**machine_labels(world), "kaito.sh/creation-timestamp": "2026-01-01T00-00-00Z"},
+    )
+    await world.steps(5)
+    assert world.condition("MachineLaunched")[0] == "Unknown"
+    del world.objects.nodes[second["metadata"]["name"]]
+    await ready(world)
+
+
+def machine_labels(world: World) -> dict[str, str]:
+    return dict(world.objects.machines[NAME]["metadata"]["labels"])
+
+
+async def test_a_deleted_node_takes_its_machine_and_pool_with_it() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    [node] = world.objects.nodes
+    world.objects.delete(world.objects.nodes, node)
+    await world.steps()
+    assert nothing_is_left(world)
+
+
+@pytest.mark.parametrize("state", [PoolState.STOPPED, PoolState.UPDATING])
+async def test_a_node_lost_to_a_stop_or_an_upgrade_costs_no_machine(state: PoolState) -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    pool = world.cloud.there[NAME]
+    world.cloud.there[NAME] = Pool(
+        name=NAME, state=state, said=state, instance_type=A100, labels=pool.labels
+    )
+    [node] = world.objects.nodes
+    world.objects.delete(world.objects.nodes, node)
+    await world.steps(5)
+    assert world.objects.nodes == {}
+    assert world.condition("MachineRegistered")[1] == "NodeNotFound"
+    assert not is_ready(world)
+    world.cloud.there[NAME] = pool
+    world.join(pool, number=1)
+    await ready(world)
+    machine = world.machine()
+    assert machine is not None
+    assert machine.status.provider_id.endswith("/virtualMachines/1")
+
+
+async def test_a_machine_whose_pool_was_deleted_behind_us_is_deleted() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    del world.cloud.there[NAME]
+    world.settle()
+    await world.steps()
+    assert nothing_is_left(world)
+
+
+async def test_a_cloud_that_does_not_answer_holds_the_finalizer_and_says_so() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    world.objects.delete(world.objects.machines, NAME)
+    world.cloud.blind = NO_RIGHT
+    await world.steps(5)
+    assert finalizers(world.objects.machines[NAME])
+    assert "no right" in world.condition("Ready")[2]
+    world.cloud.blind = None
+    await world.steps()
+    assert nothing_is_left(world)
+
+
+async def test_a_node_of_a_machine_that_was_removed_by_force_is_let_go() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    del world.objects.machines[NAME]
+    [node] = world.objects.nodes
+    world.objects.delete(world.objects.nodes, node)
+    await world.steps(3)
+    assert world.objects.nodes
+    assert isinstance(await world.cloud.delete(world.cloud.there[NAME]), Pool)
+    await world.steps()
+    assert nothing_is_left(world)
+
+
+async def test_a_node_of_another_provisioner_is_never_touched() -> None:
+    world = World()
+    node = node_object()
+    node["metadata"]["finalizers"] = ["karpenter.sh/termination"]
+    node["metadata"]["ownerReferences"] = [
+        {"apiVersion": "karpenter.sh/v1", "kind": "NodeClaim", "name": NAME, "uid": "x"}
+    ]
+    node["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.objects.nodes[node["metadata"]["name"]] = node
+    for _ in range(3):
+        await world.controller.reconcile(Key("", NAME))
+    assert world.objects.writes == []
+
+
+async def test_thousands_that_wait_are_answered_by_few_lists() -> None:
+    world = World()
+    names = [f"ws{number:09x}" for number in range(50)]
+    for name in names:
+        world.create(name)
+        await world.controller.reconcile(Key("", name))
+    for name in names:
+        await world.controller.reconcile(Key("", name))
+    assert len(world.cloud.launches) == 50
+    assert world.cloud.asked == ["list"]
+    world.clock.at += POLL
+    for name in names:
+        await world.controller.reconcile(Key("", name))
+    assert world.cloud.asked == ["list", "list"]

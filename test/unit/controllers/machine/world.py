@@ -1,0 +1,383 @@
+"""A world of one Machine: a cloud, an API server's objects, and a controller that can be killed.
+
+The cloud implements NodeSource and the objects implement the controller's writes; both change at
+once and count their side effects, so that a test can kill the controller after any one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from kaito.api.machine import FINALIZER, Machine
+from kaito.controllers.machine.book import PoolBook
+from kaito.controllers.machine.decision import (
+    DeleteMachine,
+    DeleteNode,
+    PatchMachine,
+    PatchNode,
+    Policy,
+    SetStatus,
+    Tell,
+    Write,
+)
+from kaito.controllers.machine.kinds import Node
+from kaito.controllers.machine.reconciler import Reconciler
+from kaito.provisioner import (
+    Absent,
+    Cause,
+    CloudError,
+    Failure,
+    NodeRequest,
+    Pool,
+    PoolState,
+    Way,
+)
+from kaito.provisioner.aks.provider_id import pool_of
+from kaito.runtime import Conflict, Key, NotFound, Status, rfc3339
+from test.unit.provisioner.machines import A100, NAME, machine_object
+
+START = 1_767_225_600.0  # 2026-01-01T00:00:00Z, when the Machine is born
+POLL = 15.0
+POLICY = Policy(cloud="Azure", poll_seconds=POLL, gpus=lambda type_: 1 if type_ == A100 else 0)
+
+Wire = dict[str, Any]
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing of the controller's memory is left."""
+
+
+@dataclass
+class Effects:
+    """Counts side effects; the controller dies right after number `fatal`."""
+
+    count: int = 0
+    fatal: int | None = None
+
+    def happened(self) -> None:
+        self.count += 1
+        if self.count == self.fatal:
+            raise Killed
+
+
+@dataclass
+class Clock:
+    at: float = START
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+    def call_later(self, seconds: float, callback: object) -> Any:
+        raise AssertionError("nobody books timers here")
+
+
+@dataclass
+class Cloud:
+    """Pools that become READY a while after they were asked for. Implements NodeSource."""
+
+    clock: Clock
+    effects: Effects
+    name: str = "Azure"
+    cloud: str = "azure"
+    pool_label: str = "agentpool"
+    seconds: float = 60.0
+    there: dict[str, Pool] = field(default_factory=dict)
+    due: dict[str, float] = field(default_factory=dict)
+    launches: list[str] = field(default_factory=list)
+    refuse: list[Failure] = field(default_factory=list)
+    """The next launches are refused with these, in order."""
+    fail: list[Failure] = field(default_factory=list)
+    """The next pools to be finished fail with these, in order."""
+    blind: Failure | None = None
+    """While set, every question is refused with it."""
+    lose_answers: int = 0
+    """So many launches take place without an answer."""
+    busy: bool = False
+    """Whether pools that are being created cannot be deleted."""
+    asked: list[str] = field(default_factory=list)
+
+    def pool_of(self, provider_id: str) -> str | None:
+        return pool_of(provider_id)
+
+    async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
+        self.launches.append(instance_type)
+        if self.refuse:
+            raise CloudError(self.refuse.pop(0))
+        if request.name not in self.there:
+            self.there[request.name] = Pool(
+                name=request.name,
+                state=PoolState.CREATING,
+                said="Creating",
+                instance_type=instance_type,
+                labels=request.labels,
+            )
+            self.due[request.name] = self.clock.at + self.seconds
+            self.effects.happened()
+            if self.lose_answers:
+                self.lose_answers -= 1
+                raise CloudError(LOST)
+        return self.there[request.name]
+
+    async def observe(self, name: str) -> Pool | Absent:
+        self.asked.append(f"get {name}")
+        if self.blind:
+            raise CloudError(self.blind)
+        return self.there.get(name, Absent())
+
+    async def pools(self) -> list[Pool]:
+        self.asked.append("list")
+        if self.blind:
+            raise CloudError(self.blind)
+        return list(self.there.values())
+
+    async def delete(self, pool: Pool) -> Pool | Absent:
+        there = self.there.get(pool.name)
+        if there is None:
+            return Absent()
+        if there.labels != pool.labels:
+            return there
+        if self.busy and there.state is PoolState.CREATING:
+            raise CloudError(BUSY)
+        if there.state is not PoolState.DELETING:
+            self.there[pool.name] = replace(there, state=PoolState.DELETING, said="Deleting")
+            self.due[pool.name] = self.clock.at + self.seconds
+            self.effects.happened()
+        return self.there[pool.name]
+
+    def settle(self) -> None:
+        """Finish what is due."""
+        for name, at in list(self.due.items()):
+            if at > self.clock.at:
+                continue
+            del self.due[name]
+            pool = self.there[name]
+            if pool.state is PoolState.DELETING:
+                del self.there[name]
+            elif self.fail:
+                why = self.fail.pop(0)
+                self.there[name] = replace(pool, state=PoolState.FAILED, said="Failed", failure=why)
+            else:
+                self.there[name] = replace(pool, state=PoolState.READY, said="Succeeded")
+
+
+@dataclass
+class Objects:
+    """The Machine and Nodes of an API server. Implements Writes."""
+
+    effects: Effects
+    machines: dict[str, Wire] = field(default_factory=dict)
+    nodes: dict[str, Wire] = field(default_factory=dict)
+    told: list[Tell] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    version: int = 100
+
+    async def perform(self, name: str, uid: str, write: Write) -> None:
+        try:
+            self._perform(name, write)
+        except NotFound:
+            return
+        if not isinstance(write, Tell):
+            self.writes.append(write)
+            self.effects.happened()
+
+    def _perform(self, name: str, write: Write) -> None:
+        match write:
+            case PatchMachine(patch):
+                self.patch(self.machines, name, patch)
+            case PatchNode(node, patch):
+                self.patch(self.nodes, node, patch)
+            case DeleteMachine(uid):
+                self.delete(self.machines, name, uid)
+            case DeleteNode(node, uid):
+                self.delete(self.nodes, node, uid)
+            case SetStatus(status):
+                self._find(self.machines, name)["status"] = status
+            case Tell():
+                self.told.append(write)
+
+    def patch(self, kind: dict[str, Wire], name: str, patch: Wire) -> None:
+        found = self._find(kind, name)
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version not in (None, found["metadata"]["resourceVersion"]):
+            raise Conflict(Status(code=409))
+        merge(found, patch)
+        self._touch(found)
+        self._collect(kind, name)
+
+    def delete(self, kind: dict[str, Wire], name: str, uid: str = "") -> None:
+        found = self._find(kind, name)
+        if uid not in ("", found["metadata"]["uid"]):
+            raise Conflict(Status(code=409))
+        found["metadata"].setdefault("deletionTimestamp", rfc3339(START))
+        self._touch(found)
+        self._collect(kind, name)
+
+    def _find(self, kind: dict[str, Wire], name: str) -> Wire:
+        if name not in kind:
+            raise NotFound(Status(code=404))
+        return kind[name]
+
+    def _touch(self, found: Wire) -> None:
+        self.version += 1
+        found["metadata"]["resourceVersion"] = str(self.version)
+
+    def _collect(self, kind: dict[str, Wire], name: str) -> None:
+        meta = kind[name]["metadata"]
+        if "deletionTimestamp" in meta and not meta.get("finalizers"):
+            del kind[name]
+
+
+@dataclass
+class World:
+    """The Machine, its cloud, and the controller, which may die."""
+
+    clock: Clock = field(default_factory=Clock)
+    effects: Effects = field(default_factory=Effects)
+    node_ready: bool = True
+    gpu_plugin: bool = True
+
+    def __post_init__(self) -> None:
+        self.cloud = Cloud(self.clock, self.effects)
+        self.objects = Objects(self.effects)
+        self.restarts = 0
+        self.start()
+
+    def start(self) -> None:
+        """A controller that remembers nothing."""
+        self.controller = Reconciler(
+            machine=self.machine,
+            nodes=self.nodes,
+            book=PoolBook(self.cloud, self.clock, poll_seconds=POLL),
+            writes=self.objects,
+            policy=POLICY,
+            clock=self.clock,
+        )
+
+    def create(self, name: str = NAME, **changes: Any) -> None:
+        self.objects.machines[name] = machine_object(name, **changes)
+
+    def machine(self, name: str = NAME) -> Machine | None:
+        found = self.objects.machines.get(name)
+        return None if found is None else Machine.model_validate(found)
+
+    def nodes(self, name: str = NAME) -> Iterator[Node]:
+        for node in self.objects.nodes.values():
+            if node["metadata"]["labels"]["agentpool"] == name:
+                yield msgspec.convert(node, Node)
+
+    def condition(self, type_: str, name: str = NAME) -> tuple[str, str, str]:
+        """Status, reason and message."""
+        machine = self.machine(name)
+        assert machine is not None
+        found = {c.type: c for c in machine.status.conditions}[type_]
+        return found.status, found.reason, found.message
+
+    async def step(self, name: str = NAME) -> None:
+        """The controller's turn, and its restart when it dies; then the world's, up to the time
+        at which the controller wants to look again, or one poll."""
+        again = None
+        try:
+            again = await self.controller.reconcile(Key("", name))
+        except Killed:
+            self.restarts += 1
+            self.start()
+        except Conflict:
+            pass
+        self.clock.at += POLL if again is None else max(again.seconds, 0.001)
+        self.settle()
+
+    async def steps(self, count: int = 40, name: str = NAME) -> None:
+        """Enough turns for anything to end."""
+        for _ in range(count):
+            await self.step(name)
+
+    def settle(self) -> None:
+        """Nodes follow their pools."""
+        self.cloud.settle()
+        for pool in self.cloud.there.values():
+            if pool.state is PoolState.READY and not any(self.nodes(pool.name)):
+                self.join(pool)
+        for name, node in list(self.objects.nodes.items()):
+            if node["metadata"]["labels"]["agentpool"] not in self.cloud.there:
+                self.objects.delete(self.objects.nodes, name)
+
+    def join(self, pool: Pool, number: int = 0) -> None:
+        node = node_object(pool.name, number, pool.labels, pool.instance_type)
+        if not self.node_ready:
+            node["status"]["conditions"] = [
+                {"type": "Ready", "status": "False", "message": "starting"}
+            ]
+        if not self.gpu_plugin:
+            node["status"]["allocatable"].pop("nvidia.com/gpu")
+        self.objects.nodes[node["metadata"]["name"]] = node
+
+
+def node_object(
+    pool: str = NAME,
+    number: int = 0,
+    labels: Any = None,
+    instance_type: str = A100,
+) -> Wire:
+    """A Node that is ready and whose device plugin runs."""
+    return {
+        "metadata": {
+            "name": f"aks-{pool}-12345678-vmss{number:06}",
+            "uid": f"node-{pool}-{number}",
+            "resourceVersion": "7",
+            "labels": {
+                **(labels or {}),
+                "agentpool": pool,
+                "node.kubernetes.io/instance-type": instance_type,
+            },
+            "finalizers": [],
+        },
+        "spec": {
+            "providerID": (
+                "azure:///subscriptions/s/resourceGroups/MC/providers/Microsoft.Compute"
+                f"/virtualMachineScaleSets/aks-{pool}-12345678-vmss/virtualMachines/{number}"
+            ),
+            "taints": [{"key": "sku", "value": "gpu", "effect": "NoSchedule"}],
+        },
+        "status": {
+            "capacity": {"cpu": "24", "nvidia.com/gpu": "1"},
+            "allocatable": {"cpu": "23", "nvidia.com/gpu": "1"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }
+
+
+def merge(target: Wire, patch: Wire) -> None:
+    """RFC 7386, in place."""
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, dict) and isinstance(target.get(key), dict):
+            merge(target[key], value)
+        else:
+            target[key] = value
+
+
+def finalizers(wire: Wire) -> list[str]:
+    return [name for name in wire["metadata"].get("finalizers") or () if name == FINALIZER]
+
+
+def failure(way: Way, cause: Cause, message: str = "no", **more: Any) -> Failure:
+    return Failure(way=way, cause=cause, code="Code", message=message, advice="do this", **more)
+
+
+LOST = failure(Way.RETRY, Cause.NETWORK, "the answer was lost")
+BUSY = failure(Way.RETRY, Cause.BUSY, "in progress")
+NO_ROOM = failure(Way.ANOTHER, Cause.CAPACITY, "no room")
+NO_QUOTA = failure(Way.ANOTHER, Cause.QUOTA, "no quota")
+NO_RIGHT = failure(Way.USER, Cause.ACCESS, "no right")
+WRONG = failure(Way.HOPELESS, Cause.INVALID, "wrong")
