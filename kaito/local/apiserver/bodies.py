@@ -1,0 +1,176 @@
+"""Request bodies: from bytes to an object of the expected kind, or the server's refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kaito.local.apiserver import typed
+from kaito.local.apiserver.fields import go_quote
+from kaito.local.apiserver.http import Request
+from kaito.local.apiserver.jsontext import (
+    TextError,
+    encode,
+    may_repeat_keys,
+    parse_json,
+    parse_yaml,
+    repeated_keys,
+)
+from kaito.local.apiserver.kinds import Kind, Kinds
+from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.schema import Node
+from kaito.local.apiserver.status import StatusError, bad_request
+
+Object = dict[str, Any]
+LIMIT = 3 * 1024 * 1024  # bytes of a request body, as the server's default
+META_PROBE = ('struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+              'Kind string "json:\\"kind,omitempty\\"" }')
+SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+CRD_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+JSON_TYPES = {"application/json", ""}
+YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def check_size(request: Request) -> None:
+    if len(request.body) > LIMIT:
+        raise StatusError(413, "RequestEntityTooLarge",
+                          f"Request entity too large: limit is {LIMIT}")
+
+
+def unsupported_media(given: str, *, custom: bool = False) -> StatusError:
+    listed = "application/json, application/yaml" if custom else ACCEPTED
+    return StatusError(415, "UnsupportedMediaType",
+                       "the body of the request was in an unknown format - accepted media types "
+                       f"include: {listed}")
+
+
+def load(request: Request, expected: str, *, custom: bool = False) -> tuple[Any, list[str]]:
+    """The parsed body and the paths of repeated keys. Raises StatusError."""
+    check_size(request)
+    kind = media_type(request)
+    text = request.body
+    if kind in JSON_TYPES:
+        try:
+            value = parse_json(text)
+        except TextError as error:
+            raise unrecognised(expected, f"json parse error: {error}", text) from error
+        return value, repeated_keys(text) if may_repeat_keys(text, value) else []
+    if kind == YAML:
+        try:
+            return parse_yaml(text), []
+        except TextError as error:
+            raise unrecognised(expected, f"yaml: {error}", text) from error
+    if kind == PROTOBUF and not custom:
+        from kaito.local.apiserver.protobuf import ProtobufError, decode
+
+        try:
+            return decode(text), []
+        except ProtobufError as error:
+            raise bad_request(str(error)) from error
+    raise unsupported_media(kind, custom=custom)
+
+
+def unrecognised(expected: str, why: str, text: bytes) -> StatusError:
+    shown = "<empty>" if not text else text.decode(errors="replace")
+    return bad_request(f"the object provided is unrecognized (must be of type {expected}): "
+                       f"couldn't get version/kind; {why} ({shown})")
+
+
+def probe(value: Any, expected: str, text: bytes) -> tuple[str, str]:
+    """apiVersion and kind of a body. Raises StatusError where it has no such parts."""
+    if value is None:
+        return "", ""
+    if not isinstance(value, dict):
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {expected}): couldn't get "
+            f"version/kind; json parse error: json: cannot unmarshal {typed.json_kind(value)} "
+            f"into Go value of type {META_PROBE} ({text.hex()})")
+    for name, go in (("apiVersion", "APIVersion"), ("kind", "Kind")):
+        part = value.get(name)
+        if part is not None and not isinstance(part, str):
+            raise bad_request(
+                f"the object provided is unrecognized (must be of type {expected}): couldn't get "
+                f"version/kind; json parse error: json: cannot unmarshal {typed.json_kind(part)} "
+                f"into Go struct field .{name} of type string ({text.hex()})" if go else "")
+    return value.get("apiVersion") or "", value.get("kind") or ""
+
+
+def read_object(request: Request, kind: Kind, kinds: Kinds, options: WriteOptions) -> Object:
+    """A decoded object of this kind, defaults not yet set. Raises StatusError."""
+    value, repeated = load(request, kind.kind, custom=kind.custom)
+    if kind.custom:
+        from kaito.local.apiserver.custom.bodies import read_custom
+
+        return read_custom(value, repeated, kind, options, request.body)
+    version, name = probe(value, kind.kind, request.body)
+    value = value or {}
+    check_kind(version or kind.api_version, name or kind.kind, kind, kinds)
+    value["apiVersion"], value["kind"] = kind.api_version, kind.kind
+    return decode_built_in(value, repeated, kind, options)
+
+
+def check_kind(version: str, name: str, kind: Kind, kinds: Kinds) -> None:
+    if version == kind.api_version and name == kind.kind:
+        return
+    short = version.rpartition("/")[2]
+    head = f'{name} in version "{short}" cannot be handled as a {kind.kind}: '
+    known = kinds.by_kind(version, name)
+    if known is None or known.custom:
+        raise bad_request(f'{head}no kind "{name}" is registered for version "{version}" in '
+                          f'scheme "{SCHEME}"')
+    internal = kind.group.partition(".")[0] or "core"
+    raise bad_request(f"{head}converting (v1.{name}) to ({internal}.{kind.kind}): "
+                      "unknown conversion")
+
+
+def decode_built_in(value: Object, repeated: list[str], kind: Kind,
+                    options: WriteOptions) -> Object:
+    head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+    try:
+        decoded = typed.decode(kind.node, value)
+    except typed.WrongType as error:
+        raise bad_request(head + str(error)) from error
+    report(head, repeated, decoded.unknown, options)
+    return decoded.value
+
+
+def report(head: str, repeated: list[str], unknown: list[str], options: WriteOptions) -> None:
+    """Refuse or warn of repeated and unknown fields, as fieldValidation says."""
+    if options.validation == "Ignore" or not (repeated or unknown):
+        return
+    faults = [f"duplicate field {go_quote(p)}" for p in repeated] \
+        + [f"unknown field {go_quote(p)}" for p in unknown]
+    if options.validation == "Strict":
+        raise bad_request(f"{head}strict decoding error: {', '.join(faults)}")
+    for fault in faults:
+        options.warn(fault)
+
+
+def read_as(node: Node, request: Request, name: str, version: str,
+            options: WriteOptions) -> Object:
+    """A body of a fixed kind such as Scale or Binding. Raises StatusError."""
+    value, repeated = load(request, name)
+    given, kind = probe(value, name, request.body)
+    value = value or {}
+    if (given and given != version) or (kind and kind != name):
+        short = (given or version).rpartition("/")[2]
+        raise bad_request(f'{kind or name} in version "{short}" cannot be handled as a {name}: '
+                          f'no kind "{kind or name}" is registered for version '
+                          f'"{given or version}" in scheme "{SCHEME}"')
+    value["apiVersion"], value["kind"] = version, name
+    head = f'{name} in version "{version.rpartition("/")[2]}" cannot be handled as a {name}: '
+    try:
+        decoded = typed.decode(node, value)
+    except typed.WrongType as error:
+        raise bad_request(head + str(error)) from error
+    report(head, repeated, decoded.unknown, options)
+    return decoded.value
+
+
+def canonical(value: object) -> bytes:
+    return encode(value)

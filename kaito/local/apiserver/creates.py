@@ -1,0 +1,163 @@
+"""Creation of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kaito.local.apiserver import meta as metadata
+from kaito.local.apiserver.admission import Admission, Review
+from kaito.local.apiserver.core import Call, Core
+from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.ownership.managers import Ownership
+from kaito.local.apiserver.status import (
+    StatusError,
+    already_exists,
+    bad_request,
+    forbidden,
+    invalid,
+    not_found,
+    plain_failure,
+)
+from kaito.local.apiserver.storage import Stale
+
+Object = dict[str, Any]
+CLEARED = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "uid",
+           "creationTimestamp")
+RETRIES = 8  # attempts at a free generated name
+
+
+def ownership(kind: Kind, subresource: str = "") -> Ownership:
+    """Who may own what through the object itself or through a subresource."""
+    behaviour = kind.behaviour
+    if subresource == "status":
+        return Ownership(kind.node, kind.api_version, subresource,
+                         ignored=behaviour.status_ignored,
+                         only=(("f:status",),) if not behaviour.status_owns_metadata else ())
+    return Ownership(kind.node, kind.api_version, subresource, ignored=behaviour.ignored)
+
+
+def check_namespace(call: Call, obj: Object) -> None:
+    """The object's namespace becomes the path's. Raises StatusError where they differ."""
+    meta = obj["metadata"]
+    wanted = call.target.namespace
+    given = meta.get("namespace", "")
+    if call.kind.namespaced:
+        if given and given != wanted:
+            raise bad_request("the namespace of the provided object does not match the namespace "
+                              "sent on the request")
+        meta["namespace"] = wanted
+    elif given:
+        del meta["namespace"]
+
+
+class Creator:
+    """Creates objects of any kind."""
+
+    def __init__(self, core: Core, admission: Admission) -> None:
+        self._core = core
+        self._admission = admission
+
+    async def create(self, call: Call, obj: Object, options: WriteOptions, *,
+                     applied: bool = False,
+                     mutate: Callable[[Object], Awaitable[None]] | None = None) -> Object:
+        """The stored object. `obj` is decoded; `applied` says that ownership is already set."""
+        kind, core = call.kind, self._core
+        meta = obj.setdefault("metadata", {})
+        check_namespace(call, obj)
+        if not applied:
+            kind.behaviour.default(obj)
+        if metadata.owner_duplicates(meta):
+            options.warn("metadata.ownerReferences contains duplicate entries after mutating "
+                         "admission happens; API server dedups owner references in 1.20+, and "
+                         "may reject such requests as early as 1.24; please fix your requests; "
+                         f"duplicate UID(s) observed: {meta['ownerReferences'][0].get('uid')}")
+        now = core.stamp()
+        self._live_namespace(kind, meta)
+        generated = not meta.get("name") and meta.get("generateName")
+        for attempt in range(RETRIES if generated else 1):
+            attempted = obj if not generated else {**obj, "metadata": dict(meta)}
+            if generated:
+                prefix = meta["generateName"][:58]
+                attempted["metadata"]["name"] = prefix + core.suffix()
+            try:
+                return await self._store(call, attempted, options, now, applied=applied)
+            except StatusError as error:
+                if not generated or error.reason != "AlreadyExists" or attempt == RETRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _live_namespace(self, kind: Kind, meta: Object) -> None:
+        if not kind.namespaced:
+            return
+        name = meta["namespace"]
+        namespaces = self._core.kinds.get("", "v1", "namespaces")
+        assert namespaces is not None
+        found = self._core.record(namespaces, "", name)
+        if found is None:
+            raise not_found("", "namespaces", name)
+        if found.selectable.get("status.phase") == "Terminating":
+            error = forbidden(kind.group, kind.plural, meta.get("name", ""),
+                              f"unable to create new content in namespace {name} because it is "
+                              "being terminated")
+            assert error.details is not None
+            error.details["causes"] = [{
+                "reason": "NamespaceTerminating", "field": "metadata.namespace",
+                "message": f"namespace {name} is being terminated"}]
+            raise error
+
+    async def _store(self, call: Call, obj: Object, options: WriteOptions, now: str, *,
+                     applied: bool) -> Object:
+        kind, core, behaviour = call.kind, self._core, call.kind.behaviour
+        meta = obj["metadata"]
+        if not applied:
+            ownership(kind).update({}, obj, options.manager, now)
+        review = Review("CREATE", call, obj, None, options)
+        await self._admission.mutate(review)
+        obj = review.object
+        meta = obj["metadata"]
+        if meta.get("resourceVersion") not in (None, "", "0"):
+            raise plain_failure("resourceVersion should not be set on objects to be created")
+        meta.pop("resourceVersion", None)
+        for name in CLEARED:
+            meta.pop(name, None)
+        if behaviour.generation:
+            meta["generation"] = 1
+        if behaviour.has_status and not kind.custom:
+            obj["status"] = _zero_status(kind)
+        elif behaviour.has_status:
+            obj.pop("status", None)
+        behaviour.before_create(obj)
+        meta["uid"] = core.new_uid()
+        meta["creationTimestamp"] = now
+        errors = metadata.validate(meta, namespaced=kind.namespaced, rule=behaviour.name_rule,
+                                   custom=kind.custom)
+        errors += behaviour.validate(obj)
+        if errors:
+            raise invalid(kind.group, kind.kind, meta.get("name", ""), errors)
+        for text in behaviour.warnings(obj):
+            options.warn(text)
+        await self._admission.validate(review)
+        existing = core.record(kind, meta.get("namespace", ""), meta["name"])
+        if existing is not None:
+            error = already_exists(kind.group, kind.plural, meta["name"])
+            if b'"deletionTimestamp"' in existing.raw \
+                    and existing.value()["metadata"].get("deletionTimestamp"):
+                error.message = "object is being deleted: " + error.message
+            raise error
+        if options.dry_run:
+            return obj
+        try:
+            record = core.save(kind, obj, expect=0)
+        except Stale as error:
+            raise already_exists(kind.group, kind.plural, meta["name"]) from error
+        meta["resourceVersion"] = str(record.revision)
+        return obj
+
+
+def _zero_status(kind: Kind) -> Any:
+    from kaito.local.apiserver.typed import zero_of
+
+    known = kind.node.fields.get("status")
+    return zero_of(known.node) if known is not None else {}

@@ -1,0 +1,81 @@
+"""Bodies of custom resources: decoded, cleaned, or refused in the server's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kaito.local.apiserver import typed
+from kaito.local.apiserver.custom.cleaning import EmbeddedFault
+from kaito.local.apiserver.custom.shapes import VersionShape
+from kaito.local.apiserver.fields import go_quote
+from kaito.local.apiserver.jsontext import encode
+from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.status import bad_request
+
+Object = dict[str, Any]
+
+
+def foreign_kind(kind: Kind, version: Any, name: Any) -> str:
+    """What is wrong with a body that names another kind or version."""
+    return (f"{kind.kind} in version {go_quote(kind.version)} cannot be handled as a {kind.kind}"
+            if not version and not name else
+            f"unable to handle {version}, Kind={name}")
+
+
+def read_custom(value: Any, repeated: list[str], kind: Kind, options: WriteOptions,
+                text: bytes) -> Object:
+    """A body as an object of this kind. Raises StatusError."""
+    head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+    shown = text.decode(errors="replace") or "<empty>"
+    if not isinstance(value, dict):
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
+                          f"couldn't get version/kind; json parse error: json: cannot unmarshal "
+                          f"{typed.json_kind(value)} into Go value of type struct")
+    version, name = value.get("apiVersion"), value.get("kind")
+    if not name:
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
+                          f"Object 'Kind' is missing in '{shown}' ({text.hex()[:100]})")
+    if not version:
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
+                          f"Object 'apiVersion' is missing in '{shown}'")
+    if (version, name) != (kind.api_version, kind.kind):
+        raise bad_request(f"the API version in the data ({version}) does not match the expected "
+                          f"API version ({kind.api_version})" if version != kind.api_version else
+                          f"{head}{foreign_kind(kind, version, name)}")
+    obj, unknown, fault = clean_custom(value, kind)
+    if fault:
+        raise bad_request(head + fault)
+    from kaito.local.apiserver.bodies import report
+
+    report(head, repeated, unknown, options)
+    return obj
+
+
+def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
+    """The cleaned object, the paths of unknown fields, and why it does not decode."""
+    shape = kind.shape
+    assert isinstance(shape, VersionShape)
+    unknown: list[str] = []
+    meta = value.get("metadata")
+    if meta is not None and not isinstance(meta, dict):
+        return value, [], (f"json: cannot unmarshal {typed.json_kind(meta)} into Go struct field "
+                           f".metadata of type v1.ObjectMeta")
+    try:
+        decoded = typed.decode(shape.metadata, meta or {})
+    except typed.WrongType as error:
+        return value, [], ("metadata: Invalid value: " + encode(_sorted(meta)).decode()
+                           + f": {error}")
+    value["metadata"] = decoded.value
+    try:
+        unknown = shape.clean(value)
+    except EmbeddedFault as error:
+        return value, [], str(error)
+    unknown += [f"metadata.{p}" for p in decoded.unknown]
+    return value, unknown, ""
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _sorted(v) for k, v in sorted(value.items())}
+    return value

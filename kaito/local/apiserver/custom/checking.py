@@ -1,0 +1,332 @@
+"""Validation of custom resources against their schema, in the words of the server.
+
+With an old object, faults of parts that the write does not touch are forgiven.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from kaito.local.apiserver.custom.formats import FORMATS
+from kaito.local.apiserver.custom.structural import Schema, Structural
+from kaito.local.apiserver.fields import (
+    FieldError,
+    duplicate,
+    required,
+    too_long,
+    unsupported,
+    wrong,
+)
+
+Object = dict[str, Any]
+MISSING = object()
+
+
+def json_type(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "integer"
+    if isinstance(value, float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
+
+
+def fits(value: Any, wanted: str) -> bool:
+    found = json_type(value)
+    return found == wanted or (found == "integer" and wanted == "number") \
+        or (found == "number" and wanted == "integer" and float(value).is_integer())
+
+
+class Checker:
+    """Checks objects of one schema."""
+
+    def __init__(self, schema: Structural) -> None:
+        self._schema = schema
+
+    def check(self, obj: Object, old: Object | None) -> list[FieldError]:
+        errors: list[FieldError] = []
+        self._value(self._schema, obj, MISSING if old is None else old, "", errors, root=True)
+        self._lists(self._schema, obj, MISSING if old is None else old, "", errors)
+        return errors
+
+    def _value(self, schema: Structural, value: Any, old: Any, path: str,
+               errors: list[FieldError], *, root: bool = False) -> None:
+        if old is not MISSING and same(value, old):
+            return
+        if value is None and schema.nullable:
+            return
+        if not self._typed(schema, value, path, errors):
+            return
+        self._plain(schema.schema, value, path, errors, schema)
+        if isinstance(value, dict):
+            self._members(schema, value, old, path, errors, root=root)
+        elif isinstance(value, list) and schema.items is not None:
+            self._items(schema, value, old, path, errors)
+        self._combined(schema.schema, value, path, errors)
+
+    def _typed(self, schema: Structural, value: Any, path: str,
+               errors: list[FieldError]) -> bool:
+        if schema.int_or_string:
+            wanted = ["integer", "string"]
+        elif schema.type:
+            wanted = [schema.type]
+        else:
+            return True
+        if any(fits(value, w) for w in wanted):
+            return True
+        found = json_type(value)
+        listed = ",".join(wanted)
+        if found == "number" and wanted == ["integer"]:
+            errors.append(FieldError("<nil>", "Invalid value", "", "Checked value must be of type "
+                                     f"integer (default format) in {path}"))
+        errors.append(FieldError(path or "<nil>", "type", found, f"{path} in body must be of type "
+                                                                 f'{listed}: "{found}"'))
+        return False
+
+    def _members(self, schema: Structural, value: Object, old: Any, path: str,
+                 errors: list[FieldError], *, root: bool) -> None:
+        before = old if isinstance(old, dict) else {}
+        for name in sorted(value):
+            inner = f"{path}.{name}" if path else name
+            if (root or schema.embedded) and name in {"apiVersion", "kind", "metadata"} \
+                    and name not in schema.properties:
+                continue
+            known = schema.properties.get(name)
+            if known is not None:
+                self._value(known, value[name], before.get(name, MISSING), inner, errors)
+            elif isinstance(schema.extra, Structural):
+                self._value(schema.extra, value[name], before.get(name, MISSING), inner, errors)
+        if schema.embedded:
+            for name in ("apiVersion", "kind"):
+                if not value.get(name):
+                    errors.append(required(f"{path}.{name}"))
+
+    def _items(self, schema: Structural, value: list[Any], old: Any, path: str,
+               errors: list[FieldError]) -> None:
+        assert schema.items is not None
+        matched = correlate(schema, old) if isinstance(old, list) else None
+        for i, item in enumerate(value):
+            before = MISSING
+            if matched is not None:
+                before = matched(item, i)
+            self._value(schema.items, item, before, f"{path}[{i}]", errors)
+
+    def _plain(self, schema: Schema, value: Any, path: str, errors: list[FieldError],
+               structural: Structural | None = None) -> None:
+        """Everything of a schema that needs no descent."""
+        options = schema.get("enum")
+        if options and not any(same(value, o) for o in options):
+            errors.append(unsupported(path or "<nil>", _printed(value),
+                                      [_printed(o) for o in options]))
+        if isinstance(value, str):
+            self._text(schema, value, path, errors)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            self._number(schema, value, path, errors)
+        elif isinstance(value, list):
+            self._list(schema, value, path, errors)
+        elif isinstance(value, dict):
+            self._object(schema, value, path, errors)
+
+    @staticmethod
+    def _text(schema: Schema, value: str, path: str, errors: list[FieldError]) -> None:
+        longest, shortest = schema.get("maxLength"), schema.get("minLength")
+        if longest is not None and len(value) > longest:
+            errors.append(too_long(path, longest))
+        if shortest is not None and len(value) < shortest:
+            errors.append(wrong(path, value, f"{path} in body should be at least {shortest} chars "
+                                             "long"))
+        pattern = schema.get("pattern")
+        if pattern and not _search(pattern, value):
+            errors.append(wrong(path, value, f"{path} in body should match '{pattern}'"))
+        name = schema.get("format")
+        if name and name in FORMATS and not FORMATS[name](value):
+            errors.append(FieldError(path, "Invalid value", value,
+                                     f'{path} in body must be of type {name}: "{value}"'))
+
+    @staticmethod
+    def _number(schema: Schema, value: float, path: str, errors: list[FieldError]) -> None:
+        factor = schema.get("multipleOf")
+        if factor is not None:
+            if not value and False:
+                pass
+            elif Decimal(str(value)) % Decimal(str(factor)):
+                errors.append(wrong(path, value, f"{path} in body should be a multiple of "
+                                                 f"{_number_text(factor)}"))
+            elif value == 0:
+                errors.append(wrong(path, value, "factor MultipleOf declared for "
+                                                 f"{path} must be positive: 0"))
+        high, low = schema.get("maximum"), schema.get("minimum")
+        if high is not None:
+            open_end = schema.get("exclusiveMaximum")
+            if value > high or (open_end and value == high):
+                errors.append(wrong(path, value, f"{path} in body should be less than "
+                                                 f"{'' if open_end else 'or equal to '}"
+                                                 f"{_number_text(high)}"))
+        if low is not None:
+            open_end = schema.get("exclusiveMinimum")
+            if value < low or (open_end and value == low):
+                errors.append(wrong(path, value, f"{path} in body should be greater than "
+                                                 f"{'' if open_end else 'or equal to '}"
+                                                 f"{_number_text(low)}"))
+        form = schema.get("format")
+        if form in {"int32", "int64"}:
+            bound = 2**31 if form == "int32" else 2**63
+            if not -bound <= value < bound:
+                errors.append(FieldError("<nil>", "Invalid value", "", "Checked value must be of "
+                                         f"type {schema.get('type')} with format {form} in {path}"))
+
+    @staticmethod
+    def _list(schema: Schema, value: list[Any], path: str, errors: list[FieldError]) -> None:
+        most, least = schema.get("maxItems"), schema.get("minItems")
+        if most is not None and len(value) > most:
+            errors.append(FieldError(path, "Too many", detail=f"must have at most {most} items"))
+        if least is not None and len(value) < least:
+            errors.append(wrong(path, value_count(value), f"{path} in body should have at least "
+                                                          f"{least} items"))
+        if schema.get("uniqueItems"):
+            for i, item in enumerate(value):
+                if any(same(item, other) for other in value[:i]):
+                    errors.append(wrong(path, value, f"{path} in body shouldn't contain "
+                                                     "duplicates"))
+                    break
+
+    @staticmethod
+    def _object(schema: Schema, value: Object, path: str, errors: list[FieldError]) -> None:
+        most, least = schema.get("maxProperties"), schema.get("minProperties")
+        if most is not None and len(value) > most:
+            errors.append(FieldError(path, "Too many", detail=f"must have at most {most} items"))
+        if least is not None and len(value) < least:
+            errors.append(wrong(path, value_count(value), f"{path} in body should have at least "
+                                                          f"{least} properties"))
+        for name in schema.get("required") or ():
+            if name not in value:
+                errors.append(required(f"{path}.{name}" if path else name))
+
+    def _combined(self, schema: Schema, value: Any, path: str,
+                  errors: list[FieldError]) -> None:
+        where = path or "<nil>"
+        for branch in schema.get("allOf") or ():
+            found = self._branch(branch, value, path)
+            if found:
+                errors += found
+        some = schema.get("anyOf")
+        if some and not schema.get("x-kubernetes-int-or-string"):
+            if not any(not self._branch(b, value, path) for b in some):
+                errors.append(FieldError("<nil>", "Invalid value", "", f'"{path}" must validate at '
+                                         "least one schema (anyOf)"))
+        one = schema.get("oneOf")
+        if one:
+            passed = sum(not self._branch(b, value, path) for b in one)
+            if passed != 1:
+                tail = "none was valid" if not passed else f"found {passed} valid alternatives"
+                errors.append(FieldError("<nil>", "Invalid value", "", f'"{path}" must validate '
+                                         f"one and only one schema (oneOf). "
+                                         f"{tail[0].upper()}{tail[1:]}"))
+                if not passed:
+                    errors += self._branch(one[0], value, path)
+        banned = schema.get("not")
+        if banned is not None and not self._branch(banned, value, path):
+            errors.append(FieldError("<nil>" if where else "", "Invalid value", "",
+                                     f'"{path}" must not validate the schema (not)'))
+
+    def _branch(self, schema: Schema, value: Any, path: str) -> list[FieldError]:
+        """Faults of a value under a branch of anyOf and its like."""
+        errors: list[FieldError] = []
+        wanted = schema.get("type")
+        if wanted and not fits(value, wanted):
+            return [FieldError(path, "type", json_type(value),
+                               f'{path} in body must be of type {wanted}: "{json_type(value)}"')]
+        self._plain(schema, value, path, errors)
+        if isinstance(value, dict):
+            for name, inner in (schema.get("properties") or {}).items():
+                if name in value:
+                    errors += self._branch(inner, value[name], f"{path}.{name}" if path else name)
+        items = schema.get("items")
+        if isinstance(value, list) and isinstance(items, dict):
+            for i, item in enumerate(value):
+                errors += self._branch(items, item, f"{path}[{i}]")
+        self._combined(schema, value, path, errors)
+        return errors
+
+    def _lists(self, schema: Structural, value: Any, old: Any, path: str,
+               errors: list[FieldError]) -> None:
+        """Members of sets and keyed lists must differ."""
+        if isinstance(value, dict):
+            before = old if isinstance(old, dict) else {}
+            for name, inner in value.items():
+                known = schema.properties.get(name)
+                if known is None and isinstance(schema.extra, Structural):
+                    known = schema.extra
+                if known is not None:
+                    self._lists(known, inner, before.get(name, MISSING),
+                                f"{path}.{name}" if path else name, errors)
+        elif isinstance(value, list) and schema.items is not None:
+            if old is not MISSING and same(value, old):
+                return
+            seen: list[Any] = []
+            for i, item in enumerate(value):
+                self._lists(schema.items, item, MISSING, f"{path}[{i}]", errors)
+                if schema.list_type == "set":
+                    key = item
+                elif schema.list_type == "map" and isinstance(item, dict):
+                    key = {k: item[k] for k in schema.list_keys if k in item}
+                else:
+                    continue
+                if any(same(key, s) for s in seen):
+                    errors.append(duplicate(f"{path}[{i}]", key))
+                seen.append(key)
+
+
+def correlate(schema: Structural, old: list[Any]) -> Any:
+    """Finds a list member's former self: by keys, or by value for sets."""
+    if schema.list_type == "map":
+        index = {tuple(repr(o.get(k)) for k in schema.list_keys): o for o in old
+                 if isinstance(o, dict)}
+        return lambda item, i: index.get(
+            tuple(repr(item.get(k)) for k in schema.list_keys), MISSING) \
+            if isinstance(item, dict) else MISSING
+    if schema.list_type == "set":
+        return lambda item, i: next((o for o in old if same(o, item)), MISSING)
+    return lambda item, i: MISSING
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal as JSON: true is not 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return type(a) is type(b) and a == b or (
+        isinstance(a, int | float) and isinstance(b, int | float) and a == b)
+
+
+def value_count(value: Any) -> Any:
+    return len(value)
+
+
+def _printed(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    from kaito.local.apiserver.fields import Raw, shown
+
+    return Raw(shown(value))
+
+
+def _number_text(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else repr(value)
+
+
+def _search(pattern: str, value: str) -> bool:
+    try:
+        return re.search(pattern.replace("\\z", "\\Z"), value) is not None
+    except re.error:
+        return True

@@ -1,0 +1,46 @@
+"""One version of a custom resource: cleaning, validation, columns and selectors."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from kaito.local.apiserver.custom import cleaning
+from kaito.local.apiserver.custom.checking import Checker
+from kaito.local.apiserver.custom.structural import Structural, build
+from kaito.local.apiserver.fields import FieldError
+from kaito.local.apiserver.schema import Node
+
+Object = dict[str, Any]
+_epochs = count(1)
+
+
+class VersionShape:
+    """What a version's schema does to objects. `epoch` changes with the schema."""
+
+    def __init__(self, version: Object, metadata: Node) -> None:
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        self.schema: Structural = build(schema)
+        self.metadata = metadata
+        self.epoch = next(_epochs)
+        self.checker = Checker(self.schema)
+
+    def read(self, obj: Object) -> Object:
+        """A stored object as this version shows it."""
+        if self.schema.has_defaults:
+            cleaning.default(obj, self.schema)
+        cleaning.prune(obj, self.schema, root=True)
+        return obj
+
+    def clean(self, obj: Object) -> list[str]:
+        """Clean a sent object in place; the paths of what was unknown. Raises EmbeddedFault."""
+        cleaning.settle_nulls(obj, self.schema)
+        if self.schema.has_defaults:
+            cleaning.default(obj, self.schema)
+        gone: list[str] = []
+        cleaning.prune(obj, self.schema, root=True, gone=gone)
+        cleaning.clean_embedded(obj, self.schema, self.metadata, "", gone)
+        return gone
+
+    def validate(self, obj: Object, old: Object | None = None) -> list[FieldError]:
+        return self.checker.check(obj, old)

@@ -1,0 +1,263 @@
+"""The verbs of resources: from a call to a response in the wanted form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from kaito.local.apiserver import bodies, negotiation, tables
+from kaito.local.apiserver.admission import Admission
+from kaito.local.apiserver.core import Call, Core
+from kaito.local.apiserver.creates import Creator
+from kaito.local.apiserver.deletes import Deleter
+from kaito.local.apiserver.http import JSON, Response
+from kaito.local.apiserver.jsontext import TextError, encode, parse_json
+from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.lists import (
+    Lister,
+    check_options,
+    list_body,
+    list_errors,
+    parse_revision,
+    selection,
+)
+from kaito.local.apiserver.negotiation import Wanted
+from kaito.local.apiserver.options import DeleteOptions, WriteOptions, delete_options, write_options
+from kaito.local.apiserver.patching import Patcher
+from kaito.local.apiserver.status import (
+    StatusError,
+    bad_request,
+    method_not_allowed,
+    named,
+    not_found,
+)
+from kaito.local.apiserver.storage import Record
+from kaito.local.apiserver.updates import Updater
+from kaito.local.apiserver.watches import Form, MetadataOnly, Rows, Watch, Watcher, Whole
+
+Object = dict[str, Any]
+META_SCHEME = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
+
+
+def render(value: Object, media: str, status: int = 200) -> Response:
+    if media == JSON:
+        return Response(status, {"content-type": JSON}, encode(value))
+    return Response(status, {"content-type": media}, yaml_text(value))
+
+
+def yaml_text(value: object) -> bytes:
+    return yaml.safe_dump(value, sort_keys=True, default_flow_style=False,
+                          allow_unicode=True).encode()
+
+
+class Handlers:
+    """Serves get, list, watch, create, update, patch, delete and deletecollection."""
+
+    def __init__(self, core: Core, admission: Admission) -> None:
+        self.core = core
+        self.creator = Creator(core, admission)
+        self.updater = Updater(core, admission, self.creator)
+        self.patcher = Patcher(core, self.updater, self.creator)
+        self.deleter = Deleter(core, admission)
+        self.lister = Lister(core)
+        self.watcher = Watcher(core, self.lister)
+        self.watches: set[Watch] = set()
+
+    async def serve(self, call: Call) -> Response:
+        """Raises StatusError for every failure."""
+        match call.verb:
+            case "get":
+                return await self.get(call)
+            case "list":
+                return await self.list(call)
+            case "watch":
+                return await self.watch(call)
+            case "create":
+                return await self.create(call)
+            case "update":
+                return await self.update(call)
+            case "patch":
+                return await self.patch(call)
+            case "delete":
+                return await self.delete(call)
+            case "deletecollection":
+                return await self.delete_collection(call)
+        raise method_not_allowed()
+
+    def answer(self, kind: Kind, obj: Object, want: Wanted, status: int = 200,
+               include: str = "") -> Response:
+        """One object in the wanted form."""
+        return render(self.shaped(kind, obj, want, include), want.media, status)
+
+    def shaped(self, kind: Kind, obj: Object, want: Wanted, include: str = "") -> Object:
+        if want.form == "Table":
+            now = self.core.clock.now()
+            meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+            return tables.table(kind.columns, [tables.row(kind.columns, obj, now,
+                                                          include or "Metadata")],
+                                meta, version=want.version)
+        if want.form:
+            found = tables.partial(obj)
+            found["apiVersion"] = f"meta.k8s.io/{want.version}"
+            return found
+        return obj
+
+    def want(self, call: Call, *, listing: bool = False) -> Wanted:
+        return negotiation.wanted(call.request, listing=listing, custom=call.kind.custom)
+
+    async def get(self, call: Call) -> Response:
+        want = self.want(call)
+        kind, target = call.kind, call.target
+        version = parse_revision(call.query.get("resourceVersion"), listing=False)
+        if version and version > self.core.store.revision:
+            await self.lister.wait_for(version)
+        record = self.core.record(kind, target.namespace, target.name)
+        if record is None:
+            raise not_found(kind.group, kind.plural, target.name)
+        if want == Wanted():
+            return Response(200, {"content-type": JSON}, kind.json(record))
+        return self.answer(kind, kind.value(record), want, include=self._include(call))
+
+    @staticmethod
+    def _include(call: Call) -> str:
+        found = call.query.get("includeObject")
+        if found and found not in {"None", "Metadata", "Object"}:
+            raise bad_request(f'unrecognized includeObject value: "{found}"')
+        return found or "Metadata"
+
+    async def list(self, call: Call) -> Response:
+        want = self.want(call, listing=True)
+        kind = call.kind
+        self._check_numbers(call)
+        page = await self.lister.page(kind, call.target.namespace, call.query)
+        if not want.form:
+            if want.media == JSON:
+                return Response(200, {"content-type": JSON}, list_body(kind, page))
+            return render({"kind": kind.list_kind, "apiVersion": kind.api_version,
+                           "metadata": page.metadata(),
+                           "items": [kind.value(r) if kind.custom else r.value()
+                                     for r in page.records]}, want.media)
+        if want.form == "Table":
+            now, include = self.core.clock.now(), self._include(call)
+            rows = [tables.row(kind.columns, kind.value(r), now, include) for r in page.records]
+            return render(tables.table(kind.columns, rows, page.metadata(),
+                                       version=want.version), want.media)
+        items = [tables.partial(kind.value(r)) for r in page.records]
+        return render({"kind": "PartialObjectMetadataList",
+                       "apiVersion": f"meta.k8s.io/{want.version}",
+                       "metadata": page.metadata(), "items": items or None}, want.media)
+
+    @staticmethod
+    def _check_numbers(call: Call) -> None:
+        for name in ("limit", "timeoutSeconds"):
+            text = call.query.get(name)
+            if text:
+                try:
+                    int(text)
+                except ValueError as error:
+                    raise bad_request(
+                        f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+
+    async def watch(self, call: Call) -> Response:
+        self._check_numbers(call)
+        want = negotiation.wanted(call.request, listing=False, custom=call.kind.custom)
+        form: Form = Whole()
+        if want.form == "Table":
+            form = Rows(self.core.clock.now, self._include(call), want.version)
+        elif want.form:
+            form = MetadataOnly(want.version)
+        watch = await self.watcher.open(call.kind, call.target.namespace, call.query, form,
+                                        call.target.name)
+        self.watches.add(watch)
+
+        async def stream() -> Any:
+            try:
+                async for chunk in watch.stream():
+                    yield chunk
+            finally:
+                watch.bucket.sinks.discard(watch)
+                self.watches.discard(watch)
+
+        return Response(200, {"content-type": JSON}, stream())
+
+    async def create(self, call: Call) -> Response:
+        want = self.want(call)
+        options = self._options(call, "CreateOptions")
+        obj = bodies.read_object(call.request, call.kind, self.core.kinds, options)
+        stored = await self.creator.create(call, obj, options)
+        return self._written(call, stored, want, options, 201)
+
+    def _options(self, call: Call, kind: str) -> WriteOptions:
+        return write_options(call.request, call.query, kind)
+
+    def _written(self, call: Call, obj: Object, want: Wanted, options: WriteOptions,
+                 status: int) -> Response:
+        response = self.answer(call.kind, obj, want, status)
+        response.warnings = options.warnings
+        return response
+
+    async def update(self, call: Call, subresource: str = "") -> Response:
+        want = self.want(call)
+        options = self._options(call, "UpdateOptions")
+        obj = bodies.read_object(call.request, call.kind, self.core.kinds, options)
+        stored, created = await self.updater.replace(call, obj, options, subresource)
+        return self._written(call, stored, want, options, 201 if created else 200)
+
+    async def patch(self, call: Call, subresource: str = "") -> Response:
+        want = self.want(call)
+        obj, created, options = await self.patcher.patch(call, subresource)
+        return self._written(call, obj, want, options, 201 if created else 200)
+
+    def read_delete_options(self, call: Call) -> DeleteOptions:
+        body = call.request.body
+        if not body:
+            return delete_options({}, call.query)
+        try:
+            value = parse_json(body)
+        except TextError as error:
+            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+        if not isinstance(value, dict):
+            value = {}
+        kind, version = value.get("kind") or "DeleteOptions", value.get("apiVersion") or "v1"
+        if kind != "DeleteOptions":
+            raise bad_request(f'no kind "{kind}" is registered for version "{version}" in scheme '
+                              f'"{META_SCHEME}"')
+        return delete_options(value or {"kind": kind}, call.query)
+
+    async def delete(self, call: Call) -> Response:
+        want = self.want(call)
+        options = self.read_delete_options(call)
+        obj, gone = await self.deleter.delete(call, call.target.namespace, call.target.name,
+                                              options)
+        kind = call.kind
+        if gone and kind.plural != "pods":
+            meta = obj["metadata"]
+            details = named(kind.group, kind.plural, meta["name"])
+            details["uid"] = meta["uid"]
+            return render({"kind": "Status", "apiVersion": "v1", "metadata": {},
+                           "status": "Success", "details": details}, want.media)
+        return self.answer(kind, obj, want)
+
+    async def delete_collection(self, call: Call) -> Response:
+        want = self.want(call, listing=True)
+        options = self.read_delete_options(call)
+        kind = call.kind
+        check_options(list_errors(call.query))
+        chosen = selection(kind, call.query)
+        bucket = self.core.store.bucket(kind.bucket)
+        prefix = f"{call.target.namespace}/" if kind.namespaced and call.target.namespace else ""
+        records: list[Record] = [r for k in list(bucket.keys(prefix))
+                                 if chosen.takes(r := bucket.objects[k])]
+        revision = self.core.store.revision
+        for record in records:
+            namespace, _, name = record.key.rpartition("/")
+            try:
+                await self.deleter.delete(call, namespace, name, options)
+            except StatusError as error:
+                if error.code != 404:
+                    raise
+        items = [kind.value(r) if kind.custom else r.value() for r in records]
+        return render({"kind": kind.list_kind, "apiVersion": kind.api_version,
+                       "metadata": {"resourceVersion": str(revision)}, "items": items},
+                      want.media)

@@ -1,0 +1,71 @@
+"""Requests and responses of the API server, free of any transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+import msgspec
+
+JSON = "application/json"
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(slots=True)
+class Request:
+    """One request. Header names are lower case; `query` is the raw query string."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def parameters(self) -> Query:
+        return Query(self.query)
+
+
+@dataclass(slots=True)
+class Response:
+    """One answer. A body that is an iterator is streamed until it ends or is closed."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | AsyncIterator[bytes] = b""
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def json(cls, body: object, status: int = 200) -> Response:
+        return cls(status, {"content-type": JSON}, _encode(body))
+
+    @classmethod
+    def text(cls, body: str, status: int = 200) -> Response:
+        return cls(status, {"content-type": "text/plain; charset=utf-8"}, body.encode())
+
+
+class Query:
+    """The parameters of a query string: the first value of a name counts."""
+
+    __slots__ = ("_all",)
+
+    def __init__(self, raw: str) -> None:
+        self._all: dict[str, list[str]] = {}
+        if raw:
+            for name, value in parse_qsl(raw, keep_blank_values=True):
+                self._all.setdefault(name, []).append(value)
+
+    def get(self, name: str, default: str = "") -> str:
+        values = self._all.get(name)
+        return values[0] if values else default
+
+    def all(self, name: str) -> list[str]:
+        return self._all.get(name, [])
+
+    def flag(self, name: str) -> bool:
+        """A boolean as the server reads it: anything but an empty, "0" or "false" is true."""
+        values = self._all.get(name)
+        return bool(values) and values[0].lower() not in {"0", "false", ""}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._all

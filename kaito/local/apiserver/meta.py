@@ -1,0 +1,201 @@
+"""Object metadata: validation on creation and update, and the parts that the server owns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kaito.local.apiserver import names
+from kaito.local.apiserver.fields import (
+    FieldError,
+    Raw,
+    denied,
+    duplicate,
+    required,
+    too_long,
+    unchangeable,
+    wrong,
+)
+
+ANNOTATIONS_LIMIT = 256 * 1024  # bytes of keys and values together
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+STANDARD_FINALIZERS = {FOREGROUND, ORPHAN, "kubernetes"}
+Metadata = dict[str, Any]
+
+
+def validate(meta: Metadata, *, namespaced: bool, rule: str, custom: bool = False,
+             kind: str = "") -> list[FieldError]:
+    """What is wrong with an object's metadata, in the order the server checks it."""
+    errors: list[FieldError] = []
+    prefix = meta.get("generateName", "")
+    if prefix:
+        errors += [wrong("metadata.generateName", prefix, f)
+                   for f in names.name_faults(rule, prefix, prefix=True)]
+    name = meta.get("name", "")
+    if not name:
+        errors.append(required("metadata.name", "name or generateName is required"))
+    else:
+        errors += [wrong("metadata.name", name, f) for f in names.name_faults(rule, name)]
+    if namespaced:
+        namespace = meta.get("namespace", "")
+        if not namespace:
+            errors.append(required("metadata.namespace"))
+        else:
+            errors += [wrong("metadata.namespace", namespace, f) for f in names.label(namespace)]
+    elif meta.get("namespace"):
+        errors.append(denied("metadata.namespace", "not allowed on this type"))
+    generation = meta.get("generation", 0)
+    if generation < 0:
+        errors.append(wrong("metadata.generation", generation,
+                            "must be greater than or equal to 0"))
+    errors += label_errors(meta.get("labels"), "metadata.labels")
+    errors += annotation_errors(meta.get("annotations"), "metadata.annotations")
+    errors += owner_errors(meta.get("ownerReferences") or [])
+    errors += finalizer_errors(meta.get("finalizers") or [], custom=custom)
+    errors += managed_errors(meta.get("managedFields") or [])
+    return errors
+
+
+def label_errors(labels: Any, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for key, value in sorted((labels or {}).items()):
+        errors += [wrong(path, key, f) for f in names.qualified(key)]
+        errors += [wrong(path, value, f) for f in names.label_value(value)]
+    return errors
+
+
+def annotation_errors(annotations: Any, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    total = 0
+    for key, value in sorted((annotations or {}).items()):
+        errors += [wrong(path, key, f) for f in names.qualified(key.lower())]
+        total += len(key.encode()) + len(value.encode())
+    if total > ANNOTATIONS_LIMIT:
+        errors.append(too_long(path, ANNOTATIONS_LIMIT))
+    return errors
+
+
+def owner_errors(owners: list[dict[str, Any]]) -> list[FieldError]:
+    errors: list[FieldError] = []
+    controllers = ""
+    for owner in owners:
+        path = "metadata.ownerReferences"
+        version, kind = owner.get("apiVersion", ""), owner.get("kind", "")
+        group, slash, bare = version.rpartition("/")
+        if not (bare if slash else version):
+            errors.append(wrong(f"{path}.apiVersion", version, "version must not be empty"))
+        if not kind:
+            errors.append(wrong(f"{path}.kind", kind, "must not be empty"))
+        if not owner.get("name"):
+            errors.append(wrong(f"{path}.name", owner.get("name", ""), "must not be empty"))
+        if not owner.get("uid"):
+            errors.append(wrong(f"{path}.uid", owner.get("uid", ""), "must not be empty"))
+        if version in {"v1", "events.k8s.io/v1"} and kind == "Event":
+            errors.append(wrong(path, Raw(owner_text(owner)),
+                                f"{version}, Kind=Event is disallowed from being an owner"))
+        if owner.get("controller"):
+            if controllers:
+                errors.append(wrong(
+                    path, Raw(owners_text(owners)), "Only one reference can have Controller set "
+                    f'to true. Found "true" in references for {controllers} and '
+                    f"{owner.get('name', '')}"))
+            else:
+                controllers = owner.get("name", "")
+    return errors
+
+
+def owner_text(owner: dict[str, Any]) -> str:
+    return (f'{{"apiVersion":"{owner.get("apiVersion", "")}","kind":"{owner.get("kind", "")}",'
+            f'"name":"{owner.get("name", "")}","uid":"{owner.get("uid", "")}"}}')
+
+
+def owners_text(owners: list[dict[str, Any]]) -> str:
+    import json
+
+    order = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+    return json.dumps([{k: o[k] for k in order if k in o} for o in owners],
+                      separators=(",", ":"))
+
+
+def finalizer_errors(finalizers: list[str], *, custom: bool) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for i, text in enumerate(finalizers):
+        path = "metadata.finalizers" if custom else f"metadata.finalizers[{i}]"
+        faults = names.qualified(text)
+        errors += [wrong("metadata.finalizers" if custom else path, text, f) for f in faults]
+        if not faults and "/" not in text and text not in STANDARD_FINALIZERS and not custom:
+            errors.append(wrong(path, text, "name is neither a standard finalizer name nor is it "
+                                            "fully qualified"))
+    if FOREGROUND in finalizers and ORPHAN in finalizers:
+        errors.append(wrong("metadata.finalizers", finalizers,
+                            f"finalizer set must not contain both {FOREGROUND} and {ORPHAN}"
+                            if False else
+                            f'"{ORPHAN}" and "{FOREGROUND}" cannot both be set'))
+    return errors
+
+
+def managed_errors(entries: list[dict[str, Any]]) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for i, entry in enumerate(entries):
+        path = f"metadata.managedFields[{i}]"
+        if entry.get("operation") not in {"Apply", "Update"}:
+            errors.append(wrong(f"{path}.operation", entry.get("operation", ""),
+                                "must be `Apply` or `Update`"))
+        if entry.get("fieldsType", "") not in {"FieldsV1", ""}:
+            errors.append(wrong(f"{path}.fieldsType", entry["fieldsType"], "must be `FieldsV1`"))
+        errors += manager_errors(entry.get("manager", ""), f"{path}.manager")
+    return errors
+
+
+def manager_errors(manager: str, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    if len(manager) > 128:
+        errors.append(too_long(path, 128))
+    for i, char in enumerate(manager):
+        if not char.isprintable():
+            errors.append(wrong(path, manager, f"should only contain printable characters, invalid "
+                                               f"char {ord(char):#04x} at index {i}"
+                                if False else "should only contain printable characters"))
+            break
+    return errors
+
+
+def validate_update(new: Metadata, old: Metadata) -> list[FieldError]:
+    """What an update may not change."""
+    errors: list[FieldError] = []
+    added = [f for f in new.get("finalizers") or [] if f not in (old.get("finalizers") or [])]
+    if old.get("deletionTimestamp") and added:
+        listed = ", ".join(f'"{f}"' for f in added)
+        errors.append(denied("metadata.finalizers",
+                             "no new finalizers can be added if the object is being deleted, "
+                             f"found new finalizers []string{{{listed}}}"))
+    for name in ("name", "namespace", "uid"):
+        if new.get(name, "") != old.get(name, ""):
+            errors.append(unchangeable(f"metadata.{name}", new.get(name, "")))
+    if new.get("creationTimestamp") != old.get("creationTimestamp"):
+        errors.append(unchangeable("metadata.creationTimestamp", new.get("creationTimestamp")))
+    if new.get("deletionTimestamp") != old.get("deletionTimestamp"):
+        errors.append(unchangeable("metadata.deletionTimestamp", new.get("deletionTimestamp")))
+    if new.get("deletionGracePeriodSeconds") != old.get("deletionGracePeriodSeconds"):
+        errors.append(unchangeable("metadata.deletionGracePeriodSeconds",
+                                   new.get("deletionGracePeriodSeconds")))
+    if new.get("generation", 0) < old.get("generation", 0):
+        errors.append(wrong("metadata.generation", new.get("generation", 0),
+                            "must not be decremented"))
+    return errors
+
+
+def owner_duplicates(meta: Metadata) -> bool:
+    """Drop repeated owner references; tells whether any were dropped."""
+    owners = meta.get("ownerReferences") or []
+    unique: list[Any] = []
+    for owner in owners:
+        if owner not in unique:
+            unique.append(owner)
+    if len(unique) == len(owners):
+        return False
+    meta["ownerReferences"] = unique
+    return True
+
+
+def unused(field: str, value: Any) -> FieldError:
+    return duplicate(field, value)

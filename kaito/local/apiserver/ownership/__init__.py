@@ -1,0 +1,1 @@
+"""Field ownership: field sets, structured merging and managedFields."""

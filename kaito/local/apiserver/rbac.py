@@ -1,0 +1,142 @@
+"""Authorization: everybody who is known may do everything, or roles decide when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kaito.local.apiserver.core import Core, User
+
+Object = dict[str, Any]
+OPEN = ("/healthz", "/livez", "/readyz", "/version", "/version/")
+KNOWN_OPEN = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *OPEN)
+SELF = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What somebody wants to do: to a resource, or to a path when `path` is set."""
+
+    user: User
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+class Authorizer:
+    """Allows or not; `reason` says which binding allowed it."""
+
+    def __init__(self, core: Core, *, enforced: bool) -> None:
+        self._core = core
+        self._enforced = enforced
+
+    def allows(self, wanted: Attributes) -> bool:
+        return self.decide(wanted)[0]
+
+    def decide(self, wanted: Attributes) -> tuple[bool, str]:
+        user = wanted.user
+        if "system:masters" in user.groups:
+            return True, ""
+        if wanted.path and wanted.verb == "get" and (
+                wanted.path.startswith(OPEN) or "system:authenticated" in user.groups
+                and path_matches(wanted.path, KNOWN_OPEN)):
+            return True, ""
+        if user.name == "system:anonymous":
+            return self._by_roles(wanted) if self._enforced else (False, "")
+        if not self._enforced and not user.name.startswith("system:"):
+            return self._by_roles(wanted)
+        if wanted.resource in SELF and "system:authenticated" in user.groups:
+            return True, 'RBAC: allowed by ClusterRoleBinding "system:basic-user" of ClusterRole ' \
+                         '"system:basic-user" to Group "system:authenticated"'
+        return self._by_roles(wanted)
+
+    def _by_roles(self, wanted: Attributes) -> tuple[bool, str]:
+        if wanted.resource in SELF and "system:authenticated" in wanted.user.groups:
+            return True, ""
+        for rule, why in self.rules(wanted.user, wanted.namespace):
+            if rule_allows(rule, wanted):
+                return True, why
+        return False, ""
+
+    def rules(self, user: User, namespace: str) -> Iterator[tuple[Object, str]]:
+        """The rules that hold for a user, with the sentence that names their binding."""
+        for binding in self._objects("clusterrolebindings"):
+            who = subject_of(binding, user, "")
+            if who:
+                ref = binding.get("roleRef") or {}
+                for rule in self._role(ref, ""):
+                    yield rule, (f'RBAC: allowed by ClusterRoleBinding '
+                                 f'"{binding["metadata"]["name"]}" of {ref.get("kind")} '
+                                 f'"{ref.get("name")}" to {who}')
+        if not namespace:
+            return
+        for binding in self._objects("rolebindings"):
+            if binding["metadata"].get("namespace") != namespace:
+                continue
+            who = subject_of(binding, user, namespace)
+            if who:
+                ref = binding.get("roleRef") or {}
+                for rule in self._role(ref, namespace):
+                    yield rule, (f'RBAC: allowed by RoleBinding '
+                                 f'"{binding["metadata"]["name"]}/{namespace}" of '
+                                 f'{ref.get("kind")} "{ref.get("name")}" to {who}')
+
+    def _objects(self, plural: str) -> Iterator[Object]:
+        bucket = self._core.store.buckets.get(f"rbac.authorization.k8s.io/{plural}")
+        if bucket is not None:
+            for record in list(bucket.objects.values()):
+                yield record.value()
+
+    def _role(self, ref: Object, namespace: str) -> list[Object]:
+        cluster = ref.get("kind") == "ClusterRole"
+        plural = "clusterroles" if cluster else "roles"
+        bucket = self._core.store.buckets.get(f"rbac.authorization.k8s.io/{plural}")
+        name = ref.get("name", "")
+        if cluster and name == "cluster-admin":
+            return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+                    {"verbs": ["*"], "nonResourceURLs": ["*"]}]
+        found = bucket.objects.get(name if cluster else f"{namespace}/{name}") if bucket else None
+        return list(found.value().get("rules") or ()) if found else []
+
+
+def subject_of(binding: Object, user: User, namespace: str) -> str:
+    """The subject of a binding that a user is, as RBAC names it."""
+    for subject in binding.get("subjects") or ():
+        kind, name = subject.get("kind"), subject.get("name", "")
+        if kind == "User" and name == user.name:
+            return f'User "{name}"'
+        if kind == "Group" and name in user.groups:
+            return f'Group "{name}"'
+        if kind == "ServiceAccount":
+            where = subject.get("namespace") or namespace
+            if user.name == f"system:serviceaccount:{where}:{name}":
+                return f'ServiceAccount "{name}/{where}"'
+    return ""
+
+
+def path_matches(path: str, patterns: Any) -> bool:
+    return any(p in ("*", path) or (p.endswith("*") and path.startswith(p[:-1]))
+               for p in patterns)
+
+
+def rule_allows(rule: Object, wanted: Attributes) -> bool:
+    verbs = rule.get("verbs") or ()
+    if "*" not in verbs and wanted.verb not in verbs:
+        return False
+    if wanted.path:
+        return path_matches(wanted.path, rule.get("nonResourceURLs") or ())
+    groups = rule.get("apiGroups") or ()
+    if "*" not in groups and wanted.group not in groups:
+        return False
+    resources = rule.get("resources") or ()
+    full = f"{wanted.resource}/{wanted.subresource}" if wanted.subresource else wanted.resource
+    if "*" not in resources and full not in resources and not (
+            wanted.subresource and f"*/{wanted.subresource}" in resources):
+        return False
+    names = rule.get("resourceNames") or ()
+    return not names or wanted.name in names

@@ -1,0 +1,130 @@
+"""Schema nodes: the shape of an object as decoding, merging and ownership need it.
+
+A node describes one value: a struct with named fields, a map, a list, a scalar or anything.
+Built-in kinds get their nodes from data/types.json, custom resources from their definition.
+Nothing here looks at values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+
+@dataclass(slots=True, frozen=True)
+class Field:
+    """A named member of a struct, and what the server does when it is unset or zero."""
+
+    name: str
+    node: Node
+    pointer: bool = False
+    zero: bool = False
+    omit_zero: bool = False
+    required: bool = False
+    strategy: tuple[str, ...] = ()
+    merge_key: str = ""
+    default: Any = None
+
+
+class Node:
+    """One value's shape. `form` is struct, map, list, scalar or any.
+
+    `relation` is atomic, granular (struct and map), map or set (lists).
+    """
+
+    def __init__(self, form: str, *, name: str = "", scalar: str = "", element: Node | None = None,
+                 relation: str = "granular", keys: tuple[str, ...] = (),
+                 fields: Callable[[], dict[str, Field]] | None = None, open: bool = False) -> None:  # noqa: A002 the schema's word
+        self.form = form
+        self.name = name
+        self.scalar = scalar
+        self.element = element
+        self.relation = relation
+        self.keys = keys
+        self.open = open
+        self._fields = fields
+
+    @cached_property
+    def fields(self) -> dict[str, Field]:
+        return self._fields() if self._fields else {}
+
+    @property
+    def atomic(self) -> bool:
+        return self.relation == "atomic"
+
+    def child(self, name: str) -> Node:
+        """The node of a member; unknown members are anything."""
+        field = self.fields.get(name)
+        if field is not None:
+            return field.node
+        return self.element or ANY
+
+    def defaults(self) -> dict[str, Any]:
+        """Defaults of this list's members' keys."""
+        if self.element is None:
+            return {}
+        found = self.element.fields
+        return {k: found[k].default for k in self.keys if k in found
+                and found[k].default is not None}
+
+
+ANY = Node("any")
+SCALARS = {code: Node("scalar", scalar=code)
+           for code in ("s", "b", "i32", "i64", "f", "t", "mt", "q", "ios", "B")}
+ZEROS: dict[str, Any] = {"s": "", "b": False, "i32": 0, "i64": 0, "f": 0.0, "t": None, "mt": None,
+                         "q": "0", "ios": 0, "B": None}
+
+
+class TypeTable:
+    """The built-in types by model name, built on demand from data/types.json."""
+
+    def __init__(self) -> None:
+        text = resources.files("kaito.local.apiserver").joinpath("data/types.json").read_bytes()
+        self._raw: dict[str, dict[str, str]] = json.loads(text)
+        self._nodes: dict[str, Node] = {}
+
+    def __contains__(self, model: str) -> bool:
+        return model in self._raw
+
+    def node(self, model: str) -> Node:
+        node = self._nodes.get(model)
+        if node is None:
+            raw = self._raw.get(model)
+            if raw is None:
+                return ANY
+            node = self._nodes[model] = Node(
+                "struct", name=model, relation="atomic" if raw.get("-") else "granular",
+                fields=lambda: {n: self._field(n, t) for n, t in raw.items() if n != "-"})
+        return node
+
+    def _field(self, name: str, text: str) -> Field:
+        code, *tokens = text.split(" ")
+        options = dict(t.partition("=")[::2] for t in tokens)
+        strategy, _, key = options.get("patch", "").partition(":")
+        default = json.loads(options["default"]) if "default" in options else None
+        return Field(name, self._type(code, options), pointer="ptr" in options,
+                     zero="zero" in options, omit_zero="omitzero" in options,
+                     required="required" in options,
+                     strategy=tuple(strategy.split("+")) if strategy else (), merge_key=key,
+                     default=default)
+
+    def _type(self, code: str, options: dict[str, str]) -> Node:
+        if code[0] == "L":
+            kind, _, keys = options.get("list", "atomic").partition(":")
+            return Node("list", element=self._type(code[1:], {}), relation=kind,
+                        keys=tuple(keys.split(",")) if keys else ())
+        if code[0] == "M":
+            return Node("map", element=self._type(code[1:], {}),
+                        relation="atomic" if "atomic" in options else "granular")
+        if code.startswith("R:"):
+            node = self.node(code[2:])
+            if "atomic" in options and node.form == "struct" and not node.atomic:
+                inner = node
+                return Node("struct", name=node.name, relation="atomic",
+                            fields=lambda: inner.fields)
+            return node
+        return SCALARS.get(code, ANY)

@@ -1,0 +1,298 @@
+"""Subresources: status, scale, binding, eviction, tokens, logs and the proxies."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kaito.local.apiserver import bodies, patches, selectors, times, typed
+from kaito.local.apiserver.core import Call, Core, User
+from kaito.local.apiserver.creates import ownership
+from kaito.local.apiserver.fields import wrong
+from kaito.local.apiserver.handlers import Handlers, render
+from kaito.local.apiserver.http import Response
+from kaito.local.apiserver.options import WriteOptions, write_options
+from kaito.local.apiserver.proxy import Proxy
+from kaito.local.apiserver.scales import Scales
+from kaito.local.apiserver.status import (
+    StatusError,
+    bad_request,
+    conflict,
+    invalid,
+    method_not_allowed,
+    not_found,
+    plain_failure,
+)
+
+Object = dict[str, Any]
+SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+TOKEN_MIN = 600  # seconds; a shorter token is refused
+DISRUPTED = "Cannot evict pod as it would violate the pod's disruption budget."
+
+
+class Subresources:
+    """Serves every subresource."""
+
+    def __init__(self, core: Core, handlers: Handlers, proxy: Proxy,
+                 tokens: Mapping[str, str]) -> None:
+        self._core = core
+        self._handlers = handlers
+        self._proxy = proxy
+        self._scales = Scales(core, handlers)
+        self._tokens = tokens
+        self.log_reader: Any = None
+
+    async def serve(self, call: Call) -> Response:
+        """Raises StatusError."""
+        name = call.target.subresource
+        if name == "status" or name in {"ephemeralcontainers", "resize", "approval"}:
+            return await self._part(call, name)
+        if name == "scale":
+            return await self._scales.serve(call)
+        if name == "proxy":
+            return await self._proxy.serve(call)
+        if name == "finalize":
+            return await self._finalize(call)
+        self._exists(call)
+        if name == "binding":
+            return await self._bind(call)
+        if name == "eviction":
+            return await self._evict(call)
+        if name == "token":
+            return self._token(call)
+        if name == "log":
+            return await self._log(call)
+        if name in {"exec", "attach", "portforward"}:
+            raise bad_request(f"pod {call.target.name} does not have a host assigned")
+        raise method_not_allowed()
+
+    def _exists(self, call: Call) -> Object:
+        record = self._core.record(call.kind, call.target.namespace, call.target.name)
+        if record is None:
+            raise not_found(call.kind.group, call.kind.plural, call.target.name)
+        return call.kind.value(record)
+
+    async def _part(self, call: Call, name: str) -> Response:
+        match call.verb:
+            case "get":
+                return await self._handlers.get(call)
+            case "update":
+                return await self._handlers.update(call, name)
+            case "patch":
+                return await self._handlers.patch(call, name)
+        raise method_not_allowed()
+
+    async def _finalize(self, call: Call) -> Response:
+        """PUT of a namespace's own finalizers; the last one ends a terminating namespace."""
+        core, kind = self._core, call.kind
+        options = write_options(call.request, call.query, "UpdateOptions")
+        obj = bodies.read_object(call.request, kind, core.kinds, options)
+        record = core.record(kind, "", call.target.name)
+        if record is None:
+            raise not_found(kind.group, kind.plural, call.target.name)
+        live = kind.value(record)
+        finalizers = (obj.get("spec") or {}).get("finalizers") or []
+        live["spec"] = {"finalizers": finalizers} if finalizers else {}
+        meta = live["metadata"]
+        if meta.get("deletionTimestamp") and not finalizers and not meta.get("finalizers"):
+            core.remove(kind, record)
+        else:
+            saved = core.save(kind, live, expect=record.revision)
+            meta["resourceVersion"] = str(saved.revision)
+        return self._handlers.answer(kind, live, self._handlers.want(call))
+
+    async def _bind(self, call: Call) -> Response:
+        kind, target = call.kind, call.target
+        options = write_options(call.request, call.query, "CreateOptions")
+        body = bodies.read_as(self._core.kinds.types.node("V1Binding"), call.request, "Binding",
+                              "v1", options)
+        goal = body.get("target") or {}
+        if goal.get("kind") not in {None, "", "Node"}:
+            raise plain_failure('target.kind: Unsupported value: '
+                                f'"{goal["kind"]}": supported values: "Node", "<empty>"')
+        if not goal.get("name"):
+            raise plain_failure("target.name: Required value")
+        now = self._core.stamp()
+
+        def change(live: Object) -> Object:
+            spec = live["spec"]
+            if spec.get("nodeName"):
+                raise conflict("", "pods/binding", target.name,
+                               f'pod {target.name} is already assigned to node '
+                               f'"{spec["nodeName"]}"')
+            if live["metadata"].get("deletionTimestamp"):
+                raise conflict("", "pods/binding", target.name,
+                               f"pod {target.name} is being deleted, cannot be assigned to a host")
+            spec["nodeName"] = goal["name"]
+            extra = (body.get("metadata") or {}).get("annotations")
+            if extra:
+                live["metadata"]["annotations"] = {
+                    **(live["metadata"].get("annotations") or {}), **extra}
+            conditions = live["status"].setdefault("conditions", [])
+            conditions[:] = [c for c in conditions if c["type"] != "PodScheduled"]
+            conditions.append({"type": "PodScheduled", "status": "True", "lastProbeTime": None,
+                               "lastTransitionTime": now})
+            return live
+
+        self._write(call, change, options)
+        return render({**SUCCESS}, self._handlers.want(call).media, 201)
+
+    def _write(self, call: Call, change: Any, options: WriteOptions) -> Object:
+        """Store a change that no user spelled out; ownership is left as it is."""
+        kind, core = call.kind, self._core
+        record = core.record(kind, call.target.namespace, call.target.name)
+        if record is None:
+            raise not_found(kind.group, kind.plural, call.target.name)
+        obj: Object = change(kind.value(record))
+        live = kind.value(record)
+        ownership(kind, call.target.subresource).update(live, obj, options.manager, core.stamp())
+        if not options.dry_run:
+            core.save(kind, obj, expect=record.revision)
+        return obj
+
+    async def _evict(self, call: Call) -> Response:
+        target = call.target
+        options = write_options(call.request, call.query, "CreateOptions")
+        body = bodies.read_as(self._core.kinds.types.node("V1Eviction"), call.request, "Eviction",
+                              "policy/v1", options)
+        name = (body.get("metadata") or {}).get("name", "")
+        if name and name != target.name:
+            raise bad_request("name in URL does not match name in Eviction object")
+        pod = self._exists(call)
+        self._spend_budget(call, pod, options)
+        from kaito.local.apiserver.options import delete_options
+
+        wanted = delete_options(body.get("deleteOptions") or {}, call.query)
+        wanted.dry_run = wanted.dry_run or options.dry_run
+        await self._handlers.deleter.delete(call, target.namespace, target.name, wanted)
+        return render({**SUCCESS}, self._handlers.want(call).media, 201)
+
+    def _spend_budget(self, call: Call, pod: Object, options: WriteOptions) -> None:
+        """Take one disruption from the budget that covers a pod. Raises StatusError (429)."""
+        if (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed", "Pending"} \
+                and (pod["status"]["phase"] != "Pending" or pod["metadata"].get(
+                    "deletionTimestamp")):
+            return
+        kind = self._core.kinds.get("policy", "v1", "poddisruptionbudgets")
+        assert kind is not None
+        bucket = self._core.store.bucket(kind.bucket)
+        covering = []
+        for key in bucket.keys(f"{call.target.namespace}/"):
+            budget = kind.value(bucket.objects[key])
+            selector = (budget.get("spec") or {}).get("selector")
+            if selectors.of_label_selector(selector)(pod["metadata"].get("labels") or {}):
+                covering.append((budget, bucket.objects[key]))
+        if not covering:
+            return
+        if len(covering) > 1:
+            raise plain_failure("This pod has more than one PodDisruptionBudget, which the "
+                                "eviction subresource does not support.")
+        budget, record = covering[0]
+        name, status = budget["metadata"]["name"], budget.get("status") or {}
+        if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
+            raise disrupted(f"The disruption budget {name} is still being processed by the "
+                            "server.", 10)
+        allowed = status.get("disruptionsAllowed", 0)
+        if allowed <= 0:
+            raise disrupted(f"The disruption budget {name} needs "
+                            f"{status.get('desiredHealthy', 0)} healthy pods and has "
+                            f"{status.get('currentHealthy', 0)} currently", 0)
+        if not options.dry_run:
+            status["disruptionsAllowed"] = allowed - 1
+            status.setdefault("disruptedPods", {})[call.target.name] = self._core.stamp()
+            self._core.save(kind, budget, expect=record.revision)
+
+    def _token(self, call: Call) -> Response:
+        account = self._exists(call)
+        options = write_options(call.request, call.query, "CreateOptions")
+        node = self._core.kinds.types.node("AuthenticationV1TokenRequest")
+        body = bodies.read_as(node, call.request, "TokenRequest", "authentication.k8s.io/v1",
+                              options)
+        spec = body.setdefault("spec", {})
+        seconds = spec.setdefault("expirationSeconds", 3600)
+        if seconds < TOKEN_MIN:
+            raise invalid("authentication.k8s.io", "TokenRequest", "", [wrong(
+                "spec.expirationSeconds", seconds,
+                "may not specify a duration less than 10 minutes")])
+        if not spec.get("audiences"):
+            spec["audiences"] = ["https://kubernetes.default.svc"]
+        spec.setdefault("boundObjectRef", None)
+        from kaito.local.apiserver.ownership.managers import Ownership
+
+        meta = body.setdefault("metadata", {})
+        Ownership(node, "authentication.k8s.io/v1", "token").update(
+            {}, body, options.manager, self._core.stamp())
+        entries = meta.get("managedFields") or []
+        for entry in entries:
+            entry["fieldsV1"].get("f:spec", {}).pop("f:boundObjectRef", None)
+        now = self._core.clock.now()
+        meta.update({"name": account["metadata"]["name"],
+                     "namespace": account["metadata"]["namespace"],
+                     "uid": account["metadata"]["uid"], "creationTimestamp": times.stamp(now)})
+        body["status"] = {"token": self._issue(account, spec, now + seconds),
+                          "expirationTimestamp": times.stamp(now + seconds)}
+        return self._handlers.answer(call.kind, body, self._handlers.want(call), 201)
+
+    def _issue(self, account: Object, spec: Object, expires: float) -> str:
+        """An unsigned token in the shape of a JWT: this server alone reads it."""
+        meta = account["metadata"]
+        claims = {"sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
+                  "uid": meta["uid"], "aud": spec["audiences"], "exp": int(expires),
+                  "iat": int(self._core.clock.now())}
+
+        def part(value: object) -> str:
+            return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+        return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}.{part(self._core.new_uid())}"
+
+    def token_user(self, token: str) -> User | None:
+        """The service account that a token of ours stands for, while both are alive."""
+        parts = token.split(".")
+        if len(parts) != 3:
+            return None
+        try:
+            claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+            _, _, namespace, name = claims["sub"].split(":")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        accounts = self._core.kinds.get("", "v1", "serviceaccounts")
+        assert accounts is not None
+        record = self._core.record(accounts, namespace, name)
+        if record is None or record.value()["metadata"]["uid"] != claims.get("uid") \
+                or claims.get("exp", 0) < self._core.clock.now():
+            return None
+        return User(claims["sub"], ("system:serviceaccounts",
+                                    f"system:serviceaccounts:{namespace}",
+                                    "system:authenticated"), claims["uid"])
+
+    async def _log(self, call: Call) -> Response:
+        pod = self._exists(call)
+        spec = pod.get("spec") or {}
+        names = [c["name"] for part in ("initContainers", "containers", "ephemeralContainers")
+                 for c in spec.get(part) or ()]
+        wanted = call.query.get("container")
+        if not wanted and len(spec.get("containers") or ()) > 1:
+            listed = " ".join(c["name"] for c in spec["containers"])
+            raise bad_request("a container name must be specified for pod "
+                              f"{call.target.name}, choose one of: [{listed}]")
+        if wanted and wanted not in names:
+            raise bad_request(f"container {wanted} is not valid for pod {call.target.name}")
+        if not spec.get("nodeName"):
+            return Response(204)
+        if self.log_reader is None:
+            return Response.text("")
+        response: Response = await self.log_reader(call, wanted or names[0])
+        return response
+
+
+def disrupted(message: str, retry: int) -> StatusError:
+    details: Object = {"causes": [{"reason": "DisruptionBudget", "message": message}]}
+    if retry:
+        details["retryAfterSeconds"] = retry
+    return StatusError(429, "TooManyRequests", DISRUPTED, details, retry_after=retry or None)
+
+
+def unused() -> tuple[object, object]:
+    return patches, typed
