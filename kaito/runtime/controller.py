@@ -247,7 +247,7 @@ class _Run:
                 self._count("success")
             else:
                 self._count("requeue_after" if again.seconds > 0 else "requeue")
-                self._queue.add_after(key, again.seconds)
+                self._come_back(key, again.seconds)
         finally:
             metrics.reconcile_time.labels(name).observe(self._clock.monotonic() - started)
             self._remember(key, ledger)
@@ -271,7 +271,7 @@ class _Run:
         retry_after = getattr(error, "retry_after", None)
         if retry_after:
             delay = max(delay, retry_after)
-        self._queue.add_after(key, delay)
+        self._come_back(key, delay)
         fields = {"key": str(key), "retry_in": round(delay, 3), **describe(error)}
         if isinstance(error, Conflict):
             # The ordinary price of optimistic locking.
@@ -281,6 +281,11 @@ class _Run:
         else:
             metrics.reconcile_panics.labels(name).inc()
             self._log.error("reconcile crashed", **fields, exc_info=error)
+
+    def _come_back(self, key: Key, seconds: float) -> None:
+        # With the priority it came with: a thousand failing keys of the first list stay behind
+        # the one that somebody has just changed.
+        self._queue.add_after(key, seconds, priority=self._queue.priority(key))
 
     def _count(self, result: str) -> None:
         self._metrics.reconcile_total.labels(self._controller.name, result).inc()

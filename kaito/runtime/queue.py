@@ -47,6 +47,12 @@ class _Ready:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    since: float
+    priority: int
+
+
 class WorkQueue(Generic[K]):
     """See the module. Not thread-safe: one event loop owns it."""
 
@@ -57,7 +63,7 @@ class WorkQueue(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._delayed: dict[K, tuple[float, int]] = {}
         self._schedule: list[tuple[float, int, K]] = []
-        self._working: dict[K, float] = {}
+        self._working: dict[K, _Work] = {}
         self._again: dict[K, int] = {}
         self._getters: deque[asyncio.Future[None]] = deque()
         self._timer: Timer | None = None
@@ -136,9 +142,9 @@ class WorkQueue(Generic[K]):
 
     def done(self, key: K) -> None:
         """The work on `key` has ended. KeyError when it was not handed out."""
-        started = self._working.pop(key)
+        work = self._working.pop(key)
         if self._metrics is not None:
-            self._metrics.done(self._clock.monotonic() - started)
+            self._metrics.done(self._clock.monotonic() - work.since)
         priority = self._again.pop(key, None)
         if priority is not None:
             self.add(key, priority=priority)
@@ -173,7 +179,11 @@ class WorkQueue(Generic[K]):
     def ages(self) -> list[float]:
         """Seconds since each of the keys now worked on was handed out."""
         now = self._clock.monotonic()
-        return [now - started for started in self._working.values()]
+        return [now - work.since for work in self._working.values()]
+
+    def priority(self, key: K) -> int:
+        """The priority with which a key now worked on was handed out."""
+        return self._working[key].priority
 
     def _take(self) -> K | None:
         while self._heap:
@@ -183,7 +193,7 @@ class WorkQueue(Generic[K]):
                 continue  # raised to another priority since
             del self._ready[key]
             now = self._clock.monotonic()
-            self._working[key] = now
+            self._working[key] = _Work(now, entry.priority)
             if self._metrics is not None:
                 self._metrics.handed_out(len(self._ready), now - entry.since)
             return key

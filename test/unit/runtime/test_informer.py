@@ -1,0 +1,424 @@
+"""A cache that equals the server, and handlers that hear of every difference."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from kaito.runtime import Change, Client, Informer, Key, Metrics, Object, Resource, Scope, View
+from kaito.runtime.fence import Write
+from kaito.testing import FakeApi, ScriptedReply, VirtualClock
+
+PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
+A, B = Key("ns", "a"), Key("ns", "b")
+
+
+class Seen:
+    """A handler that writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+
+    def __call__(self, change: Change) -> None:
+        self.changes.append(change)
+
+    @property
+    def said(self) -> list[str]:
+        return [f"{change.kind} {change.key.name}" for change in self.changes]
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@asynccontextmanager
+async def following(
+    informer: Informer[Object], clock: VirtualClock
+) -> AsyncIterator[Informer[Object]]:
+    task = asyncio.create_task(informer.run())
+    await clock.settle()
+    yield informer
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.fixture
+async def pods(
+    client: Client, clock: VirtualClock, metrics: Metrics, seen: Seen
+) -> Informer[Object]:
+    informer = Informer(client, PODS, clock=clock, metrics=metrics)
+    informer.on_change(seen)
+    return informer
+
+
+async def test_the_store_is_full_before_it_says_so(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    api.put(PODS, "a", "ns")
+    assert not pods.synced
+    async with following(pods, clock):
+        await pods.wait_synced()
+        assert pods.synced
+        assert A in pods.store
+        assert seen.said == ["added a"]
+        assert seen.changes[0].initial
+
+
+async def test_changes_reach_the_store_before_the_handlers(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock
+) -> None:
+    found: list[bool] = []
+    pods.on_change(lambda change: found.append(change.key in pods.store))
+    async with following(pods, clock):
+        api.put(PODS, "a", "ns")
+        await clock.settle()
+        api.remove(PODS, "a", "ns")
+        await clock.settle()
+    assert found == [True, False]
+
+
+async def test_a_change_carries_the_header_before_and_after(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    api.put(PODS, "a", "ns", spec={"x": 1})
+    async with following(pods, clock):
+        api.put(PODS, "a", "ns", spec={"x": 2})
+        await clock.settle()
+        change = seen.changes[-1]
+        assert change.kind == "modified"
+        assert change.old is not None
+        assert (change.old.generation, change.header.generation) == (1, 2)
+        assert change.object["spec"] == {"x": 2}
+        assert not change.initial
+        assert not change.replaced
+
+
+async def test_a_deleted_object_is_handed_over_for_the_last_time(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    api.put(PODS, "a", "ns", spec={"x": 1})
+    async with following(pods, clock):
+        api.remove(PODS, "a", "ns")
+        await clock.settle()
+    assert seen.said == ["added a", "deleted a"]
+    assert seen.changes[-1].object["spec"] == {"x": 1}
+
+
+@pytest.mark.parametrize("by_event", [True, False])
+async def test_row_10_a_delete_during_a_gap_is_noticed(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen, by_event: bool
+) -> None:
+    api.put(PODS, "a", "ns")
+    api.put(PODS, "b", "ns")
+    async with following(pods, clock):
+        api.cut()
+        api.remove(PODS, "a", "ns")
+        api.put(PODS, "c", "ns")
+        if not by_event:
+            api.compact()
+        await clock.advance(5)
+        assert set(pods.store.keys()) == {B, Key("ns", "c")}
+        assert sorted(seen.said) == ["added a", "added b", "added c", "deleted a"]
+        lists = [call for call in api.calls if "watch" not in call.query]
+        assert len(lists) == (1 if by_event else 2)
+
+
+async def test_a_new_list_tells_of_deletions_first_and_of_unchanged_objects_nothing(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    for name in "abc":
+        api.put(PODS, name, "ns")
+    async with following(pods, clock):
+        api.cut()
+        api.put(PODS, "d", "ns")
+        api.put(PODS, "a", "ns", spec={"x": 2})
+        api.remove(PODS, "c", "ns")
+        api.compact()
+        seen.changes.clear()
+        await clock.advance(5)
+        assert seen.said == ["deleted c", "modified a", "added d"]
+
+
+async def test_an_object_that_was_replaced_under_its_name_is_a_modification_that_says_so(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    api.put(PODS, "a", "ns")
+    async with following(pods, clock):
+        api.cut()
+        api.remove(PODS, "a", "ns")
+        api.put(PODS, "a", "ns")
+        api.compact()
+        await clock.advance(5)
+        assert seen.said == ["added a", "modified a"]
+        assert seen.changes[-1].replaced
+
+
+async def test_a_list_that_began_anew_leaves_no_ghost_of_its_first_pages(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock
+) -> None:
+    def item(name: str) -> Object:
+        return {"metadata": {"name": name, "namespace": "ns", "uid": name, "resourceVersion": "9"}}
+
+    pages = [
+        ScriptedReply(
+            200, {"metadata": {"resourceVersion": "10", "continue": "c"}, "items": [item("ghost")]}
+        ),
+        ScriptedReply.refusal(410, "Expired"),
+        ScriptedReply(200, {"metadata": {"resourceVersion": "20"}, "items": [item("a")]}),
+    ]
+    api.fault = lambda call: pages.pop(0) if pages else None
+    async with following(pods, clock):
+        assert pods.store.keys() == (A,)
+
+
+async def test_a_late_handler_is_told_of_everything_as_if_it_were_the_first_list(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock
+) -> None:
+    late = Seen()
+    api.put(PODS, "a", "ns")
+    async with following(pods, clock):
+        pods.on_change(late)
+        assert late.said == ["added a"]
+        assert late.changes[0].initial
+        api.put(PODS, "b", "ns")
+        await clock.settle()
+        assert late.said == ["added a", "added b"]
+
+
+async def test_a_handler_that_fails_on_one_object_hears_of_the_others(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    heard: list[str] = []
+
+    def picky(change: Change) -> None:
+        heard.append(change.key.name)
+        if change.key.name == "a":
+            raise ValueError("not this one")
+
+    api.put(PODS, "a", "ns")
+    with capture_logs() as logs:
+        async with following(pods, clock):
+            pods.on_change(picky)
+            api.put(PODS, "a", "ns", spec={"x": 2})
+            api.put(PODS, "b", "ns")
+            await clock.settle()
+    assert heard == ["a", "a", "b"]
+    assert seen.said == ["added a", "modified a", "added b"]
+    assert [log["key"] for log in logs] == ["ns/a", "ns/a"]
+
+
+async def test_only_the_namespaces_and_labels_asked_for_are_cached(
+    api: FakeApi, client: Client, clock: VirtualClock
+) -> None:
+    informer = Informer(
+        client, PODS, clock=clock, scope=Scope(namespaces=("one", "two"), labels="app=x")
+    )
+    for namespace in ("one", "two", "three"):
+        api.put(PODS, "in", namespace, metadata={"labels": {"app": "x"}})
+        api.put(PODS, "out", namespace)
+    async with following(informer, clock):
+        assert set(informer.store.keys()) == {Key("one", "in"), Key("two", "in")}
+        api.cut()
+        api.remove(PODS, "in", "one")
+        api.compact()
+        await clock.advance(5)
+        assert set(informer.store.keys()) == {Key("two", "in")}
+
+
+async def test_what_nobody_reads_can_be_left_out_of_the_cache(
+    api: FakeApi, client: Client, clock: VirtualClock
+) -> None:
+    informer = Informer(
+        client, PODS, clock=clock, transform=lambda body: body.replace(b'"huge"', b'""')
+    )
+    api.put(PODS, "a", "ns", data="huge")
+    async with following(informer, clock):
+        assert informer.store.object(A)["data"] == ""  # type: ignore[index]  # it is there
+
+
+async def test_indexes_follow_the_watch(api: FakeApi, client: Client, clock: VirtualClock) -> None:
+    def node(view: View) -> list[str]:
+        return [view.object["spec"]["node"]]
+
+    informer = Informer(client, PODS, clock=clock, indexes={"node": node})
+    api.put(PODS, "a", "ns", spec={"node": "n1"})
+    async with following(informer, clock):
+        api.put(PODS, "a", "ns", spec={"node": "n2"})
+        await clock.settle()
+        assert informer.store.by("node", "n1") == ()
+        assert informer.store.by("node", "n2") == (A,)
+
+
+async def test_a_silent_watch_grows_old_and_says_so(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, metrics: Metrics
+) -> None:
+    async with following(pods, clock):
+        await clock.advance(50)
+        assert pods.silence() == 50
+        age = metrics.registry.get_sample_value(
+            "kaito_runtime_watch_idle_seconds", {"resource": "pods"}
+        )
+        assert age == 50
+        api.bookmark()
+        await clock.settle()
+        assert pods.silence() == 0
+
+
+async def test_the_number_of_cached_objects_is_a_metric(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, metrics: Metrics
+) -> None:
+    def count() -> float | None:
+        labels = {"resource": "pods"}
+        return metrics.registry.get_sample_value("kaito_runtime_store_objects", labels)
+
+    api.put(PODS, "a", "ns")
+    async with following(pods, clock):
+        assert count() == 1
+        api.remove(PODS, "a", "ns")
+        await clock.settle()
+        assert count() == 0
+
+
+async def test_row_1_when_one_namespace_fails_for_good_the_informer_fails(
+    client: Client, clock: VirtualClock
+) -> None:
+    def broken(_: View) -> list[str]:
+        raise KeyError("an index with a defect")
+
+    api = FakeApi()
+    api.put(PODS, "a", "two")
+    informer = Informer(
+        Client(api, clock=clock),
+        PODS,
+        clock=clock,
+        scope=Scope(namespaces=("one", "two")),
+        indexes={"broken": broken},
+    )
+    with pytest.raises(ExceptionGroup):
+        await informer.run()
+
+
+# Read your own writes
+
+
+def written(obj: Object) -> Write:
+    metadata = obj["metadata"]
+    return Write(PODS, Key.of(obj), metadata["uid"], metadata["resourceVersion"])
+
+
+async def test_a_write_has_been_seen_when_the_cache_is_at_or_past_it(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock
+) -> None:
+    api.put(PODS, "a", "ns")
+    async with following(pods, clock):
+        api.mute = True
+        write = written(api.put(PODS, "a", "ns", spec={"x": 2}))
+        await clock.settle()
+        assert not pods.has_seen(write)
+        waiting = asyncio.create_task(pods.wait_seen(write))
+        await clock.settle()
+        assert not waiting.done()
+        api.unmute()
+        await waiting
+        assert pods.has_seen(write)
+        assert not pods._awaited
+
+
+async def test_a_deletion_has_been_seen_when_the_uid_is_gone(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock
+) -> None:
+    uid = api.put(PODS, "a", "ns")["metadata"]["uid"]
+    gone = Write(PODS, A, uid, "")
+    async with following(pods, clock):
+        assert not pods.has_seen(gone)
+        api.remove(PODS, "a", "ns")
+        api.put(PODS, "a", "ns")
+        await clock.settle()
+        assert pods.has_seen(gone)
+
+
+async def test_a_write_to_an_object_that_vanished_is_seen_once_the_watch_is_past_it(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock
+) -> None:
+    async with following(pods, clock):
+        api.mute = True
+        write = written(api.put(PODS, "a", "ns"))
+        api.remove(PODS, "a", "ns")
+        assert not pods.has_seen(write)
+        api.bookmark()
+        await clock.settle()
+        assert pods.has_seen(write)
+
+
+async def test_a_write_outside_the_informers_namespaces_is_not_waited_for(
+    client: Client, clock: VirtualClock
+) -> None:
+    informer = Informer(client, PODS, clock=clock, scope=Scope(namespaces=("one",)))
+    assert informer.has_seen(Write(PODS, Key("two", "a"), "u", "5"))
+    assert not informer.has_seen(Write(PODS, Key("one", "a"), "u", "5"))
+
+
+async def test_a_refresh_reads_one_object_past_a_watch_that_lags(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    api.put(PODS, "a", "ns")
+    async with following(pods, clock):
+        api.mute = True
+        write = written(api.put(PODS, "a", "ns", spec={"x": 2}))
+        await pods.refresh(A)
+        assert pods.has_seen(write)
+        assert seen.said == ["added a", "modified a"]
+        api.unmute()
+        await clock.settle()
+        assert seen.said == ["added a", "modified a"], "an event told what was known already"
+
+
+async def test_a_refresh_keeps_to_the_selectors_of_the_informer(
+    api: FakeApi, client: Client, clock: VirtualClock
+) -> None:
+    informer = Informer(client, PODS, clock=clock, scope=Scope(labels="app=x"))
+    async with following(informer, clock):
+        write = written(api.put(PODS, "a", "ns"))
+        assert not informer.has_seen(write)
+        await informer.refresh(A)
+        assert A not in informer.store, "the watch would never tell of its end"
+        assert informer.has_seen(write)
+
+
+async def test_a_lagging_watch_does_not_bring_back_what_a_refresh_found_gone(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    api.put(PODS, "a", "ns")
+    async with following(pods, clock):
+        api.mute = True
+        api.put(PODS, "a", "ns", spec={"x": 2})
+        api.remove(PODS, "a", "ns")
+        await pods.refresh(A)
+        assert A not in pods.store
+        api.unmute()
+        await clock.settle()
+        assert seen.said == ["added a", "deleted a"]
+        api.put(PODS, "a", "ns")
+        await clock.settle()
+        assert seen.said == ["added a", "deleted a", "added a"]
+        assert not pods._absent
+
+
+async def test_a_lagging_watch_does_not_delete_the_successor_that_a_refresh_found(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    api.put(PODS, "a", "ns")
+    async with following(pods, clock):
+        api.mute = True
+        api.remove(PODS, "a", "ns")
+        successor = api.put(PODS, "a", "ns")
+        await pods.refresh(A)
+        api.unmute()
+        await clock.settle()
+        assert pods.store.header(A).uid == successor["metadata"]["uid"]  # type: ignore[union-attr]  # it is there
+        assert seen.said == ["added a", "modified a"]
