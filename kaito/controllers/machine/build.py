@@ -12,7 +12,7 @@ from kaito.controllers.machine.kinds import MACHINES, NODES, Node, without_image
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.sweep import Sweep, claimed_live
 from kaito.controllers.machine.writes import ApiWrites
-from kaito.provisioner import CloudSettings, NodeSource
+from kaito.provisioner import NodeSource
 from kaito.provisioner.ownership import served
 from kaito.runtime import (
     Change,
@@ -36,17 +36,18 @@ BY_POOL = "pool"
 
 def build(
     manager: Manager,
-    settings: CloudSettings,
     source: NodeSource,
     *,
+    poll_seconds: float,
     catalog: Catalog | None = None,
 ) -> None:
     """Have `manager` serve Machines from `source`. The manager and the source stay the caller's.
 
-    Without a `catalog` of instance types, the one that comes with KAITO is read.
+    `poll_seconds` is the unit of every pause. Without a `catalog` of instance types, the one that
+    comes with KAITO is read.
     """
     known = catalog or load()
-    clock, client, poll = manager.clock, manager.client, settings.poll_seconds
+    clock, client = manager.clock, manager.client
     label = source.pool_label
 
     def pool_named(view: View) -> Iterator[str]:
@@ -71,9 +72,9 @@ def build(
     reconciler = Reconciler(
         machine=lambda name: machines.store.get(Key("", name)),
         nodes=lambda name: nodes_of(source, nodes.store, name),
-        book=PoolBook(source, clock, poll_seconds=poll),
+        book=PoolBook(source, clock, poll_seconds=poll_seconds),
         writes=ApiWrites(client, machines.store, manager.recorder),
-        policy=Policy(cloud=source.name, poll_seconds=poll, gpus=gpus),
+        policy=Policy(cloud=source.name, poll_seconds=poll_seconds, gpus=gpus),
         clock=clock,
     )
     manager.add(
@@ -93,7 +94,7 @@ def build(
         claimed=lambda name: Key("", name) in machines.store,
         claimed_live=lambda name: claimed_live(client, name),
         clock=clock,
-        poll_seconds=poll,
+        poll_seconds=poll_seconds,
     )
     manager.add_task("sweep", sweep.run)
 

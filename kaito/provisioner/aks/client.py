@@ -25,7 +25,6 @@ from azure.core.exceptions import (
     ODataV4Format,
 )
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.identity.aio import DefaultAzureCredential, WorkloadIdentityCredential
 from azure.mgmt.containerservice.aio import ContainerServiceClient
 from azure.mgmt.containerservice.models import AgentPool
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -215,12 +214,16 @@ def _first_line(error: BaseException) -> str:
 def _credential(settings: CloudSettings, clock: Clock) -> AsyncTokenCredential:
     match settings.credential:
         case CredentialKind.WORKLOAD_IDENTITY:
+            from azure.identity.aio import WorkloadIdentityCredential  # a tenth of a second
+
             return WorkloadIdentityCredential(
                 tenant_id=settings.tenant,
                 client_id=settings.client,
                 token_file_path=settings.federated_token_file,
             )
         case CredentialKind.DEFAULT:
+            from azure.identity.aio import DefaultAzureCredential
+
             return DefaultAzureCredential()
         case CredentialKind.TOKEN_FILE:
             return _TokenFile(Path(settings.token_file), clock)

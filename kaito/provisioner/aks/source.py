@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from kaito.provisioner.aks import client, errors, pool, provider_id
+from kaito.provisioner.aks import errors, pool, provider_id
 from kaito.provisioner.failure import Cause, CloudError
 from kaito.provisioner.request import NodeRequest, Unsatisfiable
 from kaito.provisioner.settings import CloudSettings
 from kaito.provisioner.source import Absent, Pool, PoolState
 from kaito.runtime.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from kaito.provisioner.aks.client import AgentPools
 
 
 @asynccontextmanager
@@ -23,6 +27,8 @@ async def connect(
     settings: CloudSettings, clock: Clock | None = None
 ) -> AsyncIterator[AksNodeSource]:
     """The cluster's agent pools as a source of nodes. Nothing is sent before the first call."""
+    from kaito.provisioner.aks import client  # the Azure SDK takes a third of a second to load
+
     async with client.connect(settings, clock or SystemClock()) as pools:
         yield AksNodeSource(pools)
 
@@ -34,7 +40,7 @@ class AksNodeSource:
     cloud = "azure"
     pool_label = "agentpool"
 
-    def __init__(self, pools: client.AgentPools) -> None:
+    def __init__(self, pools: AgentPools) -> None:
         self._pools = pools
 
     def pool_of(self, provider_id_: str) -> str | None:

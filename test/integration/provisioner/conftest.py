@@ -1,0 +1,111 @@
+"""The real SDK against the local Azure endpoint, over HTTPS."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from kaito.catalog.catalog import load
+from kaito.local.apiserver.front import HttpsFront
+from kaito.local.apiserver.http import Request, Response
+from kaito.local.apiserver.server import ApiServer
+from kaito.local.azure.account import Account
+from kaito.local.azure.endpoint import MOUNT, AzureEndpoint
+from kaito.local.azure.sizes import VmSizes
+from kaito.local.pki import Pki, ensure_pki
+from kaito.local.profile import Profile
+from kaito.provisioner import CloudSettings, CredentialKind
+from kaito.provisioner.aks import AksNodeSource, connect
+from kaito.runtime import SystemClock
+from kaito.testing.clock import VirtualClock
+
+TOKEN = "letmein"
+
+
+class Impatient(SystemClock):
+    """Skips the pauses between attempts."""
+
+    async def sleep(self, seconds: float) -> None:
+        return
+
+
+@dataclass
+class Azure:
+    """The endpoint, what it was sent, and the way to it."""
+
+    endpoint: AzureEndpoint
+    clock: VirtualClock
+    pki: Pki
+    directory: Path
+    front: HttpsFront
+    sent: list[Request] = field(default_factory=list)
+    answers: list[Response] = field(default_factory=list)
+    """Given instead of the endpoint's own, in order."""
+
+    async def handle(self, request: Request) -> Response:
+        self.sent.append(request)
+        if self.answers:
+            return self.answers.pop(0)
+        return await self.endpoint.handle(request)
+
+    def settings(self, **changes: object) -> CloudSettings:
+        token = self.directory / "token"
+        token.write_text(f"{TOKEN}\n")
+        account = self.endpoint.account
+        defaults: dict[str, object] = {
+            "subscription": account.subscription,
+            "resource_group": account.resource_group,
+            "cluster": account.cluster,
+            "base_url": self.front.url,
+            "ca_data": self.pki.ca_pem(),
+            "credential": CredentialKind.TOKEN_FILE,
+            "token_file": str(token),
+        }
+        return CloudSettings(**{**defaults, **changes})  # type: ignore[arg-type]  # of a test's own
+
+    @asynccontextmanager
+    async def source(self, **changes: object) -> AsyncIterator[AksNodeSource]:
+        async with connect(self.settings(**changes), Impatient()) as source:
+            yield source
+
+    async def finish(self) -> None:
+        """Every running operation ends."""
+        await self.clock.advance(60.0)
+
+
+@pytest.fixture
+async def azure(tmp_path: Path) -> AsyncIterator[Azure]:
+    clock = VirtualClock()
+    pki = ensure_pki(tmp_path / "pki", SystemClock().now())
+    server = ApiServer()
+    front = HttpsFront(server, pki.server_context())
+    endpoint = AzureEndpoint(
+        account=Account(),
+        sizes=VmSizes(load()),
+        tokens=[TOKEN],
+        profile=Profile(pool_create=10, pool_delete=5),
+        clock=clock,
+        on_change=lambda _: None,
+    )
+    made = Azure(endpoint, clock, pki, tmp_path, front)
+    server.mount(MOUNT, made.handle)
+    await server.start()
+    await front.start()
+    endpoint.start()
+    yield made
+    endpoint.stop()
+    await front.aclose()
+    await server.aclose()
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"https://127.0.0.1:{free.getsockname()[1]}"
