@@ -59,5 +59,6 @@ MODEL_DOES_NOT_FIT = "ModelDoesNotFit"
 NOT_SUPPORTED = "NotSupported"
 TUNING_NOT_SUPPORTED = "TuningNotSupported"
 NAME_TAKEN = "NameTaken"
+REFUSED = "RefusedByApiServer"
 
 State: TypeAlias = Literal["Pending", "Ready", "NotReady", "Running", "Succeeded", "Failed"]

@@ -74,9 +74,14 @@ def misfits(model: type[BaseModel], wire: Wire) -> Iterator[Problem]:
     try:
         model.model_validate(wire)
     except ValidationError as error:
-        for detail in error.errors(include_url=False, include_input=False):
-            path = ".".join(str(step) for step in detail["loc"])
-            yield Problem(path=path, message=f"{path}: {detail['msg']}.")
+        yield from explain(error)
+
+
+def explain(error: ValidationError) -> Iterator[Problem]:
+    """What a model says about an object that does not fit it, one problem for each place."""
+    for detail in error.errors(include_url=False, include_input=False):
+        path = ".".join(str(step) for step in detail["loc"])
+        yield Problem(path=path, message=f"{path}: {detail['msg']}.")
 
 
 def values_at(value: JsonValue | Wire, path: str) -> list[JsonValue]:

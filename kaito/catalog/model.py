@@ -34,6 +34,8 @@ class Model:
     tool_parser: str | None = None
     reasoning_parser: str | None = None
     chat_template: str | None = None
+    remote_code: bool = False
+    """The engine must run Python code that comes with the weights."""
     gated: bool = False
     """The weights need a token of somebody who accepted the licence."""
     historical: bool = False
@@ -44,11 +46,6 @@ class Model:
     """The fewest GPUs, for a model whose shape is not known."""
     gpu_memory_gib: float | None = None
     """The least GPU memory in all, for a model whose shape is not known."""
-
-    @property
-    def served_name(self) -> str:
-        """What clients call it: its short name, or the last part of its Hugging Face name."""
-        return self.aliases[0] if self.aliases else self.name.rpartition("/")[2].lower()
 
     @property
     def disk(self) -> int:

@@ -77,13 +77,6 @@ def test_every_current_model_can_be_estimated() -> None:
         assert model.architecture, model.name
 
 
-def test_the_name_that_clients_use_is_short() -> None:
-    names = [m.served_name for m in MODELS]
-    assert "phi-3-mini-4k-instruct" in names
-    assert "qwen3.5-2b" in names
-    assert len(set(names)) == len(names)
-
-
 def test_sizes_that_the_cloud_has_withdrawn_are_marked() -> None:
     retired = {sku.name: sku.retired for sku in CATALOG.skus.values() if sku.retired}
     assert set(retired) == {"Standard_NC6s_v3", "Standard_NC12s_v3", "Standard_NC24s_v3"}

@@ -1,0 +1,1 @@
+"""Reconcilers, each a thin shell around a pure decision: observe, decide, apply."""

@@ -1,0 +1,148 @@
+"""Writes what was decided, and nothing that would change nothing.
+
+An object that is there already and not ours is never touched: it is an obstacle, and so is one
+that the API server refuses. Both go back into the decision, so that the author reads of them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from kaito.api import conditions, labels
+from kaito.api.labels import VALUE_LENGTH
+from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
+from kaito.controllers.workspace.kinds import DEPLOYMENTS, MACHINES, SERVICES, WORKSPACES
+from kaito.controllers.workspace.observation import Observation, Obstacle, Subject
+from kaito.controllers.workspace.observe import Stores
+from kaito.runtime import (
+    Applier,
+    Client,
+    Conflict,
+    Forbidden,
+    Invalid,
+    Key,
+    NotFound,
+    Object,
+    Resource,
+    Store,
+)
+
+SENTENCE_LENGTH = 1000  # characters of what the API server says; it may quote whole objects
+
+
+class Writer:
+    """Makes decisions come true, with one client."""
+
+    def __init__(self, client: Client, applier: Applier, stores: Stores) -> None:
+        self._client = client
+        self._applier = applier
+        self._stores = stores
+        # Any: each store reads its kind as another type.
+        self._store_of: dict[str, Store[Any]] = {
+            MACHINES.kind: stores.machines,
+            DEPLOYMENTS.kind: stores.deployments,
+            SERVICES.kind: stores.services,
+        }
+
+    async def hold(self, observation: Observation) -> bool:
+        """Add our finalizer; False when the Workspace has gone, and nothing may be made for it."""
+        subject = Subject(observation.workspace)
+        try:
+            await self._set_finalizers(subject, [*subject.finalizers, labels.FINALIZER])
+        except NotFound:
+            return False
+        return True
+
+    async def objects(self, decision: Decision, observation: Observation) -> tuple[Obstacle, ...]:
+        """Write the objects; what stood in the way of some."""
+        subject = Subject(observation.workspace)
+        obstacles = [await self._object(subject, desired) for desired in decision.objects]
+        return tuple(o for o in obstacles if o is not None)
+
+    async def rest(self, decision: Decision, observation: Observation) -> None:
+        """Delete, write the status, and let the Workspace go where that was decided."""
+        subject = Subject(observation.workspace)
+        for deletion in decision.deletions:
+            await self._delete(deletion)
+        if decision.status is not None:
+            await self._status(subject, decision.status)
+        if decision.finalizer is Finalizer.REMOVE and not await self._machines_left(subject):
+            left = [name for name in subject.finalizers if name != labels.FINALIZER]
+            with suppress(NotFound):  # somebody else let it go
+                await self._set_finalizers(subject, left)
+
+    async def _object(self, subject: Subject, desired: Object) -> Obstacle | None:
+        store = self._store_of[desired["kind"]]
+        if not await self._may_write(store, subject, desired):
+            name = desired["metadata"]["name"]
+            return Obstacle(
+                kind=desired["kind"],
+                reason=conditions.NAME_TAKEN,
+                message=f"{desired['kind']} {name} exists already and does not belong to this "
+                "Workspace: delete it, or give the Workspace another name.",
+            )
+        try:
+            await self._applier.apply(store, desired)
+        except (Invalid, Forbidden) as error:
+            said = " ".join(error.status.message.split())[:SENTENCE_LENGTH].rstrip(".")
+            return Obstacle(
+                kind=desired["kind"],
+                reason=conditions.REFUSED,
+                message=f"The API server refused the {desired['kind']} of this Workspace: {said}.",
+            )
+        return None
+
+    async def _may_write(self, store: Store[Any], subject: Subject, desired: Object) -> bool:
+        """Whether there is no such object, or it is ours.
+
+        The caches hold only what carries our label, so an absence in them is checked live: this
+        happens once for each object, before it is made.
+        """
+        metadata = desired["metadata"]
+        key = Key(metadata.get("namespace", ""), metadata["name"])
+        found = store.object(key)
+        if found is None:
+            untyped: Resource[Object] = store.resource.read_as(dict)
+            try:
+                found = await self._client.get(untyped, key)
+            except NotFound:
+                return True
+        if not store.resource.namespaced:
+            carried: dict[str, str] = found["metadata"].get("labels", {})
+            return subject.identity.items() <= carried.items()
+        return subject.owns(found)
+
+    async def _delete(self, deletion: Deletion) -> None:
+        # Gone, or another one has its name: either way not the one that was meant.
+        with suppress(NotFound, Conflict):
+            await self._client.delete(
+                deletion.resource, deletion.key, uid=deletion.uid, propagation="Background"
+            )
+
+    async def _status(self, subject: Subject, status: Object) -> None:
+        desired = {
+            "apiVersion": WORKSPACES.api_version,
+            "kind": WORKSPACES.kind,
+            "metadata": {
+                "name": subject.name,
+                "namespace": subject.namespace,
+                "uid": subject.uid,
+            },
+            "status": status,
+        }
+        with suppress(NotFound):  # it went meanwhile
+            await self._applier.apply_status(self._stores.workspaces, desired)
+
+    async def _set_finalizers(self, subject: Subject, finalizers: list[str]) -> None:
+        # The list is replaced whole, so nobody may have written since we read it.
+        version = subject.metadata.get("resourceVersion", "")
+        patch = {"metadata": {"resourceVersion": version, "finalizers": finalizers}}
+        await self._client.patch(WORKSPACES, subject.key, patch)
+
+    async def _machines_left(self, subject: Subject) -> bool:
+        """Asked of the server and not of a cache: a Machine that is overlooked costs money."""
+        if len(subject.name) > VALUE_LENGTH:
+            return False  # no label can hold such a name, so no Machine was ever made
+        selector = ",".join(f"{key}={value}" for key, value in subject.identity.items())
+        return bool((await self._client.list(MACHINES, labels=selector)).items)

@@ -1,0 +1,165 @@
+"""The workspace controller: which changes wake it, and the three steps of each turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from kaito.api import labels
+from kaito.catalog.catalog import Catalog, load
+from kaito.controllers.workspace.apply import Writer
+from kaito.controllers.workspace.decide import decide
+from kaito.controllers.workspace.decision import Finalizer
+from kaito.controllers.workspace.kinds import (
+    DEPLOYMENTS,
+    MACHINES,
+    NODE_PARTS,
+    NODES,
+    POD_PARTS,
+    PODS,
+    SERVICES,
+    WORKSPACES,
+)
+from kaito.controllers.workspace.observe import (
+    INDEXES,
+    WORKER,
+    Stores,
+    observe,
+    waiting_for,
+    workers,
+)
+from kaito.controllers.workspace.settings import Settings
+from kaito.runtime import (
+    Again,
+    Applier,
+    Change,
+    Clock,
+    Controller,
+    EventRecorder,
+    Key,
+    Manager,
+    annotations_changed,
+    any_of,
+    generation_changed,
+    watch,
+)
+
+WORKERS = 5  # upstream's
+
+
+class Reconciler:
+    """Observes, decides and applies, for one key at a time."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        writer: Writer,
+        recorder: EventRecorder,
+        clock: Clock,
+        catalog: Catalog,
+        settings: Settings,
+    ) -> None:
+        self._stores = stores
+        self._writer = writer
+        self._recorder = recorder
+        self._clock = clock
+        self._catalog = catalog
+        self._settings = settings
+
+    async def reconcile(self, key: Key) -> Again | None:
+        """Bring one Workspace a step further."""
+        observation = observe(self._stores, key, self._clock.now())
+        if observation is None:
+            return None
+        decision = decide(observation, self._catalog, self._settings)
+        if decision.finalizer is Finalizer.ADD and not await self._writer.hold(observation):
+            return None
+        obstacles = await self._writer.objects(decision, observation)
+        if obstacles:
+            observation = replace(observation, obstacles=obstacles)
+            decision = decide(observation, self._catalog, self._settings)
+        await self._writer.rest(decision, observation)
+        for event in decision.events:
+            self._recorder.event(
+                observation.workspace,
+                type=event.type,
+                reason=event.reason,
+                message=event.message,
+            )
+        return None if decision.look_again is None else Again.after(decision.look_again)
+
+
+class Wakes:
+    """Whom a change concerns."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def labelled(self, change: Change) -> Iterable[Key]:
+        """The Workspace that the object's labels name."""
+        name = change.header.labels.get(labels.WORKSPACE)
+        namespace = change.header.labels.get(labels.WORKSPACE_NAMESPACE)
+        return [Key(namespace, name)] if name and namespace else []
+
+    def node(self, change: Change) -> Iterable[Key]:
+        """The Workspace that a node was made for; for a node of nobody those that count it, and
+        those that wait for one like it."""
+        counted = self._stores.workspaces.by(WORKER, change.key.name)
+        waiting = waiting_for(self._stores.workspaces, change.header.labels)
+        return {*self.labelled(change), *counted, *waiting}
+
+    def rivals(self, change: Change) -> Iterable[Key]:
+        """Workspaces that count the same nodes; of one that has gone, those that wait for them."""
+        workspaces, nodes = self._stores.workspaces, self._stores.nodes
+        found: set[Key] = set()
+        for name in workers(change.object):
+            found.update(workspaces.by(WORKER, name))
+            header = nodes.header(Key("", name)) if change.kind == "deleted" else None
+            if header is not None:
+                found |= waiting_for(workspaces, header.labels)
+        return found - {change.key}
+
+
+def build(manager: Manager, settings: Settings, catalog: Catalog | None = None) -> None:
+    """Add the workspace controller to a manager; `catalog` None takes the one KAITO comes with."""
+    mine = labels.WORKSPACE
+    workspaces = manager.informer(WORKSPACES, indexes=INDEXES["workspaces"])
+    machines = manager.informer(MACHINES, labels=mine, indexes=INDEXES["machines"])
+    # Nodes that users bring carry labels of their own, so all nodes are seen, but little of each.
+    nodes = manager.informer(NODES, indexes=INDEXES["nodes"], transform=NODE_PARTS)
+    deployments = manager.informer(DEPLOYMENTS, labels=mine)
+    services = manager.informer(SERVICES, labels=mine)
+    pods = manager.informer(PODS, labels=mine, indexes=INDEXES["pods"], transform=POD_PARTS)
+    stores = Stores(
+        workspaces=workspaces.store,
+        machines=machines.store,
+        nodes=nodes.store,
+        deployments=deployments.store,
+        services=services.store,
+        pods=pods.store,
+    )
+    applier = Applier(manager.client, metrics=manager.metrics)
+    reconciler = Reconciler(
+        stores,
+        Writer(manager.client, applier, stores),
+        manager.recorder,
+        manager.clock,
+        catalog or load(),
+        settings,
+    )
+    wakes = Wakes(stores)
+    manager.add(
+        Controller(
+            "workspace",
+            reconciler.reconcile,
+            primary=watch(workspaces, when=any_of(generation_changed, annotations_changed)),
+            owned=[watch(deployments), watch(services)],
+            watches=[
+                watch(machines, to=wakes.labelled),
+                watch(nodes, to=wakes.node),
+                watch(pods, to=wakes.labelled),
+                watch(workspaces, to=wakes.rivals),
+            ],
+            workers=WORKERS,
+        )
+    )

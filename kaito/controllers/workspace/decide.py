@@ -1,0 +1,187 @@
+"""What is to be done about a Workspace. Pure: no I/O, no clock; the observation carries both.
+
+Deciding twice over the same observation gives equal decisions, and deciding over what a decision
+brought about changes nothing. What is running is never torn down because of an edit that cannot
+be: it stays until the edit is mended or the Workspace is deleted.
+"""
+
+from __future__ import annotations
+
+from kaito.api import conditions
+from kaito.api.machine import Machine
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.sku import gpus_of_node
+from kaito.controllers.workspace import judgement
+from kaito.controllers.workspace.crew import Crew, candidates, muster
+from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
+from kaito.controllers.workspace.deployment import desired_deployment
+from kaito.controllers.workspace.judgement import Verdict
+from kaito.controllers.workspace.kinds import DEPLOYMENTS, MACHINES, SERVICES
+from kaito.controllers.workspace.machine import desired_machine
+from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.controllers.workspace.plan import Plan, Refusal, on_gpus, plan
+from kaito.controllers.workspace.service import desired_service
+from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.status import events, state_after, status, summary
+from kaito.runtime import Key, Object, Resource
+
+# Somebody else's object with our name: it is not watched, so we look again.
+OBSTACLE_SECONDS = 60.0
+
+
+def decide(observation: Observation, catalog: Catalog, settings: Settings) -> Decision:
+    """What is to be done about this Workspace now."""
+    subject = Subject(observation.workspace)
+    if subject.deleting:
+        return _leave(observation, subject)
+    planned = plan(observation.workspace, catalog=catalog, settings=settings)
+    if isinstance(planned, Plan) and planned.model is not None and planned.gpus is None:
+        own = next((gpus_of_node(n.labels) for n in candidates(planned, observation)), None)
+        if own is not None:
+            planned = on_gpus(planned, own, catalog=catalog, settings=settings)
+    if isinstance(planned, Refusal):
+        return _refuse(observation, subject, planned)
+    return _serve(observation, subject, planned, settings)
+
+
+def _serve(
+    observation: Observation, subject: Subject, planned: Plan, settings: Settings
+) -> Decision:
+    crew = muster(planned, observation)
+    machines = judgement.machines(planned, crew, observation.obstacles)
+    nodes = judgement.nodes(planned, crew)
+    resource = judgement.resources(machines, nodes)
+    workload = _workload(planned, crew, subject, settings, resource)
+    inference = judgement.inference(observation, workload, resource)
+
+    verdicts = {
+        conditions.NODES_READY: nodes,
+        conditions.RESOURCE_READY: resource,
+        conditions.INFERENCE_READY: inference,
+        **summary(resource, inference),
+    }
+    if machines is not None:
+        verdicts[conditions.MACHINE_READY] = machines
+    said = status(
+        observation,
+        verdicts,
+        state=state_after(subject.status.get("state", ""), resource.good and inference.good),
+        worker_nodes=_worker_nodes(crew),
+        target_node_count=planned.nodes,
+    )
+    objects = _machines(planned, crew, subject)
+    if workload is not None and (resource.good or subject.owns(observation.deployment)):
+        objects += [desired_service(planned, subject), workload]
+    return Decision(
+        finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,
+        objects=tuple(objects),
+        deletions=tuple(_machine_deletion(m) for m in crew.surplus),
+        status=said,
+        events=(*events(observation, said), *_warnings(planned, crew, subject)),
+        look_again=OBSTACLE_SECONDS if observation.obstacles else None,
+    )
+
+
+def _refuse(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:
+    failed = Verdict(truth="False", reason=refusal.reason, message=refusal.message)
+    sum_up = Verdict(truth="False", reason=conditions.FAILED, message=refusal.message)
+    said = status(
+        observation,
+        {
+            conditions.RESOURCE_READY: failed,
+            conditions.INFERENCE_READY: failed,
+            conditions.WORKSPACE_READY: sum_up,
+            conditions.WORKSPACE_SUCCEEDED: sum_up,
+        },
+        state="Failed",
+        # Nodes that it counts are kept for it while its author mends it.
+        worker_nodes=subject.status.get("workerNodes") or (),
+    )
+    return Decision(
+        finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,
+        status=said,
+        events=events(observation, said),
+    )
+
+
+def _leave(observation: Observation, subject: Subject) -> Decision:
+    if not subject.held:
+        return Decision()
+    children: list[tuple[Resource[Object], Object | None]] = [
+        (DEPLOYMENTS, observation.deployment),
+        (SERVICES, observation.service),
+    ]
+    deletions = [
+        Deletion(resource=resource, key=subject.key, uid=child["metadata"]["uid"])
+        for resource, child in children
+        if child is not None
+        and subject.owns(child)
+        and not child["metadata"].get("deletionTimestamp")
+    ]
+    if not observation.machines:
+        return Decision(finalizer=Finalizer.REMOVE, deletions=tuple(deletions))
+    deletions += [_machine_deletion(m) for m in observation.machines if not m.metadata.deleting]
+    names = ", ".join(m.metadata.name for m in observation.machines)
+    waits = Verdict(
+        truth="True",
+        reason=conditions.DELETED,
+        message=f"Waiting until the nodes are gone that cost money: Machines {names}.",
+    )
+    gone = Verdict(
+        truth="False", reason=conditions.DELETED, message="The Workspace is being deleted."
+    )
+    said = status(
+        observation,
+        {
+            conditions.RESOURCE_READY: gone,
+            conditions.INFERENCE_READY: gone,
+            conditions.WORKSPACE_READY: gone,
+            conditions.WORKSPACE_SUCCEEDED: gone,
+            conditions.WORKSPACE_DELETING: waits,
+        },
+        state=state_after(subject.status.get("state", ""), ready=False),
+    )
+    return Decision(deletions=tuple(deletions), status=said, events=events(observation, said))
+
+
+def _workload(
+    planned: Plan, crew: Crew, subject: Subject, settings: Settings, resource: Verdict
+) -> Object | None:
+    """The Deployment that is wanted, None while it cannot be known."""
+    if planned.model is not None and planned.estimate is None:
+        return None
+    if crew.lacking or (crew.brought and not resource.good):
+        # Which nodes will run it is not settled, and its Pods are bound to them by name.
+        return None
+    return desired_deployment(planned, crew, subject, settings)
+
+
+def _machines(planned: Plan, crew: Crew, subject: Subject) -> list[Object]:
+    kept = [desired_machine(planned, subject, m.metadata.name, m) for m in crew.machines]
+    return kept + [desired_machine(planned, subject, name, None) for name in crew.missing]
+
+
+def _warnings(planned: Plan, crew: Crew, subject: Subject) -> list[Event]:
+    """What the author should know though it stops nothing; told once, when nodes are asked for."""
+    sku = planned.sku
+    if sku is None or sku.retired is None or not crew.missing or subject.status:
+        return []
+    return [
+        Event(
+            type="Warning",
+            reason=conditions.INSTANCE_TYPE_RETIRED,
+            message=f"{sku.name} was retired by {sku.cloud} on {sku.retired}: new nodes of this "
+            "size may not be had any more.",
+        )
+    ]
+
+
+def _worker_nodes(crew: Crew) -> list[str]:
+    """Ready nodes made for it, and nodes brought for it, ready or not: that is its claim."""
+    made = [node.name for node in crew.nodes.values() if node.ready]
+    return sorted({*made, *(node.name for node in crew.brought)})
+
+
+def _machine_deletion(machine: Machine) -> Deletion:
+    untyped: Resource[Object] = MACHINES.read_as(dict)
+    return Deletion(resource=untyped, key=Key("", machine.metadata.name), uid=machine.metadata.uid)

@@ -1,0 +1,50 @@
+"""What is to be done about a Workspace: the outcome of decide, for apply to write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Literal
+
+from kaito.runtime import Key, Object, Resource
+
+
+class Finalizer(Enum):
+    """What to do with our finalizer."""
+
+    KEEP = auto()
+    ADD = auto()
+    REMOVE = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """An object to delete, provided that it is still this one."""
+
+    resource: Resource[Object]
+    key: Key
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something worth telling in `kubectl describe`."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What should be so. Written in this order: finalizer (unless removed), objects, deletions,
+    status, removal of the finalizer."""
+
+    finalizer: Finalizer = Finalizer.KEEP
+    objects: tuple[Object, ...] = ()
+    deletions: tuple[Deletion, ...] = ()
+    status: Object | None = None
+    """The whole of what we say in the status; None leaves it as it is."""
+    events: tuple[Event, ...] = ()
+    look_again: float | None = None
+    """Seconds after which to look again though nothing may have changed; None: only then."""

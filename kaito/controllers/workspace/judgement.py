@@ -1,0 +1,217 @@
+"""What the parts of a Workspace say of themselves: Machines, nodes, Deployment. Pure.
+
+Each part gets one verdict, which becomes a condition: whether it is so, why in one word, and one
+sentence about the first thing that is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kaito.api import conditions, labels
+from kaito.api.machine import LAUNCHED, LIVING, READY, Machine
+from kaito.api.meta import find_condition, is_true
+from kaito.controllers.workspace.crew import Crew
+from kaito.controllers.workspace.deployment import HASH
+from kaito.controllers.workspace.kinds import Node
+from kaito.controllers.workspace.observation import Observation, Obstacle
+from kaito.controllers.workspace.plan import Plan
+from kaito.controllers.workspace.pods import trouble
+from kaito.runtime import Object, Truth
+
+MESSAGE_LENGTH = 800  # what the provisioner allows itself for a failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a condition is to say."""
+
+    truth: Truth
+    reason: str
+    message: str
+
+    @property
+    def good(self) -> bool:
+        return self.truth == "True"
+
+
+def machines(plan: Plan, crew: Crew, obstacles: Sequence[Obstacle]) -> Verdict | None:
+    """Whether every Machine is ready; None when the Workspace has and needs none."""
+    for obstacle in obstacles:
+        if obstacle.kind == "Machine":
+            return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
+    total = len(crew.machines) + len(crew.missing) + len(crew.blocked)
+    if total == 0:
+        return None
+    for machine in crew.machines:
+        failure = _failure(machine)
+        if failure:
+            return Verdict(truth="False", reason=conditions.MACHINE_FAILED, message=failure)
+    waiting = _waiting(plan, crew)
+    if waiting:
+        return Verdict(
+            truth="Unknown",
+            reason=conditions.MACHINE_PENDING,
+            message=waiting,
+        )
+    return Verdict(
+        truth="True",
+        reason=conditions.MACHINES_READY,
+        message=f"{total} of {total} Machines are ready.",
+    )
+
+
+def nodes(plan: Plan, crew: Crew) -> Verdict:
+    """Whether every node that the workload needs is there and can take its Pods."""
+    for machine in crew.machines:
+        node = crew.nodes.get(machine.metadata.name)
+        if node is not None:
+            wrong = _unfit(plan, node)
+            if wrong:
+                return wrong
+    for node in crew.brought:
+        wrong = _unfit(plan, node)
+        if wrong:
+            return wrong
+    there = len(crew.brought) + len(crew.nodes)
+    if there == plan.nodes:
+        return Verdict(
+            truth="True",
+            reason=conditions.NODES_ARE_READY,
+            message=f"{there} of {plan.nodes} nodes are ready.",
+        )
+    message = f"{there} of {plan.nodes} nodes are there."
+    if crew.lacking:
+        selector = ",".join(f"{k}={v}" for k, v in plan.selector.items())
+        message += (
+            " resource.instanceType is empty, so none are brought up: label "
+            f"{crew.lacking} ready GPU node{'s' if crew.lacking > 1 else ''} that no other "
+            f"Workspace uses with {selector or 'any label'}."
+        )
+    return Verdict(truth="False", reason=conditions.NODE_NOT_READY, message=message)
+
+
+def resources(machine_verdict: Verdict | None, node_verdict: Verdict) -> Verdict:
+    """Machines and nodes together: may the workload start?"""
+    if node_verdict.good and (machine_verdict is None or machine_verdict.good):
+        return Verdict(
+            truth="True", reason=conditions.RESOURCE_SUCCESS, message=node_verdict.message
+        )
+    first = machine_verdict if machine_verdict and not machine_verdict.good else node_verdict
+    known = first.truth == "False" and first is machine_verdict
+    return Verdict(
+        truth="False",
+        reason=first.reason if known else conditions.RESOURCE_NOT_READY,
+        message=first.message,
+    )
+
+
+def inference(observation: Observation, desired: Object | None, ready: Verdict) -> Verdict:
+    """Whether the Deployment that is wanted now is rolled out and answers."""
+    for obstacle in observation.obstacles:
+        if obstacle.kind in ("Deployment", "Service"):
+            return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
+    deployment = observation.deployment
+    if deployment is None or desired is None:
+        return _pending(
+            "The model is deployed when its nodes are ready." if not ready.good else "Deploying."
+        )
+    name, wanted = desired["metadata"]["name"], desired["spec"]["replicas"]
+    seen, status = deployment.get("metadata", {}), deployment.get("status") or {}
+    current = seen.get("annotations", {}).get(HASH) == desired["metadata"]["annotations"][
+        HASH
+    ] and status.get("observedGeneration", 0) >= seen.get("generation", 0)
+    replicas = [
+        status.get(count, 0)
+        for count in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas")
+    ]
+    if current and replicas == [wanted] * len(replicas):
+        return Verdict(
+            truth="True",
+            reason=conditions.INFERENCE_SUCCESS,
+            message=f"{wanted} of {wanted} replicas of Deployment {name} are ready.",
+        )
+    found = trouble(observation.pods)
+    if found:
+        return Verdict(truth="False", reason=found.reason, message=found.message)
+    if not current:
+        return _pending(f"Deployment {name} is being rolled out.")
+    return _pending(
+        f"{status.get('readyReplicas', 0)} of {wanted} replicas of Deployment {name} are ready."
+    )
+
+
+def _pending(message: str) -> Verdict:
+    return Verdict(truth="False", reason=conditions.INFERENCE_PENDING, message=message)
+
+
+def _failure(machine: Machine) -> str:
+    """Why a Machine was not launched, "" when that did not fail."""
+    launched = find_condition(machine.status.conditions, LAUNCHED)
+    if launched is None or launched.status != "False":
+        return ""
+    text = f"Machine {machine.metadata.name}: {launched.message or launched.reason}"
+    return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 3] + "..."
+
+
+def _waiting(plan: Plan, crew: Crew) -> str:
+    """The first Machine that is not ready and what it waits for, "" when all are."""
+    return next(_waits(plan, crew), "")
+
+
+def _waits(plan: Plan, crew: Crew) -> Iterator[str]:
+    for name in crew.missing:
+        yield f"Machine {name} ({plan.instance_type}) is being asked for."
+    for name in crew.blocked:
+        yield f"Machine {name} is being deleted; another one follows when it has gone."
+    for machine in crew.machines:
+        name = machine.metadata.name
+        if not is_true(machine.status.conditions, READY):
+            said = next(
+                (
+                    c.message
+                    for c in (find_condition(machine.status.conditions, t) for t in LIVING)
+                    if c is not None and c.status != "True" and c.message
+                ),
+                "the node is on its way.",
+            )
+            yield f"Machine {name} ({plan.instance_type}): {said}"
+
+
+def _unfit(plan: Plan, node: Node) -> Verdict | None:
+    """Why a node cannot take the Workspace's Pods now, None when it can."""
+    if not node.ready:
+        return Verdict(
+            truth="False",
+            reason=conditions.NODE_NOT_READY,
+            message=f"Node {node.name} is not ready.",
+        )
+    if node.deleting:
+        return Verdict(
+            truth="False",
+            reason=conditions.NODE_NOT_READY,
+            message=f"Node {node.name} is being deleted.",
+        )
+    lacks = [f"{k}={v}" for k, v in plan.selector.items() if node.labels.get(k) != v]
+    if lacks:
+        return Verdict(
+            truth="False",
+            reason=conditions.NODE_NOT_READY,
+            message=f"Node {node.name} lacks the label {lacks[0]} of resource.labelSelector.",
+        )
+    if plan.model is not None and not node.has_gpus:
+        return Verdict(
+            truth="False",
+            reason=conditions.NODE_PLUGINS_NOT_READY,
+            message=f"Node {node.name} reports no {labels.GPU_RESOURCE}: its device plugin has not "
+            "started yet.",
+        )
+    if plan.model is not None and plan.gpus is None:
+        return Verdict(
+            truth="False",
+            reason=conditions.NODE_PLUGINS_NOT_READY,
+            message=f"Node {node.name} does not tell its GPUs: label it with {labels.GPU_COUNT} "
+            f"and {labels.GPU_MEMORY} (MiB of one GPU), as NVIDIA's feature discovery does.",
+        )
+    return None

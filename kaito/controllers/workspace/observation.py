@@ -1,0 +1,117 @@
+"""What is seen of a Workspace at one moment. Values only; nothing here reads or judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kaito.api import labels
+from kaito.api.machine import Machine
+from kaito.controllers.workspace.kinds import WORKSPACES, Node
+from kaito.runtime import Key, Object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why an object of ours could not be written; learnt by trying."""
+
+    kind: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything that a decision about one Workspace depends on, at one moment."""
+
+    workspace: Object
+    machines: tuple[Machine, ...] = ()
+    """Those that carry this Workspace's labels, in order of name."""
+    nodes: tuple[Node, ...] = ()
+    """Those that carry this Workspace's labels, and those of nobody that its selector allows."""
+    taken: frozenset[str] = frozenset()
+    """Names of nodes that another Workspace has a better claim to."""
+    deployment: Object | None = None
+    service: Object | None = None
+    pods: tuple[Object, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+    now: float = 0.0
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which Workspace it is: its metadata, read without trust in anything else of it."""
+
+    workspace: Object
+
+    @property
+    def metadata(self) -> Object:
+        found: Object = self.workspace.get("metadata", {})
+        return found
+
+    @property
+    def name(self) -> str:
+        return str(self.metadata.get("name", ""))
+
+    @property
+    def namespace(self) -> str:
+        return str(self.metadata.get("namespace", ""))
+
+    @property
+    def key(self) -> Key:
+        return Key(self.namespace, self.name)
+
+    @property
+    def uid(self) -> str:
+        return str(self.metadata.get("uid", ""))
+
+    @property
+    def generation(self) -> int:
+        return int(self.metadata.get("generation", 0))
+
+    @property
+    def deleting(self) -> bool:
+        return bool(self.metadata.get("deletionTimestamp"))
+
+    @property
+    def finalizers(self) -> tuple[str, ...]:
+        return tuple(self.metadata.get("finalizers") or ())
+
+    @property
+    def held(self) -> bool:
+        """Whether our finalizer keeps the object."""
+        return labels.FINALIZER in self.finalizers
+
+    @property
+    def status(self) -> Object:
+        found: Object = self.workspace.get("status") or {}
+        return found
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The labels of what belongs to it."""
+        return {labels.WORKSPACE: self.name, labels.WORKSPACE_NAMESPACE: self.namespace}
+
+    @property
+    def owner(self) -> Object:
+        """The owner reference of what goes when it goes."""
+        return {
+            "apiVersion": WORKSPACES.api_version,
+            "kind": WORKSPACES.kind,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+
+    def owns(self, obj: Object | None) -> bool:
+        """Whether this very Workspace is the object's controller."""
+        references = (obj or {}).get("metadata", {}).get("ownerReferences") or ()
+        return any(r.get("controller") and r.get("uid") == self.uid for r in references)
+
+
+def identity_index(found: Mapping[str, str]) -> str:
+    """Which Workspace these labels name, as namespace/name; "" for none."""
+    name, namespace = found.get(labels.WORKSPACE), found.get(labels.WORKSPACE_NAMESPACE)
+    return f"{namespace}/{name}" if name and namespace else ""

@@ -1,0 +1,145 @@
+"""Reads what is known of a Workspace out of the caches. No request, no judgement.
+
+The indexes that make this cheap are here too: who a Machine, Node or Pod belongs to, which nodes
+belong to nobody, which Workspaces count a node and which wait for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from kaito.api import conditions, labels
+from kaito.api.machine import Machine
+from kaito.controllers.workspace.kinds import Node
+from kaito.controllers.workspace.observation import Observation, Subject, identity_index
+from kaito.runtime import Header, Index, Key, Object, Store, View, is_true
+
+WORKSPACE = "workspace"
+FREE = "free"
+WORKER = "worker"
+WAITING = "waiting"
+ANY_NODE = ""  # under FREE and WAITING: no label in particular
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """The caches of what a Workspace consists of."""
+
+    workspaces: Store[Object]
+    machines: Store[Machine]
+    nodes: Store[Node]
+    deployments: Store[Object]
+    services: Store[Object]
+    pods: Store[Object]
+
+
+def observe(stores: Stores, key: Key, now: float) -> Observation | None:
+    """What is seen of this Workspace; None when there is none."""
+    workspace = stores.workspaces.object(key)
+    if workspace is None:
+        return None
+    subject = Subject(workspace)
+    own = identity_index(subject.identity)
+    free = sorted(_free_nodes(stores.nodes, workspace))
+    return Observation(
+        workspace=workspace,
+        machines=tuple(
+            m for k in sorted(stores.machines.by(WORKSPACE, own)) if (m := stores.machines.get(k))
+        ),
+        nodes=tuple(
+            n
+            for k in (*sorted(stores.nodes.by(WORKSPACE, own)), *free)
+            if (n := stores.nodes.get(k))
+        ),
+        taken=frozenset(k.name for k in free if _taken(stores.workspaces, subject, k.name)),
+        deployment=stores.deployments.object(key),
+        service=stores.services.object(key),
+        pods=tuple(
+            p for k in sorted(stores.pods.by(WORKSPACE, own)) if (p := stores.pods.object(k))
+        ),
+        now=now,
+    )
+
+
+def by_workspace(view: View) -> Iterable[str]:
+    """Which Workspace an object's labels name."""
+    named = identity_index(view.header.labels)
+    return (named,) if named else ()
+
+
+def by_free_label(view: View) -> Iterable[str]:
+    """Every label of a node that belongs to nobody."""
+    return free_labels(view.header.labels)
+
+
+def free_labels(found: Mapping[str, str]) -> list[str]:
+    """What a node with these labels is filed under, nothing when it belongs to somebody."""
+    if labels.RESERVED & found.keys():
+        return []
+    return [ANY_NODE, *(f"{key}={value}" for key, value in found.items())]
+
+
+def by_worker(view: View) -> Iterable[str]:
+    """The nodes that a Workspace counts."""
+    return workers(view.object)
+
+
+def workers(workspace: Object) -> list[str]:
+    """Names of the nodes that a Workspace counts."""
+    return list(Subject(workspace).status.get("workerNodes") or ())
+
+
+def by_wish(view: View) -> Iterable[str]:
+    """One label that nodes must have for a Workspace that waits for nodes."""
+    workspace = view.object
+    if is_true(Subject(workspace).status.get("conditions") or (), conditions.RESOURCE_READY):
+        return ()
+    return (next(_pairs(workspace), ANY_NODE),)
+
+
+INDEXES: Mapping[str, Mapping[str, Index]] = {
+    "workspaces": {WORKER: by_worker, WAITING: by_wish},
+    "machines": {WORKSPACE: by_workspace},
+    "nodes": {WORKSPACE: by_workspace, FREE: by_free_label},
+    "pods": {WORKSPACE: by_workspace},
+}
+
+
+def waiting_for(workspaces: Store[Object], node: Mapping[str, str]) -> set[Key]:
+    """Workspaces that wait for nodes and may count one with these labels."""
+    return {key for pair in free_labels(node) for key in workspaces.by(WAITING, pair)}
+
+
+def _free_nodes(nodes: Store[Node], workspace: Object) -> Iterator[Key]:
+    wanted = list(_pairs(workspace))
+    for key in nodes.by(FREE, wanted[0] if wanted else ANY_NODE):
+        header = nodes.header(key)
+        if header is not None and set(wanted) <= set(free_labels(header.labels)):
+            yield key
+
+
+def _pairs(workspace: Object) -> Iterator[str]:
+    """The labels that its selector asks for, as key=value; what is no selector asks for none."""
+    resource = workspace.get("resource")
+    selector = resource.get("labelSelector") if isinstance(resource, dict) else None
+    wanted = selector.get("matchLabels") if isinstance(selector, dict) else None
+    if isinstance(wanted, dict):
+        yield from (f"{k}={v}" for k, v in sorted(wanted.items()) if k not in labels.RESERVED)
+
+
+def _taken(workspaces: Store[Object], subject: Subject, node: str) -> bool:
+    """Whether another Workspace has a better claim: it counts the node and is older, or alone."""
+    mine = workspaces.header(subject.key)
+    counted = node in workers(subject.workspace)
+    for key in workspaces.by(WORKER, node):
+        other = workspaces.header(key)
+        if key == subject.key or other is None or mine is None:
+            continue
+        if not counted or _age(other) < _age(mine):
+            return True
+    return False
+
+
+def _age(header: Header) -> tuple[str, str]:
+    return header.created, header.uid

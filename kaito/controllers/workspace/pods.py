@@ -1,0 +1,93 @@
+"""What keeps a Pod from serving, in the words of its own status. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from kaito.api import conditions
+from kaito.runtime import Object
+
+MESSAGE_LENGTH = 256  # upstream's limit for what it copies from a Pod
+WAITING = {
+    "ErrImagePull": conditions.IMAGE_PULL_ERROR,
+    "ImagePullBackOff": conditions.IMAGE_PULL_ERROR,
+    "InvalidImageName": conditions.IMAGE_PULL_ERROR,
+    "CreateContainerConfigError": conditions.CONTAINER_START_ERROR,
+    "CreateContainerError": conditions.CONTAINER_START_ERROR,
+    "RunContainerError": conditions.CONTAINER_START_ERROR,
+    "CrashLoopBackOff": conditions.CRASH_LOOP,
+}
+# The gravest first: what explains the others stands before them.
+GRAVITY = (
+    conditions.CONTAINER_OOM_KILLED,
+    conditions.IMAGE_PULL_ERROR,
+    conditions.CONTAINER_START_ERROR,
+    conditions.CRASH_LOOP,
+    conditions.POD_EVICTED,
+    conditions.UNSCHEDULABLE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a Pod does not serve."""
+
+    reason: str
+    message: str
+
+
+def trouble(pods: Iterable[Object]) -> Trouble | None:
+    """The gravest trouble of these Pods, None when none of them says of any."""
+    found = [each for pod in pods for each in _of(pod)]
+    return min(found, key=lambda each: GRAVITY.index(each.reason), default=None)
+
+
+def _of(pod: Object) -> Iterator[Trouble]:
+    name = pod["metadata"]["name"]
+    if pod["metadata"].get("deletionTimestamp"):
+        return
+    status = pod.get("status") or {}
+    if status.get("reason") == "Evicted":
+        yield _trouble(conditions.POD_EVICTED, name, "was evicted", status.get("message"))
+    for condition in _list(status, "conditions"):
+        if (
+            condition.get("type") == "PodScheduled"
+            and condition.get("status") == "False"
+            and condition.get("reason") == "Unschedulable"
+        ):
+            said = condition.get("message")
+            yield _trouble(conditions.UNSCHEDULABLE, name, "fits on no node", said)
+    for container in (*_list(status, "initContainerStatuses"), *_list(status, "containerStatuses")):
+        yield from _of_container(name, container)
+
+
+def _of_container(pod: str, container: Object) -> Iterator[Trouble]:
+    subject = f"{pod}, container {container.get('name', '')},"
+    state, last = container.get("state") or {}, container.get("lastState") or {}
+    for ended in (state.get("terminated"), last.get("terminated")):
+        if ended and ended.get("reason") == "OOMKilled" and not container.get("ready"):
+            yield _trouble(
+                conditions.CONTAINER_OOM_KILLED, subject, "ran out of memory", ended.get("message")
+            )
+    waiting = state.get("waiting") or {}
+    reason = WAITING.get(str(waiting.get("reason")))
+    if reason:
+        said = waiting.get("message")
+        code = (last.get("terminated") or {}).get("exitCode")
+        if reason == conditions.CRASH_LOOP and code is not None:
+            said = f"its last exit code was {code}"
+        yield _trouble(reason, subject, f"waits: {waiting['reason']}", said)
+
+
+def _trouble(reason: str, subject: str, words: str, said: object) -> Trouble:
+    detail = f": {' '.join(str(said).split())}" if said else ""
+    text = f"Pod {subject} {words}{detail}".rstrip(".") + "."
+    if len(text) > MESSAGE_LENGTH:
+        text = text[: MESSAGE_LENGTH - 3] + "..."
+    return Trouble(reason=reason, message=text)
+
+
+def _list(status: Object, name: str) -> Sequence[Object]:
+    found: Sequence[Object] = status.get(name) or ()
+    return found

@@ -1,0 +1,25 @@
+"""What an administrator chooses about Workspaces; one value for the whole daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of the workspace daemon."""
+
+    registry: str = "mcr.microsoft.com/aks/kaito"
+    """Where the engine's image is pulled from."""
+    tag: str = "0.5.0"
+    """Which version of the engine's image runs."""
+    cloud: str = "azure"
+    """Whose node sizes resource.instanceType names: azure, aws or arc."""
+    node_request: Literal["machine"] = "machine"
+    """The kind of object that asks for a node."""
+
+    @property
+    def image(self) -> str:
+        """The engine's image."""
+        return f"{self.registry}/kaito-base:{self.tag}"

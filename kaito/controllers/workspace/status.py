@@ -1,0 +1,113 @@
+"""The status of a Workspace from verdicts, and what is worth an event. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from kaito.api import conditions
+from kaito.api.conditions import State
+from kaito.controllers.workspace.decision import Event
+from kaito.controllers.workspace.judgement import Verdict
+from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.runtime import Object, find_condition, set_condition
+
+# In the order in which people read them; a condition without a verdict is not written.
+ORDER = (
+    conditions.MACHINE_READY,
+    conditions.NODES_READY,
+    conditions.RESOURCE_READY,
+    conditions.INFERENCE_READY,
+    conditions.WORKSPACE_READY,
+    conditions.WORKSPACE_SUCCEEDED,
+    conditions.WORKSPACE_DELETING,
+)
+# Changes of these are told as events; the others repeat them.
+TOLD = (conditions.RESOURCE_READY, conditions.INFERENCE_READY, conditions.WORKSPACE_DELETING)
+# Waiting is the ordinary course of things and no warning.
+PATIENT = frozenset(
+    [
+        conditions.RESOURCE_NOT_READY,
+        conditions.INFERENCE_PENDING,
+        conditions.PENDING,
+        conditions.DELETED,
+    ]
+)
+
+
+def status(
+    observation: Observation,
+    verdicts: Mapping[str, Verdict],
+    *,
+    state: State,
+    worker_nodes: Sequence[str] = (),
+    target_node_count: int | None = None,
+) -> Object:
+    """The whole of what we say, at the Workspace's present generation."""
+    subject = Subject(observation.workspace)
+    before = subject.status.get("conditions") or []
+    written: list[Object] = []
+    for type_ in ORDER:
+        verdict = verdicts.get(type_)
+        if verdict is None:
+            continue
+        known = find_condition(before, type_)
+        (condition,) = set_condition(
+            [known] if known else [],
+            type_,
+            verdict.truth,
+            verdict.reason,
+            verdict.message,
+            generation=subject.generation,
+            now=observation.now,
+        )
+        written.append(condition)
+    said: Object = {"conditions": written, "state": state}
+    if worker_nodes:
+        said["workerNodes"] = list(worker_nodes)
+    if target_node_count is not None:
+        said["targetNodeCount"] = target_node_count
+    return said
+
+
+def summary(resource: Verdict, inference: Verdict) -> dict[str, Verdict]:
+    """WorkspaceReady and its mirror from the two that it follows from."""
+    first = next((v for v in (resource, inference) if not v.good), None)
+    if first is None:
+        ready = Verdict(truth="True", reason=conditions.READY, message=inference.message)
+        succeeded = Verdict(truth="True", reason=conditions.SUCCEEDED, message=inference.message)
+    else:
+        ready = Verdict(truth="False", reason=conditions.PENDING, message=first.message)
+        succeeded = ready
+    return {conditions.WORKSPACE_READY: ready, conditions.WORKSPACE_SUCCEEDED: succeeded}
+
+
+def state_after(before: str, ready: bool) -> State:
+    """Ready, NotReady for what was ready once, Pending for what never was."""
+    if ready:
+        return "Ready"
+    return "NotReady" if before in ("Ready", "NotReady") else "Pending"
+
+
+def events(observation: Observation, after: Object) -> tuple[Event, ...]:
+    """One event for each condition that says something else than before."""
+    before = Subject(observation.workspace).status.get("conditions") or []
+    return tuple(_events(before, after["conditions"]))
+
+
+def _events(before: Sequence[Object], after: Sequence[Object]) -> Iterator[Event]:
+    told: set[str] = set()
+    for type_ in TOLD:
+        old, new = find_condition(before, type_), find_condition(after, type_)
+        if new is None or (
+            old is not None and (old["status"], old["reason"]) == (new["status"], new["reason"])
+        ):
+            continue
+        if old is None and new["reason"] in PATIENT and new["status"] != "True":
+            continue
+        if new["reason"] in told:
+            continue
+        told.add(new["reason"])
+        fine = new["status"] == "True" or new["reason"] in PATIENT
+        yield Event(
+            type="Normal" if fine else "Warning", reason=new["reason"], message=new["message"]
+        )
