@@ -1,0 +1,102 @@
+"""Which instance type is asked for next, and how long is waited before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kaito.controllers.machine.cloud import Refusal, Trouble
+from kaito.controllers.machine.launch import (
+    UNAVAILABLE,
+    Attempt,
+    Wait,
+    next_attempt,
+    pause_after,
+    remaining_pause,
+)
+from kaito.provisioner import Cause, Failure
+from test.unit.controllers.machine.world import (
+    BUSY,
+    NO_QUOTA,
+    NO_RIGHT,
+    NO_ROOM,
+    POLICY,
+    POLL,
+    WRONG,
+)
+from test.unit.provisioner.machines import A10, A100
+
+NOW = 10_000.0
+TYPES = (A100, A10)
+LONG = POLICY.user_pause
+
+
+def after(*refused: tuple[str, Failure], ago: float = 1.0) -> Attempt | Wait:
+    refusals = [Refusal(type_, failure, NOW - ago) for type_, failure in refused]
+    return next_attempt("ws1", TYPES, refusals, NOW, POLICY)
+
+
+def test_the_first_type_comes_first() -> None:
+    assert after() == Attempt(A100)
+
+
+@pytest.mark.parametrize("failure", [NO_ROOM, NO_QUOTA])
+def test_what_cannot_be_had_makes_room_for_the_next_type(failure: Failure) -> None:
+    assert after((A100, failure)) == Attempt(A10)
+
+
+@pytest.mark.parametrize("failure", [BUSY, NO_RIGHT, WRONG])
+def test_no_other_failure_does(failure: Failure) -> None:
+    assert isinstance(after((A100, failure)), Wait)
+
+
+def test_a_failure_that_may_pass_is_repeated_with_the_same_type() -> None:
+    assert after((A100, NO_ROOM), (A10, BUSY), ago=POLL) == Attempt(A10)
+
+
+def test_when_all_types_are_tried_a_new_round_begins_after_a_long_pause() -> None:
+    tried = ((A100, NO_ROOM), (A10, NO_QUOTA))
+    assert isinstance(after(*tried, ago=LONG - 1), Wait)
+    assert after(*tried, ago=LONG) == Attempt(A100, afresh=True)
+
+
+def test_a_wrong_request_waits_for_ever() -> None:
+    wait = after((A100, WRONG), ago=1e9)
+    assert isinstance(wait, Wait)
+    assert wait.seconds is None
+    assert "tries again" not in wait.message
+
+
+def test_only_what_was_unavailable_is_called_unavailable() -> None:
+    for failure in (BUSY, NO_RIGHT, WRONG):
+        wait = after((A100, failure))
+        assert isinstance(wait, Wait)
+        assert UNAVAILABLE not in wait.message
+        assert wait.message.startswith("Azure did not make agent pool ws1: ")
+
+
+def test_the_message_has_the_clouds_words_the_remedy_and_what_happens_next() -> None:
+    wait = after((A100, NO_RIGHT))
+    assert isinstance(wait, Wait)
+    assert wait.message == (
+        "Azure did not make agent pool ws1: no right (Code). Do this. "
+        "KAITO tries again every 10 minutes."
+    )
+
+
+def test_pauses_double_from_one_poll_to_a_limit() -> None:
+    pauses = [pause_after(BUSY, times, POLICY) for times in range(1, 8)]
+    assert pauses == [15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0]
+
+
+def test_no_pause_is_shorter_than_the_cloud_asked_for() -> None:
+    throttled = replace(BUSY, cause=Cause.THROTTLED, retry_after=1000.0)
+    assert pause_after(throttled, 1, POLICY) == 1000.0
+
+
+def test_a_failed_question_is_not_repeated_before_its_pause_is_over() -> None:
+    assert remaining_pause(None, NOW, POLICY) == 0.0
+    assert remaining_pause(Trouble(BUSY, NOW - 10.0, 1), NOW, POLICY) == 5.0
+    assert remaining_pause(Trouble(BUSY, NOW - 15.0, 1), NOW, POLICY) == 0.0
+    assert remaining_pause(Trouble(WRONG, NOW, 1), NOW, POLICY) == LONG
