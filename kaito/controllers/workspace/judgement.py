@@ -20,6 +20,7 @@ from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
 from kaito.runtime import Object, Truth
 
+ON_ITS_WAY = "the node is on its way."
 MESSAGE_LENGTH = 800  # what the provisioner allows itself for a failure
 
 
@@ -112,11 +113,9 @@ def inference(observation: Observation, desired: Object | None, ready: Verdict) 
     for obstacle in observation.obstacles:
         if obstacle.kind in ("Deployment", "Service"):
             return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
-    deployment = observation.deployment
-    if deployment is None or desired is None:
-        return _pending(
-            "The model is deployed when its nodes are ready." if not ready.good else "Deploying."
-        )
+    if desired is None or (observation.deployment is None and not ready.good):
+        return _pending("The model is deployed when its nodes are ready.")
+    deployment = observation.deployment or {}
     name, wanted = desired["metadata"]["name"], desired["spec"]["replicas"]
     seen, status = deployment.get("metadata", {}), deployment.get("status") or {}
     current = seen.get("annotations", {}).get(HASH) == desired["metadata"]["annotations"][
@@ -135,11 +134,10 @@ def inference(observation: Observation, desired: Object | None, ready: Verdict) 
     found = trouble(observation.pods)
     if found:
         return Verdict(truth="False", reason=found.reason, message=found.message)
-    if not current:
+    serving = status.get("readyReplicas", 0)
+    if serving and not current:
         return _pending(f"Deployment {name} is being rolled out.")
-    return _pending(
-        f"{status.get('readyReplicas', 0)} of {wanted} replicas of Deployment {name} are ready."
-    )
+    return _pending(f"{serving} of {wanted} replicas of Deployment {name} are ready.")
 
 
 def _pending(message: str) -> Verdict:
@@ -162,7 +160,8 @@ def _waiting(plan: Plan, crew: Crew) -> str:
 
 def _waits(plan: Plan, crew: Crew) -> Iterator[str]:
     for name in crew.missing:
-        yield f"Machine {name} ({plan.instance_type}) is being asked for."
+        # As of one that has just been asked for: saying both would be one more write each time.
+        yield f"Machine {name} ({plan.instance_type}): {ON_ITS_WAY}"
     for name in crew.blocked:
         yield f"Machine {name} is being deleted; another one follows when it has gone."
     for machine in crew.machines:
@@ -174,7 +173,7 @@ def _waits(plan: Plan, crew: Crew) -> Iterator[str]:
                     for c in (find_condition(machine.status.conditions, t) for t in LIVING)
                     if c is not None and c.status != "True" and c.message
                 ),
-                "the node is on its way.",
+                ON_ITS_WAY,
             )
             yield f"Machine {name} ({plan.instance_type}): {said}"
 

@@ -22,7 +22,7 @@ ORDER = (
     conditions.WORKSPACE_DELETING,
 )
 # Changes of these are told as events; the others repeat them.
-TOLD = (conditions.RESOURCE_READY, conditions.INFERENCE_READY, conditions.WORKSPACE_DELETING)
+TOLD = (conditions.WORKSPACE_DELETING, conditions.RESOURCE_READY, conditions.INFERENCE_READY)
 # Waiting is the ordinary course of things and no warning.
 PATIENT = frozenset(
     [

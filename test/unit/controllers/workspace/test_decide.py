@@ -62,7 +62,7 @@ def test_a_new_workspace_gets_our_finalizer_and_one_machine() -> None:
 @pytest.mark.parametrize(
     ("observation", "message"),
     [
-        (seen(held()), f"Machine {FIRST} (Standard_NC6s_v3) is being asked for."),
+        (seen(held()), f"Machine {FIRST} (Standard_NC6s_v3): the node is on its way."),
         (
             seen(held(), machines=(machine(),)),
             f"Machine {FIRST} (Standard_NC6s_v3): the node is on its way.",
@@ -511,7 +511,7 @@ def test_deletion_takes_the_machines_first_and_waits_for_them() -> None:
     assert says(decision, "WorkspaceDeleting") == ("True", "workspaceDeleted")
     assert FIRST in condition(decision, "WorkspaceDeleting")["message"]
     assert says(decision, "WorkspaceReady")[0] == "False"
-    assert [e.reason for e in decision.events] == ["workspaceDeleted"]
+    assert [(e.reason, FIRST in e.message) for e in decision.events] == [("workspaceDeleted", True)]
 
 
 def test_a_machine_in_deletion_is_not_deleted_again() -> None:
