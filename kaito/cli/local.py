@@ -8,13 +8,27 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from kaito.cli.logging import configure
 from kaito.cli.parser import CommandError
+from kaito.runtime import Client, Object, Resource, from_kubeconfig
+
+if TYPE_CHECKING:
+    from kaito.local.azure.listing import PoolRow
+    from kaito.local.cluster import LocalCluster
+
+DEFINITIONS: Resource[Object] = Resource(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    namespaced=False,
+)
 
 RESTART_SECONDS = 1.0  # pause before a daemon that died is started again
 STOP_SECONDS = 35.0  # a daemon's own grace period is 30 s
@@ -45,20 +59,35 @@ async def _up(arguments: argparse.Namespace) -> int:
             nodes=arguments.nodes,
             state_dir=data_dir or Path(scratch),
         ) as cluster:
-            await cluster.install(crds())
+            client = cluster.client()
+            for definition in crds():
+                await client.apply(DEFINITIONS, definition)
             cluster.write_kubeconfig(kubeconfig)
-            async with _daemons(kubeconfig, [] if arguments.no_controllers else DAEMONS):
+            async with _daemons(kubeconfig, () if arguments.no_controllers else DAEMONS):
                 print("ready", flush=True)
                 print(
                     f"export KUBECONFIG={kubeconfig}   # API server: {cluster.url}",
                     file=sys.stderr,
                 )
-                await stop.wait()
+                await _until_stopped(cluster, stop)
     return 0
 
 
+async def _until_stopped(cluster: LocalCluster, stop: asyncio.Event) -> None:
+    """Return when told to stop; raise what the cluster died of."""
+    ends = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(cluster.wait())]
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            await ends[1]
+            raise CommandError("The local cluster stopped by itself; the log above says why.")
+    finally:
+        for end in ends:
+            end.cancel()
+
+
 @asynccontextmanager
-async def _daemons(kubeconfig: Path, names: tuple[str, ...] | list[str]) -> AsyncIterator[None]:
+async def _daemons(kubeconfig: Path, names: Sequence[str]) -> AsyncIterator[None]:
     """Keep both daemons running as processes of their own, as a kubelet would."""
     async with asyncio.TaskGroup() as keepers:
         tasks = [keepers.create_task(_keep(name, kubeconfig)) for name in names]
@@ -98,18 +127,24 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def pools(arguments: argparse.Namespace) -> int:
     """Print the agent pools that the local Azure endpoint holds."""
-    from kaito.local.azure.client import list_pools
-
     kubeconfig = arguments.kubeconfig or os.environ.get("KUBECONFIG")
     if not kubeconfig:
         raise CommandError("Which cluster? Set KUBECONFIG or pass --kubeconfig FILE.")
-    found = asyncio.run(list_pools(kubeconfig))
+    found = asyncio.run(_pools(kubeconfig))
     if arguments.output == "json":
-        print(json.dumps(found, indent=2))
+        print(json.dumps([row.wire() for row in found], indent=2))
         return 0
     rows = [("NAME", "STATE", "COUNT", "VM SIZE")]
-    rows += [(p["name"], p["state"], str(p["count"]), p["vmSize"]) for p in found]
+    rows += [(row.name, row.state, str(row.count), row.vm_size) for row in found]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
     return 0
+
+
+async def _pools(kubeconfig: str) -> list[PoolRow]:
+    from kaito.local.azure.listing import list_pools
+
+    config = await from_kubeconfig(kubeconfig)
+    async with Client(config.transport()) as client:
+        return await list_pools(client)

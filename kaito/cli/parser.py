@@ -58,7 +58,7 @@ def _one_line(error: BaseException) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of every command."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show a traceback on failure")
     parser = _Parser(
         prog="kaito",
