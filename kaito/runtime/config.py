@@ -94,34 +94,42 @@ def in_cluster(
             f"Not inside a cluster: KUBERNETES_SERVICE_HOST or {token} is missing; "
             f"pass --kubeconfig FILE."
         )
+    try:
+        tls = ssl.create_default_context(cafile=str(authority))
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"The cluster's authority {authority} cannot be used: {error}") from error
     namespace = directory / "namespace"
     return ClusterConfig(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         namespace=namespace.read_text().strip() if namespace.exists() else "default",
         in_cluster=True,
         credentials=TokenFile(token, clock or SystemClock()),
-        tls=ssl.create_default_context(cafile=str(authority)),
+        tls=tls,
     )
 
 
 async def from_kubeconfig(
     paths: str, *, context: str | None = None, clock: Clock | None = None
 ) -> ClusterConfig:
-    """The configuration of a kubeconfig (several paths may be joined by ":").
+    """The configuration of a kubeconfig.
 
-    ConfigError when a file is missing, is no kubeconfig, or its credentials cannot be had.
+    Several paths may be joined by ":"; of those, missing ones are passed over, as kubectl does.
+    ConfigError when no file is there, one is no kubeconfig, or its credentials cannot be had.
     """
+    # Late: half a second that processes inside a cluster need not spend.
     from kubernetes_asyncio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
-    for path in paths.split(os.pathsep):
-        if not Path(path).expanduser().exists():
-            raise ConfigError(f"The kubeconfig {path} does not exist.")
+    given = [path for path in paths.split(os.pathsep) if path]
+    found = [path for path in given if Path(path).expanduser().exists()]
+    if not found:
+        raise ConfigError(f"The kubeconfig {' or '.join(given)} does not exist.")
     target = _Target()
     try:
-        merged = KubeConfigMerger(paths).config
+        merged = KubeConfigMerger(os.pathsep.join(found)).config
         loader = KubeConfigLoader(config_dict=merged, active_context=context, config_base_path=None)
         await loader.load_and_set(target)
         namespace = (loader.current_context or {}).get("context", {}).get("namespace")
+        tls = _tls(target) if target.host.startswith("https") else None
     except Exception as error:
         # The loader raises whatever its parser, its subprocess or its HTTP client does.
         raise ConfigError(f"The kubeconfig {paths} cannot be used: {error}") from error
@@ -131,7 +139,7 @@ async def from_kubeconfig(
         server=target.host,
         namespace=namespace or "default",
         credentials=_kubeconfig_credentials(loader, target, clock or SystemClock()),
-        tls=_tls(target) if target.host.startswith("https") else None,
+        tls=tls,
         tls_server_name=target.tls_server_name,
         proxy=target.proxy,
     )
@@ -171,6 +179,8 @@ def _kubeconfig_credentials(loader: Any, target: _Target, clock: Clock) -> Crede
     async def load_token() -> tuple[str | None, float | None]:
         nonlocal first
         if not first:
+            # Asked again, the token ended or was refused: the loader's memory of it is void.
+            loader.__dict__.pop("exec_plugin_expiry", None)
             await loader.load_and_set(target)
         first = False
         expiry = getattr(loader, "exec_plugin_expiry", None)

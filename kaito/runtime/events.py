@@ -17,7 +17,7 @@ import structlog
 
 from kaito.runtime.client import Client
 from kaito.runtime.clock import Clock, SystemClock, rfc3339
-from kaito.runtime.errors import NotFound, RuntimeFailure, describe
+from kaito.runtime.errors import NotFound, describe
 from kaito.runtime.resource import Key, Object, Resource
 
 EVENTS: Resource[Object] = Resource("", "v1", "events", "Event")
@@ -41,7 +41,9 @@ class _Event:
         regarding = dict(self.regarding)
         digest = hashlib.sha256(repr(self).encode()).hexdigest()[:16]
         namespace = regarding.get("namespace") or CLUSTER_SCOPED
-        return Key(namespace, f"{regarding['name'][:200]}.{digest}")
+        # Cut to the limit of names, and never so that a label ends in a sign.
+        name = regarding["name"][:200].rstrip("-.")
+        return Key(namespace, f"{name}.{digest}")
 
 
 class EventRecorder:
@@ -83,8 +85,8 @@ class EventRecorder:
             event, at = await self._queue.get()
             try:
                 await self._write(event, at)
-            except RuntimeFailure as error:
-                # Refused or unreachable: the next repetition is the retry.
+            except Exception as error:  # noqa: BLE001 - a hint must not end the process
+                # Refused, unreachable or garbled: the next repetition is the retry.
                 log.warning("event not written", reason=event.reason, **describe(error))
 
     async def _write(self, event: _Event, at: float) -> None:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import structlog
 
 from kaito.runtime.client import Client
@@ -162,7 +163,7 @@ class Elector:
         try:
             async with deadline(self._clock, within):
                 return await self._try_once()
-        except (RuntimeFailure, TimeoutError) as error:
+        except (RuntimeFailure, TimeoutError, msgspec.DecodeError) as error:
             emit = log.debug if isinstance(error, Conflict) else log.warning
             emit("lease not renewed", lease=self._settings.name, **describe(error))
             return False

@@ -131,6 +131,7 @@ class FakeApi:
                 else self._list(call, plural, key)
             )
         apply = call.headers.get("Content-Type", "").startswith("application/apply")
+        apply = apply and not subresource
         found = stored.get(key)
         if found is None and not apply:
             return ScriptedReply.refusal(404, "NotFound", f"{plural} {key} not found")

@@ -171,6 +171,16 @@ async def test_a_mapper_that_fails_on_what_is_there_already_does_not_stop_the_st
         assert scene.keys == [A]
 
 
+async def test_rows_12_15_objects_are_reconciled_without_being_written_to(scene: Scene) -> None:
+    scene.outcomes = [Again.after(5), RuntimeError("x"), Again.now()]
+    scene.api.put(PODS, "a", "ns")
+    with capture_logs():
+        async with scene.running():
+            await scene.clock.advance(60)
+    assert len(scene.runs) == 4
+    assert scene.api.writes() == []
+
+
 # One key, one worker
 
 

@@ -9,7 +9,18 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from kaito.runtime import Change, Client, Informer, Key, Metrics, Object, Resource, Scope, View
+from kaito.runtime import (
+    Call,
+    Change,
+    Client,
+    Informer,
+    Key,
+    Metrics,
+    Object,
+    Resource,
+    Scope,
+    View,
+)
 from kaito.runtime.fence import Write
 from kaito.testing import FakeApi, ScriptedReply, VirtualClock
 
@@ -174,6 +185,32 @@ async def test_a_list_that_began_anew_leaves_no_ghost_of_its_first_pages(
     api.fault = lambda call: pages.pop(0) if pages else None
     async with following(pods, clock):
         assert pods.store.keys() == (A,)
+
+
+async def test_row_39_a_list_that_breaks_off_leaves_the_cache_as_it_was(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
+) -> None:
+    api.put(PODS, "a", "ns")
+    async with following(pods, clock):
+        broken = {"metadata": {"resourceVersion": "200", "continue": "c"}, "items": []}
+        answers = [ScriptedReply(200, broken)]
+
+        def breaks(call: Call) -> ScriptedReply | None:
+            if "watch" in call.query:
+                return None
+            return answers.pop(0) if answers else ScriptedReply.refusal(500, "InternalError")
+
+        api.fault = breaks
+        api.put(PODS, "b", "ns")
+        api.compact()
+        api.cut()
+        with capture_logs():
+            await clock.advance(5)
+            assert A in pods.store
+            assert "deleted a" not in seen.said
+            api.fault = None
+            await clock.advance(60)
+        assert set(pods.store.keys()) == {A, B}
 
 
 async def test_a_late_handler_is_told_of_everything_as_if_it_were_the_first_list(

@@ -1,0 +1,73 @@
+"""What the library shows, and what importing it costs."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kaito import runtime, testing
+
+
+@pytest.mark.parametrize("package", [runtime, testing])
+def test_the_front_door_is_the_list(package: object) -> None:
+    shown = [
+        name
+        for name, value in vars(package).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    ]
+    names = vars(package)["__all__"]
+    assert sorted(shown) == sorted(names)
+    assert names == sorted(names)
+
+
+@pytest.mark.parametrize("name", runtime.__all__)
+def test_what_is_shown_says_what_it_is(name: str) -> None:
+    value = getattr(runtime, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert inspect.getdoc(value), f"{name} has no docstring"
+
+
+def loaded_by(statement: str) -> set[str]:
+    script = f"import sys\n{statement}\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    return {name.partition(".")[0] for name in run.stdout.split()}
+
+
+def test_row_22_importing_the_library_loads_no_models_and_no_other_client() -> None:
+    loaded = loaded_by("import kaito.runtime")
+    assert "msgspec" in loaded
+    assert not loaded & {"pydantic", "kubernetes_asyncio", "kubernetes", "azure", "cryptography"}
+
+
+def test_the_library_knows_nothing_of_kaito() -> None:
+    found = set()
+    for path in Path(runtime.__path__[0]).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module)
+            elif isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+    assert {name for name in found if name.startswith("kaito")} == {
+        name for name in found if name.startswith("kaito.runtime")
+    }
+
+
+CLOCKWORK = {"time.time", "time.monotonic", "random.random", "asyncio.sleep", "asyncio.timeout"}
+HARMLESS = {"asyncio.sleep(0)", "asyncio.timeout(None)"}
+
+
+def test_no_time_and_no_chance_but_from_the_clock_and_the_arguments() -> None:
+    calls = [
+        (path.name, ast.unparse(node))
+        for path in Path(runtime.__path__[0]).glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in CLOCKWORK
+    ]
+    assert [
+        (file, call) for file, call in calls if file != "clock.py" and call not in HARMLESS
+    ] == []
