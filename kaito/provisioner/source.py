@@ -86,5 +86,6 @@ class NodeSource(Protocol):
         """Start to delete a pool, provided that it still carries `pool.labels`.
 
         Returns what exists after the call: the pool in DELETING, Absent, or another pool
-        that has taken its name and was left alone.
+        that has taken its name and was left alone. A pool that is still being made may refuse
+        (cause BUSY): its making is called off then, and the deletion is to be asked for again.
         """

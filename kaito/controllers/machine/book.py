@@ -23,8 +23,17 @@ from kaito.controllers.machine.cloud import (
     Look,
     Refusal,
     Trouble,
+    Unknown,
 )
-from kaito.provisioner import Absent, CloudError, Failure, NodeSource, Pool, Way
+from kaito.provisioner import (
+    Absent,
+    CloudError,
+    Failure,
+    NodeSource,
+    Pool,
+    PoolState,
+    Way,
+)
 from kaito.runtime import Clock
 
 REMEMBERED = 32  # refusals of one Machine: more than any backoff counts
@@ -97,7 +106,7 @@ class PoolBook:
             log.warning("cloud refused", pool=name, ask=type(ask).__name__, error=str(error))
             entry.facts = _refused(entry.facts, ask, error.failure, self._clock.now())
         else:
-            entry.facts = _answered(entry.facts, ask, pool, asked_at)
+            entry.facts = _answered(entry.facts, ask, pool, facts.pool, asked_at)
 
     async def _put(self, name: str, entry: _Entry, ask: Ask) -> Pool | Absent:
         """Put the question."""
@@ -145,18 +154,33 @@ class PoolBook:
         if self._listing.at is None or self._listing.failure is not None:
             return UNASKED
         pool: Pool | Absent = self._listing.pools.get(name, Absent())
-        return CloudFacts(pool=pool, at=self._listing.at)
+        return CloudFacts(pool=pool, at=self._listing.at, since=self._listing.at)
 
 
-def _answered(facts: CloudFacts, ask: Ask, pool: Pool | Absent, asked_at: float) -> CloudFacts:
+def _answered(
+    facts: CloudFacts,
+    ask: Ask,
+    pool: Pool | Absent,
+    before: Pool | Absent | Unknown,
+    asked_at: float,
+) -> CloudFacts:
     refusals = facts.refusals
     match ask:
         case Launch(afresh=True):
             refusals = ()
         case Destroy(refusal=Refusal() as refusal):
             refusals = (*refusals, refusal)[-REMEMBERED:]
-    confirmed = isinstance(ask, Confirm | Destroy)
-    return CloudFacts(pool=pool, at=asked_at, confirmed=confirmed, refusals=refusals)
+    return CloudFacts(
+        pool=pool,
+        at=asked_at,
+        since=facts.since if _state(pool) == _state(before) else asked_at,
+        confirmed=isinstance(ask, Confirm | Destroy),
+        refusals=refusals,
+    )
+
+
+def _state(pool: Pool | Absent | Unknown) -> PoolState | None:
+    return pool.state if isinstance(pool, Pool) else None
 
 
 def _refused(facts: CloudFacts, ask: Ask, failure: Failure, now: float) -> CloudFacts:

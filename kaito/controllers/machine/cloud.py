@@ -46,6 +46,8 @@ class CloudFacts:
     pool: Pool | Absent | Unknown = UNKNOWN
     at: float = 0.0
     """When the cloud was last asked about the pool."""
+    since: float = 0.0
+    """When the pool was first seen in its present state, by this process."""
     confirmed: bool = False
     """Whether `pool` answers a question about this very pool, not a list of all."""
     refusals: tuple[Refusal, ...] = ()

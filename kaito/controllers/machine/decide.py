@@ -33,7 +33,13 @@ from kaito.controllers.machine.decision import (
     Write,
 )
 from kaito.controllers.machine.kinds import Node
-from kaito.controllers.machine.launch import Attempt, Wait, next_attempt, remaining_pause
+from kaito.controllers.machine.launch import (
+    Attempt,
+    Wait,
+    next_attempt,
+    overdue,
+    remaining_pause,
+)
 from kaito.controllers.machine.readiness import (
     INITIALIZED_LABEL,
     initialisation,
@@ -121,17 +127,21 @@ def _await_node(
         return _watch(machine, _expected(request, said, seen, policy), seen, policy)
     if isinstance(the_node(machine, seen.nodes), Node):
         return _prepare(machine, seen, policy)
+    failure = pool.failure or overdue(pool, seen.now - seen.cloud.since, policy)
     refusal = None
-    if pool.failure is not None:
-        refusal = Refusal(pool.instance_type, pool.failure, seen.now)
+    if failure is not None:
+        refusal = Refusal(pool.instance_type, failure, seen.now)
     elif pool.instance_type.lower() in {wanted.lower() for wanted in request.instance_types}:
         return _watch(machine, _launching(pool.name, pool.said), seen, policy)
-    # It failed, or it was made for an earlier spec. A pool that failed half-way may cost money,
-    # and its name is needed for the next attempt.
+    # It failed, brings no Node, or was made for an earlier spec. Such a pool may cost money, and
+    # its name is needed for the next attempt.
     if remaining_pause(seen.cloud.trouble, seen.now, policy):
         said = str(refusal.failure) if refusal else "it is of another instance type."
         progress = _failed(f"Agent pool {pool.name} has to be deleted first: {said}")
         return _watch(machine, progress, seen, policy)
+    if _due(seen, policy.poll_seconds):
+        # Somebody may have mended it since.
+        return Decision(ask=Look())
     return Decision(ask=Destroy(pool, refusal))
 
 

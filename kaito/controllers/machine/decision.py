@@ -36,6 +36,11 @@ class Policy:
     """The unit of every pause."""
     gpus: Callable[[str], int]
     """NVIDIA GPUs of an instance type; 0 for types that nobody knows."""
+    making_patience: float = 3600.0
+    """Seconds that a pool may be in the making. GPU nodes take 5 to 20 minutes."""
+    joining_patience: float = 900.0
+    """Seconds from then on for its Node to join; karpenter's registration timeout. Not in polls:
+    a busy API server is no reason to throw nodes away."""
 
     @property
     def longest_pause(self) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from kaito.controllers.machine.cloud import Refusal, Trouble
 from kaito.controllers.machine.decision import Policy
-from kaito.provisioner import Failure, Way
+from kaito.provisioner import Cause, Failure, Pool, PoolState, Way
 
 # What KAITO looks for in a Machine's condition to stop waiting for it.
 UNAVAILABLE = "all requested instance types were unavailable during launch"
@@ -68,6 +68,21 @@ def remaining_pause(trouble: Trouble | None, now: float, policy: Policy) -> floa
         return 0.0
     pause = pause_after(trouble.failure, trouble.times, policy)
     return max(0.0, trouble.at + (policy.user_pause if pause is None else pause) - now)
+
+
+def overdue(pool: Pool, waited: float, policy: Policy) -> Failure | None:
+    """What it means that a pool has been in its state for `waited` seconds without a Node."""
+    match pool.state:
+        case PoolState.CREATING if waited >= policy.making_patience:
+            said = f"agent pool {pool.name} was not made within {_spoken(policy.making_patience)}"
+        case PoolState.READY if waited >= policy.joining_patience:
+            said = (
+                f"no Node of agent pool {pool.name} joined the cluster within "
+                f"{_spoken(policy.joining_patience)}"
+            )
+        case _:
+            return None
+    return Failure(way=Way.RETRY, cause=Cause.SERVER, code="", message=said, advice="")
 
 
 def pause_after(failure: Failure, times: int, policy: Policy) -> float | None:

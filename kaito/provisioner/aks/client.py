@@ -137,6 +137,17 @@ class AgentPools:
 
         await self._unless(start, lambda answer: errors.pool_is_missing(answer, name))
 
+    async def abort(self, name: str) -> None:
+        """Start to stop whatever is being done to a pool; nothing happens when nothing is."""
+
+        async def start() -> None:
+            poller = await self._pools.begin_abort_latest_operation(
+                *self._where, name, polling=False
+            )
+            await poller.result()
+
+        await self._unless(start, lambda answer: answer.status in {404, 409})
+
     async def _unless(
         self, call: Callable[[], Awaitable[T]], expected: Callable[[Answer], bool]
     ) -> T | None:

@@ -79,5 +79,12 @@ class AksNodeSource:
             return there
         if there.labels != pool_.labels:
             return there
-        await self._pools.delete(there.name, there.etag)
+        try:
+            await self._pools.delete(there.name, there.etag)
+        except CloudError as error:
+            if error.failure.cause is Cause.BUSY and there.state is PoolState.CREATING:
+                # Making a node takes minutes that nobody needs any more. The deletion that comes
+                # after the abort is the caller's next call.
+                await self._pools.abort(there.name)
+            raise
         return replace(there, state=PoolState.DELETING, said="Deleting", etag="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from kaito.local.pki import Pki, ensure_pki
 from kaito.local.profile import Profile
 from kaito.provisioner import CloudSettings, CredentialKind
 from kaito.provisioner.aks import AksNodeSource, connect
-from kaito.runtime import SystemClock
+from kaito.runtime import Clock, SystemClock
 from kaito.testing.clock import VirtualClock
 
 TOKEN = "letmein"
@@ -39,7 +39,7 @@ class Azure:
     """The endpoint, what it was sent, and the way to it."""
 
     endpoint: AzureEndpoint
-    clock: VirtualClock
+    clock: Clock
     pki: Pki
     directory: Path
     front: HttpsFront
@@ -75,32 +75,48 @@ class Azure:
 
     async def finish(self) -> None:
         """Every running operation ends."""
+        assert isinstance(self.clock, VirtualClock)
         await self.clock.advance(60.0)
 
 
-@pytest.fixture
-async def azure(tmp_path: Path) -> AsyncIterator[Azure]:
-    clock = VirtualClock()
-    pki = ensure_pki(tmp_path / "pki", SystemClock().now())
+@asynccontextmanager
+async def serving(
+    directory: Path,
+    clock: Clock,
+    profile: Profile,
+    on_change: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[Azure]:
+    """A cloud and an API server behind one HTTPS address."""
+    pki = ensure_pki(directory / "pki", SystemClock().now())
     server = ApiServer()
     front = HttpsFront(server, pki.server_context())
     endpoint = AzureEndpoint(
         account=Account(),
         sizes=VmSizes(load()),
         tokens=[TOKEN],
-        profile=Profile(pool_create=10, pool_delete=5),
+        profile=profile,
         clock=clock,
-        on_change=lambda _: None,
+        on_change=on_change,
     )
-    made = Azure(endpoint, clock, pki, tmp_path, front)
+    made = Azure(endpoint, clock, pki, directory, front)
     server.mount(MOUNT, made.handle)
     await server.start()
     await front.start()
     endpoint.start()
-    yield made
-    endpoint.stop()
-    await front.aclose()
-    await server.aclose()
+    try:
+        yield made
+    finally:
+        endpoint.stop()
+        await front.aclose()
+        await server.aclose()
+
+
+@pytest.fixture
+async def azure(tmp_path: Path) -> AsyncIterator[Azure]:
+    """A cloud in which no time passes but what `finish` lets pass."""
+    profile = Profile(pool_create=10, pool_delete=5)
+    async with serving(tmp_path, VirtualClock(), profile) as azure:
+        yield azure
 
 
 @pytest.fixture

@@ -97,6 +97,20 @@ async def test_deleting_insists_on_the_version_that_was_judged(azure: Azure) -> 
         assert delete.headers["if-match"]
 
 
+async def test_a_pool_that_is_still_being_made_is_called_off_and_then_deleted(
+    azure: Azure,
+) -> None:
+    async with azure.source() as source:
+        pool = await source.launch(REQUEST, A100)
+        with pytest.raises(CloudError) as caught:
+            await source.delete(pool)
+        assert (caught.value.failure.cause, caught.value.failure.way) == (Cause.BUSY, Way.RETRY)
+        assert azure.sent[-1].method == "POST"
+        going = await source.delete(pool)
+        assert isinstance(going, Pool)
+        assert going.state is PoolState.DELETING
+
+
 async def test_a_pool_whose_labels_changed_is_not_deleted(azure: Azure) -> None:
     async with azure.source() as source:
         pool = await launched(azure, source)

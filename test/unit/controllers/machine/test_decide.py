@@ -102,7 +102,7 @@ LEAVING = node(**OWN, deletionTimestamp=BORN)
 
 
 def facts(pool: Any = UNKNOWN, *, age: float = 1.0, **more: Any) -> CloudFacts:
-    return CloudFacts(pool=pool, at=NOW - age, **more)
+    return CloudFacts(pool=pool, at=NOW - age, **{"since": NOW - 10.0, **more})
 
 
 def at(
@@ -144,6 +144,8 @@ TABLE: list[tuple[str, Observation, type | None, list[type], bool]] = [
     ("pool ready, no node", at(CLAIMED, facts(READY)), None, [SetStatus], True),
     ("pool of the wrong type", at(CLAIMED, facts(OF_ANOTHER_TYPE)), Destroy, [], False),
     ("pool failed", at(CLAIMED, facts(FAILED)), Destroy, [], False),
+    ("pool failed long ago", at(CLAIMED, facts(FAILED, age=STALE)), Look, [], False),
+    ("pool without a node for too long", at(CLAIMED, facts(READY, since=0.0)), Destroy, [], False),
     ("pool failed, and is busy", at(CLAIMED, troubled(FAILED)), None, [SetStatus], True),
     ("old pool going", at(CLAIMED, facts(GOING)), None, [SetStatus], True),
     ("foreign pool", at(CLAIMED, facts(FOREIGN)), None, [SetStatus], True),
@@ -244,7 +246,7 @@ def test_an_unchanged_status_is_not_written_again() -> None:
 
 def test_a_tenth_of_the_time_waited_so_far_is_the_pace_of_looking() -> None:
     old = replace(at(CLAIMED, facts(OURS)), now=START + 10_000)
-    fresh = replace(old, cloud=replace(old.cloud, at=START + 9_999))
+    fresh = replace(old, cloud=replace(old.cloud, at=START + 9_999, since=START + 9_000))
     assert decide(fresh, POLICY).again == pytest.approx(20 * POLL - 1)
     young = replace(at(CLAIMED, facts(OURS)), now=NOW)
     assert decide(young, POLICY).again == pytest.approx(POLL - 1)

@@ -12,10 +12,11 @@ from kaito.controllers.machine.launch import (
     Attempt,
     Wait,
     next_attempt,
+    overdue,
     pause_after,
     remaining_pause,
 )
-from kaito.provisioner import Cause, Failure
+from kaito.provisioner import Cause, Failure, Pool, PoolState
 from test.unit.controllers.machine.world import (
     BUSY,
     NO_QUOTA,
@@ -100,3 +101,16 @@ def test_a_failed_question_is_not_repeated_before_its_pause_is_over() -> None:
     assert remaining_pause(Trouble(BUSY, NOW - 10.0, 1), NOW, POLICY) == 5.0
     assert remaining_pause(Trouble(BUSY, NOW - 15.0, 1), NOW, POLICY) == 0.0
     assert remaining_pause(Trouble(WRONG, NOW, 1), NOW, POLICY) == LONG
+
+
+def test_patience_with_a_pool_ends_but_not_with_one_that_is_stopped_or_upgraded() -> None:
+    assert overdue(pool(PoolState.CREATING), 3599.0, POLICY) is None
+    assert overdue(pool(PoolState.CREATING), 3600.0, POLICY) is not None
+    assert overdue(pool(PoolState.READY), 899.0, POLICY) is None
+    assert overdue(pool(PoolState.READY), 900.0, POLICY) is not None
+    for state in (PoolState.STOPPED, PoolState.UPDATING, PoolState.DELETING):
+        assert overdue(pool(state), 1e9, POLICY) is None
+
+
+def pool(state: PoolState) -> Pool:
+    return Pool(name="ws1", state=state, said=state, instance_type=A100, labels={})

@@ -15,6 +15,7 @@ from test.unit.controllers.machine.world import (
     NO_RIGHT,
     NO_ROOM,
     POLL,
+    START,
     WRONG,
     World,
     finalizers,
@@ -222,6 +223,27 @@ async def test_a_wrong_request_is_not_repeated() -> None:
     await world.steps()
     assert world.cloud.launches == [A100]
     assert world.condition("MachineLaunched")[1] == "LaunchFailed"
+
+
+async def test_a_pool_whose_node_never_joins_is_replaced_and_not_paid_for_for_ever() -> None:
+    world = World(joins=False)
+    world.create()
+    while len(world.cloud.launches) < 2:
+        await world.step()
+    assert "no Node of agent pool" in str(world.objects.told)
+    assert 900 <= world.clock.at - START <= 1500
+    world.joins = True
+    await ready(world)
+
+
+async def test_a_pool_that_is_never_finished_is_replaced() -> None:
+    world = World()
+    world.create()
+    world.cloud.seconds = 1e9
+    while not world.objects.told:
+        await world.step()
+    assert "was not made within 60 minutes" in world.objects.told[0].message
+    assert world.cloud.there[NAME].state is PoolState.DELETING
 
 
 async def test_a_changed_spec_is_a_new_chance() -> None:

@@ -243,6 +243,7 @@ class World:
 
     clock: Clock = field(default_factory=Clock)
     effects: Effects = field(default_factory=Effects)
+    joins: bool = True
     node_ready: bool = True
     gpu_plugin: bool = True
 
@@ -305,7 +306,7 @@ class World:
         """Nodes follow their pools."""
         self.cloud.settle()
         for pool in self.cloud.there.values():
-            if pool.state is PoolState.READY and not any(self.nodes(pool.name)):
+            if pool.state is PoolState.READY and self.joins and not any(self.nodes(pool.name)):
                 self.join(pool)
         for name, node in list(self.objects.nodes.items()):
             if node["metadata"]["labels"]["agentpool"] not in self.cloud.there:
