@@ -42,7 +42,12 @@ def no_text(new: Object) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """Hooks of a kind. `generation` counts changes outside metadata and status."""
+    """Hooks of a kind. `generation` counts changes outside metadata and status.
+
+    `keeps_status`: a status sent on creation is stored. `after_identity` gets the new object and
+    its uid once both are settled. `hold` marks an object for deletion at a moment in the kind's own
+    way and tells whether it stays for now. `ignored` are paths that writers of the object never own.
+    """
 
     default: Callable[[Object], None] = nothing
     before_create: Callable[[Object], None] = nothing
@@ -65,6 +70,10 @@ class Behaviour:
     grace: Callable[[Object], int] | None = None
     scale: ScalePaths | None = None
     orphans_by_default: bool = False
+    keeps_status: bool = False
+    hold: Callable[[Object, str], bool] | None = None
+    loose_finalizers: bool = False
+    after_identity: Callable[[Object, str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

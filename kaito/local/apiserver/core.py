@@ -70,14 +70,15 @@ class Core:
     def save(self, kind: Kind, obj: Object, *, expect: int) -> Record:
         """Write an object; its resourceVersion is set. Raises Stale."""
         meta = obj["metadata"]
-        stored = {k: v for k, v in obj.items() if k not in {"apiVersion", "kind"}}
+        stored = kind.stored(obj)
         selectable = {"metadata.name": meta["name"]}
         if kind.namespaced:
             selectable["metadata.namespace"] = meta["namespace"]
         selectable.update(kind.behaviour.selectable(obj))
-        return self.store.put(kind.bucket, kind.key(meta.get("namespace", ""), meta["name"]),
-                              stored, expect=expect, labels=meta.get("labels") or {},
-                              selectable=selectable, version=kind.version)
+        key = kind.key(meta.get("namespace", ""), meta["name"])
+        return self.store.put(kind.bucket, key, stored, expect=expect,
+                              labels=meta.get("labels") or {}, selectable=selectable,
+                              version=kind.version)
 
     def remove(self, kind: Kind, record: Record) -> int:
         return self.store.drop(kind.bucket, record.key, expect=record.revision)

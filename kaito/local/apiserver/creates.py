@@ -66,6 +66,8 @@ class Creator:
         kind, core = call.kind, self._core
         meta = obj.setdefault("metadata", {})
         check_namespace(call, obj)
+        for name in CLEARED:
+            meta.pop(name, None)
         if not applied:
             kind.behaviour.default(obj)
         if metadata.owner_duplicates(meta):
@@ -112,7 +114,7 @@ class Creator:
         kind, core, behaviour = call.kind, self._core, call.kind.behaviour
         meta = obj["metadata"]
         if not applied:
-            ownership(kind).update({}, obj, options.manager, now)
+            ownership(kind).update(empty(kind), obj, options.manager, now)
         review = Review("CREATE", call, obj, None, options)
         await self._admission.mutate(review)
         obj = review.object
@@ -120,22 +122,24 @@ class Creator:
         if meta.get("resourceVersion") not in (None, "", "0"):
             raise plain_failure("resourceVersion should not be set on objects to be created")
         meta.pop("resourceVersion", None)
-        for name in CLEARED:
-            meta.pop(name, None)
         if behaviour.generation:
             meta["generation"] = 1
-        if behaviour.has_status and not kind.custom:
+        if behaviour.keeps_status:
+            pass
+        elif behaviour.has_status and not kind.custom:
             obj["status"] = _zero_status(kind)
         elif behaviour.has_status:
             obj.pop("status", None)
         behaviour.before_create(obj)
         meta["uid"] = core.new_uid()
         meta["creationTimestamp"] = now
+        if behaviour.after_identity is not None:
+            behaviour.after_identity(obj, meta["uid"])
         errors = metadata.validate(meta, namespaced=kind.namespaced, rule=behaviour.name_rule,
-                                   custom=kind.custom)
+                                   custom=kind.custom or behaviour.loose_finalizers)
         errors += behaviour.validate(obj)
         if errors:
-            raise invalid(kind.group, kind.kind, meta.get("name", ""), errors)
+            raise invalid(kind.error_group, kind.kind, meta.get("name", ""), errors)
         for text in behaviour.warnings(obj):
             options.warn(text)
         await self._admission.validate(review)
@@ -154,6 +158,16 @@ class Creator:
             raise already_exists(kind.group, kind.plural, meta["name"]) from error
         meta["resourceVersion"] = str(record.revision)
         return obj
+
+
+def empty(kind: Kind) -> Object:
+    """What a new object is compared with: nothing, or the zero value of a built-in kind."""
+    if kind.custom:
+        return {}
+    from kaito.local.apiserver.typed import zero_of
+
+    found: Object = zero_of(kind.node)
+    return found
 
 
 def _zero_status(kind: Kind) -> Any:

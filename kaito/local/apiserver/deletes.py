@@ -68,8 +68,9 @@ class Deleter:
             meta["finalizers"] = finalizers
         else:
             meta.pop("finalizers", None)
-        if kind.plural == "namespaces" and not kind.group:
-            return self._namespace(kind, record, obj, options, bool(before[0]))
+        hold = kind.behaviour.hold
+        if hold is not None and hold(obj, self._core.stamp()):
+            return self._held(kind, record, obj, options, pending=bool(before[0]))
         grace = 0
         if kind.behaviour.grace is not None:
             grace = self._grace(kind, obj, options)
@@ -141,18 +142,10 @@ class Deleter:
             self._core.remove(kind, record)
         return obj, True
 
-    def _namespace(self, kind: Kind, record: Record, obj: Object, options: DeleteOptions,
-                   pending: bool) -> tuple[Object, bool]:
-        meta = obj["metadata"]
-        inner = (obj.get("spec") or {}).get("finalizers") or []
-        if pending and not inner and not meta.get("finalizers"):
-            return self._finish(kind, record, obj, options)
-        if not inner and not meta.get("finalizers"):
-            return self._finish(kind, record, obj, options)
-        if not pending:
-            meta["deletionTimestamp"] = times.stamp(self._core.clock.now())
-            obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
-            if not options.dry_run:
-                saved = self._core.save(kind, obj, expect=record.revision)
-                meta["resourceVersion"] = str(saved.revision)
+    def _held(self, kind: Kind, record: Record, obj: Object, options: DeleteOptions, *,
+              pending: bool) -> tuple[Object, bool]:
+        """Store the mark of a kind that ends in its own way, once."""
+        if not pending and not options.dry_run:
+            saved = self._core.save(kind, obj, expect=record.revision)
+            obj["metadata"]["resourceVersion"] = str(saved.revision)
         return obj, False

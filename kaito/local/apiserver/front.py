@@ -32,10 +32,10 @@ class HttpsFront:
     async def start(self) -> None:
         """Raises OSError when the port is taken."""
         runner = web.ServerRunner(web.Server(self._serve, access_log=None,
-                                             max_line_size=65536, max_field_size=65536))
+                                             max_line_size=65536, max_field_size=65536),
+                                  shutdown_timeout=0.2)
         await runner.setup()
-        site = web.TCPSite(runner, self._host, self.port, ssl_context=self._tls,
-                           shutdown_timeout=0.2)
+        site = web.TCPSite(runner, self._host, self.port, ssl_context=self._tls)
         await site.start()
         self._runner = runner
         if not self.port:

@@ -131,8 +131,10 @@ class _Scanner:
         if char in shown:
             return f"'{shown[char]}'"
         code = char[0] if char else 0
-        return f"'{chr(code)}'" if 0x20 <= code < 0x7F else f"'\\x{code:02x}'" if code < 0x80 \
-            else f"'{chr(code)}'"
+        if 0x20 <= code < 0x7F:
+            return f"'{chr(code)}'"
+        return f"'\\x{code:02x}'" if code < 0x80 else f"'\\u{code:04x}'" \
+            if not chr(code).isprintable() else f"'{chr(code)}'"
 
     def fail(self, where: str) -> TextError:
         if self.at >= len(self.text):

@@ -14,6 +14,7 @@ import msgspec
 
 from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.schema import Node, TypeTable
+from kaito.local.apiserver.conversions import SHAPES
 from kaito.local.apiserver.storage import Record
 from kaito.local.apiserver.tables import Columns
 
@@ -37,11 +38,13 @@ SHARED = {("events.k8s.io", "events"): "/events",
 
 
 class Shape(Protocol):
-    """How a custom resource's versions read and clean objects; built-ins have none."""
+    """How a version shows stored objects and how its own are stored; most built-ins have none."""
 
     epoch: int
 
     def read(self, obj: Object) -> Object: ...
+
+    def write(self, obj: Object) -> Object: ...
 
 
 @dataclass(slots=True)
@@ -85,6 +88,11 @@ class Kind:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
+    def error_group(self) -> str:
+        """The group that validation errors name: events are core objects in both groups."""
+        return self.group if self.bucket != "/events" else ""
+
+    @property
     def custom(self) -> bool:
         return bool(self.definition)
 
@@ -118,6 +126,11 @@ class Kind:
         if self.shape is not None:
             obj = self.shape.read(obj)
         return {"kind": self.kind, "apiVersion": self.api_version, **obj}
+
+    def stored(self, obj: Object) -> Object:
+        """What is kept of an object."""
+        bare = {k: v for k, v in obj.items() if k not in {"apiVersion", "kind"}}
+        return bare if self.shape is None else self.shape.write(bare)
 
     def storage_hash(self) -> str:
         text = f"{self.group}/{self.version}/{self.kind}"
@@ -154,7 +167,8 @@ class Kinds:
             categories=("all",) if plural in ALL else
             ("api-extensions",) if group in {"apiextensions.k8s.io",
                                              "admissionregistration.k8s.io"} else (),
-            model=entry["model"], reviewed="get" not in verbs)
+            model=entry["model"], reviewed="get" not in verbs,
+            shape=SHAPES.get((group, plural)))
         for name, sub in entry["subresources"].items():
             found.subresources[name] = _subresource(name, sub, kind)
         self._kinds[group, version, plural] = found

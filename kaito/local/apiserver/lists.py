@@ -92,8 +92,8 @@ def parse_revision(text: str, *, listing: bool) -> int | None:
     if not (text.isascii() and text.isdigit()):
         why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
         if listing:
-            raise bad_request(f'invalid resource version "{text}": {why}' if False else
-                              f'resourceVersion: Invalid value: "{text}": {why}')
+            raise bad_request("invalid resource version: resourceVersion: Invalid value: "
+                              f'"{text}": {why}')
         raise StatusError(500, "", f'resourceVersion: Invalid value: "{text}": {why}')
     return int(text)
 
@@ -110,7 +110,8 @@ def list_errors(query: Query) -> list[FieldError]:
             errors.append(denied("resourceVersionMatch",
                                  "resourceVersionMatch is forbidden when continue is provided"))
         if match not in MATCHES:
-            errors.append(unsupported("resourceVersionMatch", match, [*MATCHES, ""]))
+            errors.append(FieldError("resourceVersionMatch", "Unsupported value", match,
+                                     'supported values: "Exact", "NotOlderThan", ""'))
         if match == "Exact" and version == "0":
             errors.append(denied("resourceVersionMatch", 'resourceVersionMatch "exact" is '
                                                          'forbidden for resourceVersion "0"'))
@@ -172,7 +173,7 @@ def read_token(text: str) -> tuple[int, str]:
         padded = text + "=" * (-len(text) % 4)
         raw = base64.b64decode(padded.encode(), altchars=b"-_", validate=True)
     except (ValueError, UnicodeEncodeError) as error:
-        raise bad_request(f"continue key is not valid: illegal base64 data at input byte "
+        raise bad_request(f"invalid continue token: continue key is not valid: illegal base64 data at input byte "
                           f"{_bad_byte(text)}") from error
     try:
         found = json.loads(raw)
@@ -181,15 +182,15 @@ def read_token(text: str) -> tuple[int, str]:
     except ValueError as error:
         from kaito.local.apiserver.jsontext import explain
 
-        raise bad_request(f"continue key is not valid: {explain(raw)}") from error
+        raise bad_request(f"invalid continue token: continue key is not valid: {explain(raw)}") from error
     if found.get("v") != "meta.k8s.io/v1":
-        raise bad_request("continue key is not valid: server does not recognize this encoded "
+        raise bad_request("invalid continue token: continue key is not valid: server does not recognize this encoded "
                           f'version "{found.get("v", "")}"')
     if not found.get("rv"):
-        raise bad_request("continue key is not valid: incorrect encoded start resourceVersion "
+        raise bad_request("invalid continue token: continue key is not valid: incorrect encoded start resourceVersion "
                           "(version meta.k8s.io/v1)")
     if not found.get("start"):
-        raise bad_request("continue key is not valid: encoded start key empty "
+        raise bad_request("invalid continue token: continue key is not valid: encoded start key empty "
                           "(version meta.k8s.io/v1)")
     return int(found["rv"]), str(found["start"])
 

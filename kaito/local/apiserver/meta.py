@@ -9,7 +9,6 @@ from kaito.local.apiserver.fields import (
     FieldError,
     Raw,
     denied,
-    duplicate,
     required,
     too_long,
     unchangeable,
@@ -91,15 +90,15 @@ def owner_errors(owners: list[dict[str, Any]]) -> list[FieldError]:
             errors.append(wrong(f"{path}.uid", owner.get("uid", ""), "must not be empty"))
         if version in {"v1", "events.k8s.io/v1"} and kind == "Event":
             errors.append(wrong(path, Raw(owner_text(owner)),
-                                f"{version}, Kind=Event is disallowed from being an owner"))
+                                f"{'' if slash else '/'}{version}, Kind=Event is disallowed from being an owner"))
         if owner.get("controller"):
             if controllers:
                 errors.append(wrong(
                     path, Raw(owners_text(owners)), "Only one reference can have Controller set "
                     f'to true. Found "true" in references for {controllers} and '
-                    f"{owner.get('name', '')}"))
+                    f"{kind}/{owner.get('name', '')}"))
             else:
-                controllers = owner.get("name", "")
+                controllers = f"{kind}/{owner.get('name', '')}"
     return errors
 
 
@@ -121,14 +120,12 @@ def finalizer_errors(finalizers: list[str], *, custom: bool) -> list[FieldError]
     for i, text in enumerate(finalizers):
         path = "metadata.finalizers" if custom else f"metadata.finalizers[{i}]"
         faults = names.qualified(text)
-        errors += [wrong("metadata.finalizers" if custom else path, text, f) for f in faults]
+        errors += [wrong("metadata.finalizers", text, f) for f in faults]
         if not faults and "/" not in text and text not in STANDARD_FINALIZERS and not custom:
             errors.append(wrong(path, text, "name is neither a standard finalizer name nor is it "
                                             "fully qualified"))
     if FOREGROUND in finalizers and ORPHAN in finalizers:
         errors.append(wrong("metadata.finalizers", finalizers,
-                            f"finalizer set must not contain both {FOREGROUND} and {ORPHAN}"
-                            if False else
                             f'"{ORPHAN}" and "{FOREGROUND}" cannot both be set'))
     return errors
 
@@ -152,9 +149,8 @@ def manager_errors(manager: str, path: str) -> list[FieldError]:
         errors.append(too_long(path, 128))
     for i, char in enumerate(manager):
         if not char.isprintable():
-            errors.append(wrong(path, manager, f"should only contain printable characters, invalid "
-                                               f"char {ord(char):#04x} at index {i}"
-                                if False else "should only contain printable characters"))
+            errors.append(wrong(path, manager, f"invalid character U+{ord(char):04X} (at position "
+                                               f"{i})"))
             break
     return errors
 
@@ -196,6 +192,3 @@ def owner_duplicates(meta: Metadata) -> bool:
     meta["ownerReferences"] = unique
     return True
 
-
-def unused(field: str, value: Any) -> FieldError:
-    return duplicate(field, value)

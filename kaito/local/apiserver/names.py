@@ -48,12 +48,12 @@ def bytes_too_long(limit: int) -> str:
 
 
 def subdomain(text: str) -> list[str]:
-    faults = [] if len(text) <= MAX_SUBDOMAIN else [bytes_too_long(MAX_SUBDOMAIN)]
+    faults = [] if len(text) <= MAX_SUBDOMAIN else [too_long(MAX_SUBDOMAIN)]
     return faults if SUBDOMAIN.fullmatch(text) else [*faults, _SUBDOMAIN_SAYS]
 
 
 def label(text: str) -> list[str]:
-    faults = [] if len(text) <= MAX_LABEL else [bytes_too_long(MAX_LABEL)]
+    faults = [] if len(text) <= MAX_LABEL else [too_long(MAX_LABEL)]
     return faults if LABEL.fullmatch(text) else [*faults, _LABEL_SAYS]
 
 
@@ -95,7 +95,16 @@ def label_value(text: str) -> list[str]:
     return faults if VALUE.fullmatch(text) else [*faults, _VALUE_SAYS]
 
 
-RULES = {"subdomain": subdomain, "label": label, "label1035": label_1035, "segment": path_segment}
+def short_name(text: str) -> list[str]:
+    """A label, told apart from a subdomain that has dots."""
+    if len(text) > MAX_LABEL:
+        return [bytes_too_long(MAX_LABEL)]
+    if LABEL.fullmatch(text):
+        return []
+    return ["must not contain dots"] if SUBDOMAIN.fullmatch(text) else [_LABEL_SAYS]
+
+
+RULES = {"short": short_name, "subdomain": subdomain, "label": label, "label1035": label_1035, "segment": path_segment}
 
 
 def name_faults(rule: str, text: str, *, prefix: bool = False) -> list[str]:

@@ -109,7 +109,9 @@ def delete_options(body: Mapping[str, Any], query: Query) -> DeleteOptions:
         errors.append(wrong("propagationPolicy", propagation,
                             "orphanDependents and deletionPropagation cannot be both set"))
     if propagation and propagation not in PROPAGATIONS:
-        errors.append(unsupported("propagationPolicy", propagation, [*PROPAGATIONS, "nil"]))
+        errors.append(FieldError(
+            "propagationPolicy", "Unsupported value", propagation,
+            'supported values: "Foreground", "Background", "Orphan", "nil"'))
     errors += dry_errors(dry)
     if errors:
         raise invalid("meta.k8s.io", "DeleteOptions", "", errors)

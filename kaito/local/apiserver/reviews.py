@@ -7,7 +7,7 @@ from typing import Any
 
 from kaito.local.apiserver import bodies
 from kaito.local.apiserver.core import Call, Core, User
-from kaito.local.apiserver.creates import check_namespace, ownership
+from kaito.local.apiserver.creates import check_namespace, empty, ownership
 from kaito.local.apiserver.fields import required, wrong
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Response
@@ -39,7 +39,7 @@ class Reviews:
         if kind.plural == "bindings":
             raise method_not_allowed()
         if kind.plural != "selfsubjectreviews":
-            ownership(kind).update({}, obj, options.manager, self._core.stamp())
+            ownership(kind).update(empty(kind), obj, options.manager, self._core.stamp())
             obj["metadata"].pop("creationTimestamp", None)
         spec = obj.get("spec") or {}
         match kind.plural:

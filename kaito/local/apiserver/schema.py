@@ -73,6 +73,7 @@ class Node:
 
 
 ANY = Node("any")
+OPAQUE = Node("any", relation="atomic")
 SCALARS = {code: Node("scalar", scalar=code)
            for code in ("s", "b", "i32", "i64", "f", "t", "mt", "q", "ios", "B")}
 ZEROS: dict[str, Any] = {"s": "", "b": False, "i32": 0, "i64": 0, "f": 0.0, "t": None, "mt": None,
@@ -127,4 +128,4 @@ class TypeTable:
                 return Node("struct", name=node.name, relation="atomic",
                             fields=lambda: inner.fields)
             return node
-        return SCALARS.get(code, ANY)
+        return SCALARS.get(code, OPAQUE)

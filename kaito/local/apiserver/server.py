@@ -95,7 +95,7 @@ class ApiServer:
         self.reviews = Reviews(core, self.handlers, self.authorizer, self._user_of)
         self.proxy = Proxy(core, self.proxy.resolver if hasattr(self, "proxy") else None)
         self.subresources = Subresources(core, self.handlers, self.proxy, self._tokens)
-        self.admission.plugins[:] = plugins(core, self.handlers)
+        self.admission.plugins[:] = plugins(core, self.definitions)
         self.collector = Collector(core, self.handlers)
         self.namespaces = Namespaces(core, self.handlers)
         if not hasattr(self, "faults"):

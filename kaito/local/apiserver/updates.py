@@ -63,8 +63,7 @@ class Updater:
                 raise not_found(kind.group, kind.plural, name)
             if meta.get("uid"):
                 raise self._uid_conflict(kind, call, meta["uid"], "")
-            if parse_version(meta.get("resourceVersion", "")):
-                raise not_found(kind.group, kind.plural, name)
+            parse_version(meta.get("resourceVersion", ""))
             meta.pop("resourceVersion", None)
             return await self._creator.create(call, obj, options), True
         import copy
@@ -124,7 +123,7 @@ class Updater:
         errors: list[FieldError] = []
         if not version and not behaviour.blind_update:
             errors.append(wrong("metadata.resourceVersion", 0, "must be specified for an update"))
-            raise invalid(kind.group, kind.kind, call.target.name, errors)
+            raise invalid(kind.group, kind.plural, call.target.name, errors)
         if version and version != record.revision:
             raise conflict(kind.group, kind.plural, call.target.name)
         self._prepare(kind, new, live, subresource)
@@ -133,14 +132,14 @@ class Updater:
         if not meta.get("name"):
             errors.append(required("metadata.name", "name or generateName is required"))
         errors += [e for e in metadata.validate(
-            meta, namespaced=kind.namespaced, rule=behaviour.name_rule, custom=kind.custom)
+            meta, namespaced=kind.namespaced, rule=behaviour.name_rule, custom=kind.custom or behaviour.loose_finalizers)
             if e.field not in {"metadata.name", "metadata.generateName"}]
         if subresource == "status":
             errors += behaviour.validate_status(new, live)
         elif not subresource or subresource == "scale" or behaviour.validate is not None:
             errors += behaviour.validate_update(new, live)
         if errors:
-            raise invalid(kind.group, kind.kind, call.target.name, errors)
+            raise invalid(kind.error_group, kind.kind, call.target.name, errors)
         if not subresource:
             for text in behaviour.warnings(new):
                 options.warn(text)
@@ -196,10 +195,8 @@ class Updater:
         settle_times(meta, live["metadata"])
         if new == live and not stale_shape(kind, record):
             return live
-        finished = bool(meta.get("deletionTimestamp")) and not meta.get("finalizers") \
-            and not meta.get("deletionGracePeriodSeconds") \
-            and not (new.get("spec") or {}).get("finalizers", []) if kind.plural == "namespaces" \
-            else bool(meta.get("deletionTimestamp")) and not meta.get("finalizers") \
+        inner = (new.get("spec") or {}).get("finalizers") if kind.plural == "namespaces" else None
+        finished = meta.get("deletionTimestamp") and not meta.get("finalizers") and not inner \
             and not meta.get("deletionGracePeriodSeconds")
         if finished:
             if not options.dry_run:

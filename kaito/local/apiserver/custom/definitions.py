@@ -41,6 +41,7 @@ class Definitions:
         self._specs: dict[str, bytes] = {}
         self._wake = asyncio.Event()
         self._dirty: set[str] = set()
+        self.terminating: set[str] = set()
 
     @property
     def _kind(self) -> Kind:
@@ -147,6 +148,7 @@ class Definitions:
 
     def _serve(self, key: str, obj: Object) -> None:
         terminating = bool(obj["metadata"].get("deletionTimestamp"))
+        self.terminating.add(key) if terminating else self.terminating.discard(key)
         mark = encode([obj["spec"], terminating])
         if self._specs.get(key) == mark:
             return
@@ -164,6 +166,7 @@ class Definitions:
 
     def _withdraw(self, key: str) -> None:
         self._specs.pop(key, None)
+        self.terminating.discard(key)
         for kind in self._served.pop(key, ()):
             self._core.kinds.remove(kind)
             for watch in tuple(self._handlers.watches):

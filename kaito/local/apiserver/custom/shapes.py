@@ -32,6 +32,9 @@ class VersionShape:
         cleaning.prune(obj, self.schema, root=True)
         return obj
 
+    def write(self, obj: Object) -> Object:
+        return obj
+
     def clean(self, obj: Object) -> list[str]:
         """Clean a sent object in place; the paths of what was unknown. Raises EmbeddedFault."""
         cleaning.settle_nulls(obj, self.schema)

@@ -154,6 +154,8 @@ class Ownership:
             managed = lenient(new_meta.get("managedFields")) \
                 or lenient(live_meta.get("managedFields"))
         new_meta.pop("managedFields", None)
+        if not managed and live_meta.get("uid"):
+            return
         bare = {**live, "metadata": {k: v for k, v in live_meta.items() if k != "managedFields"}} \
             if live else live
         self._record(bare, new, managed, manager, now)

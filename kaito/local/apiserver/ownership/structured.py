@@ -167,19 +167,29 @@ def _shown(value: Any) -> str:
     return f"&value.valueUnstructured{{Value:{value}}}"
 
 
+ABSENT: Any = object()
+
+
 def compare(node: Node, old: Any, new: Any) -> Comparison:
-    """What a write from `old` to `new` added, removed and modified."""
+    """What a write from `old` to `new` added, removed and modified.
+
+    A null is a value: it differs from being absent.
+    """
     result = Comparison()
     _compare(node, old, new, (), result)
     return result
 
 
+def _void(value: Any) -> bool:
+    return value is None or value is ABSENT
+
+
 def _compare(node: Node, old: Any, new: Any, path: Path, out: Comparison) -> None:
     left, right = settle(node, old), settle(node, new)
-    if old is not None and new is not None and left.form != right.form:
+    if not _void(old) and not _void(new) and left.form != right.form:
         out.modified.add(path)
         return
-    chosen = left if new is None else right
+    chosen = left if _void(new) else right
     leaf = False
     match chosen.form:
         case "scalar":
@@ -191,15 +201,13 @@ def _compare(node: Node, old: Any, new: Any, path: Path, out: Comparison) -> Non
                 leaf = True
             else:
                 for name, value in rmap.items():
-                    before = lmap.get(name)
-                    if before is value or (before is not None and before == value
-                                           and type(before) is type(value)):
+                    before = lmap.get(name, ABSENT)
+                    if before is not ABSENT and before == value and type(before) is type(value):
                         continue
-                    if name in lmap or name in rmap:
-                        _compare(chosen.child(name), before, value, (*path, "f:" + name), out)
+                    _compare(chosen.child(name), before, value, (*path, "f:" + name), out)
                 for name, value in lmap.items():
                     if name not in rmap:
-                        _compare(chosen.child(name), value, None, (*path, "f:" + name), out)
+                        _compare(chosen.child(name), value, ABSENT, (*path, "f:" + name), out)
         case "list":
             llist = old if isinstance(old, list) else []
             rlist = new if isinstance(new, list) else []
@@ -208,15 +216,15 @@ def _compare(node: Node, old: Any, new: Any, path: Path, out: Comparison) -> Non
             else:
                 _compare_lists(chosen, llist, rlist, path, out)
     if leaf:
-        if old is None:
+        if old is ABSENT:
             out.added.add(path)
-        elif new is None:
+        elif new is ABSENT:
             out.removed.add(path)
         elif old != new or type(old) is not type(new):
             out.modified.add(path)
-    elif old is None:
+    elif old is ABSENT:
         out.added.add(path)
-    elif new is None:
+    elif new is ABSENT:
         out.removed.add(path)
 
 
@@ -233,17 +241,17 @@ def _compare_lists(node: Node, old: list[Any], new: list[Any], path: Path,
         here = (*path, element)
         if len(lhs) <= 1 and len(rhs) <= 1:
             if lhs != rhs:
-                _compare(node.element, lhs[0] if lhs else None, rhs[0] if rhs else None, here, out)
+                _compare(node.element, lhs[0] if lhs else ABSENT, rhs[0] if rhs else ABSENT, here, out)
         elif len(lhs) > 1 and len(rhs) > 1:
             if lhs != rhs:
                 out.modified.add(here)
         elif len(lhs) > 1:
             if rhs:
-                _compare(node.element, None, rhs[0], here, out)
+                _compare(node.element, ABSENT, rhs[0], here, out)
             out.removed.add(here)
         else:
             if lhs:
-                _compare(node.element, lhs[0], None, here, out)
+                _compare(node.element, lhs[0], ABSENT, here, out)
             out.added.add(here)
 
 
