@@ -1,0 +1,214 @@
+"""Everything in a cluster but the API server: its controllers, wired to one manager."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaito.local.kinds import (
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    JOBS,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+)
+from kaito.local.network.indexes import by_label, by_namespace, by_service
+from kaito.local.network.resolver import Resolver
+from kaito.local.network.slices import EndpointSlices
+from kaito.local.nodes.departure import Departure, by_node
+from kaito.local.nodes.lifecycle import NodeLifecycle
+from kaito.local.pods.images import Images
+from kaito.local.pods.kubelet import Kubelet
+from kaito.local.profile import Profile
+from kaito.local.scheduling.scheduler import Scheduler
+from kaito.local.workloads.deployment import Deployments
+from kaito.local.workloads.job import Jobs, by_job, to_job
+from kaito.local.workloads.replicaset import ReplicaSets
+from kaito.local.workloads.statefulset import StatefulSets
+from kaito.local.workloads.template import by_controller
+from kaito.runtime import (
+    Backoff,
+    Change,
+    Client,
+    Clock,
+    Controller,
+    EventRecorder,
+    Informer,
+    Key,
+    Manager,
+    Object,
+    Reconcile,
+    Transport,
+    watch,
+)
+
+# Tighter than the library's default of a thousand seconds: somebody sits and watches.
+BACKOFF = Backoff(first=0.005, cap=10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """What others need of it."""
+
+    kubelet: Kubelet
+    resolver: Resolver
+
+
+def assemble(
+    manager: Manager,
+    transport: Transport,
+    *,
+    images: Images,
+    profile: Profile,
+    clock: Clock,
+    directory: Path,
+) -> Machinery:
+    """Add every controller to `manager`. `directory` is where pods that are processes live."""
+    parts = _Parts(manager, transport, clock)
+    parts.workloads(profile)
+    parts.scheduling()
+    parts.nodes(profile)
+    kubelet = parts.kubelet(images, profile, directory)
+    resolver = parts.network(kubelet)
+    return Machinery(kubelet, resolver)
+
+
+class _Parts:
+    def __init__(self, manager: Manager, transport: Transport, clock: Clock) -> None:
+        self._manager = manager
+        self._transport = transport
+        self._clock = clock
+        self._pods = manager.informer(
+            PODS,
+            indexes={
+                "controller": by_controller,
+                "job": by_job,
+                "node": by_node,
+                "label": by_label,
+            },
+        )
+        self._nodes = manager.informer(NODES)
+        self._replica_sets = manager.informer(REPLICA_SETS, indexes={"controller": by_controller})
+
+    def workloads(self, profile: Profile) -> None:
+        manager, pods, sets = self._manager, self._pods, self._replica_sets
+        client = self._client("kube-controller-manager")
+        deployments = manager.informer(DEPLOYMENTS)
+        recorder = self._recorder("deployment-controller")
+        rollouts = Deployments(client, deployments, sets, recorder, self._clock)
+        self._add("deployment", rollouts.reconcile, deployments, owned=sets)
+        recorder = self._recorder("replicaset-controller")
+        replicas = ReplicaSets(client, sets, pods, recorder, self._clock)
+        self._add("replicaset", replicas.reconcile, sets, owned=pods)
+        stateful = manager.informer(STATEFUL_SETS)
+        recorder = self._recorder("statefulset-controller")
+        ordinals = StatefulSets(client, stateful, pods, recorder, self._clock)
+        self._add("statefulset", ordinals.reconcile, stateful, owned=pods)
+        jobs = manager.informer(JOBS)
+        recorder = self._recorder("job-controller")
+        runs = Jobs(client, jobs, pods, recorder, profile, self._clock)
+        manager.add(
+            Controller(
+                "job",
+                runs.reconcile,
+                primary=watch(jobs),
+                watches=[watch(pods, to=to_job)],
+                backoff=BACKOFF,
+            )
+        )
+
+    def scheduling(self) -> None:
+        client, recorder = self._client("kube-scheduler"), self._recorder("default-scheduler")
+        scheduler = Scheduler(client, self._pods, self._nodes, recorder, self._clock)
+        self._manager.add(scheduler.controller())
+
+    def nodes(self, profile: Profile) -> None:
+        lifecycle = NodeLifecycle(self._client("kubelet"), self._nodes, profile, self._clock)
+        self._add("node-lifecycle", lifecycle.reconcile, self._nodes)
+        client = self._client("kube-controller-manager")
+        departure = Departure(client, self._nodes, self._pods)
+        self._manager.add(
+            Controller(
+                "pod-garbage",
+                departure.reconcile,
+                primary=watch(self._nodes, to=departure.node_changed),
+                # A pod may have been bound to a Node that went at the same moment.
+                watches=[watch(self._pods, to=departure.pod_changed)],
+                backoff=BACKOFF,
+            )
+        )
+
+    def kubelet(self, images: Images, profile: Profile, directory: Path) -> Kubelet:
+        kubelet = Kubelet(
+            self._client("kubelet"),
+            self._pods,
+            self._nodes,
+            images=images,
+            profile=profile,
+            clock=self._clock,
+            directory=directory,
+            wake=lambda key: controller.wake(key),
+        )
+        controller = Controller(
+            "kubelet",
+            kubelet.reconcile,
+            primary=watch(self._pods),
+            watches=[watch(self._nodes, when=_node_came, to=self._pods_of_node)],
+            backoff=BACKOFF,
+        )
+        self._manager.add(controller)
+        self._manager.add_task("kubelet", kubelet.run)
+        return kubelet
+
+    def network(self, kubelet: Kubelet) -> Resolver:
+        services = self._manager.informer(SERVICES, indexes={"namespace": by_namespace})
+        slices = self._manager.informer(ENDPOINT_SLICES, indexes={"service": by_service})
+        client = self._client("kube-controller-manager")
+        endpoints = EndpointSlices(client, services, self._pods, slices)
+        self._manager.add(
+            Controller(
+                "endpointslice",
+                endpoints.reconcile,
+                primary=watch(services),
+                owned=[watch(slices)],
+                watches=[watch(self._pods, to=endpoints.to_services)],
+                backoff=BACKOFF,
+            )
+        )
+        return Resolver(services.store, self._pods.store, kubelet.local_port)
+
+    def _pods_of_node(self, change: Change) -> tuple[Key, ...]:
+        return self._pods.store.by("node", change.key.name)
+
+    def _add(
+        self,
+        name: str,
+        reconcile: Reconcile,
+        primary: Informer[Object],
+        owned: Informer[Object] | None = None,
+    ) -> None:
+        self._manager.add(
+            Controller(
+                name,
+                reconcile,
+                primary=watch(primary),
+                owned=[watch(owned)] if owned is not None else [],
+                backoff=BACKOFF,
+            )
+        )
+
+    def _client(self, field_manager: str) -> Client:
+        return Client(self._transport, field_manager=field_manager, clock=self._clock)
+
+    def _recorder(self, component: str) -> EventRecorder:
+        client = self._client("kube-controller-manager")
+        recorder = EventRecorder(client, component=component, clock=self._clock)
+        self._manager.add_task(f"events/{component}", recorder.run)
+        return recorder
+
+
+def _node_came(change: Change) -> bool:
+    return change.kind == "added"

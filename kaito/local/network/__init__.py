@@ -1,0 +1,1 @@
+"""Services: the EndpointSlices that list their pods, and where their traffic goes here."""

@@ -1,0 +1,1 @@
+"""What kubelets do: pods run as local processes where a program is known, simulated otherwise."""

@@ -1,0 +1,57 @@
+"""How long things take in the local cluster, and what goes wrong in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from kaito.local.azure.faults import PoolFault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Timings in seconds. The defaults let a person watch a GPU node come up in a few seconds,
+    where Azure takes five to ten minutes."""
+
+    pool_create: float = 1.5
+    """From the PUT of an agent pool until it has succeeded and its Node is there."""
+    pool_delete: float = 0.8
+    """From the DELETE of an agent pool until it and its Nodes are gone."""
+    node_ready: float = 0.5
+    """From the appearance of a Node until it is Ready."""
+    gpu_ready: float = 0.4
+    """From then until the device plugin reports its GPUs."""
+    image_pull: float = 0.8
+    """From the binding of a pod until its image is there."""
+    container_start: float = 0.2
+    """From then until a simulated container runs and is ready."""
+    job_run: float = 1.0
+    """How long a simulated container of a Job runs before it exits with 0."""
+    probe_period: float = 0.2
+    """Ceiling for the probe period of a pod that is not ready yet, so that nobody waits out
+    delays that were written for engines that load for minutes."""
+    restart_backoff: float = 1.0
+    """Before a container is started again the first time; doubled each time (a real kubelet
+    begins with 10)."""
+    restart_backoff_cap: float = 30.0
+    processes: bool = True
+    """Whether pods with a known image run as local processes; otherwise all are simulated."""
+    faults: tuple[PoolFault, ...] = ()
+
+    @classmethod
+    def instant(cls, *, processes: bool = False, faults: tuple[PoolFault, ...] = ()) -> Self:
+        """Everything happens as soon as it can: for tests, which await events."""
+        return cls(
+            pool_create=0,
+            pool_delete=0,
+            node_ready=0,
+            gpu_ready=0,
+            image_pull=0,
+            container_start=0,
+            job_run=0,
+            probe_period=0.05,
+            restart_backoff=0.05,
+            restart_backoff_cap=0.5,
+            processes=processes,
+            faults=faults,
+        )

@@ -1,0 +1,164 @@
+"""What a Deployment's status says about its rollout. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kaito.local.workloads.rollout import Sets, is_complete, limits
+from kaito.local.workloads.template import without_zeros
+from kaito.runtime import Object, find_condition, parse_rfc3339, rfc3339
+
+AVAILABLE = "Available"
+PROGRESSING = "Progressing"
+
+
+def deployment_status(deployment: Object, sets: Sets, now: float) -> Object:
+    """The status that follows from the ReplicaSets, compared with the one shown before."""
+    spec, before = deployment["spec"], deployment.get("status", {})
+    wanted = sum(each["spec"]["replicas"] for each in sets.all)
+    available = _sum(sets.all, "availableReplicas")
+    counts = {
+        "replicas": _sum(sets.all, "replicas"),
+        "updatedReplicas": _sum([sets.new], "replicas") if sets.new else 0,
+        "readyReplicas": _sum(sets.all, "readyReplicas"),
+        "availableReplicas": available,
+        "unavailableReplicas": max(0, wanted - available),
+        "collisionCount": before.get("collisionCount", 0),
+        "observedGeneration": deployment["metadata"].get("generation"),
+    }
+    conditions = list(before.get("conditions", []))
+    _, unavailable = limits(deployment)
+    if available >= spec["replicas"] - unavailable:
+        said = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+    else:
+        said = (
+            "False",
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.",
+        )
+    conditions = _set(conditions, AVAILABLE, *said, now)
+    conditions = _with_progress(deployment, sets, counts, conditions, now)
+    return without_zeros(counts) | {
+        "terminatingReplicas": _sum(sets.all, "terminatingReplicas"),
+        "conditions": conditions,
+    }
+
+
+def deadline_in(deployment: Object, status: Object, now: float) -> float | None:
+    """Seconds until the rollout counts as stuck; None when it is over or never does."""
+    limit = deployment["spec"].get("progressDeadlineSeconds")
+    condition = find_condition(status.get("conditions", ()), PROGRESSING)
+    if limit is None or condition is None or deployment["spec"].get("paused"):
+        return None
+    if condition["reason"] in ("NewReplicaSetAvailable", "ProgressDeadlineExceeded"):
+        return None
+    left: float = parse_rfc3339(condition["lastUpdateTime"]) + limit - now
+    # A second more than the limit: times are written in whole seconds.
+    return max(0.0, left) + 1
+
+
+def _with_progress(
+    deployment: Object, sets: Sets, counts: dict[str, Any], conditions: list[Object], now: float
+) -> list[Object]:
+    limit = deployment["spec"].get("progressDeadlineSeconds")
+    if limit is None:
+        return conditions
+    current = find_condition(conditions, PROGRESSING)
+    if deployment["spec"].get("paused"):
+        return _set(
+            conditions, PROGRESSING, "Unknown", "DeploymentPaused", "Deployment is paused", now
+        )
+    if sets.new is None:
+        return conditions
+    name = f'ReplicaSet "{sets.new["metadata"]["name"]}"'
+    if is_complete(deployment, sets):
+        # A finished rollout stays finished, however often its pods come and go.
+        return _set(
+            conditions,
+            PROGRESSING,
+            "True",
+            "NewReplicaSetAvailable",
+            f"{name} has successfully progressed.",
+            now,
+        )
+    if current is None or current["reason"] == "DeploymentPaused":
+        created = sets.new["metadata"]["name"]
+        return _set(
+            conditions,
+            PROGRESSING,
+            "True",
+            "NewReplicaSetCreated",
+            f'Created new replica set "{created}"',
+            now,
+            update=True,
+        )
+    if _moved(deployment.get("status", {}), counts):
+        return _set(
+            conditions,
+            PROGRESSING,
+            "True",
+            "ReplicaSetUpdated",
+            f"{name} is progressing.",
+            now,
+            update=True,
+        )
+    over = current["reason"] == "NewReplicaSetAvailable"
+    since = parse_rfc3339(current["lastUpdateTime"])
+    if not over and now - since > limit:
+        return _set(
+            conditions,
+            PROGRESSING,
+            "False",
+            "ProgressDeadlineExceeded",
+            f"{name} has timed out progressing.",
+            now,
+        )
+    return conditions
+
+
+def _moved(before: Object, counts: dict[str, Any]) -> bool:
+    """Whether more pods are new, ready or available than before, or fewer are old."""
+
+    def old(status: Any) -> int:
+        number: int = status.get("replicas", 0) - status.get("updatedReplicas", 0)
+        return number
+
+    return old(counts) < old(before) or any(
+        counts[name] > before.get(name, 0)
+        for name in ("updatedReplicas", "readyReplicas", "availableReplicas")
+    )
+
+
+def _set(
+    conditions: list[Object],
+    type_: str,
+    status: str,
+    reason: str,
+    message: str,
+    now: float,
+    *,
+    update: bool = False,
+) -> list[Object]:
+    """The conditions with this one set. lastUpdateTime moves when something in it changed or
+    `update` says so, lastTransitionTime only with the status."""
+    found = find_condition(conditions, type_)
+    same = found is not None and (found["status"], found["reason"]) == (status, reason)
+    if found is not None and same and not update:
+        return conditions
+    moved = found is None or found["status"] != status
+    condition = {
+        "type": type_,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastUpdateTime": rfc3339(now),
+        "lastTransitionTime": rfc3339(now)
+        if moved or found is None
+        else found["lastTransitionTime"],
+    }
+    return [*(each for each in conditions if each["type"] != type_), condition]
+
+
+def _sum(replica_sets: Sequence[Object], name: str) -> int:
+    return sum(each.get("status", {}).get(name, 0) for each in replica_sets)

@@ -1,0 +1,317 @@
+"""How a Deployment gets from its old ReplicaSets to the new one: pure decisions.
+
+One step at a time, as kube-controller-manager does it: scale the new set up, or the old ones
+down, or report; the next step follows when that one shows. Not done: spreading a change of
+`replicas` over several sets in the middle of a rollout in proportion.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kaito.local.workloads.template import HASH_LABEL, owner_reference, template_hash
+from kaito.runtime import Object
+
+REVISION = "deployment.kubernetes.io/revision"
+REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
+DESIRED = "deployment.kubernetes.io/desired-replicas"
+MAXIMUM = "deployment.kubernetes.io/max-replicas"
+# What a Deployment's annotations do not hand down to its ReplicaSets.
+_KEPT_BACK = (
+    REVISION,
+    REVISION_HISTORY,
+    DESIRED,
+    MAXIMUM,
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "deprecated.deployment.rollback.to",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Give a ReplicaSet so many replicas, and the annotations that record what was wanted."""
+
+    name: str
+    replicas: int
+    before: int
+    annotations: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What to do now; empty when only the status is left to report."""
+
+    create: Object | None = None
+    scale: tuple[Scale, ...] = ()
+    annotate: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Annotations to set on ReplicaSets, by name."""
+    revision: str = ""
+    """The revision to write on the Deployment, "" when it is right."""
+    delete: tuple[str, ...] = ()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to do that would move pods."""
+        return self.create is None and not self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """The ReplicaSets of a Deployment: the one of its template, and the others, oldest first."""
+
+    new: Object | None
+    old: tuple[Object, ...]
+
+    @property
+    def all(self) -> tuple[Object, ...]:
+        return self.old if self.new is None else (*self.old, self.new)
+
+
+def sort_out(deployment: Object, replica_sets: Sequence[Object]) -> Sets:
+    """Which of its ReplicaSets is the Deployment's new one."""
+    ordered = sorted(
+        replica_sets, key=lambda each: (each["metadata"]["creationTimestamp"], _name(each))
+    )
+    wanted = _bare(deployment["spec"]["template"])
+    # Several may be equal after a collision; the oldest counts, so that all agree on it.
+    new = next((each for each in ordered if _bare(each["spec"]["template"]) == wanted), None)
+    return Sets(new, tuple(each for each in ordered if each is not new))
+
+
+def next_step(deployment: Object, sets: Sets) -> Step:
+    """What brings the Deployment closer to what it asks for."""
+    spec, metadata = deployment["spec"], deployment["metadata"]
+    if metadata.get("deletionTimestamp"):
+        return Step()
+    if spec.get("paused"):
+        return _scale_only(deployment, sets)
+    revision = max((_revision(each) for each in sets.old), default=0) + 1
+    annotations = _handed_down(deployment) | _recorded(deployment)
+    if sets.new is None:
+        if spec["strategy"]["type"] == "Recreate" and _still_there(sets.old):
+            return _recreate(deployment, sets)
+        first = max(revision, 1)
+        created = _new_set(deployment, sets, annotations | {REVISION: str(first)})
+        return Step(create=created, revision=str(first))
+    # A set that is the new one again after an undo gets the next number.
+    number = max(revision, _revision(sets.new))
+    annotate = {}
+    missing = _missing(sets.new, annotations | {REVISION: str(number)})
+    if missing:
+        former = sets.new["metadata"].get("annotations", {}).get(REVISION)
+        if former is not None and former != str(number):
+            missing |= {REVISION_HISTORY: _history(sets.new, former)}
+        annotate = {_name(sets.new): missing}
+    shown = (metadata.get("annotations") or {}).get(REVISION)
+    common = Step(annotate=annotate, revision="" if shown == str(number) else str(number))
+    if spec["strategy"]["type"] == "Recreate":
+        moved = _recreate(deployment, sets)
+    else:
+        moved = _roll(deployment, sets)
+    return Step(
+        annotate=common.annotate,
+        revision=common.revision,
+        scale=moved.scale,
+        delete=_outdated(deployment, sets) if is_complete(deployment, sets) else (),
+    )
+
+
+def limits(deployment: Object) -> tuple[int, int]:
+    """(surge, unavailable) as numbers of pods: percentages of the replicas, the first rounded up
+    and the second down; unavailable is 1 when both would be 0, or nothing could move."""
+    spec = deployment["spec"]
+    replicas = spec["replicas"]
+    if spec["strategy"]["type"] == "Recreate":
+        return 0, replicas
+    rolling = spec["strategy"].get("rollingUpdate") or {}
+    surge = _share(rolling.get("maxSurge", "25%"), replicas, up=True)
+    unavailable = min(_share(rolling.get("maxUnavailable", "25%"), replicas, up=False), replicas)
+    if not surge and not unavailable:
+        unavailable = 1
+    return surge, unavailable
+
+
+def is_complete(deployment: Object, sets: Sets) -> bool:
+    """Whether every wanted pod is of the new template and available, and no other is left."""
+    replicas = deployment["spec"]["replicas"]
+    new = sets.new
+    return (
+        new is not None
+        and _count([new], "replicas") == replicas
+        and _count(sets.all, "replicas") == replicas
+        and _count(sets.all, "availableReplicas") == replicas
+    )
+
+
+def _roll(deployment: Object, sets: Sets) -> Step:
+    assert sets.new is not None
+    replicas = deployment["spec"]["replicas"]
+    surge, unavailable = limits(deployment)
+    new = sets.new["spec"]["replicas"]
+    total = sum(each["spec"]["replicas"] for each in sets.all)
+    if new > replicas:
+        return Step(scale=(_scale(deployment, sets.new, replicas),))
+    room = replicas + surge - total
+    grown = min(new + max(0, room), replicas)
+    if grown > new:
+        return Step(scale=(_scale(deployment, sets.new, grown),))
+    old = [each for each in sets.old if each["spec"]["replicas"]]
+    if not old:
+        return Step()
+    least = replicas - unavailable
+    unready = new - _count([sets.new], "availableReplicas")
+    may_go = total - least - unready
+    return Step(scale=_shrink(deployment, old, sets, may_go, least))
+
+
+def _shrink(
+    deployment: Object, old: Sequence[Object], sets: Sets, may_go: int, least: int
+) -> tuple[Scale, ...]:
+    """Scale old sets down: first what is not available anyway, then what can be spared."""
+    if may_go <= 0:
+        return ()
+    left = {_name(each): each["spec"]["replicas"] for each in old}
+    for each in old:
+        broken = left[_name(each)] - _count([each], "availableReplicas")
+        gone = max(0, min(broken, may_go))
+        left[_name(each)] -= gone
+        may_go -= gone
+    spare = min(may_go, _count(sets.all, "availableReplicas") - least)
+    for each in old:
+        gone = max(0, min(left[_name(each)], spare))
+        left[_name(each)] -= gone
+        spare -= gone
+    return tuple(
+        _scale(deployment, each, left[_name(each)])
+        for each in old
+        if left[_name(each)] != each["spec"]["replicas"]
+    )
+
+
+def _recreate(deployment: Object, sets: Sets) -> Step:
+    """All old pods go before the first new one comes."""
+    down = tuple(_scale(deployment, each, 0) for each in sets.old if each["spec"]["replicas"])
+    if down or _still_there(sets.old) or sets.new is None:
+        return Step(scale=down)
+    return _scale_only(deployment, Sets(sets.new, ()))
+
+
+def _scale_only(deployment: Object, sets: Sets) -> Step:
+    """Follow `replicas` with the set that has the pods, and roll nothing."""
+    active = [each for each in sets.all if each["spec"]["replicas"]]
+    target = active[-1] if active else sets.new
+    replicas = deployment["spec"]["replicas"]
+    if target is None or target["spec"]["replicas"] == replicas or len(active) > 1:
+        return Step()
+    return Step(scale=(_scale(deployment, target, replicas),))
+
+
+def _still_there(old: Sequence[Object]) -> bool:
+    return bool(
+        _count(old, "replicas")
+        + _count(old, "terminatingReplicas")
+        + sum(each["spec"]["replicas"] for each in old)
+    )
+
+
+def _outdated(deployment: Object, sets: Sets) -> tuple[str, ...]:
+    """Old sets beyond the history that is kept, lowest revision first."""
+    limit = deployment["spec"].get("revisionHistoryLimit", 10)
+    empty = [
+        each
+        for each in sorted(sets.old, key=_revision)
+        if not each["spec"]["replicas"]
+        and not _count([each], "replicas")
+        and not each["metadata"].get("deletionTimestamp")
+    ]
+    return tuple(_name(each) for each in empty[: max(0, len(sets.old) - limit)])
+
+
+def _new_set(deployment: Object, sets: Sets, annotations: dict[str, str]) -> Object:
+    spec = deployment["spec"]
+    collisions = deployment.get("status", {}).get("collisionCount", 0)
+    label = template_hash(spec["template"], collisions)
+    template = copy.deepcopy(spec["template"])
+    labels = template.setdefault("metadata", {}).setdefault("labels", {})
+    labels[HASH_LABEL] = label
+    selector = copy.deepcopy(spec["selector"])
+    selector.setdefault("matchLabels", {})[HASH_LABEL] = label
+    old = sum(each["spec"]["replicas"] for each in sets.old)
+    surge, _ = limits(deployment)
+    room = max(0, spec["replicas"] + surge - old)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {
+            "name": f"{_name(deployment)}-{label}",
+            "namespace": deployment["metadata"]["namespace"],
+            "labels": dict(labels),
+            "annotations": annotations,
+            "ownerReferences": [owner_reference(deployment)],
+        },
+        "spec": {
+            "replicas": min(spec["replicas"], room),
+            "selector": selector,
+            "template": template,
+            **({"minReadySeconds": spec["minReadySeconds"]} if spec.get("minReadySeconds") else {}),
+        },
+    }
+
+
+def _scale(deployment: Object, replica_set: Object, replicas: int) -> Scale:
+    return Scale(
+        _name(replica_set), replicas, replica_set["spec"]["replicas"], _recorded(deployment)
+    )
+
+
+def _recorded(deployment: Object) -> dict[str, str]:
+    replicas = deployment["spec"]["replicas"]
+    surge, _ = limits(deployment)
+    return {DESIRED: str(replicas), MAXIMUM: str(replicas + surge)}
+
+
+def _handed_down(deployment: Object) -> dict[str, str]:
+    annotations = deployment["metadata"].get("annotations") or {}
+    return {name: text for name, text in annotations.items() if name not in _KEPT_BACK}
+
+
+def _missing(replica_set: Object, annotations: dict[str, str]) -> dict[str, str]:
+    has = replica_set["metadata"].get("annotations") or {}
+    return {name: text for name, text in annotations.items() if has.get(name) != text}
+
+
+def _history(replica_set: Object, former: str) -> str:
+    past = replica_set["metadata"]["annotations"].get(REVISION_HISTORY)
+    return f"{past},{former}" if past else former
+
+
+def _revision(replica_set: Object) -> int:
+    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "0")
+    return int(text) if text.isdigit() else 0
+
+
+def _bare(template: Object) -> Object:
+    """A template without the label that its ReplicaSet added."""
+    bare = copy.deepcopy(template)
+    labels = (bare.get("metadata") or {}).get("labels") or {}
+    labels.pop(HASH_LABEL, None)
+    return bare
+
+
+def _count(replica_sets: Sequence[Object], name: str) -> int:
+    return sum(each.get("status", {}).get(name, 0) for each in replica_sets)
+
+
+def _share(value: int | str, of: int, *, up: bool) -> int:
+    if isinstance(value, int):
+        return value
+    part = int(value.removesuffix("%")) * of / 100
+    return math.ceil(part) if up else math.floor(part)
+
+
+def _name(obj: Object) -> str:
+    name: str = obj["metadata"]["name"]
+    return name
