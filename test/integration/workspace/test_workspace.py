@@ -1,0 +1,157 @@
+"""One Workspace's way, with the real API semantics around the controller."""
+
+from __future__ import annotations
+
+from kaito.controllers.workspace.kinds import DEPLOYMENTS, SERVICES, WORKSPACES
+from kaito.runtime import Key, Object
+from test.integration.workspace.stage import EVENTS, MACHINES, NODES, Stage, W
+
+MAX_WRITES = 12  # without events; of the 22 that one Workspace may cost from start to end
+
+
+async def test_a_workspace_becomes_ready_in_few_writes(scene: Stage) -> None:
+    daemon = scene.start()
+    await scene.serve()
+    status = scene.find(WORKSPACES)["status"]
+    assert status["state"] == "Ready"
+    assert status["targetNodeCount"] == 1
+    assert status["workerNodes"] == [f"node-{scene.machines_of()[0]['metadata']['name']}"]
+    assert {c["observedGeneration"] for c in status["conditions"]} == {1}
+    assert len(daemon.transport.writes) <= MAX_WRITES, daemon.transport.writes
+    ports = [(p["name"], p["port"]) for p in scene.find(SERVICES)["spec"]["ports"]]
+    assert ports == [("http", 80), ("torch", 29500)]
+
+
+async def test_a_restart_writes_nothing(scene: Stage) -> None:
+    first = scene.start()
+    await scene.serve()
+    await first.stop()
+    scene.daemons.remove(first)
+    second = scene.start()
+    # A second Workspace is reconciled after the first one, which the new daemon lists first.
+    await scene.create("later")
+    await scene.until(lambda: scene.machines_of("later"), "the second Workspace's Machine")
+    assert [w for w in second.transport.writes if "/w/" in w or w.endswith("/w")] == []
+    known = scene.machines_of("w")[0]["metadata"]["name"]
+    assert [w for w in second.transport.writes if known in w] == []
+
+
+async def test_deletion_waits_for_the_machine_and_leaves_nothing(scene: Stage) -> None:
+    scene.start()
+    await scene.serve()
+    (machine,) = scene.machines_of()
+    await scene.client.delete(WORKSPACES, W)
+    await scene.until(
+        lambda: scene.condition("WorkspaceDeleting").get("status") == "True", "the condition"
+    )
+    assert machine["metadata"]["name"] in scene.condition("WorkspaceDeleting")["message"]
+    await scene.until(
+        lambda: "deletionTimestamp" in scene.machines_of()[0]["metadata"], "a deletion"
+    )
+    await scene.until(lambda: not scene.all(DEPLOYMENTS), "the Deployment gone")
+    assert scene.find(WORKSPACES)
+    await scene.let_go(machine)
+    await scene.until(lambda: not scene.all(WORKSPACES), "the Workspace gone")
+    assert scene.all(MACHINES) == []
+    await scene.until(lambda: not scene.find(SERVICES), "the Service gone")
+
+
+async def test_an_unknown_preset_ends_at_once_and_a_known_one_goes_on(scene: Stage) -> None:
+    scene.start()
+    await scene.create(inference={"preset": {"name": "phi-3-mini"}})
+    await scene.until(lambda: scene.says("ResourceReady", "UnknownPreset"), "the refusal")
+    assert "phi-3-mini-4k-instruct" in scene.condition("WorkspaceReady")["message"]
+    assert scene.all(MACHINES) == []
+    await scene.until(lambda: scene.all(EVENTS), "an event")
+    assert {e["type"] for e in scene.all(EVENTS)} == {"Warning"}
+
+    corrected = {"inference": {"preset": {"name": "phi-3-mini-4k-instruct"}}}
+    await scene.client.patch(WORKSPACES, W, corrected)
+    await scene.until(lambda: scene.machines_of(), "a Machine")
+
+
+async def test_another_preset_is_rolled_out_on_the_same_node(scene: Stage) -> None:
+    scene.start()
+    await scene.serve()
+    await scene.client.patch(WORKSPACES, W, {"inference": {"preset": {"name": "phi-2"}}})
+    await scene.until(
+        lambda: scene.says("InferenceReady", "WorkspaceInferenceStatusPending"), "the rollout"
+    )
+    assert "phi-2" in str(scene.find(DEPLOYMENTS)["spec"]["template"])
+    await scene.roll_out()
+    await scene.until(lambda: scene.says("WorkspaceReady", "workspaceReady"), "readiness")
+    assert len(scene.all(MACHINES)) == 1
+
+
+async def test_two_workspaces_with_one_selector_have_a_node_each(scene: Stage) -> None:
+    scene.start()
+    await scene.serve("w")
+    await scene.serve("v")
+    assert len(scene.all(MACHINES)) == 2
+    workers = [w["status"]["workerNodes"] for w in scene.all(WORKSPACES)]
+    assert len({name for names in workers for name in names}) == 2
+
+
+async def test_one_free_node_goes_to_one_of_two_workspaces(scene: Stage) -> None:
+    labels = {
+        "apps": "phi-3",
+        "node.kubernetes.io/instance-type": "Standard_NC6s_v3",
+    }
+    await scene.client.create(
+        NODES, {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "mine", "labels": labels}}
+    )
+    ready = {
+        "allocatable": {"nvidia.com/gpu": "1"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    await scene.client.patch(NODES, Key("", "mine"), {"status": ready}, subresource="status")
+    await scene.create("w")
+    await scene.create("v")
+    scene.start()
+    await scene.until(lambda: scene.all(MACHINES), "a Machine for the one without")
+    await scene.until(lambda: scene.all(DEPLOYMENTS), "a Deployment for the one with")
+
+    def counted() -> list[str]:
+        return [
+            w["metadata"]["name"]
+            for w in scene.all(WORKSPACES)
+            if "mine" in (w.get("status") or {}).get("workerNodes", [])
+        ]
+
+    await scene.until(lambda: len(counted()) == 1, "the node counted once")
+    assert len(scene.all(MACHINES)) == 1
+
+
+async def test_a_service_of_somebody_else_is_not_touched(scene: Stage) -> None:
+    service: Object = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "w", "namespace": "default"},
+        "spec": {"ports": [{"port": 8080}]},
+    }
+    await scene.client.create(SERVICES, service)
+    scene.start()
+    await scene.create()
+    await scene.until(lambda: scene.machines_of(), "a Machine")
+    await scene.launch(scene.machines_of()[0])
+    await scene.until(lambda: scene.says("InferenceReady", "NameTaken"), "the obstacle")
+    assert scene.condition("WorkspaceReady")["message"] == (
+        "Service w exists already and does not belong to this Workspace: delete it, or give the "
+        "Workspace another name."
+    )
+    assert [p["port"] for p in scene.find(SERVICES)["spec"]["ports"]] == [8080]
+
+
+async def test_a_template_that_the_server_refuses_is_said_in_its_words(scene: Stage) -> None:
+    scene.start()
+    await scene.create(inference={"template": {"spec": {"containers": []}}})
+    await scene.until(lambda: scene.machines_of(), "a Machine")
+    await scene.launch(scene.machines_of()[0])
+    await scene.until(lambda: scene.says("InferenceReady", "RefusedByApiServer"), "the refusal")
+    assert "spec.template.spec.containers" in scene.condition("WorkspaceReady")["message"]
+
+    container = {"name": "c", "image": "nginx"}
+    await scene.client.patch(
+        WORKSPACES, W, {"inference": {"template": {"spec": {"containers": [container]}}}}
+    )
+    await scene.until(lambda: scene.find(DEPLOYMENTS), "the Deployment")
