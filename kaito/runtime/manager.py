@@ -202,7 +202,7 @@ class Manager:
 
     async def _synced(self) -> bool:
         """Whether the caches are full; False when told to stop before."""
-        waiting = asyncio.gather(*(each.wait_synced() for each in self._informers.values()))
+        waiting = asyncio.ensure_future(self._wait_synced())
         stopping = asyncio.ensure_future(self._stop.wait())
         deadline = asyncio.ensure_future(self.clock.sleep(self._sync_timeout))
         ends: set[asyncio.Future[Any]] = {waiting, stopping, deadline}
@@ -218,6 +218,10 @@ class Manager:
         finally:
             for end in ends:
                 end.cancel()
+
+    async def _wait_synced(self) -> None:
+        for informer in self._informers.values():
+            await informer.wait_synced()
 
     async def _elect(self) -> None:
         if self._lease is None:

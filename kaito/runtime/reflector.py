@@ -31,10 +31,12 @@ from kaito.runtime.errors import (
     NotFound,
     OversizedLine,
     RuntimeFailure,
+    Status,
     TooManyRequests,
     api_error,
     describe,
 )
+from kaito.runtime.fence import at_least
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.resource import Resource
 from kaito.runtime.transport import Reply
@@ -78,13 +80,17 @@ def after_list_failure(step: Step, error: Exception) -> Step:
     return replace(step, wait=True)
 
 
-def after_watch_end(version: str, *, lasted: float, events: int) -> Step:
-    """A watch ended in good order: go on at `version`, slower if it was no watch at all."""
-    return Step("watch", version, wait=lasted < SHORT_WATCH and events == 0)
+def after_watch_end(version: str, *, lasted: float, moved: bool) -> Step:
+    """A running watch ended or was cut: go on at `version`, slower if it was no watch at all.
+
+    A cut is no reason to wait: load balancers cut for their own reasons, once a minute if they
+    like, and whether the server is gone shows when the watch is reopened.
+    """
+    return Step("watch", version, wait=lasted < SHORT_WATCH and not moved)
 
 
 def after_watch_failure(version: str, error: Exception) -> Step:
-    """A watch could not be opened, broke off, fell silent or reported an error."""
+    """A watch could not be opened, fell silent or reported an error."""
     match error:
         case ApiError() if isinstance(error, Expired):
             # Not older than what the handlers have seen: no travel back in time.
@@ -181,7 +187,6 @@ class Reflector:
         started = self._clock.monotonic()
         low, high = WATCH_SECONDS
         seconds = int(low + (high - low) * self._draw())
-        events = 0
         self._version = step.version
         try:
             reply = await self._client.open_watch(
@@ -195,7 +200,9 @@ class Reflector:
             try:
                 # An answer is a sign of life even where no bookmark ever follows.
                 self._sink.heard(step.version)
-                events = await self._follow(reply)
+                await self._follow(reply)
+            except ConnectionFailed as error:
+                self._complain("watch cut", error, quiet=True)
             finally:
                 await reply.aclose()
         except (RuntimeFailure, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -204,9 +211,10 @@ class Reflector:
             self._complain("watch failed", error, quiet=quiet)
             return after_watch_failure(self._version, error)
         lasted = self._clock.monotonic() - started
-        return after_watch_end(self._version, lasted=lasted, events=events)
+        moved = self._version != step.version
+        return after_watch_end(self._version, lasted=lasted, moved=moved)
 
-    async def _follow(self, reply: Reply) -> int:
+    async def _follow(self, reply: Reply) -> None:
         """Feed the stream into the sink until it ends; how many events it had."""
         splitter = LineSplitter()
         count = self._metrics.events.labels(str(self._resource)).inc
@@ -222,7 +230,6 @@ class Reflector:
                         await asyncio.sleep(0)
                 count(len(lines))
                 self._sink.heard(self._version)
-        return events
 
     def _take(self, line: bytes) -> None:
         kind, body = split_event(line)
@@ -230,7 +237,13 @@ class Reflector:
             case "ADDED" | "MODIFIED" | "DELETED":
                 self._version = self._sink.event(kind, body)
             case "BOOKMARK":
-                self._version = resource_version_of(body)
+                version = resource_version_of(body)
+                if version != self._version and at_least(self._version, version):
+                    # A server that lost its data would otherwise have us wait for ever for
+                    # versions beyond the one we know.
+                    message = f"the server is at version {version}, behind {self._version}"
+                    raise Expired(Status(410, "Expired", message))
+                self._version = version
             case "ERROR":
                 raise api_error(0, body)
             case _:

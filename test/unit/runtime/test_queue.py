@@ -316,5 +316,5 @@ class Model(RuleBasedStateMachine):
 
 TestTheQueueAgainstItsModel = Model.TestCase
 TestTheQueueAgainstItsModel.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None
+    max_examples=40, stateful_step_count=30, deadline=None
 )

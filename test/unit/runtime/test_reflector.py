@@ -79,12 +79,12 @@ def test_any_other_failed_list_is_repeated_after_a_pause(error: Exception) -> No
 
 
 @pytest.mark.parametrize(
-    ("lasted", "events", "wait"), [(0.5, 0, True), (0.5, 1, False), (1.5, 0, False)]
+    ("lasted", "moved", "wait"), [(0.5, False, True), (0.5, True, False), (1.5, False, False)]
 )
 def test_a_watch_that_ends_goes_on_where_it_ended_slower_if_it_was_none(
-    lasted: float, events: int, wait: bool
+    lasted: float, moved: bool, wait: bool
 ) -> None:
-    assert after_watch_end("7", lasted=lasted, events=events) == Step("watch", "7", wait=wait)
+    assert after_watch_end("7", lasted=lasted, moved=moved) == Step("watch", "7", wait=wait)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +273,19 @@ async def test_a_server_restored_to_a_lower_version_is_listed_afresh(scene: Scen
         assert scene.notes.lists == [["a"], ["b"]]
 
 
+async def test_a_bookmark_from_the_past_means_that_the_server_lost_its_data(
+    scene: Scene,
+) -> None:
+    too_large = refusal(504, "Timeout", "Too large resource version: 900, current: 50")
+    stream = Stream()
+    scene.script.add(page("900", "a"), stream, too_large, page("50", "b"), Stream())
+    async with scene:
+        stream.bookmark("900")
+        stream.bookmark("50")
+        await scene.clock.settle()
+        assert scene.asked == ["list 0", "watch 900", "list 900", "list latest", "watch 50"]
+
+
 async def test_too_many_requests_pause_the_watch_and_list_nothing(scene: Scene) -> None:
     scene.script.add(page("10"), refusal(429, "TooManyRequests"), Stream())
     async with scene:
@@ -286,6 +299,17 @@ async def test_a_refused_connection_pauses_the_watch_and_lists_nothing(scene: Sc
     async with scene:
         await scene.clock.advance(0.8 + 1.6 + 3.2)
         assert scene.asked == ["list 0"] + ["watch 10"] * 4
+
+
+async def test_a_load_balancer_that_cuts_every_minute_does_not_blind_us(scene: Scene) -> None:
+    streams = [Stream() for _ in range(20)]
+    scene.script.add(page("10"), *streams)
+    async with scene:
+        for number, stream in enumerate(streams[:-1]):
+            await scene.clock.advance(60)
+            stream.fail(ConnectionFailed("reset"))
+            await scene.clock.settle()
+            assert len(scene.asked) == number + 3, "the watch was not reopened at once"
 
 
 async def test_a_dead_server_is_asked_less_and_less_often(scene: Scene) -> None:
