@@ -73,7 +73,7 @@ class Partition(Wire):
 class Resource(Wire):
     """The nodes that the workload runs on. It cannot be changed later."""
 
-    count: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[int, Field(ge=1, le=256)] = 1
     """How many nodes a workload with its own Pod template takes. For a preset the number of nodes
     follows from the size of the model, and this field is ignored."""
     instance_type: Annotated[LabelValue, Field(max_length=63)] = ""

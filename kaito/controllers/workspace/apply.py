@@ -15,6 +15,7 @@ from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.kinds import DEPLOYMENTS, MACHINES, SERVICES, WORKSPACES
 from kaito.controllers.workspace.observation import Observation, Obstacle, Subject
 from kaito.controllers.workspace.observe import Stores
+from kaito.controllers.workspace.words import one_line
 from kaito.runtime import (
     Applier,
     Client,
@@ -85,7 +86,7 @@ class Writer:
         try:
             await self._applier.apply(store, desired)
         except (Invalid, Forbidden) as error:
-            said = " ".join(error.status.message.split())[:SENTENCE_LENGTH].rstrip(".")
+            said = one_line(error.status.message, SENTENCE_LENGTH).rstrip(".")
             return Obstacle(
                 kind=desired["kind"],
                 reason=conditions.REFUSED,

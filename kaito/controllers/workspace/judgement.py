@@ -18,6 +18,7 @@ from kaito.controllers.workspace.kinds import Node
 from kaito.controllers.workspace.observation import Observation, Obstacle
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
+from kaito.controllers.workspace.words import one_line
 from kaito.runtime import Object, Truth
 
 ON_ITS_WAY = "the node is on its way."
@@ -149,8 +150,9 @@ def _failure(machine: Machine) -> str:
     launched = find_condition(machine.status.conditions, LAUNCHED)
     if launched is None or launched.status != "False":
         return ""
-    text = f"Machine {machine.metadata.name}: {launched.message or launched.reason}"
-    return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 3] + "..."
+    return one_line(
+        f"Machine {machine.metadata.name}: {launched.message or launched.reason}", MESSAGE_LENGTH
+    )
 
 
 def _waiting(plan: Plan, crew: Crew) -> str:
@@ -175,7 +177,7 @@ def _waits(plan: Plan, crew: Crew) -> Iterator[str]:
                 ),
                 ON_ITS_WAY,
             )
-            yield f"Machine {name} ({plan.instance_type}): {said}"
+            yield one_line(f"Machine {name} ({plan.instance_type}): {said}", MESSAGE_LENGTH)
 
 
 def _unfit(plan: Plan, node: Node) -> Verdict | None:

@@ -6,7 +6,7 @@ nodes), so it names the field, its value and what is accepted. Pure; `kaito plan
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -22,9 +22,11 @@ from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.template import unusable
+from kaito.controllers.workspace.words import one_line, shown
 from kaito.runtime import Object
 
 OWN_RUNTIME = "vllm"
+PROBLEM_LENGTH = 500  # characters; a path in it may be as long as its author likes
 EXAMPLES = 3  # names that a message lists
 # Azure sizes with GPUs or without that a Pod template may ask for though we do not know them.
 UNLISTED_SIZES = ("standard_n", "standard_d")
@@ -91,7 +93,8 @@ def plan(workspace: Object, *, catalog: Catalog, settings: Settings) -> Plan | R
 
 
 def _invalid(problem: Problem) -> Refusal:
-    return Refusal(reason=conditions.INVALID_SPEC, message=problem.message)
+    message = one_line(problem.message, PROBLEM_LENGTH)
+    return Refusal(reason=conditions.INVALID_SPEC, message=message)
 
 
 def equality(resource: Resource) -> dict[str, str] | Refusal:
@@ -122,24 +125,34 @@ def _unsupported(workspace: Workspace) -> Refusal | None:
             reason=conditions.TUNING_NOT_SUPPORTED,
             message="tuning arrives in a later release; nothing has been provisioned.",
         )
+    later = next(_later(workspace), "")
+    return Refusal(reason=conditions.NOT_SUPPORTED, message=later) if later else None
+
+
+def _later(workspace: Workspace) -> Iterator[str]:
     inference = workspace.inference
     assert inference is not None  # a rule says so
-    preset = inference.preset
-    runtime = workspace.metadata.annotations.get(labels.RUNTIME, OWN_RUNTIME)
-    later = ""
     if inference.adapters:
-        later = "inference.adapters: adapters arrive in a later release; remove them to serve "
-        later += "the model alone."
-    elif workspace.resource.partition is not None:
-        later = "resource.partition: parts of GPUs arrive in a later release; remove it to use "
-        later += "whole nodes."
-    elif runtime != OWN_RUNTIME:
-        later = f"Annotation {labels.RUNTIME} is {runtime}: this release runs {OWN_RUNTIME} only; "
-        later += "remove the annotation."
-    elif preset is not None and preset.access_mode == "private":
-        later = "inference.preset.accessMode is private: images of private models are not run; "
-        later += "use presetOptions.modelAccessSecret, or inference.template."
-    return Refusal(reason=conditions.NOT_SUPPORTED, message=later) if later else None
+        yield (
+            "inference.adapters: adapters arrive in a later release; remove them to serve the "
+            "model alone."
+        )
+    if workspace.resource.partition is not None:
+        yield (
+            "resource.partition: parts of GPUs arrive in a later release; create the Workspace "
+            "without it to use whole nodes."
+        )
+    runtime = workspace.metadata.annotations.get(labels.RUNTIME, OWN_RUNTIME)
+    if runtime != OWN_RUNTIME:
+        yield (
+            f"Annotation {labels.RUNTIME} is {shown(runtime)}: this release runs {OWN_RUNTIME} "
+            "only; remove the annotation."
+        )
+    if inference.preset is not None and inference.preset.access_mode == "private":
+        yield (
+            "inference.preset.accessMode is private: images of private models are not run; use "
+            "presetOptions.modelAccessSecret, or inference.template."
+        )
 
 
 def _for_template(
@@ -232,7 +245,7 @@ def _model(workspace: Workspace, catalog: Catalog) -> Model | Refusal:
     if model is None:
         return Refusal(
             reason=conditions.UNKNOWN_PRESET,
-            message=f"inference.preset.name is {name}, which is no model that KAITO knows"
+            message=f"inference.preset.name is {shown(name)}, which is no model that KAITO knows"
             f"{_instead(catalog.models_like(name), catalog.models)}.",
         )
     preset = workspace.inference.preset if workspace.inference else None

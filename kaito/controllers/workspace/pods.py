@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kaito.api import conditions
+from kaito.controllers.workspace.words import one_line
 from kaito.runtime import Object
 
 MESSAGE_LENGTH = 256  # upstream's limit for what it copies from a Pod
@@ -81,11 +82,9 @@ def _of_container(pod: str, container: Object) -> Iterator[Trouble]:
 
 
 def _trouble(reason: str, subject: str, words: str, said: object) -> Trouble:
-    detail = f": {' '.join(str(said).split())}" if said else ""
-    text = f"Pod {subject} {words}{detail}".rstrip(".") + "."
-    if len(text) > MESSAGE_LENGTH:
-        text = text[: MESSAGE_LENGTH - 3] + "..."
-    return Trouble(reason=reason, message=text)
+    detail = f": {said}" if said else ""
+    text = f"Pod {subject} {words}{detail}".rstrip(". ") + "."
+    return Trouble(reason=reason, message=one_line(text, MESSAGE_LENGTH))
 
 
 def _list(status: Object, name: str) -> Sequence[Object]:

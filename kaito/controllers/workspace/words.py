@@ -1,0 +1,28 @@
+"""Text that others wrote, made fit for a sentence of ours: one line, bounded, harmless to show.
+
+Names, annotations and messages of servers end up in terminals; what is in them must not end a
+line, hide what follows, or fill the screen.
+"""
+
+from __future__ import annotations
+
+import json
+
+NAME_LENGTH = 100
+
+
+def shown(name: str) -> str:
+    """A user's own word, quoted where it could be mistaken for ours or does not print."""
+    text = name if name.isprintable() and name.strip() == name != "" else json.dumps(name)
+    return cut(text, NAME_LENGTH)
+
+
+def one_line(text: str, limit: int) -> str:
+    """Somebody else's sentence on one line, without what does not print, at most this long."""
+    line = " ".join(text.split())
+    return cut("".join(c if c.isprintable() else "?" for c in line), limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, its end replaced by dots where it is longer than `limit` characters."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
