@@ -151,11 +151,14 @@ async def watching(client: Client, screen: Screen) -> AsyncIterator[Informer[Obj
 
 
 def report_workspace(change: Change, screen: Screen) -> None:
-    if change.kind == "deleted":
+    if change.header.deleting:
         return
+    told: set[str] = set()
     for found in change.object.get("status", {}).get("conditions", ()):
-        if found["type"] in COLUMNS:
+        # WorkspaceReady repeats the message of whatever holds it up: once is enough.
+        if found["type"] in COLUMNS and found["message"] not in told:
             why = "" if found["status"] == "True" else f": {found['message']}"
+            told |= {found["message"]} if why else set()
             screen.say(f"Workspace {found['type']}={found['status']}{why}")
 
 

@@ -44,7 +44,9 @@ def up(arguments: argparse.Namespace) -> int:
 async def _up(arguments: argparse.Namespace) -> int:
     from kaito.api import crds
     from kaito.local.cluster import LocalCluster
+    from kaito.local.profile import Profile
 
+    profiles = {"demo": Profile(), "instant": Profile.instant(processes=True)}
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -57,6 +59,7 @@ async def _up(arguments: argparse.Namespace) -> int:
             port=arguments.port,
             data_dir=data_dir,
             nodes=arguments.nodes,
+            profile=profiles[arguments.profile],
             state_dir=data_dir or Path(scratch),
         ) as cluster:
             client = cluster.client()

@@ -114,6 +114,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--nodes", type=_count, default=0, metavar="N", help="start with N CPU nodes (default: 0)"
     )
     up.add_argument(
+        "--profile",
+        choices=["demo", "instant"],
+        default="demo",
+        help="how long simulated things take: seconds to watch, or no time (default: demo)",
+    )
+    up.add_argument(
         "--no-controllers", action="store_true", help="without the manager and the provisioner"
     )
     pools = command(

@@ -11,9 +11,15 @@ from test.e2e.stage import Stage, stage
 
 
 @pytest.fixture
-async def bare(tmp_path: Path) -> AsyncIterator[Stage]:
+def profile() -> str:
+    """How long simulated things take; a test that needs them to last says so."""
+    return "instant"
+
+
+@pytest.fixture
+async def bare(tmp_path: Path, profile: str) -> AsyncIterator[Stage]:
     """A local cluster without the daemons."""
-    async with stage(tmp_path, "--no-controllers") as made:
+    async with stage(tmp_path, "--no-controllers", "--profile", profile) as made:
         yield made
 
 

@@ -17,6 +17,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from kaito.local.azure.listing import PoolRow, list_pools
 from kaito.runtime import Client, ClusterConfig, Informer, Key, Object, Resource, from_kubeconfig
 
 ROOT = Path(__file__).parents[2]
@@ -142,17 +143,9 @@ class Stage:
     def is_true(self, kind: str, key: Key = PHI) -> bool:
         return self.condition(kind, key).get("status") == "True"
 
-    async def pools(self) -> list[dict[str, Any]]:
-        """What `kaito local pools -o json` prints."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "kaito.cli", "local", "pools", "-o", "json"),
-            *("--kubeconfig", str(self.kubeconfig)),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        out, _ = await process.communicate()
-        assert process.returncode == 0
-        found: list[dict[str, Any]] = json.loads(out)
-        return found
+    async def pools(self) -> list[PoolRow]:
+        """The agent pools that the local Azure endpoint holds."""
+        return await list_pools(self.client)
 
     def _story(self) -> str:
         statuses = {
@@ -185,9 +178,9 @@ async def stage(scratch: Path, *options: str) -> AsyncIterator[Stage]:
             finally:
                 for task in running:
                     task.cancel()
-                for process in made.processes:
-                    if process.running:
-                        await process.stop()
+                await asyncio.gather(
+                    *(process.stop() for process in made.processes if process.running)
+                )
 
 
 async def kubectl(kubeconfig: Path, *arguments: str) -> str:

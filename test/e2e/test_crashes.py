@@ -84,9 +84,10 @@ async def test_a_daemon_killed_when(bare: Stage, daemon: str, moment: Moment) ->
     await bare.until(lambda: bare.is_true("WorkspaceReady"), "WorkspaceReady=True")
     assert len(bare.all(MACHINES)) == 1
     assert len(bare.all(NODES)) == 1
-    assert [pool["count"] for pool in await bare.pools()] == [1]
+    assert [pool.count for pool in await bare.pools()] == [1]
 
 
+@pytest.mark.parametrize("profile", ["demo"])  # a pool takes long enough to be met half-way
 @pytest.mark.parametrize("daemon", ["manager", "provisioner"])
 async def test_a_daemon_killed_during_deletion_leaves_nothing(bare: Stage, daemon: str) -> None:
     daemons = {name: await start(bare, name) for name in ("manager", "provisioner")}
@@ -102,6 +103,24 @@ async def test_a_daemon_killed_during_deletion_leaves_nothing(bare: Stage, daemo
     assert bare.all(MACHINES) == []
     assert bare.all(NODES) == []
     assert await bare.pools() == []
+
+
+@pytest.mark.parametrize("profile", ["demo"])
+async def test_the_provisioner_killed_while_azure_makes_the_pool_asks_for_no_second(
+    bare: Stage,
+) -> None:
+    await start(bare, "manager")
+    provisioner = await start(bare, "provisioner")
+    await bare.client.create(WORKSPACES, yaml.safe_load(QUICK_START.read_text()) | V1BETA1)
+    await bare.until(lambda: "Creating" in progress(bare), "a pool in the making")
+
+    await provisioner.kill()
+    [creating] = await bare.pools()
+    await start(bare, "provisioner")
+
+    await bare.until(lambda: bare.is_true("WorkspaceReady"), "WorkspaceReady=True")
+    assert [pool.name for pool in await bare.pools()] == [creating.name]
+    assert len(bare.all(NODES)) == 1
 
 
 async def test_of_two_managers_the_second_takes_over_when_the_first_is_killed(
@@ -125,6 +144,15 @@ V1BETA1 = {
     "apiVersion": WORKSPACES.api_version,
     "metadata": {"namespace": PHI.namespace, "name": PHI.name},
 }
+
+
+def progress(stage: Stage) -> str:
+    """What the Machines say about their launch."""
+    return " ".join(
+        found.get("message", "")
+        for machine in stage.all(MACHINES)
+        for found in machine.get("status", {}).get("conditions", ())
+    )
 
 
 def deleting(stage: Stage) -> bool:
