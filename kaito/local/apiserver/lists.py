@@ -152,9 +152,10 @@ class Page:
     continuation: str = ""
     remaining: int | None = None
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self, *, custom: bool = False) -> dict[str, Any]:
+        """Lists of custom resources always carry a continue token, if an empty one."""
         found: dict[str, Any] = {"resourceVersion": str(self.revision)}
-        if self.continuation:
+        if self.continuation or custom:
             found["continue"] = self.continuation
         if self.remaining is not None:
             found["remainingItemCount"] = self.remaining
@@ -316,7 +317,7 @@ def list_body(kind: Kind, page: Page, item: Callable[[Record], bytes] | None = N
     """The list's JSON, its items joined as they are stored."""
     item = item or kind.item
     head = _encode({"kind": kind.list_kind, "apiVersion": kind.api_version,
-                    "metadata": page.metadata()})
+                    "metadata": page.metadata(custom=kind.custom)})
     return b"".join((head[:-1], b',"items":[', b",".join([item(r) for r in page.records]), b"]}"))
 
 

@@ -19,6 +19,7 @@ from kaito.local.apiserver.fields import FieldError
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kind, Subresource
+from kaito.local.apiserver.meta import STANDARD_FINALIZERS
 from kaito.local.apiserver.namespaces import internal_call
 from kaito.local.apiserver.options import DeleteOptions
 from kaito.local.apiserver.status import StatusError
@@ -92,12 +93,10 @@ class Definitions:
         """Settle names and conditions; None when the status was written (a new event follows)."""
         spec, status = obj["spec"], obj.setdefault("status", {})
         name = obj["metadata"]["name"]
-        conflict = self._name_conflict(name, spec)
-        names = {k: v for k, v in spec["names"].items() if v}
-        accepted = dict(status.get("acceptedNames") or {})
-        wanted = dict(names) if conflict is None else accepted
+        accepted = {k: v for k, v in (status.get("acceptedNames") or {}).items() if v}
+        wanted, conflict = self._settle_names(name, spec, accepted)
         conditions = [dict(c) for c in status.get("conditions") or ()]
-        before = encode([accepted, conditions])
+        before = encode([_sorted(accepted), conditions])
         now = self._core.stamp()
         if conflict is None:
             _condition(conditions, "NamesAccepted", "True", "NoConflicts", "no conflicts found",
@@ -110,9 +109,9 @@ class Definitions:
             if not _is_true(conditions, "Established"):
                 _condition(conditions, "Established", "False", "NotAccepted",
                            "not all names are accepted", now)
-        if encode([wanted, conditions]) != before:
+        if encode([_sorted(wanted), conditions]) != before:
             live = self._kind.value(record)
-            status["acceptedNames"] = wanted
+            status["acceptedNames"] = {"plural": "", "kind": "", **wanted}
             status["conditions"] = conditions
             ownership(self._kind, "status").update(live, obj, "kube-apiserver", now)
             try:
@@ -121,30 +120,43 @@ class Definitions:
                 self._dirty.add(record.key)
         return _is_true(conditions, "Established")
 
-    def _name_conflict(self, name: str, spec: Object) -> tuple[str, str] | None:
-        taken: dict[str, str] = {}
-        kinds: dict[str, str] = {}
-        for other, served in self._served.items():
-            if other == name:
+    def _settle_names(self, name: str, spec: Object,
+                      accepted: Object) -> tuple[Object, tuple[str, str] | None]:
+        """The names that are free for this definition, and the last conflict found."""
+        taken: set[str] = set()
+        kinds: set[str] = set()
+        bucket = self._core.store.bucket(self._kind.bucket)
+        for key, record in bucket.objects.items():
+            other = record.value()
+            if key == name or other["spec"]["group"] != spec["group"]:
                 continue
-            for kind in served:
-                if kind.group == spec["group"]:
-                    for text in (kind.plural, kind.singular, *kind.short_names):
-                        taken[text] = other
-                    kinds[kind.kind] = kinds[kind.list_kind] = other
-        names = spec["names"]
-        if names["plural"] in taken:
-            return "PluralConflict", f'"{names["plural"]}" is already in use'
-        if names.get("singular") in taken:
-            return "SingularConflict", f'"{names["singular"]}" is already in use'
-        for short in names.get("shortNames") or ():
-            if short in taken:
-                return "ShortNamesConflict", f'"{short}" is already in use'
-        if names["kind"] in kinds:
-            return "KindConflict", f'"{names["kind"]}" is already in use'
-        if names.get("listKind") in kinds:
-            return "ListKindConflict", f'"{names["listKind"]}" is already in use'
-        return None
+            held = (other.get("status") or {}).get("acceptedNames") or {}
+            taken |= {held.get("plural", ""), held.get("singular", ""),
+                      *(held.get("shortNames") or ())}
+            kinds |= {held.get("kind", ""), held.get("listKind", "")}
+        names, wanted = spec["names"], dict(accepted)
+        conflict: tuple[str, str] | None = None
+        for part in ("plural", "singular"):
+            text = names.get(part, "")
+            if text and text in taken:
+                conflict = f"{part.title()}Conflict", f'"{text}" is already in use'
+            elif text:
+                wanted[part] = text
+        shorts = names.get("shortNames") or []
+        busy = [t for t in shorts if t in taken]
+        if busy:
+            conflict = "ShortNamesConflict", f'"{busy[0]}" is already in use'
+        elif shorts:
+            wanted["shortNames"] = shorts
+        for part, label in (("kind", "Kind"), ("listKind", "ListKind")):
+            text = names.get(part, "")
+            if text and text in kinds:
+                conflict = f"{label}Conflict", f'"{text}" is already in use'
+            elif text:
+                wanted[part] = text
+        if names.get("categories"):
+            wanted["categories"] = names["categories"]
+        return wanted, conflict
 
     def _serve(self, key: str, obj: Object) -> None:
         terminating = bool(obj["metadata"].get("deletionTimestamp"))
@@ -165,7 +177,10 @@ class Definitions:
         self._core.store.bucket(fresh[0].bucket if fresh else f"{obj['spec']['group']}/")
 
     def _withdraw(self, key: str) -> None:
-        self._specs.pop(key, None)
+        known = self._specs.pop(key, None) is not None
+        if known:
+            self._dirty |= {k for k in self._core.store.bucket(self._kind.bucket).objects}
+            self._wake.set()
         self.terminating.discard(key)
         for kind in self._served.pop(key, ()):
             self._core.kinds.remove(kind)
@@ -211,6 +226,8 @@ class Definitions:
         paths = {p["jsonPath"].lstrip("."): JsonPath(p["jsonPath"])
                  for p in version.get("selectableFields") or ()}
 
+        forgiven: list[str] = []
+
         def selectable(obj: Object) -> dict[str, str]:
             found = {}
             for name, path in paths.items():
@@ -226,11 +243,21 @@ class Definitions:
             return shape.validate(obj)
 
         def validate_update(new: Object, old: Object) -> list[FieldError]:
-            return shape.validate(new, old)
+            forgiven[:] = []
+            return shape.validate(new, old, forgiven)
+
+        def warnings(obj: Object) -> list[str]:
+            found = [*forgiven, *(
+                f'metadata.finalizers: "{f}": prefer a domain-qualified finalizer name to avoid '
+                "accidental conflicts with other finalizer writers"
+                for f in obj["metadata"].get("finalizers") or ()
+                if "/" not in f and f not in STANDARD_FINALIZERS)]
+            forgiven[:] = []
+            return found
 
         return Behaviour(
             validate=validate, validate_update=validate_update, validate_status=validate_update,
-            selectable=selectable, selectors=frozenset(paths), generation=True,
+            warnings=warnings, selectable=selectable, selectors=frozenset(paths), generation=True,
             has_status=has_status, status_owns_metadata=False, blind_update=False,
             ignored=(("f:status",),) if has_status else (), scale=scale)
 
@@ -308,6 +335,10 @@ class _Recheck:
     def push(self, event: Event) -> None:
         if event.new is None:
             self._definitions.recheck(self._key)
+
+
+def _sorted(names: Object) -> Object:
+    return dict(sorted(names.items()))
 
 
 def _is_true(conditions: list[Object], kind: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kaito.local.apiserver.custom import cleaning
 from kaito.local.apiserver.custom.checking import Checker
@@ -11,7 +11,12 @@ from kaito.local.apiserver.custom.structural import Structural, build
 from kaito.local.apiserver.fields import FieldError
 from kaito.local.apiserver.schema import Node
 
+if TYPE_CHECKING:
+    from kaito.local.apiserver.custom.ruling import Ruling
+
 Object = dict[str, Any]
+UNCHECKED = ("some validation rules were not checked because the object was invalid; correct the "
+             "existing errors to complete validation")
 _epochs = count(1)
 
 
@@ -24,6 +29,7 @@ class VersionShape:
         self.metadata = metadata
         self.epoch = next(_epochs)
         self.checker = Checker(self.schema)
+        self._ruling: Ruling | None = None
 
     def read(self, obj: Object) -> Object:
         """A stored object as this version shows it."""
@@ -45,5 +51,19 @@ class VersionShape:
         cleaning.clean_embedded(obj, self.schema, self.metadata, "", gone)
         return gone
 
-    def validate(self, obj: Object, old: Object | None = None) -> list[FieldError]:
-        return self.checker.check(obj, old)
+    def validate(self, obj: Object, old: Object | None = None,
+                 warn: list[str] | None = None) -> list[FieldError]:
+        """Faults of schema and rules; `warn` collects those that are forgiven."""
+        errors = self.checker.check(obj, old)
+        if not self.schema.has_rules:
+            return errors
+        if any(e.what == "type" for e in errors):
+            return [*errors, FieldError("<nil>", "Invalid value", None, UNCHECKED)]
+        if self._ruling is None:
+            from kaito.local.apiserver.custom.ruling import Ruling
+
+            self._ruling = Ruling(self.schema)
+        found, forgiven = self._ruling.check(obj, old)
+        if warn is not None:
+            warn += [str(f) for f in forgiven]
+        return errors + found

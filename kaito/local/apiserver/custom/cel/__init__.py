@@ -1,0 +1,1 @@
+"""CEL rules of custom resources: parsed, checked, priced and evaluated."""
