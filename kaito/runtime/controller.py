@@ -218,6 +218,9 @@ class _Run:
             finally:
                 busy.dec()
                 self._queue.done(key)
+            # A reconcile that finds all it needs in the caches never waits, and ten thousand of
+            # them in a row would keep probes and watches from being heard.
+            await asyncio.sleep(0)
 
     async def _turn(self, key: Key) -> None:
         ledger = fence.open_ledger()

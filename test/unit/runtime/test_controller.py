@@ -233,6 +233,18 @@ async def test_rows_16_17_no_more_reconciles_run_at_once_than_there_are_workers(
         assert len(scene.runs) == 10
 
 
+async def test_row_17_reconciles_that_never_wait_do_not_starve_everybody_else(
+    scene: Scene,
+) -> None:
+    """Else the loop would never turn again, and this test would never end."""
+    scene.outcomes = [Again.now()] * 100_000
+    scene.api.put(PODS, "a", "ns")
+    async with scene.running(workers=1) as task:
+        assert 0 < len(scene.runs) < 100_000
+        scene.stop.set()
+        await task
+
+
 # The table of outcomes
 
 
