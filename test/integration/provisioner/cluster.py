@@ -1,0 +1,122 @@
+"""The machine daemon in a local cluster: started, killed, started again, and watched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from kaito.api import crds
+from kaito.controllers.machine import build
+from kaito.local.cluster import LocalCluster
+from kaito.local.profile import Profile
+from kaito.provisioner.aks import connect
+from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
+from kaito.runtime import Informer, Key, Manager, Object, Resource
+from test.unit.provisioner.machines import NAME, machine_object
+
+PATIENCE = 20.0  # seconds; reached only when something is broken
+POLL = 0.05
+# Long enough that a daemon can be killed while a pool is being made or deleted.
+MOMENTS = Profile(pool_create=0.2, pool_delete=0.2, node_ready=0, gpu_ready=0.05, processes=False)
+
+CRDS: Resource[Object] = Resource(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    namespaced=False,
+)
+CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
+MACHINES: Resource[Object] = Resource(
+    "karpenter.sh", "v1alpha5", "machines", "Machine", namespaced=False
+)
+NODES: Resource[Object] = Resource("", "v1", "nodes", "Node", namespaced=False)
+
+
+class Stage:
+    """A local cluster as a test sees it, and the daemon that it may start and kill."""
+
+    def __init__(self, cluster: LocalCluster) -> None:
+        self.cluster = cluster
+        self.client = cluster.client(field_manager="test")
+        self._changed = asyncio.Event()
+        self._machines = self._informer(MACHINES)
+        self._nodes = self._informer(NODES)
+        self._daemon: asyncio.Task[None] | None = None
+
+    def _informer(self, resource: Resource[Object]) -> Informer[Object]:
+        informer = Informer(self.client, resource)
+        informer.on_change(lambda _: self._changed.set())
+        return informer
+
+    @property
+    def informers(self) -> list[Informer[Object]]:
+        return [self._machines, self._nodes]
+
+    def start(self) -> None:
+        """The daemon, as a new process would be: it knows nothing."""
+        self._daemon = asyncio.create_task(self._serve(), name="daemon")
+
+    async def kill(self) -> None:
+        """The daemon ends where it stands."""
+        if self._daemon is not None:
+            self._daemon.cancel()
+            await asyncio.gather(self._daemon, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        client = self.cluster.client(field_manager="kaito-provisioner")
+        config = await client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
+        async with client, connect(read({}, config["data"])) as source:
+            manager = Manager(client, name="kaito-provisioner")
+            build(manager, source, poll_seconds=POLL)
+            await manager.run()
+
+    async def create(self, name: str = NAME, labels: dict[str, str] | None = None) -> None:
+        asked = machine_object(name)
+        meta = {"name": name, "labels": {**asked["metadata"]["labels"], **(labels or {})}}
+        await self.client.create(MACHINES, {**asked, "metadata": meta})
+
+    def machine(self, name: str = NAME) -> Object | None:
+        return self._machines.store.get(Key("", name))
+
+    def nodes(self) -> list[Object]:
+        return self._nodes.store.list()
+
+    def pools(self) -> list[str]:
+        return [pool.name for pool in self.cluster.azure.pools()]
+
+    def condition(self, type_: str, name: str = NAME) -> Object:
+        conditions = (self.machine(name) or {}).get("status", {}).get("conditions", [])
+        found: Object = next((c for c in conditions if c["type"] == type_), {})
+        return found
+
+    def is_true(self, type_: str) -> bool:
+        return bool(self.condition(type_).get("status") == "True")
+
+    async def until(self, seen: Callable[[], object], what: str) -> None:
+        """Return as soon as `seen()` holds."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not seen():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            story = [self.machine(), self.nodes(), self.cluster.azure.pools()]
+            raise AssertionError(f"never seen: {what}: {story}") from None
+
+
+@asynccontextmanager
+async def staged() -> AsyncIterator[Stage]:
+    """A cluster with the Machine's definition, and no daemon yet."""
+    async with LocalCluster(profile=MOMENTS) as cluster, asyncio.TaskGroup() as tasks:
+        stage = Stage(cluster)
+        [crd] = [each for each in crds() if each["metadata"]["name"] == "machines.karpenter.sh"]
+        await stage.client.create(CRDS, crd)
+        watching = [tasks.create_task(informer.run()) for informer in stage.informers]
+        try:
+            yield stage
+        finally:
+            await stage.kill()
+            for task in watching:
+                task.cancel()
