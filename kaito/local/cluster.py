@@ -217,6 +217,7 @@ class LocalCluster:
             profile=self._profile,
             clock=self._clock,
             directory=self._state / "pods",
+            ca_pem=self._pki.ca_pem(),
         )
         manager.add_task(
             "node-joiner", lambda: self._joiner.run(self._azure.pool, self._azure.pools)

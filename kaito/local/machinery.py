@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from kaito.local.furnishing import ACCOUNT, CA_CONFIG_MAP, Furnishing, to_namespace
 from kaito.local.kinds import (
+    CONFIG_MAPS,
     DEPLOYMENTS,
     ENDPOINT_SLICES,
     JOBS,
+    NAMESPACES,
     NODES,
     PODS,
     REPLICA_SETS,
+    SERVICE_ACCOUNTS,
     SERVICES,
     STATEFUL_SETS,
 )
@@ -65,9 +69,11 @@ def assemble(
     profile: Profile,
     clock: Clock,
     directory: Path,
+    ca_pem: str,
 ) -> Machinery:
     """Add every controller to `manager`. `directory` is where pods that are processes live."""
     parts = _Parts(manager, transport, clock)
+    parts.namespaces(ca_pem)
     parts.workloads(profile)
     parts.scheduling()
     parts.nodes(profile)
@@ -92,6 +98,22 @@ class _Parts:
         )
         self._nodes = manager.informer(NODES)
         self._replica_sets = manager.informer(REPLICA_SETS, indexes={"controller": by_controller})
+
+    def namespaces(self, ca_pem: str) -> None:
+        namespaces = self._manager.informer(NAMESPACES)
+        accounts = self._manager.informer(SERVICE_ACCOUNTS, fields=f"metadata.name={ACCOUNT}")
+        config_maps = self._manager.informer(CONFIG_MAPS, fields=f"metadata.name={CA_CONFIG_MAP}")
+        client = self._client("kube-controller-manager")
+        furnishing = Furnishing(client, namespaces, accounts, config_maps, ca_pem)
+        self._manager.add(
+            Controller(
+                "namespace-furnishing",
+                furnishing.reconcile,
+                primary=watch(namespaces),
+                watches=[watch(each, to=to_namespace) for each in (accounts, config_maps)],
+                backoff=BACKOFF,
+            )
+        )
 
     def workloads(self, profile: Profile) -> None:
         manager, pods, sets = self._manager, self._pods, self._replica_sets

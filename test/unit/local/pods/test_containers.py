@@ -1,0 +1,109 @@
+"""The status of a pod follows from its containers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kaito.local.pods.containers import CREATING, ContainerState, PodFacts, pod_phase, pod_status
+from kaito.runtime import Object, find_condition, rfc3339
+
+NOW = 1_767_225_600.0
+RUNNING = ContainerState(is_="running", started=NOW, ready=True)
+DONE = ContainerState(is_="terminated", reason="Completed", started=NOW, ended=NOW + 1)
+BROKEN = replace(DONE, reason="Error", exit_code=1)
+LOOPING = ContainerState(is_="waiting", reason="CrashLoopBackOff", restarts=2, last=BROKEN)
+FACTS = PodFacts(host_ip="10.0.0.1", pod_ip="10.244.0.9", started=NOW, now=NOW)
+
+
+def pod(*names: str, **spec: Any) -> Object:
+    return {
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u", "generation": 1},
+        "spec": {"containers": [{"name": name, "image": "i:1"} for name in names], **spec},
+        "status": {
+            "phase": "Pending",
+            "qosClass": "BestEffort",
+            "conditions": [{"type": "PodScheduled", "status": "True", "lastTransitionTime": "t"}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("states", "policy", "phase"),
+    [
+        ([CREATING], "Always", "Pending"),
+        ([RUNNING, CREATING], "Always", "Running"),
+        ([LOOPING], "Always", "Running"),
+        ([DONE], "Always", "Running"),
+        ([DONE], "Never", "Succeeded"),
+        ([DONE], "OnFailure", "Succeeded"),
+        ([DONE, RUNNING], "Never", "Running"),
+        ([DONE, BROKEN], "Never", "Failed"),
+        ([BROKEN], "OnFailure", "Running"),
+    ],
+)
+def test_the_phase(states: list[ContainerState], policy: str, phase: str) -> None:
+    assert pod_phase(states, policy) == phase
+
+
+def test_a_running_pod_is_ready_and_says_since_when() -> None:
+    status = pod_status(pod("a"), {"a": RUNNING}, FACTS)
+    assert status["phase"] == "Running"
+    assert status["podIP"] == "10.244.0.9"
+    assert status["qosClass"] == "BestEffort", "what others wrote stays"
+    assert [(c["type"], c["status"]) for c in status["conditions"]] == [
+        ("PodScheduled", "True"),
+        ("PodReadyToStartContainers", "True"),
+        ("Initialized", "True"),
+        ("Ready", "True"),
+        ("ContainersReady", "True"),
+    ]
+    (container,) = status["containerStatuses"]
+    assert container["state"] == {"running": {"startedAt": rfc3339(NOW)}}
+    assert container["ready"]
+    assert container["started"]
+
+
+def test_an_unready_container_is_named() -> None:
+    status = pod_status(pod("a", "b"), {"a": RUNNING, "b": CREATING}, FACTS)
+    for type_ in ("Ready", "ContainersReady"):
+        found = find_condition(status["conditions"], type_)
+        assert found is not None
+        assert (found["status"], found["reason"]) == ("False", "ContainersNotReady")
+        assert found["message"] == "containers with unready status: [b]"
+
+
+def test_a_restarting_container_shows_how_it_ended() -> None:
+    status = pod_status(pod("a"), {"a": LOOPING}, FACTS)
+    (container,) = status["containerStatuses"]
+    assert container["state"] == {"waiting": {"reason": "CrashLoopBackOff"}}
+    assert container["lastState"]["terminated"]["exitCode"] == 1
+    assert container["restartCount"] == 2
+
+
+def test_times_move_only_with_the_state() -> None:
+    before = pod("a")
+    before["status"] = pod_status(before, {"a": RUNNING}, FACTS)
+    later = replace(FACTS, now=NOW + 60, started=NOW + 60)
+    assert pod_status(before, {"a": RUNNING}, later) == before["status"]
+    unready = pod_status(before, {"a": replace(RUNNING, ready=False)}, later)
+    found = find_condition(unready["conditions"], "Ready")
+    assert found is not None
+    assert found["lastTransitionTime"] == rfc3339(NOW + 60)
+
+
+def test_a_finished_pod_is_not_ready_because_it_is_over() -> None:
+    status = pod_status(pod("a", restartPolicy="Never"), {"a": DONE}, FACTS)
+    found = find_condition(status["conditions"], "Ready")
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("False", "PodCompleted")
+    assert "message" not in found
+
+
+def test_init_containers_have_completed() -> None:
+    status = pod_status(pod("a", initContainers=[{"name": "i"}]), {"a": CREATING}, FACTS)
+    (init,) = status["initContainerStatuses"]
+    assert init["state"]["terminated"]["reason"] == "Completed"
+    assert init["ready"]

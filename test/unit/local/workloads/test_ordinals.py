@@ -1,0 +1,155 @@
+"""A StatefulSet's next step, and the names it gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kaito.local.workloads.ordinals import (
+    claims_of,
+    ordinal_of,
+    ordinal_pod,
+    plan,
+    revision_name,
+)
+from kaito.runtime import Object
+
+NOW = 1_767_225_600.0
+OLD, NEW = "t-old", "t-new"
+
+
+def stateful_set(replicas: int = 3, **spec: Any) -> Object:
+    container = {
+        "image": "i",
+        "imagePullPolicy": "Always",
+        "name": "m",
+        "resources": {},
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "t", "namespace": "ns", "uid": "u", "generation": 1},
+        "spec": {
+            "replicas": replicas,
+            "serviceName": "t",
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {
+                "metadata": {"labels": {"a": "b"}},
+                "spec": {
+                    "containers": [container],
+                    "dnsPolicy": "ClusterFirst",
+                    "restartPolicy": "Always",
+                    "schedulerName": "default-scheduler",
+                    "securityContext": {},
+                    "terminationGracePeriodSeconds": 30,
+                },
+            },
+            **spec,
+        },
+    }
+
+
+def pod(ordinal: int, state: str = "ready", revision: str = NEW) -> Object:
+    metadata: Any = {"name": f"t-{ordinal}", "labels": {"controller-revision-hash": revision}}
+    if state == "leaving":
+        metadata["deletionTimestamp"] = "now"
+    phase = "Failed" if state == "failed" else "Running"
+    ready = {"type": "Ready", "status": "True" if state in ("ready", "leaving") else "False"}
+    return {"metadata": metadata, "status": {"phase": phase, "conditions": [ready]}}
+
+
+def moves(of: Object, **pods: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The step for pods given as p0="ready", p1="starting old", ..."""
+    made = {}
+    for name, text in pods.items():
+        state, _, revision = text.partition(" ")
+        made[int(name[1:])] = pod(int(name[1:]), state, OLD if revision else NEW)
+    todo = plan(of, made, OLD, NEW, NOW)
+    return todo.create, todo.delete
+
+
+PARALLEL = {"podManagementPolicy": "Parallel"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "pods", "create", "delete"),
+    [
+        ({}, {}, (0,), ()),
+        ({}, {"p0": "starting"}, (), ()),
+        ({}, {"p0": "ready"}, (1,), ()),
+        ({}, {"p0": "ready", "p1": "ready", "p2": "ready"}, (), ()),
+        ({}, {"p1": "ready", "p2": "ready"}, (0,), ()),
+        ({}, {"p0": "leaving", "p1": "ready"}, (), ()),
+        (PARALLEL, {}, (0, 1, 2), ()),
+        (PARALLEL, {"p1": "starting"}, (0, 2), ()),
+        ({"replicas": 1}, {"p0": "ready", "p1": "ready", "p2": "ready"}, (), ("t-2",)),
+        ({"replicas": 1}, {"p0": "ready", "p1": "ready", "p2": "leaving"}, (), ()),
+        (
+            {"replicas": 1, **PARALLEL},
+            {"p0": "ready", "p1": "ready", "p2": "ready"},
+            (),
+            ("t-2", "t-1"),
+        ),
+        ({}, {"p0": "failed", "p1": "ready"}, (), ("t-0",)),
+        ({"ordinals": {"start": 5}}, {}, (5,), ()),
+        # a new template: from the end, one at a time
+        ({}, {"p0": "ready old", "p1": "ready old", "p2": "ready old"}, (), ("t-2",)),
+        ({}, {"p0": "ready old", "p1": "ready old", "p2": "starting"}, (), ()),
+        ({}, {"p0": "ready old", "p1": "ready old", "p2": "ready"}, (), ("t-1",)),
+        (
+            {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}},
+            {"p0": "ready old", "p1": "ready old", "p2": "ready"},
+            (),
+            (),
+        ),
+        (
+            {"updateStrategy": {"type": "OnDelete"}},
+            {"p0": "ready old", "p1": "ready old", "p2": "ready old"},
+            (),
+            (),
+        ),
+    ],
+)
+def test_the_next_step(
+    spec: Any, pods: dict[str, str], create: tuple[int, ...], delete: tuple[str, ...]
+) -> None:
+    assert moves(stateful_set(**spec), **pods) == (create, delete)
+
+
+def test_the_revision_has_the_name_that_a_real_cluster_gives_it() -> None:
+    assert revision_name(stateful_set()) == "t-76dd778b6f"
+
+
+def test_the_current_revision_moves_when_every_pod_is_new() -> None:
+    pods = {ordinal: pod(ordinal) for ordinal in range(3)}
+    assert plan(stateful_set(), pods, OLD, NEW, NOW).status["currentRevision"] == NEW
+    pods[2] = pod(2, "starting")
+    status = plan(stateful_set(), pods, OLD, NEW, NOW).status
+    assert (status["currentRevision"], status["updateRevision"]) == (OLD, NEW)
+    assert (status["updatedReplicas"], status["readyReplicas"]) == (3, 2)
+
+
+def test_a_pod_has_its_own_name_host_and_volumes() -> None:
+    claims = [{"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]
+    of = stateful_set(volumeClaimTemplates=claims)
+    of["spec"]["template"]["spec"]["volumes"] = [{"name": "w", "emptyDir": {}}]
+    made = ordinal_pod(of, 1, NEW)
+    assert made["metadata"]["name"] == "t-1"
+    assert made["metadata"]["labels"] == {
+        "a": "b",
+        "apps.kubernetes.io/pod-index": "1",
+        "controller-revision-hash": NEW,
+        "statefulset.kubernetes.io/pod-name": "t-1",
+    }
+    assert made["spec"]["hostname"] == "t-1"
+    assert made["spec"]["subdomain"] == "t"
+    volumes = {each["name"]: each for each in made["spec"]["volumes"]}
+    assert volumes["v"]["persistentVolumeClaim"] == {"claimName": "v-t-1"}
+    assert "w" in volumes
+    (claim,) = claims_of(of, 1)
+    assert claim["metadata"] == {"name": "v-t-1", "namespace": "ns", "labels": {"a": "b"}}
+    assert ordinal_of(of, made) == 1
+    assert ordinal_of(of, {"metadata": {"name": "t-x"}}) is None
