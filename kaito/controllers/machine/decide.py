@@ -132,7 +132,7 @@ def _await_node(
     if failure is not None:
         refusal = Refusal(pool.instance_type, failure, seen.now)
     elif pool.instance_type.lower() in {wanted.lower() for wanted in request.instance_types}:
-        return _watch(machine, _launching(pool.name, pool.said), seen, policy)
+        return _watch(machine, _coming(pool), seen, policy)
     # It failed, brings no Node, or was made for an earlier spec. Such a pool may cost money, and
     # its name is needed for the next attempt.
     if remaining_pause(seen.cloud.trouble, seen.now, policy):
@@ -165,6 +165,13 @@ def _failed(message: str) -> Progress:
 
 def _launching(name: str, said: str) -> Progress:
     message = f"Agent pool {name} is being made: {said}."
+    return unlaunched(Step("Unknown", conditions.LAUNCHING, message))
+
+
+def _coming(pool: Pool) -> Progress:
+    if pool.state is not PoolState.READY:
+        return _launching(pool.name, pool.said)
+    message = f"Agent pool {pool.name} has been made; its Node has not joined the cluster yet."
     return unlaunched(Step("Unknown", conditions.LAUNCHING, message))
 
 

@@ -12,7 +12,7 @@ from kaito.local.cluster import LocalCluster
 from kaito.local.profile import Profile
 from kaito.provisioner.aks import connect
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
-from kaito.runtime import Informer, Key, Manager, Object, Resource
+from kaito.runtime import Informer, Key, Manager, Object, Resource, is_true
 from test.unit.provisioner.machines import NAME, machine_object
 
 PATIENCE = 20.0  # seconds; reached only when something is broken
@@ -41,6 +41,7 @@ class Stage:
         self.cluster = cluster
         self.client = cluster.client(field_manager="test")
         self._changed = asyncio.Event()
+        self._definitions = self._informer(CRDS)
         self._machines = self._informer(MACHINES)
         self._nodes = self._informer(NODES)
         self._daemon: asyncio.Task[None] | None = None
@@ -52,7 +53,11 @@ class Stage:
 
     @property
     def informers(self) -> list[Informer[Object]]:
-        return [self._machines, self._nodes]
+        return [self._definitions, self._machines, self._nodes]
+
+    def serves_machines(self) -> bool:
+        definition = self._definitions.store.get(Key("", "machines.karpenter.sh")) or {}
+        return is_true(definition.get("status", {}).get("conditions", []), "Established")
 
     def start(self) -> None:
         """The daemon, as a new process would be: it knows nothing."""
@@ -115,6 +120,7 @@ async def staged() -> AsyncIterator[Stage]:
         await stage.client.create(CRDS, crd)
         watching = [tasks.create_task(informer.run()) for informer in stage.informers]
         try:
+            await stage.until(stage.serves_machines, "the definition of Machines established")
             yield stage
         finally:
             await stage.kill()
