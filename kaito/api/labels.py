@@ -15,7 +15,6 @@ WORKSPACE = "kaito.sh/workspace"
 WORKSPACE_NAMESPACE = "kaito.sh/workspacenamespace"
 RAGENGINE = "kaito.sh/ragengine"
 RAGENGINE_NAMESPACE = "kaito.sh/ragenginenamespace"
-CREATED_BY_INFERENCESET = "inferenceset.kaito.sh/created-by"
 
 FINALIZER = "workspace.finalizer.kaito.sh"
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 Wire: TypeAlias = Mapping[str, JsonValue]
 Predicate: TypeAlias = Callable[[JsonValue], bool]
@@ -69,16 +69,8 @@ def broken_by_update(rules: Iterable[UpdateRule], wire: Wire, old: Wire) -> Iter
             yield Problem(path=rule.path, message=rule.message)
 
 
-def misfits(model: type[BaseModel], wire: Wire) -> Iterator[Problem]:
-    """Where an object does not fit its model: missing fields, wrong types, values out of bounds."""
-    try:
-        model.model_validate(wire)
-    except ValidationError as error:
-        yield from explain(error)
-
-
 def explain(error: ValidationError) -> Iterator[Problem]:
-    """What a model says about an object that does not fit it, one problem for each place."""
+    """Where an object does not fit its model: missing fields, wrong types, values out of bounds."""
     for detail in error.errors(include_url=False, include_input=False):
         path = ".".join(str(step) for step in detail["loc"])
         yield Problem(path=path, message=f"{path}: {detail['msg']}.")

@@ -23,17 +23,21 @@ def desired_machine(plan: Plan, subject: Subject, name: str, existing: Machine |
         **NODE_IS,
         **{key: plan.selector[key] for key in ASKED_OF_CLOUD if key in plan.selector},
     }
+    metadata: Object = {
+        "name": name,
+        "labels": {
+            **plan.selector,
+            labels.PROVISIONER_NAME: labels.DEFAULT_PROVISIONER,
+            **subject.identity,
+        },
+    }
+    family = plan.workspace.metadata.annotations.get(labels.NODE_IMAGE_FAMILY)
+    if family:
+        metadata["annotations"] = {labels.NODE_IMAGE_FAMILY: family.lower()}
     return {
         "apiVersion": api.API_VERSION,
         "kind": api.KIND,
-        "metadata": {
-            "name": name,
-            "labels": {
-                **plan.selector,
-                labels.PROVISIONER_NAME: labels.DEFAULT_PROVISIONER,
-                **subject.identity,
-            },
-        },
+        "metadata": metadata,
         "spec": {
             "machineTemplateRef": {"name": name},
             "requirements": [

@@ -26,6 +26,7 @@ from kaito.controllers.workspace.words import one_line, shown
 from kaito.runtime import Object
 
 OWN_RUNTIME = "vllm"
+IMAGE_FAMILIES = ("ubuntu", "azurelinux")  # operating systems of nodes
 PROBLEM_LENGTH = 500  # characters; a path in it may be as long as its author likes
 EXAMPLES = 3  # names that a message lists
 # Azure sizes with GPUs or without that a Pod template may ask for though we do not know them.
@@ -81,7 +82,7 @@ def plan(workspace: Object, *, catalog: Catalog, settings: Settings) -> Plan | R
         return _invalid(next(explain(error)))
     for problem in problems(workspace):
         return _invalid(problem)
-    refused = _unsupported(read)
+    refused = _unsupported(read) or _odd_family(read)
     if refused:
         return refused
     selector = equality(read.resource)
@@ -127,6 +128,17 @@ def _unsupported(workspace: Workspace) -> Refusal | None:
         )
     later = next(_later(workspace), "")
     return Refusal(reason=conditions.NOT_SUPPORTED, message=later) if later else None
+
+
+def _odd_family(workspace: Workspace) -> Refusal | None:
+    family = workspace.metadata.annotations.get(labels.NODE_IMAGE_FAMILY, "")
+    if not family or family.lower() in IMAGE_FAMILIES:
+        return None
+    return Refusal(
+        reason=conditions.INVALID_SPEC,
+        message=f"Annotation {labels.NODE_IMAGE_FAMILY} is {shown(family)}: write "
+        f"{' or '.join(IMAGE_FAMILIES)}, or remove it.",
+    )
 
 
 def _later(workspace: Workspace) -> Iterator[str]:

@@ -9,9 +9,10 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_strings
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from kaito.api import labels
-from kaito.api.rules import misfits, values_at
+from kaito.api.rules import explain, values_at
 from kaito.api.workspace import Workspace
 from kaito.api.workspace_rules import RULES, UPDATE_RULES, problems, update_problems
 
@@ -211,7 +212,9 @@ def test_a_preset_may_be_corrected() -> None:
     ],
 )
 def test_what_does_not_fit_the_schema_is_named_by_its_path(wire: dict[str, Any], path: str) -> None:
-    assert [p.path for p in misfits(Workspace, wire)] == [path]
+    with pytest.raises(ValidationError) as refused:
+        Workspace.model_validate(wire)
+    assert [p.path for p in explain(refused.value)] == [path]
 
 
 def test_every_key_that_we_write_is_a_label_key() -> None:

@@ -255,6 +255,11 @@ REFUSALS: list[tuple[Object, str, str]] = [
         "parts of GPUs arrive in a later release",
     ),
     (
+        held(metadata={"annotations": {"kaito.sh/node-image-family": "windows"}}),
+        "InvalidSpec",
+        "Annotation kaito.sh/node-image-family is windows: write ubuntu or azurelinux",
+    ),
+    (
         held(metadata={"annotations": {"kaito.sh/runtime": "transformers"}}),
         "NotSupported",
         "Annotation kaito.sh/runtime is transformers",

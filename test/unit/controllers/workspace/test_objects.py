@@ -108,6 +108,13 @@ def test_what_only_the_cloud_can_give_is_asked_of_it() -> None:
     }
 
 
+def test_the_operating_system_of_a_node_can_be_chosen() -> None:
+    chosen = {"annotations": {"kaito.sh/node-image-family": "AzureLinux"}}
+    assert asked_for(held(metadata=chosen))["metadata"]["annotations"] == {
+        "kaito.sh/node-image-family": "azurelinux"
+    }
+
+
 def test_a_node_without_gpus_is_said_to_be_one() -> None:
     found = held(resource={"instanceType": "Standard_D4s_v5"})
     found["inference"] = {"template": {"spec": {"containers": []}}}
