@@ -47,17 +47,15 @@ from kaito.controllers.machine.readiness import (
     release,
     the_node,
 )
+from kaito.controllers.machine.waiting import due, watch
 from kaito.provisioner import Absent, NodeRequest, Pool, PoolState, Unsatisfiable, node_request
 from kaito.provisioner.ownership import belongs_to, served
 from kaito.provisioner.request import ZONE
-from kaito.runtime import Object, parse_rfc3339
+from kaito.runtime import Object
 
 NOTHING = Decision()
 
 NO_ZONE = "0"  # what the zone label of an AKS node says when the node is in no zone
-
-# A look is due a little early: a timer may fire a moment before the clock says so.
-NEARLY = 0.9
 
 
 def decide(seen: Observation, policy: Policy) -> Decision:
@@ -114,17 +112,17 @@ def _launch(machine: Machine, request: NodeRequest, seen: Observation, policy: P
                     writes = report(machine, _failed(message), None, seen.now)
                     return Decision(writes=tuple(writes), again=seconds)
         case _:
-            return _watch(machine, _expected(request, "requested", seen, policy), seen, policy)
+            return watch(machine, _expected(request, "requested", seen, policy), seen, policy)
 
 
 def _await_node(
     machine: Machine, request: NodeRequest, pool: Pool, seen: Observation, policy: Policy
 ) -> Decision:
     if not belongs_to(pool.labels, machine.metadata.labels):
-        return _watch(machine, _failed(_foreign(pool, policy)), seen, policy, slow=True)
+        return watch(machine, _failed(_foreign(pool, policy)), seen, policy, slow=True)
     if pool.state is PoolState.DELETING:
         said = "an earlier pool of that name is being deleted"
-        return _watch(machine, _expected(request, said, seen, policy), seen, policy)
+        return watch(machine, _expected(request, said, seen, policy), seen, policy)
     if isinstance(the_node(machine, seen.nodes), Node):
         return _prepare(machine, seen, policy)
     failure = pool.failure or overdue(pool, seen.now - seen.cloud.since, policy)
@@ -132,14 +130,14 @@ def _await_node(
     if failure is not None:
         refusal = Refusal(pool.instance_type, failure, seen.now)
     elif pool.instance_type.lower() in {wanted.lower() for wanted in request.instance_types}:
-        return _watch(machine, _coming(pool), seen, policy)
+        return watch(machine, _coming(pool), seen, policy)
     # It failed, brings no Node, or was made for an earlier spec. Such a pool may cost money, and
     # its name is needed for the next attempt.
     if remaining_pause(seen.cloud.trouble, seen.now, policy):
         said = str(refusal.failure) if refusal else "it is of another instance type."
         progress = _failed(f"Agent pool {pool.name} has to be deleted first: {said}")
-        return _watch(machine, progress, seen, policy)
-    if _due(seen, policy.poll_seconds):
+        return watch(machine, progress, seen, policy)
+    if due(seen, policy.poll_seconds):
         # Somebody may have mended it since.
         return Decision(ask=Look())
     return Decision(ask=Destroy(pool, refusal))
@@ -223,7 +221,7 @@ def _node_missing(machine: Machine, missing: Step, seen: Observation, policy: Po
     """No Node: it is on its way, or being replaced, or its pool has been deleted behind us."""
     if isinstance(seen.cloud.pool, Absent) and seen.cloud.confirmed:
         return _give_up(machine, f"Agent pool {seen.name} has been deleted; so is its Machine.")
-    return _watch(machine, _unregistered(missing), seen, policy, confirm=True)
+    return watch(machine, _unregistered(missing), seen, policy, confirm=True)
 
 
 def _node_deleted(
@@ -237,7 +235,7 @@ def _node_deleted(
     pause = remaining_pause(seen.cloud.trouble, seen.now, policy)
     if pause:
         return Decision(again=pause)
-    if _due(seen, policy.poll_seconds):
+    if due(seen, policy.poll_seconds):
         return Decision(ask=Confirm())
     pool = seen.cloud.pool
     wanted_gone = isinstance(pool, Pool) and pool.state in {PoolState.READY, PoolState.DELETING}
@@ -272,7 +270,7 @@ def _dismantle(machine: Machine, seen: Observation, policy: Policy) -> Decision:
             # Never ours: there is nothing of ours to delete.
             return _finish(machine, replace(seen, nodes=()))
         case Pool() as pool:
-            return _watch(
+            return watch(
                 machine,
                 _terminating(
                     machine,
@@ -285,7 +283,7 @@ def _dismantle(machine: Machine, seen: Observation, policy: Policy) -> Decision:
             )
         case _:
             progress = _terminating(machine, f"Looking for agent pool {seen.name}.")
-            return _watch(machine, progress, seen, policy, confirm=True)
+            return watch(machine, progress, seen, policy, confirm=True)
 
 
 def _destroy(machine: Machine, pool: Pool, seen: Observation, policy: Policy) -> Decision:
@@ -293,11 +291,11 @@ def _destroy(machine: Machine, pool: Pool, seen: Observation, policy: Policy) ->
     progress = _terminating(machine, message)
     if pool.state is not PoolState.DELETING:
         if remaining_pause(seen.cloud.trouble, seen.now, policy):
-            return _watch(machine, progress, seen, policy, confirm=True)
+            return watch(machine, progress, seen, policy, confirm=True)
         return Decision(ask=Destroy(pool))
     # After the pool and not before: a Node that our finalizer does not hold yet goes at once, and
     # its Pods with it, while the cloud would still let them end in peace.
-    decision = _watch(machine, progress, seen, policy, confirm=True)
+    decision = watch(machine, progress, seen, policy, confirm=True)
     if decision.ask is not None:
         return decision
     staying = [node for node in seen.nodes if not node.deleting]
@@ -351,59 +349,7 @@ def _let_go(seen: Observation, policy: Policy) -> Decision:
     if isinstance(pool, Absent) and seen.cloud.confirmed:
         return Decision(writes=tuple(PatchNode(node.name, release(node)) for node in held))
     pause = remaining_pause(seen.cloud.trouble, seen.now, policy)
-    if not pause and _due(seen, policy.longest_pause):
+    if not pause and due(seen, policy.longest_pause):
         return Decision(ask=Confirm())
     # The pool outlived its Machine: the sweep judges it.
     return Decision(again=max(pause, policy.longest_pause))
-
-
-# Asking again
-
-
-def _watch(
-    machine: Machine,
-    progress: Progress,
-    seen: Observation,
-    policy: Policy,
-    *,
-    slow: bool = False,
-    confirm: bool = False,
-) -> Decision:
-    """Ask about the pool when it is time to; until then show how far the Machine is."""
-    wait = policy.user_pause if slow else _pace(machine, seen.now, policy)
-    pause = remaining_pause(seen.cloud.trouble, seen.now, policy)
-    unconfirmed = confirm and not seen.cloud.confirmed
-    if not pause and (unconfirmed or _due(seen, wait)):
-        return Decision(ask=Confirm() if confirm else Look())
-    progress = _troubled(progress, seen, policy)
-    writes = report(machine, progress, None, seen.now)
-    return Decision(writes=tuple(writes), again=pause or seen.cloud.at + wait - seen.now)
-
-
-def _due(seen: Observation, wait: float) -> bool:
-    return seen.now - seen.cloud.at >= NEARLY * wait
-
-
-def _pace(machine: Machine, now: float, policy: Policy) -> float:
-    """A tenth of the time waited so far, within bounds.
-
-    Success is told by the Node's arrival; looks are for failures, which a tenth late is soon
-    enough for, and thousands of Machines that wait together do not ask at once for ever.
-    """
-    meta = machine.metadata
-    since = parse_rfc3339(meta.deletion_timestamp or meta.creation_timestamp)
-    return min(max((now - since) / 10, policy.poll_seconds), policy.longest_pause)
-
-
-def _troubled(progress: Progress, seen: Observation, policy: Policy) -> Progress:
-    """With what keeps us from knowing more, once it has lasted."""
-    trouble = seen.cloud.trouble
-    if trouble is None or trouble.times < 2:
-        return progress
-    message = f"{policy.cloud} does not let us see to agent pool {seen.name}: {trouble.failure}"
-    if progress.terminating is not None:
-        return replace(progress, terminating=replace(progress.terminating, message=message))
-    if progress.launched.truth == "True":
-        return replace(progress, registered=replace(progress.registered, message=message))
-    failed = Step("False", conditions.LAUNCH_FAILED, message)
-    return progress if progress.launched.truth == "False" else replace(progress, launched=failed)
