@@ -32,6 +32,7 @@ from kaito.local.machinery import Machinery, assemble
 from kaito.local.nodes.shape import Machine, new_node
 from kaito.local.pki import Pki, ensure_pki
 from kaito.local.pods.images import KAITO_BASE, Images, Program
+from kaito.local.pods.logs import PodLogs
 from kaito.local.profile import Profile
 from kaito.local.tokens import keep_token
 from kaito.local.transport import InProcess
@@ -104,6 +105,11 @@ class LocalCluster:
     @property
     def port(self) -> int:
         return self._front.port
+
+    @property
+    def ca_pem(self) -> str:
+        """The certificate to trust."""
+        return self._pki.ca_pem()
 
     @property
     def server(self) -> ApiServer:
@@ -223,6 +229,9 @@ class LocalCluster:
             "node-joiner", lambda: self._joiner.run(self._azure.pool, self._azure.pools)
         )
         self._server.set_proxy(self._machinery.resolver)
+        kubelet = self._machinery.kubelet
+        logs = PodLogs(kubelet.log_file, kubelet.has_ended, self._clock)
+        self._server.subresources.log_reader = logs.serve
         self._running = asyncio.create_task(manager.run(), name="kaito-local")
         self._stack.push_async_callback(self._stop_machinery, manager)
         leading = asyncio.create_task(manager.leading.wait())

@@ -93,6 +93,12 @@ class Kubelet:
         process = run.processes.get(container) if run is not None else None
         return process.launch.log if process is not None else None
 
+    def has_ended(self, key: Key, container: str) -> bool:
+        """Whether a container's process will write nothing more."""
+        run = self._runs.get(key)
+        task = run.tasks.get(container) if run is not None else None
+        return task is None or task.done()
+
     async def reconcile(self, key: Key) -> Again | None:
         await self._ready.wait()
         pod = self._pods.get(key)

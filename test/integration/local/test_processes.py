@@ -84,6 +84,8 @@ async def test_the_engine_answers_through_the_service(start: Any, tmp_path: Path
         models = await ask(world, "/v1/models")
         assert [each["id"] for each in models["data"]] == ["phi-3-mini"]
         answer = await ask(world, "/chat", {"prompt": "What is Kubernetes?"})
+        log = Call(method="GET", path="/api/v1/namespaces/default/pods/phi/log")
+        assert b"simulated engine for phi-3-mini" in await world.client.send(log)
         assert "simulated" in answer["Result"]
         assert "What is Kubernetes?" in answer["Result"]
         found = await world.until(
