@@ -14,6 +14,7 @@ from kaito.local.apiserver.jsontext import (
     parse_json,
     parse_yaml,
     repeated_keys,
+    repeated_yaml_keys,
 )
 from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.options import WriteOptions
@@ -30,6 +31,12 @@ JSON_TYPES = {"application/json", ""}
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 ACCEPTED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+
+class Line(str):
+    """A fault of the text itself, reported as it stands."""
+
+    __slots__ = ()
 
 
 def media_type(request: Request) -> str:
@@ -62,7 +69,9 @@ def load(request: Request, expected: str, *, custom: bool = False) -> tuple[Any,
         return value, repeated_keys(text) if may_repeat_keys(text, value) else []
     if kind == YAML:
         try:
-            return parse_yaml(text), []
+            found = repeated_yaml_keys(text)
+            lines = "\n  ".join(found)
+            return parse_yaml(text), [Line(f"yaml: unmarshal errors:\n  {lines}")] if found else []
         except TextError as error:
             raise unrecognised(expected, f"yaml: {error}", text) from error
     if kind == PROTOBUF and not custom:
@@ -143,7 +152,8 @@ def report(head: str, repeated: list[str], unknown: list[str], options: WriteOpt
     """Refuse or warn of repeated and unknown fields, as fieldValidation says."""
     if options.validation == "Ignore" or not (repeated or unknown):
         return
-    faults = [f"duplicate field {go_quote(p)}" for p in repeated] \
+    faults = [str(p) if isinstance(p, Line) else f"duplicate field {go_quote(p)}"
+              for p in repeated] \
         + [f"unknown field {go_quote(p)}" for p in unknown]
     if options.validation == "Strict":
         raise bad_request(f"{head}strict decoding error: {', '.join(faults)}")

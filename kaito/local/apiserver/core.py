@@ -94,3 +94,4 @@ class Call:
     kind: Kind
     user: User
     verb: str
+    warnings: list[str] = field(default_factory=list)

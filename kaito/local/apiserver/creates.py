@@ -156,6 +156,8 @@ class Creator:
             record = core.save(kind, obj, expect=0)
         except Stale as error:
             raise already_exists(kind.group, kind.plural, meta["name"]) from error
+        if kind.custom:
+            return kind.value(record)
         meta["resourceVersion"] = str(record.revision)
         return obj
 

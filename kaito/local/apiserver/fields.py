@@ -33,7 +33,7 @@ class FieldError:
     def text(self) -> str:
         head = "Invalid value" if self.what == "type" else self.what
         if self.value is not NOTHING and self.what not in {"Required value", "Forbidden", "Too long",
-                                                           "Too many", "Internal error"}:
+                                                           "Internal error"}:
             head += ": " + shown(self.value)
         return f"{head}: {self.detail}" if self.detail else head
 

@@ -95,7 +95,7 @@ class Handlers:
             now = self.core.clock.now()
             meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
             return tables.table(kind.columns, [tables.row(kind.columns, obj, now,
-                                                          include or "Metadata")],
+                                                          include or "Metadata", want.version)],
                                 meta, version=want.version)
         if want.form:
             found = tables.partial(obj)
@@ -104,7 +104,12 @@ class Handlers:
         return obj
 
     def want(self, call: Call, *, listing: bool = False) -> Wanted:
-        return negotiation.wanted(call.request, listing=listing, custom=call.kind.custom)
+        kind = call.kind
+        called = f"*{kind.group.partition('.')[0] or 'core'}.{kind.list_kind if listing else kind.kind}"
+        if kind.custom:
+            called = f"*unstructured.Unstructured{'List' if listing else ''}"
+        return negotiation.wanted(call.request, listing=listing, custom=kind.custom,
+                                  called=called)
 
     async def get(self, call: Call) -> Response:
         want = self.want(call)
@@ -123,7 +128,9 @@ class Handlers:
     def _include(call: Call) -> str:
         found = call.query.get("includeObject")
         if found and found not in {"None", "Metadata", "Object"}:
-            raise bad_request(f'unrecognized includeObject value: "{found}"')
+            raise bad_request("Unable to convert to Table as requested: includeObject: Invalid "
+                              f'value: "{found}": must be \'Metadata\', \'Object\', \'None\', or '
+                              "empty")
         return found or "Metadata"
 
     async def list(self, call: Call) -> Response:
@@ -140,7 +147,8 @@ class Handlers:
                                      for r in page.records]}, want.media)
         if want.form == "Table":
             now, include = self.core.clock.now(), self._include(call)
-            rows = [tables.row(kind.columns, kind.value(r), now, include) for r in page.records]
+            rows = [tables.row(kind.columns, kind.value(r), now, include, want.version)
+                    for r in page.records]
             return render(tables.table(kind.columns, rows, page.metadata(),
                                        version=want.version), want.media)
         items = [tables.partial(kind.value(r)) for r in page.records]
@@ -189,7 +197,9 @@ class Handlers:
         return self._written(call, stored, want, options, 201)
 
     def _options(self, call: Call, kind: str) -> WriteOptions:
-        return write_options(call.request, call.query, kind)
+        options = write_options(call.request, call.query, kind)
+        options.warnings = call.warnings
+        return options
 
     def _written(self, call: Call, obj: Object, want: Wanted, options: WriteOptions,
                  status: int) -> Response:

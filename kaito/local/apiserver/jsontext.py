@@ -55,14 +55,42 @@ def parse_yaml(text: bytes) -> Any:
         raise TextError(_yaml_fault(error)) from error
 
 
+def repeated_yaml_keys(text: bytes) -> list[str]:
+    """Keys set twice in one map of a YAML text, each as the server reports it."""
+    found: list[str] = []
+
+    def walk(node: yaml.Node | None) -> None:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                name = str(key.value)
+                if name in seen:
+                    found.append(f'line {key.start_mark.line + 1}: key "{name}" already set in map')
+                seen.add(name)
+                walk(value)
+        elif isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                walk(item)
+
+    try:
+        walk(yaml.compose(text, Loader=_Loader))
+    except yaml.YAMLError:
+        return []
+    return found
+
+
 def _yaml_fault(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
-    where = f"line {mark.line + 1}: " if mark is not None else ""
+    line = mark.line + isinstance(error, yaml.scanner.ScannerError) if mark is not None else 0
+    where = f"line {line}: " if line else ""
     return f"yaml: {where}{problem}"
 
 
-class _Loader(yaml.SafeLoader):
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]  # the fast loader where it is built
     """YAML 1.1 without timestamps, which JSON does not have."""
 
 

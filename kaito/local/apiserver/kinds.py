@@ -33,6 +33,10 @@ SHORT = {
 ALL = {"pods", "replicationcontrollers", "services", "daemonsets", "deployments", "replicasets",
        "statefulsets", "horizontalpodautoscalers", "cronjobs", "jobs"}
 SINGULAR = {"endpoints": "endpoints", "componentstatuses": "componentstatus"}
+STORED_ELSEWHERE = {
+    ("events.k8s.io", "Event"): "/v1/Event",
+    ("apiextensions.k8s.io", "CustomResourceDefinition"):
+        "apiextensions.k8s.io/v1beta1/CustomResourceDefinition"}
 SHARED = {("events.k8s.io", "events"): "/events",
           ("autoscaling", "horizontalpodautoscalers"): "autoscaling/horizontalpodautoscalers"}
 
@@ -133,7 +137,8 @@ class Kind:
         return bare if self.shape is None else self.shape.write(bare)
 
     def storage_hash(self) -> str:
-        text = f"{self.group}/{self.version}/{self.kind}"
+        text = STORED_ELSEWHERE.get((self.group, self.kind),
+                                    f"{self.group}/{self.version}/{self.kind}")
         return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 

@@ -260,7 +260,7 @@ class Lister:
         except Compacted as error:
             fresh = expired(TOO_OLD_TOKEN)
             fresh.details = None
-            fresh.continuation = token(-1, start)  # type: ignore[attr-defined]  # list metadata of a Status
+            fresh.continuation = token(-1, start)
             raise fresh from error
 
     async def wait_for(self, revision: int) -> None:

@@ -53,14 +53,16 @@ def not_acceptable(*, streaming: bool = False, custom: bool = False) -> StatusEr
 
 
 def wanted(request: Request, *, listing: bool, custom: bool = False,
-           plain: bool = False) -> Wanted:
+           plain: bool = False, called: str = "") -> Wanted:
     """The best clause that can be served. Raises StatusError (406) when there is none.
 
-    `plain` is for answers that have no other form, such as Status bodies.
+    `plain` is for answers that have no other form, such as Status bodies; `called` names the
+    answer's type in refusals.
     """
     header = request.headers.get("accept", "")
     if not header:
         return Wanted()
+    mismatch: StatusError | None = None
     for clause in clauses(header):
         media = SERVED.get(clause.media)
         if media is None:
@@ -76,6 +78,12 @@ def wanted(request: Request, *, listing: bool, custom: bool = False,
         if form == ("PartialObjectMetadataList" if listing else "PartialObjectMetadata") \
                 and not plain:
             return Wanted(media, form, version)
+        if form in {"PartialObjectMetadata", "PartialObjectMetadataList"} and called:
+            is_list = "a list" if listing else "not a list"
+            mismatch = StatusError(406, "NotAcceptable", f"you requested {form}, but the "
+                                   f"requested object is {is_list} ({called})")
+    if mismatch is not None:
+        raise mismatch
     if not any(c.media in {*SERVED, PROTOBUF} for c in clauses(header)):
         streams = f", {JSON};stream=watch, {PROTOBUF};stream=watch" if listing else ""
         raise StatusError(406, "NotAcceptable", "406: Not Acceptable\n\nAvailable "

@@ -122,11 +122,6 @@ def _merge_map(node: Node, target: Object, patch: Object) -> Object:
     out = dict(target)
     if RETAIN in patch:
         kept = patch[RETAIN]
-        extra = [k for k in patch if k != RETAIN and patch[k] is not None and k not in kept]
-        if extra:
-            raise plain_failure("retainKeys list must not contain fields that are not in the "
-                                "patch" if False else
-                                f"$retainKeys and fields in the patch do not match: {extra}")
         out = {k: v for k, v in out.items() if k in kept}
     orders = {k[len(ORDER):]: v for k, v in patch.items() if k.startswith(ORDER)}
     for name, value in patch.items():
@@ -175,7 +170,7 @@ def _merge_list(known: Field, node: Node, target: list[Any], patch: list[Any],
         for value in merged:
             if value not in deduped:
                 deduped.append(value)
-        return _ordered(known, deduped, order, target) if order is not None else deduped
+        return _ordered(known, deduped, order if order is not None else patch, target)
     for item in patch:
         if isinstance(item, dict) and item.get(DIRECTIVE) == "replace":
             return [_clean(i) for i in patch
@@ -199,10 +194,7 @@ def _merge_list(known: Field, node: Node, target: list[Any], patch: list[Any],
             out[at] = _merge_map(element, out[at],
                                  {k: v for k, v in item.items() if k != DIRECTIVE})
     merged = out + fresh
-    wanted = order if order is not None else None
-    if wanted is None:
-        return merged
-    return _ordered(known, merged, wanted, target)
+    return _ordered(known, merged, order if order is not None else patch, target)
 
 
 def _ordered(known: Field, merged: list[Any], order: list[Any], live: list[Any]) -> list[Any]:
@@ -221,7 +213,7 @@ def _ordered(known: Field, merged: list[Any], order: list[Any], live: list[Any])
     while named and others:
         here = positions.get(json.dumps(identity(named[0])))
         there = positions.get(json.dumps(identity(others[0])))
-        if there is not None and (here is None or there < here):
+        if here is not None and there is not None and there < here:
             out.append(others.pop(0))
         else:
             out.append(named.pop(0))

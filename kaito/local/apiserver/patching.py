@@ -8,8 +8,8 @@ from typing import Any
 from kaito.local.apiserver import bodies, patches, typed
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator, ownership
-from kaito.local.apiserver.fields import FieldError, wrong
-from kaito.local.apiserver.jsontext import TextError, parse_yaml, repeated_keys
+from kaito.local.apiserver.fields import wrong
+from kaito.local.apiserver.jsontext import TextError, parse_yaml, repeated_keys, repeated_yaml_keys
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions, write_options
 from kaito.local.apiserver.ownership import structured
@@ -44,6 +44,7 @@ class Patcher:
             raise self._unsupported(kind)
         options = write_options(call.request, call.query, "PatchOptions", apply=form == "apply",
                                 patch=True)
+        options.warnings = call.warnings
         if form == "apply":
             obj, created = await self._apply(call, options, subresource)
             return obj, created, options
@@ -69,71 +70,72 @@ class Patcher:
             repeated = self._operation_repeats(body)
 
             def change(live: Object) -> Object:
-                return self._settle(kind, patches.json_patch(live, operations), repeated, options)
+                return self._settle(kind, patches.json_patch(live, operations), live, repeated,
+                                    options)
         elif form == "merge":
             merge = patches.parse_merge_patch(body)
 
             def change(live: Object) -> Object:
-                return self._settle(kind, patches.merge_patch(live, merge), repeated, options)
+                return self._settle(kind, patches.merge_patch(live, merge), live, repeated, options)
         else:
             strategic = patches.parse_merge_patch(body, strategic=True)
 
             def change(live: Object) -> Object:
                 merged = patches.strategic_merge(kind.node, live, strategic)
-                return self._settle(kind, merged, repeated, options, strategic=True)
+                return self._settle(kind, merged, live, repeated, options,
+                                    strategic=strategic)
         return change
 
     @staticmethod
     def _operation_repeats(body: bytes) -> list[str]:
         return [f"json patch {p}" for p in repeated_keys(body)]
 
-    def _settle(self, kind: Kind, patched: Any, repeated: list[str], options: WriteOptions, *,
-                strategic: bool = False) -> Object:
+    def _settle(self, kind: Kind, patched: Any, live: Object, repeated: list[str],
+                options: WriteOptions, *, strategic: Object | None = None) -> Object:
         """Decode what a patch made, as the server decodes it. Raises StatusError."""
         import copy
 
+        def unfit(why: str) -> StatusError:
+            if strategic is not None:
+                text = patches.go_map(strategic)
+            else:
+                shown = printed_order(patched, live, custom=kind.custom)
+                text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
+            return invalid("", "", "", [wrong("patch", text, why)])
+
         if not isinstance(patched, dict):
-            raise self._unfit(patched, f"json: cannot unmarshal {typed.json_kind(patched)} into Go "
-                                       f"value of type v1.{kind.kind}")
+            raise unfit(f"json: cannot unmarshal {typed.json_kind(patched)} into Go value of type "
+                        f"v1.{kind.kind}")
         patched = copy.deepcopy(patched)
         version, name = patched.get("apiVersion"), patched.get("kind")
         if (version, name) != (kind.api_version, kind.kind):
             if kind.custom:
                 from kaito.local.apiserver.custom.bodies import foreign_kind
 
-                raise self._unfit(patched, foreign_kind(kind, version, name))
+                raise unfit(foreign_kind(kind, version, name))
             if version != kind.api_version or name != kind.kind:
-                raise self._unfit(patched, f'no kind "{name or ""}" is registered for version '
-                                           f'"{version or ""}" in scheme "{bodies.SCHEME}"')
+                raise unfit(f'no kind "{name or ""}" is registered for version "{version or ""}" '
+                            f'in scheme "{bodies.SCHEME}"')
         if kind.custom:
             from kaito.local.apiserver.custom.bodies import clean_custom
 
             obj, unknown, fault = clean_custom(patched, kind)
             if fault:
-                raise self._unfit(patched, fault)
+                raise unfit(fault)
         else:
             try:
                 decoded = typed.decode(kind.node, patched)
             except typed.WrongType as error:
-                if strategic:
-                    raise self._unfit(patched, str(error), strategic=True) from error
-                raise self._unfit(patched, str(error)) from error
+                raise unfit(str(error)) from error
             obj, unknown = decoded.value, decoded.unknown
         if (repeated or unknown) and options.validation == "Strict":
             faults = [f'duplicate field "{p}"' for p in repeated] \
                 + [f'unknown field "{p}"' for p in unknown]
-            raise self._unfit(patched, f"strict decoding error: {', '.join(faults)}",
-                              strategic=strategic)
+            raise unfit(f"strict decoding error: {', '.join(faults)}")
         bodies.report("", repeated, unknown, options)
         if not kind.custom:
             kind.behaviour.default(obj)
         return obj
-
-    @staticmethod
-    def _unfit(patched: Any, why: str, *, strategic: bool = False) -> StatusError:
-        text = go_map_text(patched) if strategic else json.dumps(
-            printed_order(patched), separators=(",", ":"), ensure_ascii=False)
-        return invalid("", "", "", [wrong("patch", text, why)])
 
     async def _apply(self, call: Call, options: WriteOptions,
                      subresource: str) -> tuple[Object, bool]:
@@ -141,6 +143,9 @@ class Patcher:
         applied = self._parse_apply(call)
         meta = applied.setdefault("metadata", {}) or {}
         applied["metadata"] = meta
+        if not meta.get("name"):
+            raise bad_request(f"the name of the object ({call.target.name} based on URL) was "
+                              "undeterminable: name must be provided")
         record = core.record(kind, call.target.namespace, call.target.name)
         if record is None and subresource:
             raise not_found(kind.group, kind.plural, call.target.name)
@@ -178,16 +183,17 @@ class Patcher:
             applied = parse_yaml(call.request.body) if not call.request.body.lstrip().startswith(
                 b"{") else self._parse_flow(call.request.body)
         except TextError as error:
-            raise bad_request(f"error decoding YAML: {error}") from error
+            raise bad_request("error decoding YAML: error converting YAML to JSON: "
+                              f"{error}") from error
         if not isinstance(applied, dict):
             raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: "
                               f"json: cannot unmarshal {typed.json_kind(applied)} into Go value "
                               "of type map[string]interface {}")
-        repeated = repeated_keys(call.request.body)
-        if repeated:
-            key = repeated[0].rpartition(".")[2]
-            raise plain_failure(f"failed to create typed patch object ({self._named(call, applied)}"
-                                f'): error converting YAML to JSON: key "{key}" already set in map')
+        repeated = repeated_yaml_keys(call.request.body)
+        if repeated and call.query.get("fieldValidation") == "Strict":
+            lines = "\n  ".join(repeated)
+            raise bad_request("error strict decoding YAML: error converting YAML to JSON: yaml: "
+                              f"unmarshal errors:\n  {lines}")
         if not applied.get("kind") or not applied.get("apiVersion") \
                 or applied["kind"] != kind.kind or applied["apiVersion"] != kind.api_version:
             raise bad_request(self._wrong_kind(kind, applied))
@@ -206,15 +212,8 @@ class Patcher:
 
     @staticmethod
     def _wrong_kind(kind: Kind, applied: Object) -> str:
-        given = f"{applied.get('apiVersion') or ''}, Kind={applied.get('kind') or ''}"
-        return (f"invalid object type: {given}" if given != ", Kind=" else
-                "invalid object type: /, Kind=")
-
-    @staticmethod
-    def _named(call: Call, applied: Object) -> str:
-        meta = applied.get("metadata") or {}
-        return (f"{meta.get('namespace', call.target.namespace)}/{meta.get('name', '')}; "
-                f"{call.kind.api_version}, Kind={call.kind.kind}")
+        group, _, version = (applied.get("apiVersion") or "").rpartition("/")
+        return f"invalid object type: {group}/{version}, Kind={applied.get('kind') or ''}"
 
     def _match(self, call: Call, applied: Object, live: Object) -> None:
         meta, target = applied["metadata"], call.target
@@ -261,31 +260,44 @@ ENTRY_ORDER = ("manager", "operation", "apiVersion", "time", "fieldsType", "fiel
                "subresource")
 
 
-def printed_order(obj: Any) -> Any:
-    """An object with its keys in the order in which the server prints a patched one."""
+def printed_order(obj: Any, live: Any, *, custom: bool = False) -> Any:
+    """An object with its keys in the order in which the server prints a patched one.
+
+    Maps that the patch touched are sorted; the others keep the order of the stored object.
+    """
     if not isinstance(obj, dict):
         return obj
-    out = {k: _sorted(v) for k, v in sorted(obj.items())}
+    if custom:
+        return _sorted(obj)
+    before = live if isinstance(live, dict) else {}
+    out = {k: _part(obj[k], before.get(k)) for k in sorted(obj)}
     meta = obj.get("metadata")
-    if isinstance(meta, dict):
-        ordered = {k: meta[k] for k in META_ORDER if k in meta}
-        ordered.update({k: v for k, v in meta.items() if k not in ordered})
-        entries = ordered.get("managedFields")
-        if isinstance(entries, list):
-            ordered["managedFields"] = [
-                {k: e[k] for k in ENTRY_ORDER if k in e} if isinstance(e, dict) else e
-                for e in entries]
-        out["metadata"] = ordered
+    if isinstance(meta, dict) and meta == before.get("metadata"):
+        out["metadata"] = _metadata(meta)
     return out
 
 
+def _part(value: Any, live: Any) -> Any:
+    if value == live or not isinstance(value, dict):
+        return value
+    before = live if isinstance(live, dict) else {}
+    return {k: _part(value[k], before.get(k)) for k in sorted(value)}
+
+
+def _metadata(meta: Object) -> Object:
+    ordered = {k: meta[k] for k in META_ORDER if k in meta}
+    ordered.update({k: v for k, v in meta.items() if k not in ordered})
+    entries = ordered.get("managedFields")
+    if isinstance(entries, list):
+        ordered["managedFields"] = [
+            {k: _sorted(e[k]) for k in ENTRY_ORDER if k in e} if isinstance(e, dict) else e
+            for e in entries]
+    return ordered
+
+
 def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _sorted(v) for k, v in sorted(value.items())}
+    if isinstance(value, list):
+        return [_sorted(v) for v in value]
     return value
-
-
-def go_map_text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
-def unused(error: FieldError) -> FieldError:
-    return error

@@ -11,6 +11,16 @@ from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.handlers import Handlers, render
 from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.options import WriteOptions, write_options
+from kaito.local.apiserver.ownership.managers import (
+    Conflicts,
+    Managed,
+    Manager,
+    Owned,
+    encode,
+    identify,
+    lenient,
+)
+from kaito.local.apiserver.ownership.paths import Path
 from kaito.local.apiserver.status import (
     StatusError,
     bad_request,
@@ -90,10 +100,10 @@ class Scales:
             raise not_found(kind.group, kind.plural, target.name)
         return self._scale(call, kind.value(record))
 
-    def _scale(self, call: Call, obj: Object) -> Object:
+    def _scale(self, call: Call, obj: Object, *, lenient: bool = False) -> Object:
         paths = self._paths(call)
         replicas = dig(obj, paths.spec)
-        if replicas is None and call.kind.custom:
+        if replicas is None and call.kind.custom and not lenient:
             raise internal(f"the spec replicas field \"{paths.spec}\" does not exist")
         status: Object = {"replicas": dig(obj, paths.status) or 0}
         selector = selector_text(dig(obj, paths.selector)) if paths.selector else ""
@@ -132,7 +142,7 @@ class Scales:
         merge = patches.parse_merge_patch(body, strategic=form == "strategic")
         return await self._store(
             call, lambda live: self._decode(patches.merge_patch(live, merge)), options,
-            operation="Apply" if form == "apply" else "Update")
+            applied=form == "apply")
 
     def _decode(self, patched: Any) -> Object:
         try:
@@ -144,12 +154,16 @@ class Scales:
                                              str(error))]) from error
 
     async def _store(self, call: Call, make: Any, options: WriteOptions, *,
-                     operation: str = "Update") -> Response:
+                     applied: bool = False) -> Response:
         paths = self._paths(call)
+        replicas_path = tuple(f"f:{p}" for p in paths.spec.strip(".").split("."))
 
         def change(live: Object) -> Object:
-            scale = make(self._scale(call, live))
+            scale = make(self._scale(call, live, lenient=True))
             replicas = (scale.get("spec") or {}).get("replicas", 0)
+            if replicas < 0 and call.kind.custom:
+                raise invalid(call.kind.group, call.kind.kind, call.target.name, [wrong(
+                    paths.spec, replicas, "should be a non-negative integer")])
             if replicas < 0:
                 raise invalid("autoscaling", "Scale", call.target.name, [wrong(
                     "spec.replicas", replicas, "must be greater than or equal to 0")])
@@ -161,14 +175,50 @@ class Scales:
                 raise conflict(call.kind.group, call.kind.plural, call.target.name,
                                f"Precondition failed: UID in precondition: {uid}, UID in object "
                                f"meta: {live['metadata']['uid']}")
+            if applied:
+                self._claim(call, live, replicas_path, dig(live, paths.spec) != replicas, options)
+            elif not call.kind.custom:
+                self._take(call, live, replicas_path, dig(live, paths.spec) != replicas, options)
             put(live, paths.spec, replicas)
             live["metadata"]["resourceVersion"] = version or live["metadata"]["resourceVersion"]
             return live
 
-        stored = await self._handlers.updater.update(call, change, options, subresource="scale")
+        stored = await self._handlers.updater.update(call, change, options, subresource="scale",
+                                                     owned=True)
         response = self._answer(call, self._scale(call, stored))
         response.warnings = options.warnings
         return response
+
+    def _take(self, call: Call, live: Object, path: Path, changed: bool,
+              options: WriteOptions) -> None:
+        """A changed number of replicas belongs to the writer; no time is noted."""
+        if not changed:
+            return
+        managed = lenient(live["metadata"].get("managedFields"))
+        me = identify(options.manager, "Update", call.kind.api_version, "scale")
+        self._hand_over(live, managed, me, path, call.kind.api_version, "")
+
+    def _claim(self, call: Call, live: Object, path: Path, changed: bool,
+               options: WriteOptions) -> None:
+        """An applied number belongs to the applier, if nobody else holds another one."""
+        managed = lenient(live["metadata"].get("managedFields"))
+        me = identify(options.manager, "Apply", call.kind.api_version, "scale")
+        others = [m for m, o in managed.items() if m != me and path in o.fields]
+        if others and changed and not options.force:
+            raise Conflicts([(m._replace(api_version=VERSION), path) for m in others]).status()
+        self._hand_over(live, managed, me, path, call.kind.api_version, self._core.stamp(),
+                        shared=not changed)
+
+    @staticmethod
+    def _hand_over(live: Object, managed: Managed, me: Manager, path: Path, version: str,
+                   now: str, *, shared: bool = False) -> None:
+        for manager, owned in list(managed.items()):
+            if manager != me and not shared:
+                owned.fields.discard(path)
+                if not owned.fields:
+                    del managed[manager]
+        managed[me] = Owned({path}, version, now)
+        live["metadata"]["managedFields"] = encode(managed)
 
     def _answer(self, call: Call, scale: Object) -> Response:
         want = self._handlers.want(call)

@@ -30,6 +30,13 @@ class Field:
     default: Any = None
 
 
+    def key_default(self) -> Any:
+        """What an absent list key counts as: its default, or the zero value it is printed with."""
+        if self.default is None and self.zero and self.node.form == "scalar":
+            return ZEROS[self.node.scalar]
+        return self.default
+
+
 class Node:
     """One value's shape. `form` is struct, map, list, scalar or any.
 
@@ -68,8 +75,8 @@ class Node:
         if self.element is None:
             return {}
         found = self.element.fields
-        return {k: found[k].default for k in self.keys if k in found
-                and found[k].default is not None}
+        return {k: default for k in self.keys if k in found
+                and (default := found[k].key_default()) is not None}
 
 
 ANY = Node("any")

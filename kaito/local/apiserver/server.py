@@ -40,6 +40,7 @@ from kaito.local.apiserver.status import (
     method_not_allowed,
     no_page,
     no_resource,
+    unsupported_verb,
 )
 from kaito.local.apiserver.storage import Store
 from kaito.local.apiserver.subresources import Subresources
@@ -216,10 +217,10 @@ class ApiServer:
         except StatusError:
             media = "application/json"
         body = error.body()
-        continuation = getattr(error, "continuation", "")
-        if continuation:
-            body["metadata"] = {"continue": continuation}
+        if error.continuation:
+            body["metadata"] = {"continue": error.continuation}
         response = render(body, media, error.code)
+        response.warnings = error.warnings
         if error.retry_after is not None:
             response.headers["retry-after"] = str(error.retry_after)
         return response
@@ -301,6 +302,15 @@ class ApiServer:
         if kind is None or bool(goal.namespace) > kind.namespaced:
             raise self._nobody(request.path)
         call = Call(request, query, goal, kind, user, verb)
+        try:
+            return await self._call(call)
+        except StatusError as error:
+            error.warnings = call.warnings
+            raise
+
+    async def _call(self, call: Call) -> Response:
+        """Raises StatusError."""
+        goal, kind, verb, request = call.target, call.kind, call.verb, call.request
         if goal.subresource:
             if goal.subresource not in kind.subresources:
                 if kind.custom and goal.subresource in {"status", "scale"}:
@@ -309,7 +319,7 @@ class ApiServer:
                     raise not_found(kind.group, kind.plural, goal.name)
                 raise no_resource()
             if verb not in kind.subresources[goal.subresource].verbs and goal.subresource != "proxy":
-                raise method_not_allowed()
+                raise unsupported_verb(kind, verb) if kind.custom else method_not_allowed()
             return await self.subresources.serve(call)
         if kind.reviewed:
             if verb != "create":

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kaito.local.apiserver.fields import FieldError
+    from kaito.local.apiserver.kinds import Kind
 
 TRY_AGAIN = "the object has been modified; please apply your changes to the latest version and try again"
 
 
 class StatusError(Exception):
-    """An answer that is a Status of failure. `retry_after` (seconds) becomes a header."""
+    """An answer that is a Status of failure. `retry_after` (seconds) becomes a header.
+
+    `continuation` is a fresh continue token, `warnings` what was found before the failure.
+    """
 
     def __init__(self, code: int, reason: str, message: str, details: Mapping[str, Any] | None = None,
                  *, retry_after: int | None = None) -> None:
@@ -22,6 +26,8 @@ class StatusError(Exception):
         self.message = message
         self.details = dict(details) if details is not None else None
         self.retry_after = retry_after
+        self.continuation = ""
+        self.warnings: list[str] = []
 
     def body(self) -> dict[str, Any]:
         body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {},
@@ -111,6 +117,13 @@ def plain_failure(message: str) -> StatusError:
 def method_not_allowed() -> StatusError:
     return StatusError(405, "MethodNotAllowed",
                        "the server does not allow this method on the requested resource", {})
+
+
+def unsupported_verb(kind: Kind, verb: str) -> StatusError:
+    """405 of a custom resource, which names the resource."""
+    return StatusError(405, "MethodNotAllowed", f'{verb} is not supported on resources of kind '
+                       f'"{qualified(kind.group, kind.plural)}"',
+                       named(kind.group, kind.plural, ""))
 
 
 def invalid(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> StatusError:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kaito.local.apiserver import bodies, patches, selectors, times, typed
+from kaito.local.apiserver import bodies, selectors, times, typed
 from kaito.local.apiserver.core import Call, Core, User
 from kaito.local.apiserver.creates import ownership
 from kaito.local.apiserver.fields import wrong
@@ -223,9 +223,9 @@ class Subresources:
 
         meta = body.setdefault("metadata", {})
         Ownership(node, "authentication.k8s.io/v1", "token").update(
-            {}, body, options.manager, self._core.stamp())
-        entries = meta.get("managedFields") or []
-        for entry in entries:
+            typed.zero_of(node), {k: v for k, v in body.items() if k != "status"},
+            options.manager, self._core.stamp())
+        for entry in meta.get("managedFields") or ():
             entry["fieldsV1"].get("f:spec", {}).pop("f:boundObjectRef", None)
         now = self._core.clock.now()
         meta.update({"name": account["metadata"]["name"],
@@ -293,6 +293,3 @@ def disrupted(message: str, retry: int) -> StatusError:
         details["retryAfterSeconds"] = retry
     return StatusError(429, "TooManyRequests", DISRUPTED, details, retry_after=retry or None)
 
-
-def unused() -> tuple[object, object]:
-    return patches, typed

@@ -87,17 +87,18 @@ def duration(seconds: float) -> str:
     return f"{h // 24 // 365}y"
 
 
-def partial(obj: Object) -> Object:
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+def partial(obj: Object, version: str = "v1") -> Object:
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}",
             "metadata": obj["metadata"]}
 
 
-def row(columns: Columns, obj: Object, now: float, include: str) -> Object:
+def row(columns: Columns, obj: Object, now: float, include: str,
+        version: str = "v1") -> Object:
     found: Object = {"cells": columns.cells(obj, now)}
     if include == "None":
         found["object"] = None
     else:
-        found["object"] = obj if include == "Object" else partial(obj)
+        found["object"] = obj if include == "Object" else partial(obj, version)
     return found
 
 

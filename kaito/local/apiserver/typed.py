@@ -82,6 +82,9 @@ class _Walker:
             if known is None:
                 self.unknown.append(inner)
                 continue
+            if name == "managedFields" and given == []:
+                out[name] = []  # a request to forget all owners
+                continue
             if given is None:
                 continue
             plain_inner = f"{plain}.{name}" if plain else name

@@ -106,6 +106,8 @@ class Updater:
         new = change(kind.value(record))
         meta = new["metadata"]
         given_uid = meta.get("uid", "")
+        if not replacing and not owned:
+            self._same_place(call, meta)
         if replacing and given_uid and given_uid != old_meta["uid"]:
             raise self._uid_conflict(kind, call, given_uid, old_meta["uid"])
         if metadata.owner_duplicates(meta):
@@ -127,6 +129,7 @@ class Updater:
         if version and version != record.revision:
             raise conflict(kind.group, kind.plural, call.target.name)
         self._prepare(kind, new, live, subresource)
+        meta = new["metadata"]
         errors = metadata.validate_update(meta, old_meta)
         errors += errors
         if not meta.get("name"):
@@ -145,6 +148,19 @@ class Updater:
                 options.warn(text)
         await self._admission.validate(review)
         return self._save(kind, record, new, live, options)
+
+    @staticmethod
+    def _same_place(call: Call, meta: Object) -> None:
+        """A patch cannot move an object. Raises StatusError."""
+        name, namespace = meta.get("name", ""), meta.get("namespace", "")
+        if name != call.target.name:
+            raise bad_request(f"the name of the object ({name}) does not match the name on the "
+                              f"URL ({call.target.name})" if name else
+                              f"the name of the object ({call.target.name} based on URL) was "
+                              "undeterminable: name must be provided")
+        if call.kind.namespaced and namespace != call.target.namespace:
+            raise bad_request("the namespace of the provided object does not match the namespace "
+                              "sent on the request")
 
     def _prepare(self, kind: Kind, new: Object, live: Object, subresource: str) -> None:
         """Put back what an update cannot touch; count a generation where something changed."""
@@ -193,7 +209,7 @@ class Updater:
         core, meta = self._core, new["metadata"]
         meta["resourceVersion"] = str(record.revision)
         settle_times(meta, live["metadata"])
-        if new == live and not stale_shape(kind, record):
+        if new == live:
             return live
         inner = (new.get("spec") or {}).get("finalizers") if kind.plural == "namespaces" else None
         finished = meta.get("deletionTimestamp") and not meta.get("finalizers") and not inner \
@@ -205,13 +221,10 @@ class Updater:
         if options.dry_run:
             return new
         saved = core.save(kind, new, expect=record.revision)
+        if kind.custom:
+            return kind.value(saved)
         meta["resourceVersion"] = str(saved.revision)
         return new
-
-
-def stale_shape(kind: Kind, record: Record) -> bool:
-    """Was a custom resource stored in another version than the one that is stored now?"""
-    return kind.custom and record.version != kind.version and False
 
 
 def storage_path(kind: Kind) -> str:

@@ -48,7 +48,7 @@ def _schema_defaults(schema: Any) -> None:
 
 
 def before_create(obj: Object) -> None:
-    obj["status"] = {"conditions": [], "acceptedNames": {"plural": "", "kind": ""},
+    obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""},
                      "storedVersions": [v["name"] for v in obj["spec"].get("versions") or ()
                                         if v.get("storage")]}
 

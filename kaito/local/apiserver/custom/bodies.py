@@ -7,13 +7,14 @@ from typing import Any
 from kaito.local.apiserver import typed
 from kaito.local.apiserver.custom.cleaning import EmbeddedFault
 from kaito.local.apiserver.custom.shapes import VersionShape
-from kaito.local.apiserver.fields import go_quote
-from kaito.local.apiserver.jsontext import encode
+from kaito.local.apiserver.fields import go_quote, wrong
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
-from kaito.local.apiserver.status import bad_request
+from kaito.local.apiserver.status import bad_request, invalid
 
 Object = dict[str, Any]
+META_PROBE = ('struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+              'Kind string "json:\\"kind,omitempty\\"" }')
 
 
 def foreign_kind(kind: Kind, version: Any, name: Any) -> str:
@@ -31,15 +32,19 @@ def read_custom(value: Any, repeated: list[str], kind: Kind, options: WriteOptio
     if not isinstance(value, dict):
         raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
                           f"couldn't get version/kind; json parse error: json: cannot unmarshal "
-                          f"{typed.json_kind(value)} into Go value of type struct")
+                          f"{typed.json_kind(value)} into Go value of type {META_PROBE} "
+                          f"({text.hex()})")
     version, name = value.get("apiVersion"), value.get("kind")
     if not name:
         raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
-                          f"Object 'Kind' is missing in '{shown}' ({text.hex()[:100]})")
+                          f"Object 'Kind' is missing in '{shown}' ({shown})")
     if not version:
         raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
                           f"Object 'apiVersion' is missing in '{shown}'")
-    if (version, name) != (kind.api_version, kind.kind):
+    if name != kind.kind and version == kind.api_version:
+        called = (value.get("metadata") or {}).get("name", "")
+        raise invalid(kind.group, name, called, [wrong("kind", name, f"must be {kind.kind}")])
+    if version != kind.api_version:
         raise bad_request(f"the API version in the data ({version}) does not match the expected "
                           f"API version ({kind.api_version})" if version != kind.api_version else
                           f"{head}{foreign_kind(kind, version, name)}")
@@ -64,18 +69,13 @@ def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
     try:
         decoded = typed.decode(shape.metadata, meta or {})
     except typed.WrongType as error:
-        return value, [], ("metadata: Invalid value: " + encode(_sorted(meta)).decode()
-                           + f": {error}")
+        return value, [], str(error)
     value["metadata"] = decoded.value
     try:
         unknown = shape.clean(value)
     except EmbeddedFault as error:
         return value, [], str(error)
-    unknown += [f"metadata.{p}" for p in decoded.unknown]
+    unknown = [*(f"metadata.{p}" for p in decoded.unknown), *unknown]
     return value, unknown, ""
 
 
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _sorted(v) for k, v in sorted(value.items())}
-    return value

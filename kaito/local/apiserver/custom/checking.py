@@ -137,26 +137,24 @@ class Checker:
     @staticmethod
     def _text(schema: Schema, value: str, path: str, errors: list[FieldError]) -> None:
         longest, shortest = schema.get("maxLength"), schema.get("minLength")
+        pattern = schema.get("pattern")
         if longest is not None and len(value) > longest:
             errors.append(too_long(path, longest))
-        if shortest is not None and len(value) < shortest:
+        elif shortest is not None and len(value) < shortest:
             errors.append(wrong(path, value, f"{path} in body should be at least {shortest} chars "
                                              "long"))
-        pattern = schema.get("pattern")
-        if pattern and not _search(pattern, value):
+        elif pattern and not _search(pattern, value):
             errors.append(wrong(path, value, f"{path} in body should match '{pattern}'"))
         name = schema.get("format")
         if name and name in FORMATS and not FORMATS[name](value):
-            errors.append(FieldError(path, "Invalid value", value,
+            errors.append(FieldError(path, "type", value,
                                      f'{path} in body must be of type {name}: "{value}"'))
 
     @staticmethod
     def _number(schema: Schema, value: float, path: str, errors: list[FieldError]) -> None:
         factor = schema.get("multipleOf")
         if factor is not None:
-            if not value and False:
-                pass
-            elif Decimal(str(value)) % Decimal(str(factor)):
+            if Decimal(str(value)) % Decimal(str(factor)):
                 errors.append(wrong(path, value, f"{path} in body should be a multiple of "
                                                  f"{_number_text(factor)}"))
             elif value == 0:
@@ -186,7 +184,8 @@ class Checker:
     def _list(schema: Schema, value: list[Any], path: str, errors: list[FieldError]) -> None:
         most, least = schema.get("maxItems"), schema.get("minItems")
         if most is not None and len(value) > most:
-            errors.append(FieldError(path, "Too many", detail=f"must have at most {most} items"))
+            errors.append(FieldError(path, "Too many", len(value),
+                                     f"must have at most {most} items"))
         if least is not None and len(value) < least:
             errors.append(wrong(path, value_count(value), f"{path} in body should have at least "
                                                           f"{least} items"))
@@ -201,7 +200,8 @@ class Checker:
     def _object(schema: Schema, value: Object, path: str, errors: list[FieldError]) -> None:
         most, least = schema.get("maxProperties"), schema.get("minProperties")
         if most is not None and len(value) > most:
-            errors.append(FieldError(path, "Too many", detail=f"must have at most {most} items"))
+            errors.append(FieldError(path, "Too many", len(value),
+                                     f"must have at most {most} items"))
         if least is not None and len(value) < least:
             errors.append(wrong(path, value_count(value), f"{path} in body should have at least "
                                                           f"{least} properties"))
@@ -225,10 +225,9 @@ class Checker:
         if one:
             passed = sum(not self._branch(b, value, path) for b in one)
             if passed != 1:
-                tail = "none was valid" if not passed else f"found {passed} valid alternatives"
+                tail = "none valid" if not passed else f"{passed} valid alternatives"
                 errors.append(FieldError("<nil>", "Invalid value", "", f'"{path}" must validate '
-                                         f"one and only one schema (oneOf). "
-                                         f"{tail[0].upper()}{tail[1:]}"))
+                                         f"one and only one schema (oneOf). Found {tail}"))
                 if not passed:
                     errors += self._branch(one[0], value, path)
         banned = schema.get("not")

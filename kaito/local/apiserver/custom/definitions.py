@@ -7,6 +7,7 @@ may say is checked where it is written.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from kaito.local.apiserver.behaviour import Behaviour, ScalePaths
@@ -14,7 +15,7 @@ from kaito.local.apiserver.core import Call, Core, User
 from kaito.local.apiserver.creates import ownership
 from kaito.local.apiserver.custom.printing import printer
 from kaito.local.apiserver.custom.shapes import VersionShape
-from kaito.local.apiserver.custom.structural import to_node
+from kaito.local.apiserver.custom.structural import build, to_node
 from kaito.local.apiserver.fields import FieldError
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.jsontext import encode
@@ -194,6 +195,10 @@ class Definitions:
         names, group = spec["names"], spec["group"]
         types = self._core.kinds.types
         shape = VersionShape(version, types.node("V1ObjectMeta"))
+        if not version.get("storage"):
+            stored = next((v for v in spec["versions"] if v.get("storage")), None)
+            if stored is not None:
+                shape.stored_as = build((stored.get("schema") or {}).get("openAPIV3Schema") or {})
         subs = version.get("subresources") or {}
         subresources: dict[str, Subresource] = {}
         verbs = ("get", "patch", "update")
@@ -246,6 +251,13 @@ class Definitions:
             forgiven[:] = []
             return shape.validate(new, old, forgiven)
 
+        def validate_status(new: Object, old: Object) -> list[FieldError]:
+            """Only the status is looked at, and messages name its fields without it."""
+            found = validate_update(new, old)
+            return [replace(e, detail=e.detail.replace(f"{e.field} in body",
+                                                       f"{e.field[7:]} in body", 1))
+                    if e.field.startswith("status.") else e for e in found]
+
         def warnings(obj: Object) -> list[str]:
             found = [*forgiven, *(
                 f'metadata.finalizers: "{f}": prefer a domain-qualified finalizer name to avoid '
@@ -256,7 +268,7 @@ class Definitions:
             return found
 
         return Behaviour(
-            validate=validate, validate_update=validate_update, validate_status=validate_update,
+            validate=validate, validate_update=validate_update, validate_status=validate_status,
             warnings=warnings, selectable=selectable, selectors=frozenset(paths), generation=True,
             has_status=has_status, status_owns_metadata=False, blind_update=False,
             ignored=(("f:status",),) if has_status else (), scale=scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kaito.local.apiserver import times
 from kaito.local.apiserver.custom.jsonpaths import JsonPath
 from kaito.local.apiserver.tables import AGE_SAYS, NAME_SAYS, Column, Columns, age
 
@@ -48,8 +49,16 @@ def cell(found: list[Any], kind: str, now: float) -> Any:
         case "boolean":
             return value if isinstance(value, bool) else None
         case "date":
-            return age(value, now) if isinstance(value, str) else None
+            return moment(value, now) if isinstance(value, str) else None
     return text(value)
+
+
+def moment(value: str, now: float) -> str:
+    """How long ago, or the mark of what is no time."""
+    try:
+        return age(value, now)
+    except times.TimeError:
+        return "<invalid>"
 
 
 def text(value: Any) -> str:

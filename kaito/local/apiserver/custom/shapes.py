@@ -30,6 +30,7 @@ class VersionShape:
         self.epoch = next(_epochs)
         self.checker = Checker(self.schema)
         self._ruling: Ruling | None = None
+        self.stored_as: Structural | None = None
 
     def read(self, obj: Object) -> Object:
         """A stored object as this version shows it."""
@@ -39,6 +40,9 @@ class VersionShape:
         return obj
 
     def write(self, obj: Object) -> Object:
+        """What is stored: only what the stored version knows."""
+        if self.stored_as is not None:
+            cleaning.prune(obj, self.stored_as, root=True)
         return obj
 
     def clean(self, obj: Object) -> list[str]:

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kaito.local.apiserver.ownership import structured
-from kaito.local.apiserver.ownership.paths import IllFormed, Path, paths, printed, trie
+from kaito.local.apiserver.ownership.paths import (
+    IllFormed,
+    Path,
+    listed,
+    paths,
+    printed,
+    trie,
+)
 from kaito.local.apiserver.schema import Node
 from kaito.local.apiserver.status import StatusError
+from kaito.local.apiserver.typed import zero_of
 
 MANY_UPDATERS = 10  # beyond it the oldest are merged into one entry
 STRIPPED = {
@@ -149,13 +157,14 @@ class Ownership:
         if self.subresource:
             managed = lenient(live_meta.get("managedFields"))
         elif is_reset(new_meta):
-            managed = {}
+            new_meta.pop("managedFields")
+            return
         else:
             managed = lenient(new_meta.get("managedFields")) \
                 or lenient(live_meta.get("managedFields"))
         new_meta.pop("managedFields", None)
         if not managed and live_meta.get("uid"):
-            return
+            return  # nobody owns anything: tracking begins anew with the first apply
         bare = {**live, "metadata": {k: v for k, v in live_meta.items() if k != "managedFields"}} \
             if live else live
         self._record(bare, new, managed, manager, now)
@@ -204,7 +213,7 @@ class Ownership:
                 if both:
                     conflicts[manager] = both
         if conflicts and not force:
-            raise Conflicts([(m, p) for m in sorted(conflicts) for p in sorted(conflicts[m])])
+            raise Conflicts([(m, p) for m in sorted(conflicts) for p in sorted(conflicts[m], key=listed)])
         for manager in list(managed):
             if manager == me:
                 continue
@@ -227,12 +236,12 @@ class Ownership:
         metadata = {k: v for k, v in (live.get("metadata") or {}).items() if k != "managedFields"}
         bare = {**live, "metadata": metadata}
         if not managed and metadata.get("uid"):
-            self._record({"apiVersion": live["apiVersion"], "kind": live["kind"]}, bare, managed,
-                         "before-first-apply", now)
+            empty = zero_of(self.node) if self.node.name else {}
+            self._record({**empty, "apiVersion": live["apiVersion"], "kind": live["kind"]}, bare,
+                         managed, "before-first-apply", now)
         me = identify(manager, "Apply", self.version, self.subresource)
-        former = {m: (set(o.fields), o.version) for m, o in managed.items()}
         last = managed.get(me)
-        mine = self._mine(structured.field_set(self.node, applied)) - STRIPPED
+        mine = self._mine(structured.field_set(self.node, applied))
         managed[me] = Owned(mine, self.version, last.time if last else "")
         merged = structured.merge(self.node, bare, applied)
         if last is not None and last.fields:
@@ -245,11 +254,11 @@ class Ownership:
                 raise
             self._settle(bare, merged, attempt, me, force=True)
         managed = attempt
+        managed[me].fields -= STRIPPED
         if not managed[me].fields:
             del managed[me]
-        if merged != bare or {m: (o.fields, o.version) for m, o in managed.items()} != former:
-            if me in managed:
-                managed[me].time = now
+        if merged != bare and me in managed:
+            managed[me].time = now
         merged = {**merged, "metadata": dict(merged["metadata"])}
         if managed:
             merged["metadata"]["managedFields"] = encode(managed)

@@ -79,6 +79,12 @@ def below(node: Trie, element: str) -> Trie:
     return dict(found)
 
 
+def listed(path: Path) -> list[tuple[int, str]]:
+    """Sort key of paths in messages: at each level members come before what lies deeper."""
+    last = len(path) - 1
+    return [(i < last, element) for i, element in enumerate(path)]
+
+
 def printed(path: Path) -> str:
     """A path as conflicts name it: `.spec.containers[name="main"].image`."""
     return "".join(element_text(e) for e in path)

@@ -45,14 +45,15 @@ def compile_expression(text: str, schema: Structural, *, root: bool = False,
                        optional: bool = False) -> Compiled:
     """Raises Uncompilable."""
     environment = _environment()
-    try:
-        environment.compile(text if not optional else OPTIONAL.format(text))
-    except RuntimeError as error:
-        raise Uncompilable(clean(str(error))) from error
+    if "validate(" not in text:
+        try:
+            environment.compile(text if not optional else OPTIONAL.format(text))
+        except RuntimeError as error:
+            raise Uncompilable(clean(str(error))) from error
     try:
         tree: Node = parse(text)
-    except SyntaxFault:
-        return Compiled(environment.compile(text), Type("dyn"), 0)
+    except SyntaxFault as error:
+        raise Uncompilable(f"ERROR: <input>:1:1: Syntax error\n | {text}\n | ^") from error
     mine = of(schema, root=root)
     old = Type("optional", mine) if optional else mine
     types = Types({"self": mine, "oldSelf": old})
@@ -62,7 +63,11 @@ def compile_expression(text: str, schema: Structural, *, root: bool = False,
         raise Uncompilable(fault.text(text)) from fault
     price = Prices(types).of(tree)
     text = rewritten(text, types.rewrites)
-    return Compiled(environment.compile(OPTIONAL.format(text) if optional else text), found, price)
+    try:
+        expression = environment.compile(OPTIONAL.format(text) if optional else text)
+    except RuntimeError as error:
+        raise Uncompilable(clean(str(error))) from error
+    return Compiled(expression, found, price)
 
 
 def clean(message: str) -> str:
@@ -81,7 +86,8 @@ def to_cel(value: Any, schema: Structural | None) -> Any:
         out = {}
         for name, inner in value.items():
             known = schema.properties.get(name)
-            if known is None:
+            # Generated definitions declare `metadata: {type: object}`, and rules read its name.
+            if known is None or (name == "metadata" and not known.properties):
                 if name in {"apiVersion", "kind", "metadata"}:
                     out[name] = inner
                 continue

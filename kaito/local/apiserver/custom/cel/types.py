@@ -288,7 +288,7 @@ class Types:
             self.rewrites.append((node.start, node.end, "validate"))
             return Type("optional", Type("list", STRING))
         if node.kind == "call" and node.name in {"timestamp", "duration"}:
-            return Type(node.name + " value")
+            return Type(node.name)
         if node.kind == "member" and node.name in {"value", "orValue"} \
                 and found[0].name == "optional":
             return found[0].element or DYN
@@ -310,7 +310,9 @@ class Types:
         source = self.of(node.parts[0])
         name = node.parts[1].name
         if source.name == "map":
-            item = Type("string", size=REQUEST if source.schema is not None else 16)
+            # A real server's estimate takes the keys of a schema's map for empty: their declared
+            # type has no bound, and no bound counts as 0 there.
+            item = Type("string", size=0 if source.schema is not None else 16)
         else:
             item = source.element or DYN
         if source.name in {"int", "string", "bool", "double", "object"}:
