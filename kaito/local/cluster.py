@@ -173,6 +173,8 @@ class LocalCluster:
         for directory in (self._state, self._data_dir):
             if directory is not None:
                 directory.mkdir(parents=True, exist_ok=True)
+        # Of processes that ended with an earlier run; those that go on begin a new log.
+        shutil.rmtree(self._state / "pods", ignore_errors=True)
 
     def _start_azure(self, token: str) -> None:
         sizes = VmSizes(load_catalog())

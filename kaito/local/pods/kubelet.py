@@ -74,10 +74,18 @@ class Kubelet:
 
     async def run(self) -> None:
         """Own the processes until cancelled; then all of them are killed."""
+        for pod in self._pods.list():
+            # Before any new pod could be given one of them.
+            if address := pod.get("status", {}).get("podIP"):
+                self._addresses.keep(pod["metadata"]["uid"], address)
         async with asyncio.TaskGroup() as crew:
             self._crew = crew
             self._ready.set()
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                # No pod is begun while those that run are being ended.
+                self._crew = None
 
     def local_port(self, key: Key, container_port: int) -> int | None:
         """Where a pod's port can be reached on this machine, None when nothing real runs there."""
@@ -101,6 +109,9 @@ class Kubelet:
 
     async def reconcile(self, key: Key) -> Again | None:
         await self._ready.wait()
+        if self._crew is None:
+            # The cluster is being stopped.
+            return None
         pod = self._pods.get(key)
         run = self._runs.get(key)
         if run is not None and (pod is None or pod["metadata"]["uid"] != run.uid):
@@ -128,8 +139,6 @@ class Kubelet:
         if any("running" in each.get("state", {}) for each in reported.values()):
             # An earlier process of this cluster had it running already: nothing starts anew.
             run.seen = monotonic - self._profile.image_pull - self._profile.container_start
-        if status.get("podIP"):
-            self._addresses.keep(run.uid, status["podIP"])
         assert self._crew is not None
         for container in pod["spec"]["containers"]:
             program = self._images.program(container.get("image", ""))
