@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from kaito.api.machine import FINALIZER
 from kaito.catalog.catalog import Catalog, load
+from kaito.controllers.kinds import MACHINES
 from kaito.controllers.machine.book import PoolBook
 from kaito.controllers.machine.decision import Policy
-from kaito.controllers.machine.kinds import MACHINES, NODES, Node, without_images
+from kaito.controllers.machine.kinds import NODES, Node, without_images
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.sweep import Sweep, claimed_live
 from kaito.controllers.machine.writes import ApiWrites

@@ -13,9 +13,6 @@ import msgspec
 from kaito.api import machine as api
 from kaito.runtime import Object, Resource
 
-MACHINES: Resource[api.Machine] = Resource(
-    api.GROUP, api.VERSION, api.PLURAL, api.KIND, namespaced=False, model=api.Machine
-)
 # Read only to learn whether somebody else's claim still stands behind a pool.
 NODECLAIMS: Resource[Object] = Resource(
     "karpenter.sh", "v1", "nodeclaims", "NodeClaim", namespaced=False

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from kaito.controllers.machine.kinds import MACHINES, NODECLAIMS
+from kaito.controllers.kinds import MACHINES
+from kaito.controllers.machine.kinds import NODECLAIMS
 from kaito.provisioner import CloudError, NodeSource, Pool, PoolState
 from kaito.provisioner.ownership import made_by_kaito, served
 from kaito.runtime import Client, Clock, Key, NotFound, RuntimeFailure

@@ -11,12 +11,13 @@ from kaito.api import conditions
 from kaito.api.machine import Machine
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.sku import gpus_of_node
+from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace import judgement
 from kaito.controllers.workspace.crew import Crew, candidates, muster
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
 from kaito.controllers.workspace.deployment import desired_deployment
 from kaito.controllers.workspace.judgement import Verdict
-from kaito.controllers.workspace.kinds import DEPLOYMENTS, MACHINES, SERVICES
+from kaito.controllers.workspace.kinds import DEPLOYMENTS, SERVICES
 from kaito.controllers.workspace.machine import desired_machine
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan, Refusal, on_gpus, plan

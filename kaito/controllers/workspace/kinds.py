@@ -11,21 +11,11 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from kaito.api import labels
-from kaito.api import machine as machines
 from kaito.api import workspace as workspaces
-from kaito.api.machine import Machine
 from kaito.runtime import Object, Resource
 
 WORKSPACES: Resource[Object] = Resource(
     workspaces.GROUP, workspaces.VERSION, workspaces.PLURAL, workspaces.KIND
-)
-MACHINES: Resource[Machine] = Resource(
-    machines.GROUP,
-    machines.VERSION,
-    machines.PLURAL,
-    machines.KIND,
-    namespaced=False,
-    model=Machine,
 )
 DEPLOYMENTS: Resource[Object] = Resource("apps", "v1", "deployments", "Deployment")
 SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace.controller import Wakes
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
-    MACHINES,
     NODE_PARTS,
     NODES,
     POD_PARTS,

@@ -1,0 +1,22 @@
+"""Writes config/crd from the code; `git diff --exit-code` after it shows whether it was current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kaito.api import crd_files
+
+CRDS = Path(__file__).parent.parent / "config" / "crd"
+
+
+def main() -> None:
+    CRDS.mkdir(parents=True, exist_ok=True)
+    files = crd_files()
+    for stale in set(CRDS.glob("*.yaml")) - {CRDS / name for name in files}:
+        stale.unlink()
+    for name, text in files.items():
+        (CRDS / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()
