@@ -7,7 +7,7 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 
-from kaito.cli.daemon import run_daemon
+from kaito.cli.daemon import NAMESPACES, run_daemon
 from kaito.controllers.machine import build
 from kaito.provisioner import aks
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
@@ -28,4 +28,6 @@ async def _build(manager: Manager, resources: AsyncExitStack) -> None:
         config = {}
     settings = read(os.environ, config.get("data") or {})
     source = await resources.enter_async_context(aks.connect(settings, manager.clock))
-    build(manager, source, poll_seconds=settings.poll_seconds)
+    system = await manager.client.get(NAMESPACES, Key("", "kube-system"))
+    cluster = system["metadata"]["uid"]
+    build(manager, source, poll_seconds=settings.poll_seconds, cluster=cluster)

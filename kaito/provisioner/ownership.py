@@ -19,6 +19,10 @@ CUSTOMER_LABELS = (*CUSTOMERS, labels.WORKSPACE_NAMESPACE, labels.RAGENGINE_NAME
 
 NODEPOOL = "karpenter.sh/nodepool"  # what pools made for NodeClaims have for a provisioner
 CREATED = "kaito.sh/creation-timestamp"
+# The uid of the namespace kube-system: which Kubernetes cluster asked. Whoever runs the provisioner
+# with one cluster's kubeconfig and another one's Azure settings sees pools without a Machine; this
+# label says that they are not his to sweep.
+CLUSTER = "kaito.sh/cluster"
 
 
 def served(machine: Mapping[str, str]) -> bool:
@@ -30,6 +34,11 @@ def made_by_kaito(pool: Mapping[str, str]) -> bool:
     """Whether a pool's labels prove that KAITO made it: customer, provisioner and birth date."""
     provisioned = labels.PROVISIONER_NAME in pool or NODEPOOL in pool
     return served(pool) and provisioned and created_at(pool) is not None
+
+
+def made_for_cluster(pool: Mapping[str, str], cluster: str) -> bool:
+    """Whether a pool's labels prove that KAITO made it for this very cluster."""
+    return made_by_kaito(pool) and bool(cluster) and pool.get(CLUSTER) == cluster
 
 
 def belongs_to(pool: Mapping[str, str], machine: Mapping[str, str]) -> bool:

@@ -48,8 +48,11 @@ class NodeRequest:
     spot: bool = False
 
 
-def node_request(machine: Machine) -> NodeRequest:
-    """The node that a Machine asks for. Unsatisfiable when there can be none."""
+def node_request(machine: Machine, cluster: str = "") -> NodeRequest:
+    """The node that a Machine asks for. Unsatisfiable when there can be none.
+
+    `cluster` is the uid of the cluster that asks; the node's labels carry it as a proof.
+    """
     meta, spec = machine.metadata, machine.spec
     systems = wanted(spec, labels.OS)
     if systems is not None and "linux" not in systems:
@@ -67,7 +70,7 @@ def node_request(machine: Machine) -> NodeRequest:
     return NodeRequest(
         name=meta.name,
         instance_types=instance_types,
-        labels=_labels(machine),
+        labels=_labels(machine, cluster),
         taints=spec.taints,
         disk_gib=_disk(spec),
         image_family=meta.annotations.get(labels.NODE_IMAGE_FAMILY, "ubuntu").lower(),
@@ -100,13 +103,14 @@ def wanted(spec: MachineSpec, key: str) -> tuple[str, ...] | None:
     return left
 
 
-def _labels(machine: Machine) -> dict[str, str]:
+def _labels(machine: Machine, cluster: str) -> dict[str, str]:
     meta = machine.metadata
     own = {name: value for name, value in meta.labels.items() if not reserved(name)}
     return {
         labels.PROVISIONER_NAME: labels.DEFAULT_PROVISIONER,
         **own,
         ownership.CREATED: ownership.created_label(meta.creation_timestamp),
+        **({ownership.CLUSTER: cluster} if cluster else {}),
     }
 
 

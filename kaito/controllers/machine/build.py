@@ -40,12 +40,13 @@ def build(
     source: NodeSource,
     *,
     poll_seconds: float,
+    cluster: str,
     catalog: Catalog | None = None,
 ) -> None:
     """Have `manager` serve Machines from `source`. The manager and the source stay the caller's.
 
-    `poll_seconds` is the unit of every pause. Without a `catalog` of instance types, the one that
-    comes with KAITO is read.
+    `poll_seconds` is the unit of every pause; `cluster` is the uid of the namespace kube-system.
+    Without a `catalog` of instance types, the one that comes with KAITO is read.
     """
     known = catalog or load()
     clock, client = manager.clock, manager.client
@@ -75,7 +76,7 @@ def build(
         nodes=lambda name: nodes_of(source, nodes.store, name),
         book=PoolBook(source, clock, poll_seconds=poll_seconds),
         writes=ApiWrites(client, machines.store, manager.recorder),
-        policy=Policy(cloud=source.name, poll_seconds=poll_seconds, gpus=gpus),
+        policy=Policy(cloud=source.name, poll_seconds=poll_seconds, gpus=gpus, cluster=cluster),
         clock=clock,
     )
     manager.add(
@@ -96,6 +97,7 @@ def build(
         claimed_live=lambda name: claimed_live(client, name),
         clock=clock,
         poll_seconds=poll_seconds,
+        cluster=cluster,
     )
     manager.add_task("sweep", sweep.run)
 

@@ -75,7 +75,7 @@ def decide(seen: Observation, policy: Policy) -> Decision:
     if is_true(machine.status.conditions, LAUNCHED):
         return _prepare(machine, seen, policy)
     try:
-        request = node_request(machine)
+        request = node_request(machine, policy.cluster)
     except Unsatisfiable as error:
         return Decision(writes=tuple(report(machine, _failed(f"{error}."), None, seen.now)))
     return _launch(machine, request, seen, policy)

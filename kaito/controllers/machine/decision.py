@@ -36,6 +36,8 @@ class Policy:
     """The unit of every pause."""
     gpus: Callable[[str], int]
     """NVIDIA GPUs of an instance type; 0 for types that nobody knows."""
+    cluster: str = ""
+    """The uid of the namespace kube-system, which tells this cluster from others."""
     making_patience: float = 3600.0
     """Seconds that a pool may be in the making. GPU nodes take 5 to 20 minutes."""
     joining_patience: float = 900.0

@@ -14,7 +14,7 @@ import structlog
 from kaito.controllers.kinds import MACHINES
 from kaito.controllers.machine.kinds import NODECLAIMS
 from kaito.provisioner import CloudError, NodeSource, Pool, PoolState
-from kaito.provisioner.ownership import made_by_kaito, served
+from kaito.provisioner.ownership import made_for_cluster, served
 from kaito.runtime import Client, Clock, Key, NotFound, RuntimeFailure
 
 # In polls: at the default poll of 15 s, every 2 minutes, and after 5 minutes without a Machine.
@@ -42,6 +42,7 @@ def judge(
     waiting: Mapping[str, float],
     now: float,
     grace: float,
+    cluster: str,
 ) -> Findings:
     """Sort out the pools. `claimed` tells whether there is a Machine of that name."""
     unclaimed = [
@@ -54,9 +55,9 @@ def judge(
         leaked=tuple(
             pool
             for pool in unclaimed
-            if made_by_kaito(pool.labels) and now - since[pool.name] >= grace
+            if made_for_cluster(pool.labels, cluster) and now - since[pool.name] >= grace
         ),
-        doubtful=tuple(pool for pool in unclaimed if not made_by_kaito(pool.labels)),
+        doubtful=tuple(pool for pool in unclaimed if not made_for_cluster(pool.labels, cluster)),
         waiting=since,
     )
 
@@ -72,12 +73,14 @@ class Sweep:
         claimed_live: Callable[[str], Awaitable[bool]],
         clock: Clock,
         poll_seconds: float,
+        cluster: str,
     ) -> None:
         self._source = source
         self._claimed = claimed
         self._claimed_live = claimed_live
         self._clock = clock
         self._poll = poll_seconds
+        self._cluster = cluster
         self._waiting: Mapping[str, float] = {}
         self._shown: frozenset[str] = frozenset()
 
@@ -93,7 +96,14 @@ class Sweep:
     async def once(self) -> None:
         """One sweep. CloudError or RuntimeFailure when it could not be finished."""
         pools = await self._source.pools()
-        found = judge(pools, self._claimed, self._waiting, self._clock.now(), GRACE * self._poll)
+        found = judge(
+            pools,
+            self._claimed,
+            self._waiting,
+            self._clock.now(),
+            GRACE * self._poll,
+            self._cluster,
+        )
         self._waiting = found.waiting
         self._show(found.doubtful)
         for pool in found.leaked:
@@ -109,7 +119,8 @@ class Sweep:
             log.warning(
                 "pool without a Machine left alone",
                 pool=name,
-                reason="its labels do not prove that KAITO made it; delete it if nobody needs it",
+                reason="its labels do not prove that KAITO made it for this cluster; "
+                "delete it if nobody needs it",
             )
         self._shown = names
 

@@ -27,6 +27,7 @@ CRDS: Resource[Object] = Resource(
     "CustomResourceDefinition",
     namespaced=False,
 )
+NAMESPACES: Resource[Object] = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 MACHINES: Resource[Object] = Resource(
     "karpenter.sh", "v1alpha5", "machines", "Machine", namespaced=False
@@ -74,7 +75,8 @@ class Stage:
         config = await client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
         async with client, connect(read({}, config["data"])) as source:
             manager = Manager(client, name="kaito-provisioner")
-            build(manager, source, poll_seconds=POLL)
+            system = await client.get(NAMESPACES, Key("", "kube-system"))
+            build(manager, source, poll_seconds=POLL, cluster=system["metadata"]["uid"])
             await manager.run()
 
     async def create(self, name: str = NAME, labels: dict[str, str] | None = None) -> None:

@@ -11,12 +11,13 @@ from kaito.provisioner import CloudError, Pool, PoolState, node_request
 from test.unit.controllers.machine.world import BUSY, POLL, Clock, Cloud, Effects
 from test.unit.provisioner.machines import A100, machine
 
+HERE = "4f1c"
 OURS = Pool(
     name="ws1",
     state=PoolState.READY,
     said="Succeeded",
     instance_type=A100,
-    labels=node_request(machine("ws1")).labels,
+    labels=node_request(machine("ws1"), HERE).labels,
 )
 UNPROVEN = replace(OURS, name="ws2", labels={"kaito.sh/workspace": "phi"})
 FOREIGN = replace(OURS, name="system", labels={"team": "blue"})
@@ -28,27 +29,33 @@ def nobody(name: str) -> bool:
 
 
 def test_a_pool_without_a_machine_is_leaked_after_the_grace_period() -> None:
-    first = judge([OURS], nobody, {}, 1000.0, 300.0)
+    first = judge([OURS], nobody, {}, 1000.0, 300.0, HERE)
     assert first.leaked == ()
-    assert judge([OURS], nobody, first.waiting, 1299.0, 300.0).leaked == ()
-    assert judge([OURS], nobody, first.waiting, 1300.0, 300.0).leaked == (OURS,)
+    assert judge([OURS], nobody, first.waiting, 1299.0, 300.0, HERE).leaked == ()
+    assert judge([OURS], nobody, first.waiting, 1300.0, 300.0, HERE).leaked == (OURS,)
 
 
 def test_a_pool_with_a_machine_never_is() -> None:
-    found = judge([OURS], lambda name: name == "ws1", {"ws1": 0.0}, 1e9, 300.0)
+    found = judge([OURS], lambda name: name == "ws1", {"ws1": 0.0}, 1e9, 300.0, HERE)
     assert (found.leaked, found.doubtful, found.waiting) == ((), (), {})
 
 
 def test_the_wait_begins_anew_when_a_machine_came_and_went() -> None:
-    waiting = judge([OURS], nobody, {}, 0.0, 300.0).waiting
-    waiting = judge([OURS], lambda name: True, waiting, 200.0, 300.0).waiting
-    waiting = judge([OURS], nobody, waiting, 400.0, 300.0).waiting
-    assert judge([OURS], nobody, waiting, 600.0, 300.0).leaked == ()
+    waiting = judge([OURS], nobody, {}, 0.0, 300.0, HERE).waiting
+    waiting = judge([OURS], lambda name: True, waiting, 200.0, 300.0, HERE).waiting
+    waiting = judge([OURS], nobody, waiting, 400.0, 300.0, HERE).waiting
+    assert judge([OURS], nobody, waiting, 600.0, 300.0, HERE).leaked == ()
 
 
 def test_what_is_not_proven_is_shown_and_not_touched() -> None:
-    found = judge([UNPROVEN, FOREIGN, GOING], nobody, {"ws2": 0.0}, 1e9, 300.0)
+    found = judge([UNPROVEN, FOREIGN, GOING], nobody, {"ws2": 0.0}, 1e9, 300.0, HERE)
     assert (found.leaked, found.doubtful) == ((), (UNPROVEN,))
+
+
+def test_a_pool_of_another_cluster_is_never_touched() -> None:
+    waiting = {"ws1": 0.0}
+    found = judge([OURS], nobody, waiting, 1e9, 300.0, "another cluster")
+    assert (found.leaked, found.doubtful) == ((), (OURS,))
 
 
 class Sweeping:
@@ -68,6 +75,7 @@ class Sweeping:
             claimed_live=claimed_live,
             clock=self.clock,
             poll_seconds=POLL,
+            cluster=HERE,
         )
 
     async def twice(self) -> None:
