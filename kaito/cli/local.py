@@ -100,10 +100,14 @@ async def _daemons(kubeconfig: Path, names: Sequence[str]) -> AsyncIterator[None
 
 
 async def _keep(name: str, kubeconfig: Path) -> None:
+    from kaito.local.pods import guard
+
     while True:
+        # Under the guard it ends with us, however we end.
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "kaito.cli", name, "--kubeconfig", str(kubeconfig)),
+            *(sys.executable, "-I", "-S", guard.__file__),
+            *(sys.executable, "-m", "kaito.cli", name, "--kubeconfig", str(kubeconfig)),
+            stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
         try:
