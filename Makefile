@@ -6,7 +6,7 @@ STAMP := $(VENV)/.setup
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format manifests clean
+.PHONY: help setup demo test test-all lint format bench manifests clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ lint: setup ## ruff, mypy --strict, import contract
 format: setup ## Let ruff format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+bench: setup ## The benchmark: one JSON object a scenario; fails on a missed bar
+	@$(BIN)/python -m test.benchmark
 
 manifests: setup ## Regenerate config/ from the code
 	@$(BIN)/python hack/manifests.py
