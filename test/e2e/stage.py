@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kaito.local.azure.listing import PoolRow, list_pools
 from kaito.runtime import Client, ClusterConfig, Informer, Key, Object, Resource, from_kubeconfig
@@ -94,7 +95,10 @@ class Process:
 class Stage:
     """A local cluster with eyes on what matters in it."""
 
-    def __init__(self, kubeconfig: Path, scratch: Path, config: ClusterConfig) -> None:
+    def __init__(
+        self, cluster: Process, kubeconfig: Path, scratch: Path, config: ClusterConfig
+    ) -> None:
+        self.cluster = cluster
         self.kubeconfig = kubeconfig
         self.scratch = scratch
         self.config = config
@@ -147,6 +151,14 @@ class Stage:
         """The agent pools that the local Azure endpoint holds."""
         return await list_pools(self.client)
 
+    async def crash_the_cluster(self) -> None:
+        """SIGKILL the API server with everything in it, and start it again on the same port."""
+        await self.cluster.kill()
+        port = str(urlsplit(self.config.server).port)
+        self.cluster.arguments = (*self.cluster.arguments, "--port", port)
+        await self.cluster.start()
+        assert await self.cluster.line() == "ready", self.cluster.said
+
     def _story(self) -> str:
         statuses = {
             f"{each['kind']} {each['metadata']['name']}": each.get("status", {}).get("conditions")
@@ -167,7 +179,7 @@ async def stage(scratch: Path, *options: str) -> AsyncIterator[Stage]:
         stack.push_async_callback(up.stop)
         if await up.line() != "ready":
             raise AssertionError(f"no local cluster: {up.said}")
-        made = Stage(kubeconfig, scratch, await from_kubeconfig(str(kubeconfig)))
+        made = Stage(up, kubeconfig, scratch, await from_kubeconfig(str(kubeconfig)))
         await stack.enter_async_context(made.client)
         async with asyncio.TaskGroup() as watching:
             running = [watching.create_task(each.run()) for each in made._informers.values()]
