@@ -42,9 +42,15 @@ def main() -> None:
         if text.startswith("="):
             text = documentation(text[1:])
         text = text.replace("\\n", "\n")
-        table.setdefault(kind, []).append({
-            "name": name, "type": type_, "format": form, "priority": int(priority),
-            "description": text})
+        table.setdefault(kind, []).append(
+            {
+                "name": name,
+                "type": type_,
+                "format": form,
+                "priority": int(priority),
+                "description": text,
+            }
+        )
     OUT.write_text(json.dumps(table, indent=0, ensure_ascii=False) + "\n")
 
 

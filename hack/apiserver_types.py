@@ -1,4 +1,4 @@
-"""Builds kaito/local/apiserver/data/types.json and kinds.json: the built-in kinds as compact tables.
+"""Builds data/types.json and kinds.json of kaito/local/apiserver: the built-in kinds as tables.
 
 Field names, types and required fields come from the `kubernetes` package, the rest (number widths,
 zero values, list keys, patch strategies) from apiserver_types.txt beside this file.
@@ -103,7 +103,7 @@ def operations() -> list[tuple[str, str, str, str]]:
 
 
 def build_kinds() -> list[dict[str, object]]:
-    """One entry per built-in resource: where it is served, its model, its verbs and subresources."""
+    """One entry per built-in resource: where it is served, its model, verbs, subresources."""
     kinds: dict[tuple[str, str, str], dict[str, object]] = {}
     calls = operations()
     for path, method, answer, sent in sorted(calls):

@@ -7,5 +7,15 @@ from kaito.local.apiserver.front import HttpsFront
 from kaito.local.apiserver.http import Request, Response
 from kaito.local.apiserver.server import ApiServer
 
-__all__ = ["ApiServer", "Delays", "Fails", "Fault", "Hangs", "HttpsFront", "Request", "Resets",
-           "Response", "TooMany"]
+__all__ = [
+    "ApiServer",
+    "Delays",
+    "Fails",
+    "Fault",
+    "Hangs",
+    "HttpsFront",
+    "Request",
+    "Resets",
+    "Response",
+    "TooMany",
+]

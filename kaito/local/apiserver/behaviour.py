@@ -46,7 +46,7 @@ class Behaviour:
 
     `keeps_status`: a status sent on creation is stored. `after_identity` gets the new object and
     its uid once both are settled. `hold` marks an object for deletion at a moment in the kind's own
-    way and tells whether it stays for now. `ignored` are paths that writers of the object never own.
+    way and tells whether it stays for now. `ignored` are paths that writers never own.
     """
 
     default: Callable[[Object], None] = nothing

@@ -18,13 +18,15 @@ from kaito.local.apiserver.jsontext import (
 )
 from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.options import WriteOptions
-from kaito.local.apiserver.schema import Node
+from kaito.local.apiserver.schema import TypeTable
 from kaito.local.apiserver.status import StatusError, bad_request
 
 Object = dict[str, Any]
 LIMIT = 3 * 1024 * 1024  # bytes of a request body, as the server's default
-META_PROBE = ('struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
-              'Kind string "json:\\"kind,omitempty\\"" }')
+META_PROBE = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    'Kind string "json:\\"kind,omitempty\\"" }'
+)
 SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 CRD_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 JSON_TYPES = {"application/json", ""}
@@ -45,18 +47,29 @@ def media_type(request: Request) -> str:
 
 def check_size(request: Request) -> None:
     if len(request.body) > LIMIT:
-        raise StatusError(413, "RequestEntityTooLarge",
-                          f"Request entity too large: limit is {LIMIT}")
+        raise StatusError(
+            413, "RequestEntityTooLarge", f"Request entity too large: limit is {LIMIT}"
+        )
 
 
 def unsupported_media(given: str, *, custom: bool = False) -> StatusError:
     listed = "application/json, application/yaml" if custom else ACCEPTED
-    return StatusError(415, "UnsupportedMediaType",
-                       "the body of the request was in an unknown format - accepted media types "
-                       f"include: {listed}")
+    return StatusError(
+        415,
+        "UnsupportedMediaType",
+        "the body of the request was in an unknown format - accepted media types "
+        f"include: {listed}",
+    )
 
 
-def load(request: Request, expected: str, *, custom: bool = False) -> tuple[Any, list[str]]:
+def load(
+    request: Request,
+    expected: str,
+    *,
+    custom: bool = False,
+    types: TypeTable | None = None,
+    model: str = "",
+) -> tuple[Any, list[str]]:
     """The parsed body and the paths of repeated keys. Raises StatusError."""
     check_size(request)
     kind = media_type(request)
@@ -74,11 +87,11 @@ def load(request: Request, expected: str, *, custom: bool = False) -> tuple[Any,
             return parse_yaml(text), [Line(f"yaml: unmarshal errors:\n  {lines}")] if found else []
         except TextError as error:
             raise unrecognised(expected, f"yaml: {error}", text) from error
-    if kind == PROTOBUF and not custom:
+    if kind == PROTOBUF and types is not None:
         from kaito.local.apiserver.protobuf import ProtobufError, decode
 
         try:
-            return decode(text), []
+            return decode(text, types, model), []
         except ProtobufError as error:
             raise bad_request(str(error)) from error
     raise unsupported_media(kind, custom=custom)
@@ -86,8 +99,10 @@ def load(request: Request, expected: str, *, custom: bool = False) -> tuple[Any,
 
 def unrecognised(expected: str, why: str, text: bytes) -> StatusError:
     shown = "<empty>" if not text else text.decode(errors="replace")
-    return bad_request(f"the object provided is unrecognized (must be of type {expected}): "
-                       f"couldn't get version/kind; {why} ({shown})")
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {expected}): "
+        f"couldn't get version/kind; {why} ({shown})"
+    )
 
 
 def probe(value: Any, expected: str, text: bytes) -> tuple[str, str]:
@@ -98,20 +113,30 @@ def probe(value: Any, expected: str, text: bytes) -> tuple[str, str]:
         raise bad_request(
             f"the object provided is unrecognized (must be of type {expected}): couldn't get "
             f"version/kind; json parse error: json: cannot unmarshal {typed.json_kind(value)} "
-            f"into Go value of type {META_PROBE} ({text.hex()})")
+            f"into Go value of type {META_PROBE} ({text.hex()})"
+        )
     for name, go in (("apiVersion", "APIVersion"), ("kind", "Kind")):
         part = value.get(name)
         if part is not None and not isinstance(part, str):
             raise bad_request(
                 f"the object provided is unrecognized (must be of type {expected}): couldn't get "
                 f"version/kind; json parse error: json: cannot unmarshal {typed.json_kind(part)} "
-                f"into Go struct field .{name} of type string ({text.hex()})" if go else "")
+                f"into Go struct field .{name} of type string ({text.hex()})"
+                if go
+                else ""
+            )
     return value.get("apiVersion") or "", value.get("kind") or ""
 
 
 def read_object(request: Request, kind: Kind, kinds: Kinds, options: WriteOptions) -> Object:
     """A decoded object of this kind, defaults not yet set. Raises StatusError."""
-    value, repeated = load(request, kind.kind, custom=kind.custom)
+    value, repeated = load(
+        request,
+        kind.kind,
+        custom=kind.custom,
+        types=None if kind.custom else kinds.types,
+        model=kind.model,
+    )
     if kind.custom:
         from kaito.local.apiserver.custom.bodies import read_custom
 
@@ -130,15 +155,18 @@ def check_kind(version: str, name: str, kind: Kind, kinds: Kinds) -> None:
     head = f'{name} in version "{short}" cannot be handled as a {kind.kind}: '
     known = kinds.by_kind(version, name)
     if known is None or known.custom:
-        raise bad_request(f'{head}no kind "{name}" is registered for version "{version}" in '
-                          f'scheme "{SCHEME}"')
+        raise bad_request(
+            f'{head}no kind "{name}" is registered for version "{version}" in scheme "{SCHEME}"'
+        )
     internal = kind.group.partition(".")[0] or "core"
-    raise bad_request(f"{head}converting (v1.{name}) to ({internal}.{kind.kind}): "
-                      "unknown conversion")
+    raise bad_request(
+        f"{head}converting (v1.{name}) to ({internal}.{kind.kind}): unknown conversion"
+    )
 
 
-def decode_built_in(value: Object, repeated: list[str], kind: Kind,
-                    options: WriteOptions) -> Object:
+def decode_built_in(
+    value: Object, repeated: list[str], kind: Kind, options: WriteOptions
+) -> Object:
     head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
     try:
         decoded = typed.decode(kind.node, value)
@@ -152,26 +180,30 @@ def report(head: str, repeated: list[str], unknown: list[str], options: WriteOpt
     """Refuse or warn of repeated and unknown fields, as fieldValidation says."""
     if options.validation == "Ignore" or not (repeated or unknown):
         return
-    faults = [str(p) if isinstance(p, Line) else f"duplicate field {go_quote(p)}"
-              for p in repeated] \
-        + [f"unknown field {go_quote(p)}" for p in unknown]
+    faults = [
+        str(p) if isinstance(p, Line) else f"duplicate field {go_quote(p)}" for p in repeated
+    ] + [f"unknown field {go_quote(p)}" for p in unknown]
     if options.validation == "Strict":
         raise bad_request(f"{head}strict decoding error: {', '.join(faults)}")
     for fault in faults:
         options.warn(fault)
 
 
-def read_as(node: Node, request: Request, name: str, version: str,
-            options: WriteOptions) -> Object:
+def read_as(
+    types: TypeTable, model: str, request: Request, name: str, version: str, options: WriteOptions
+) -> Object:
     """A body of a fixed kind such as Scale or Binding. Raises StatusError."""
-    value, repeated = load(request, name)
+    node = types.node(model)
+    value, repeated = load(request, name, types=types, model=model)
     given, kind = probe(value, name, request.body)
     value = value or {}
     if (given and given != version) or (kind and kind != name):
         short = (given or version).rpartition("/")[2]
-        raise bad_request(f'{kind or name} in version "{short}" cannot be handled as a {name}: '
-                          f'no kind "{kind or name}" is registered for version '
-                          f'"{given or version}" in scheme "{SCHEME}"')
+        raise bad_request(
+            f'{kind or name} in version "{short}" cannot be handled as a {name}: '
+            f'no kind "{kind or name}" is registered for version '
+            f'"{given or version}" in scheme "{SCHEME}"'
+        )
     value["apiVersion"], value["kind"] = version, name
     head = f'{name} in version "{version.rpartition("/")[2]}" cannot be handled as a {name}: '
     try:
@@ -180,6 +212,23 @@ def read_as(node: Node, request: Request, name: str, version: str,
         raise bad_request(head + str(error)) from error
     report(head, repeated, decoded.unknown, options)
     return decoded.value
+
+
+def read_back(value: Any, kind: Kind) -> Object:
+    """An object that a webhook changed, decoded and completed again. Raises StatusError."""
+    if kind.custom:
+        from kaito.local.apiserver.custom.bodies import clean_custom
+
+        obj, _, fault = clean_custom(value, kind)
+        if fault:
+            raise bad_request(fault)
+        return obj
+    try:
+        obj = typed.decode(kind.node, value).value
+    except typed.WrongType as error:
+        raise bad_request(str(error)) from error
+    kind.behaviour.default(obj)
+    return obj
 
 
 def canonical(value: object) -> bytes:

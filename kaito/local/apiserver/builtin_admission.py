@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kaito.local.apiserver.admission import Plugin, Review
@@ -9,10 +10,13 @@ from kaito.local.apiserver.behaviours.pods import NODE_FAULTS
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
 from kaito.local.apiserver.status import forbidden
+from kaito.local.apiserver.webhooks import Resolver, Webhooks
 
 SYSTEM = {"system-cluster-critical": 2000000000, "system-node-critical": 2000001000}
-PROTECTED = {"persistentvolumeclaims": "kubernetes.io/pvc-protection",
-             "persistentvolumes": "kubernetes.io/pv-protection"}
+PROTECTED = {
+    "persistentvolumeclaims": "kubernetes.io/pvc-protection",
+    "persistentvolumes": "kubernetes.io/pv-protection",
+}
 
 
 class Terminating:
@@ -24,8 +28,12 @@ class Terminating:
     async def mutate(self, review: Review) -> None:
         kind = review.call.kind
         if review.operation == "CREATE" and kind.definition in self._definitions.terminating:
-            raise forbidden(kind.group, kind.plural, review.object["metadata"].get("name", ""),
-                            "create not allowed while custom resource definition is terminating")
+            raise forbidden(
+                kind.group,
+                kind.plural,
+                review.object["metadata"].get("name", ""),
+                "create not allowed while custom resource definition is terminating",
+            )
 
     async def validate(self, review: Review) -> None:
         """Nothing beyond the mutation phase, which runs first."""
@@ -39,15 +47,22 @@ class PodDefaults:
 
     async def mutate(self, review: Review) -> None:
         kind = review.call.kind
-        if kind.plural != "pods" or kind.group or review.subresource \
-                or review.operation != "CREATE":
+        if (
+            kind.plural != "pods"
+            or kind.group
+            or review.subresource
+            or review.operation != "CREATE"
+        ):
             return
         spec = review.object.setdefault("spec", {})
         self._priority(review, spec)
         for wanted in NODE_FAULTS:
             tolerations = spec.setdefault("tolerations", [])
-            if not any(t.get("key") in {wanted["key"], None, ""} and t.get("effect", "NoExecute")
-                       == "NoExecute" for t in tolerations):
+            if not any(
+                t.get("key") in {wanted["key"], None, ""}
+                and t.get("effect", "NoExecute") == "NoExecute"
+                for t in tolerations
+            ):
                 tolerations.append(dict(wanted))
 
     def _priority(self, review: Review, spec: dict[str, Any]) -> None:
@@ -60,8 +75,12 @@ class PodDefaults:
             assert classes is not None
             record = self._core.record(classes, "", name)
             if record is None:
-                raise forbidden("", "pods", review.object["metadata"].get("name", ""),
-                                f"no PriorityClass with name {name} was found")
+                raise forbidden(
+                    "",
+                    "pods",
+                    review.object["metadata"].get("name", ""),
+                    f"no PriorityClass with name {name} was found",
+                )
             found = record.value()
             value, policy = found.get("value", 0), found.get("preemptionPolicy", policy)
         spec["priority"] = value
@@ -86,6 +105,13 @@ class ClaimProtection:
         """Nothing to refuse."""
 
 
-def plugins(core: Core, definitions: Definitions) -> list[Plugin]:
+def plugins(
+    core: Core, definitions: Definitions, resolver: Callable[[], Resolver | None]
+) -> list[Plugin]:
     """The chain, in the order in which plugins run."""
-    return [Terminating(definitions), PodDefaults(core), ClaimProtection()]
+    return [
+        Terminating(definitions),
+        PodDefaults(core),
+        ClaimProtection(),
+        Webhooks(core, resolver),
+    ]

@@ -61,5 +61,6 @@ _DATA = _load()
 SCALE = _columns(_DATA["scale"], cells.scale)
 COLUMNS: dict[tuple[str, str], Columns] = {
     (group, plural): _columns(_DATA[f"{group}/{plural}" if group else plural], made)
-    for (group, plural), made in CELLS.items()}
+    for (group, plural), made in CELLS.items()
+}
 COLUMNS["events.k8s.io", "events"] = COLUMNS["", "events"]

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 Object = dict[str, Any]
-NEWER = {"involvedObject": "regarding", "message": "note", "source": "deprecatedSource",
-         "firstTimestamp": "deprecatedFirstTimestamp", "lastTimestamp": "deprecatedLastTimestamp",
-         "count": "deprecatedCount", "reportingComponent": "reportingController"}
+NEWER = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+    "reportingComponent": "reportingController",
+}
 OLDER = {v: k for k, v in NEWER.items()}
 OMITTED = {"reportingController": "", "reportingInstance": ""}
 

@@ -76,9 +76,15 @@ class Core:
             selectable["metadata.namespace"] = meta["namespace"]
         selectable.update(kind.behaviour.selectable(obj))
         key = kind.key(meta.get("namespace", ""), meta["name"])
-        return self.store.put(kind.bucket, key, stored, expect=expect,
-                              labels=meta.get("labels") or {}, selectable=selectable,
-                              version=kind.version)
+        return self.store.put(
+            kind.bucket,
+            key,
+            stored,
+            expect=expect,
+            labels=meta.get("labels") or {},
+            selectable=selectable,
+            version=kind.version,
+        )
 
     def remove(self, kind: Kind, record: Record) -> int:
         return self.store.drop(kind.bucket, record.key, expect=record.revision)

@@ -23,8 +23,13 @@ from kaito.local.apiserver.status import (
 from kaito.local.apiserver.storage import Stale
 
 Object = dict[str, Any]
-CLEARED = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "uid",
-           "creationTimestamp")
+CLEARED = (
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "uid",
+    "creationTimestamp",
+)
 RETRIES = 8  # attempts at a free generated name
 
 
@@ -32,9 +37,13 @@ def ownership(kind: Kind, subresource: str = "") -> Ownership:
     """Who may own what through the object itself or through a subresource."""
     behaviour = kind.behaviour
     if subresource == "status":
-        return Ownership(kind.node, kind.api_version, subresource,
-                         ignored=behaviour.status_ignored,
-                         only=(("f:status",),) if not behaviour.status_owns_metadata else ())
+        return Ownership(
+            kind.node,
+            kind.api_version,
+            subresource,
+            ignored=behaviour.status_ignored,
+            only=(("f:status",),) if not behaviour.status_owns_metadata else (),
+        )
     return Ownership(kind.node, kind.api_version, subresource, ignored=behaviour.ignored)
 
 
@@ -45,8 +54,10 @@ def check_namespace(call: Call, obj: Object) -> None:
     given = meta.get("namespace", "")
     if call.kind.namespaced:
         if given and given != wanted:
-            raise bad_request("the namespace of the provided object does not match the namespace "
-                              "sent on the request")
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace "
+                "sent on the request"
+            )
         meta["namespace"] = wanted
     elif given:
         del meta["namespace"]
@@ -59,9 +70,15 @@ class Creator:
         self._core = core
         self._admission = admission
 
-    async def create(self, call: Call, obj: Object, options: WriteOptions, *,
-                     applied: bool = False,
-                     mutate: Callable[[Object], Awaitable[None]] | None = None) -> Object:
+    async def create(
+        self,
+        call: Call,
+        obj: Object,
+        options: WriteOptions,
+        *,
+        applied: bool = False,
+        mutate: Callable[[Object], Awaitable[None]] | None = None,
+    ) -> Object:
         """The stored object. `obj` is decoded; `applied` says that ownership is already set."""
         kind, core = call.kind, self._core
         meta = obj.setdefault("metadata", {})
@@ -71,10 +88,12 @@ class Creator:
         if not applied:
             kind.behaviour.default(obj)
         if metadata.owner_duplicates(meta):
-            options.warn("metadata.ownerReferences contains duplicate entries after mutating "
-                         "admission happens; API server dedups owner references in 1.20+, and "
-                         "may reject such requests as early as 1.24; please fix your requests; "
-                         f"duplicate UID(s) observed: {meta['ownerReferences'][0].get('uid')}")
+            options.warn(
+                "metadata.ownerReferences contains duplicate entries after mutating "
+                "admission happens; API server dedups owner references in 1.20+, and "
+                "may reject such requests as early as 1.24; please fix your requests; "
+                f"duplicate UID(s) observed: {meta['ownerReferences'][0].get('uid')}"
+            )
         now = core.stamp()
         self._live_namespace(kind, meta)
         generated = not meta.get("name") and meta.get("generateName")
@@ -100,17 +119,25 @@ class Creator:
         if found is None:
             raise not_found("", "namespaces", name)
         if found.selectable.get("status.phase") == "Terminating":
-            error = forbidden(kind.group, kind.plural, meta.get("name", ""),
-                              f"unable to create new content in namespace {name} because it is "
-                              "being terminated")
+            error = forbidden(
+                kind.group,
+                kind.plural,
+                meta.get("name", ""),
+                f"unable to create new content in namespace {name} because it is being terminated",
+            )
             assert error.details is not None
-            error.details["causes"] = [{
-                "reason": "NamespaceTerminating", "field": "metadata.namespace",
-                "message": f"namespace {name} is being terminated"}]
+            error.details["causes"] = [
+                {
+                    "reason": "NamespaceTerminating",
+                    "field": "metadata.namespace",
+                    "message": f"namespace {name} is being terminated",
+                }
+            ]
             raise error
 
-    async def _store(self, call: Call, obj: Object, options: WriteOptions, now: str, *,
-                     applied: bool) -> Object:
+    async def _store(
+        self, call: Call, obj: Object, options: WriteOptions, now: str, *, applied: bool
+    ) -> Object:
         kind, core, behaviour = call.kind, self._core, call.kind.behaviour
         meta = obj["metadata"]
         if not applied:
@@ -135,8 +162,12 @@ class Creator:
         meta["creationTimestamp"] = now
         if behaviour.after_identity is not None:
             behaviour.after_identity(obj, meta["uid"])
-        errors = metadata.validate(meta, namespaced=kind.namespaced, rule=behaviour.name_rule,
-                                   custom=kind.custom or behaviour.loose_finalizers)
+        errors = metadata.validate(
+            meta,
+            namespaced=kind.namespaced,
+            rule=behaviour.name_rule,
+            custom=kind.custom or behaviour.loose_finalizers,
+        )
         errors += behaviour.validate(obj)
         if errors:
             raise invalid(kind.error_group, kind.kind, meta.get("name", ""), errors)
@@ -146,8 +177,9 @@ class Creator:
         existing = core.record(kind, meta.get("namespace", ""), meta["name"])
         if existing is not None:
             error = already_exists(kind.group, kind.plural, meta["name"])
-            if b'"deletionTimestamp"' in existing.raw \
-                    and existing.value()["metadata"].get("deletionTimestamp"):
+            if b'"deletionTimestamp"' in existing.raw and existing.value()["metadata"].get(
+                "deletionTimestamp"
+            ):
                 error.message = "object is being deleted: " + error.message
             raise error
         if options.dry_run:

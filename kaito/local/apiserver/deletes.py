@@ -24,21 +24,24 @@ class Deleter:
         self._core = core
         self._admission = admission
 
-    async def delete(self, call: Call, namespace: str, name: str,
-                     options: DeleteOptions) -> tuple[Object, bool]:
+    async def delete(
+        self, call: Call, namespace: str, name: str, options: DeleteOptions
+    ) -> tuple[Object, bool]:
         """The object as it was last, and whether it is gone. Raises StatusError."""
         kind, core = call.kind, self._core
         if options.resource_version and not options.resource_version.isdigit():
-            raise bad_request(f'strconv.ParseUint: parsing "{options.resource_version}": '
-                              "invalid syntax")
+            raise bad_request(
+                f'strconv.ParseUint: parsing "{options.resource_version}": invalid syntax'
+            )
         while True:
             record = core.record(kind, namespace, name)
             if record is None:
                 raise not_found(kind.group, kind.plural, name)
             obj = kind.value(record)
             self._precondition(kind, obj, options)
-            review = Review("DELETE", call, obj, obj, WriteOptions("", dry_run=options.dry_run),
-                            name=name)
+            review = Review(
+                "DELETE", call, obj, obj, WriteOptions("", dry_run=options.dry_run), name=name
+            )
             await self._admission.validate(review)
             try:
                 return self._mark(kind, record, obj, options)
@@ -48,21 +51,33 @@ class Deleter:
     def _precondition(self, kind: Kind, obj: Object, options: DeleteOptions) -> None:
         meta = obj["metadata"]
         if options.uid and options.uid != meta["uid"]:
-            raise conflict(kind.group, kind.kind, meta["name"],
-                           f"the UID in the precondition ({options.uid}) does not match the UID "
-                           f"in record ({meta['uid']}). The object might have been deleted and "
-                           "then recreated")
+            raise conflict(
+                kind.group,
+                kind.kind,
+                meta["name"],
+                f"the UID in the precondition ({options.uid}) does not match the UID "
+                f"in record ({meta['uid']}). The object might have been deleted and "
+                "then recreated",
+            )
         if options.resource_version and options.resource_version != meta["resourceVersion"]:
-            raise conflict(kind.group, kind.kind, meta["name"],
-                           f"the ResourceVersion in the precondition ({options.resource_version}) "
-                           f"does not match the ResourceVersion in record "
-                           f"({meta['resourceVersion']}). The object might have been modified")
+            raise conflict(
+                kind.group,
+                kind.kind,
+                meta["name"],
+                f"the ResourceVersion in the precondition ({options.resource_version}) "
+                f"does not match the ResourceVersion in record "
+                f"({meta['resourceVersion']}). The object might have been modified",
+            )
 
-    def _mark(self, kind: Kind, record: Record, obj: Object,
-              options: DeleteOptions) -> tuple[Object, bool]:
+    def _mark(
+        self, kind: Kind, record: Record, obj: Object, options: DeleteOptions
+    ) -> tuple[Object, bool]:
         meta = obj["metadata"]
-        before = (meta.get("deletionTimestamp"), meta.get("deletionGracePeriodSeconds"),
-                  list(meta.get("finalizers") or ()))
+        before = (
+            meta.get("deletionTimestamp"),
+            meta.get("deletionGracePeriodSeconds"),
+            list(meta.get("finalizers") or ()),
+        )
         finalizers = self._finalizers(kind, meta, options)
         if finalizers:
             meta["finalizers"] = finalizers
@@ -91,8 +106,11 @@ class Deleter:
                 return self._finish(kind, record, obj, options)
         elif not finalizers:
             return self._finish(kind, record, obj, options)
-        after = (meta.get("deletionTimestamp"), meta.get("deletionGracePeriodSeconds"),
-                 list(meta.get("finalizers") or ()))
+        after = (
+            meta.get("deletionTimestamp"),
+            meta.get("deletionGracePeriodSeconds"),
+            list(meta.get("finalizers") or ()),
+        )
         if after != before and not options.dry_run:
             saved = self._core.save(kind, obj, expect=record.revision)
             meta["resourceVersion"] = str(saved.revision)
@@ -126,8 +144,9 @@ class Deleter:
             wanted = FOREGROUND
         elif options.propagation == "Background" or options.orphan is False:
             wanted = ""
-        elif kind.behaviour.orphans_by_default and not any(f in found
-                                                           for f in (ORPHAN, FOREGROUND)):
+        elif kind.behaviour.orphans_by_default and not any(
+            f in found for f in (ORPHAN, FOREGROUND)
+        ):
             wanted = ORPHAN
         else:
             return found
@@ -136,14 +155,16 @@ class Deleter:
             found.append(wanted)
         return found
 
-    def _finish(self, kind: Kind, record: Record, obj: Object,
-                options: DeleteOptions) -> tuple[Object, bool]:
+    def _finish(
+        self, kind: Kind, record: Record, obj: Object, options: DeleteOptions
+    ) -> tuple[Object, bool]:
         if not options.dry_run:
             self._core.remove(kind, record)
         return obj, True
 
-    def _held(self, kind: Kind, record: Record, obj: Object, options: DeleteOptions, *,
-              pending: bool) -> tuple[Object, bool]:
+    def _held(
+        self, kind: Kind, record: Record, obj: Object, options: DeleteOptions, *, pending: bool
+    ) -> tuple[Object, bool]:
         """Store the mark of a kind that ends in its own way, once."""
         if not pending and not options.dry_run:
             saved = self._core.save(kind, obj, expect=record.revision)

@@ -29,12 +29,22 @@ class Discovery:
             media = negotiation.discovery(request)
             if media:
                 return self._aggregated(media, core=core)
-            body: Object = {"kind": "APIVersions", "versions": ["v1"],
-                            "serverAddressByClientCIDRs": [
-                                {"clientCIDR": "0.0.0.0/0", "serverAddress": self.address}]}
-            return Response.json(body if core else {
-                "kind": "APIGroupList", "apiVersion": "v1",
-                "groups": [self._group(g, v) for g, v in self._kinds.groups().items() if g]})
+            body: Object = {
+                "kind": "APIVersions",
+                "versions": ["v1"],
+                "serverAddressByClientCIDRs": [
+                    {"clientCIDR": "0.0.0.0/0", "serverAddress": self.address}
+                ],
+            }
+            return Response.json(
+                body
+                if core
+                else {
+                    "kind": "APIGroupList",
+                    "apiVersion": "v1",
+                    "groups": [self._group(g, v) for g, v in self._kinds.groups().items() if g],
+                }
+            )
         group = "" if core else parts[1]
         version = parts[-1] if core or len(parts) == 3 else ""
         negotiation.wanted(request, listing=False)
@@ -42,8 +52,9 @@ class Discovery:
         if versions is None or (version and version not in versions):
             raise no_page()
         if not version:
-            return Response.json({"kind": "APIGroup", "apiVersion": "v1",
-                                  **self._group(group, versions)})
+            return Response.json(
+                {"kind": "APIGroup", "apiVersion": "v1", **self._group(group, versions)}
+            )
         return Response.json(self._resources(group, version))
 
     @staticmethod
@@ -54,9 +65,13 @@ class Discovery:
     def _resources(self, group: str, version: str) -> Object:
         found: list[Object] = []
         for kind in self._sorted(group, version):
-            entry: Object = {"name": kind.plural, "singularName": kind.singular,
-                             "namespaced": kind.namespaced, "kind": kind.kind,
-                             "verbs": list(verbs(kind))}
+            entry: Object = {
+                "name": kind.plural,
+                "singularName": kind.singular,
+                "namespaced": kind.namespaced,
+                "kind": kind.kind,
+                "verbs": list(verbs(kind)),
+            }
             if kind.short_names:
                 entry["shortNames"] = list(kind.short_names)
             if kind.categories:
@@ -65,15 +80,18 @@ class Discovery:
                 entry["storageVersionHash"] = kind.storage_hash()
             found.append(entry)
             for name, sub in self._subresources(kind):
-                entry = {"name": f"{kind.plural}/{name}", "singularName": "",
-                         "namespaced": kind.namespaced, "kind": sub.kind,
-                         "verbs": list(sub.verbs)}
+                entry = {
+                    "name": f"{kind.plural}/{name}",
+                    "singularName": "",
+                    "namespaced": kind.namespaced,
+                    "kind": sub.kind,
+                    "verbs": list(sub.verbs),
+                }
                 if sub.group or sub.version:
                     entry["group"], entry["version"] = sub.group, sub.version
                 found.append(entry)
         version_text = f"{group}/{version}" if group else version
-        body: Object = {"kind": "APIResourceList", "groupVersion": version_text,
-                        "resources": found}
+        body: Object = {"kind": "APIResourceList", "groupVersion": version_text, "resources": found}
         if group:
             body["apiVersion"] = "v1"
         return body
@@ -93,24 +111,48 @@ class Discovery:
         for group, versions in self._kinds.groups().items():
             if bool(group) == core:
                 continue
-            items.append({"metadata": {"name": group} if group else {},
-                          "versions": [self._version(group, v) for v in versions]})
-        body = encode({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2",
-                       "metadata": {}, "items": items})
+            items.append(
+                {
+                    "metadata": {"name": group} if group else {},
+                    "versions": [self._version(group, v) for v in versions],
+                }
+            )
+        body = encode(
+            {
+                "kind": "APIGroupDiscoveryList",
+                "apiVersion": "apidiscovery.k8s.io/v2",
+                "metadata": {},
+                "items": items,
+            }
+        )
         tag = hashlib.sha512(body).hexdigest().upper()
-        return Response(200, {"content-type": media, "etag": f'"{tag}"', "vary": "Accept",
-                              "cache-control": "public"}, body)
+        return Response(
+            200,
+            {
+                "content-type": media,
+                "etag": f'"{tag}"',
+                "vary": "Accept",
+                "cache-control": "public",
+            },
+            body,
+        )
 
     def _version(self, group: str, version: str) -> Object:
         found: list[Object] = []
         for kind in self._sorted(group, version):
             custom = kind.custom
-            response = {"group": kind.group if custom else "", "version": kind.version
-                        if custom else "", "kind": kind.kind}
+            response = {
+                "group": kind.group if custom else "",
+                "version": kind.version if custom else "",
+                "kind": kind.kind,
+            }
             entry: Object = {
-                "resource": kind.plural, "responseKind": response,
+                "resource": kind.plural,
+                "responseKind": response,
                 "scope": "Namespaced" if kind.namespaced else "Cluster",
-                "singularResource": kind.singular, "verbs": list(verbs(kind))}
+                "singularResource": kind.singular,
+                "verbs": list(verbs(kind)),
+            }
             if kind.short_names:
                 entry["shortNames"] = list(kind.short_names)
             if kind.categories:
@@ -120,8 +162,7 @@ class Discovery:
                 answer = {"group": sub.group, "version": sub.version, "kind": sub.kind}
                 if custom and not sub.group:
                     answer = response
-                subs.append({"subresource": name, "responseKind": answer,
-                             "verbs": list(sub.verbs)})
+                subs.append({"subresource": name, "responseKind": answer, "verbs": list(sub.verbs)})
             if subs:
                 entry["subresources"] = subs
             found.append(entry)

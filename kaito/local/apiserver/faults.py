@@ -25,8 +25,13 @@ class TooMany:
     retry_after: int = 1
 
     async def act(self, request: Request, clock: Clock) -> Response | None:
-        raise StatusError(429, "TooManyRequests", "too many requests, please try again later",
-                          {"retryAfterSeconds": self.retry_after}, retry_after=self.retry_after)
+        raise StatusError(
+            429,
+            "TooManyRequests",
+            "too many requests, please try again later",
+            {"retryAfterSeconds": self.retry_after},
+            retry_after=self.retry_after,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +44,7 @@ class Fails:
     retry_after: int | None = None
 
     async def act(self, request: Request, clock: Clock) -> Response | None:
-        raise StatusError(self.code, self.reason, self.message, {},
-                          retry_after=self.retry_after)
+        raise StatusError(self.code, self.reason, self.message, {}, retry_after=self.retry_after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,12 @@ class FieldError:
 
     def text(self) -> str:
         head = "Invalid value" if self.what == "type" else self.what
-        if self.value is not NOTHING and self.what not in {"Required value", "Forbidden", "Too long",
-                                                           "Internal error"}:
+        if self.value is not NOTHING and self.what not in {
+            "Required value",
+            "Forbidden",
+            "Too long",
+            "Internal error",
+        }:
             head += ": " + shown(self.value)
         return f"{head}: {self.detail}" if self.detail else head
 
@@ -69,8 +73,17 @@ def go_quote(text: str) -> str:
         if char == '"' or char == "\\":
             out.append("\\" + char)
         elif char in "\n\t\r\a\b\f\v":
-            out.append({"\n": "\\n", "\t": "\\t", "\r": "\\r", "\a": "\\a", "\b": "\\b",
-                        "\f": "\\f", "\v": "\\v"}[char])
+            out.append(
+                {
+                    "\n": "\\n",
+                    "\t": "\\t",
+                    "\r": "\\r",
+                    "\a": "\\a",
+                    "\b": "\\b",
+                    "\f": "\\f",
+                    "\v": "\\v",
+                }[char]
+            )
         elif char.isprintable():
             out.append(char)
         else:

@@ -17,8 +17,14 @@ BODY_LIMIT = 64 * 1024 * 1024  # bytes read before the API server's own limit an
 class HttpsFront:
     """Serves an ApiServer on an address. Port 0 takes a free one; `tls` None serves plain HTTP."""
 
-    def __init__(self, server: ApiServer, tls: ssl.SSLContext | None = None, *,
-                 host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        tls: ssl.SSLContext | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
         self._server = server
         self._tls = tls
         self._host = host
@@ -31,9 +37,10 @@ class HttpsFront:
 
     async def start(self) -> None:
         """Raises OSError when the port is taken."""
-        runner = web.ServerRunner(web.Server(self._serve, access_log=None,
-                                             max_line_size=65536, max_field_size=65536),
-                                  shutdown_timeout=0.2)
+        runner = web.ServerRunner(
+            web.Server(self._serve, access_log=None, max_line_size=65536, max_field_size=65536),
+            shutdown_timeout=0.2,
+        )
         await runner.setup()
         site = web.TCPSite(runner, self._host, self.port, ssl_context=self._tls)
         await site.start()
@@ -50,8 +57,11 @@ class HttpsFront:
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
         incoming._client_max_size = BODY_LIMIT
         body = await incoming.read() if incoming.body_exists else b""
-        path, _, query = incoming.raw_path.partition("?") if "?" in incoming.raw_path else \
-            (incoming.raw_path, "", "")
+        path, _, query = (
+            incoming.raw_path.partition("?")
+            if "?" in incoming.raw_path
+            else (incoming.raw_path, "", "")
+        )
         headers = {k.lower(): v for k, v in incoming.headers.items()}
         groups = incoming.headers.getall("Impersonate-Group", [])
         if groups:

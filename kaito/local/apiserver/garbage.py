@@ -114,7 +114,7 @@ class Collector:
         meta = record.value()["metadata"]
         uid = meta["uid"]
         node = self._nodes.pop(uid, None)
-        for owner in (node.owners if node else ()):
+        for owner in node.owners if node else ():
             self._waiting.get(owner["uid"], set()).discard(uid)
             self._add(owner["uid"])
         for dependent in self._waiting.get(uid, ()):
@@ -161,8 +161,9 @@ class Collector:
             found = self._owner(owner, meta.get("namespace", ""))
             if found is None:
                 dangling.append(owner)
-            elif found["metadata"].get("deletionTimestamp") \
-                    and FOREGROUND in (found["metadata"].get("finalizers") or ()):
+            elif found["metadata"].get("deletionTimestamp") and FOREGROUND in (
+                found["metadata"].get("finalizers") or ()
+            ):
                 leaving.append(owner)
             else:
                 solid.append(owner)
@@ -176,13 +177,21 @@ class Collector:
         policy = "Foreground" if leaving and self._waiting.get(meta["uid"]) else ""
         if not policy:
             finalizers = meta.get("finalizers") or ()
-            policy = "Orphan" if ORPHAN in finalizers else \
-                "Foreground" if FOREGROUND in finalizers else "Background"
+            policy = (
+                "Orphan"
+                if ORPHAN in finalizers
+                else "Foreground"
+                if FOREGROUND in finalizers
+                else "Background"
+            )
         call = internal_call(kind, meta.get("namespace", ""), meta["name"], "delete", USER)
         try:
             await self._handlers.deleter.delete(
-                call, meta.get("namespace", ""), meta["name"],
-                DeleteOptions(uid=meta["uid"], propagation=policy))
+                call,
+                meta.get("namespace", ""),
+                meta["name"],
+                DeleteOptions(uid=meta["uid"], propagation=policy),
+            )
         except StatusError as error:
             if error.code == 409:
                 self._add(meta["uid"])
@@ -192,8 +201,9 @@ class Collector:
         kind = self._core.kinds.by_kind(owner.get("apiVersion", ""), owner.get("kind", ""))
         if kind is None:
             return {"metadata": {}}
-        record = self._core.record(kind, namespace if kind.namespaced else "",
-                                   owner.get("name", ""))
+        record = self._core.record(
+            kind, namespace if kind.namespaced else "", owner.get("name", "")
+        )
         if record is None:
             return None
         found = record.value()
@@ -214,8 +224,9 @@ class Collector:
     async def _orphan(self, kind: Kind, obj: Object, record: Record) -> None:
         uid = obj["metadata"]["uid"]
         for other, dependent, stored in self._dependents(uid):
-            owners = [o for o in dependent["metadata"].get("ownerReferences") or ()
-                      if o["uid"] != uid]
+            owners = [
+                o for o in dependent["metadata"].get("ownerReferences") or () if o["uid"] != uid
+            ]
             if owners:
                 dependent["metadata"]["ownerReferences"] = owners
             else:
@@ -227,8 +238,10 @@ class Collector:
         uid = obj["metadata"]["uid"]
         blocking = 0
         for _, dependent, _ in self._dependents(uid):
-            owner = next((o for o in dependent["metadata"].get("ownerReferences") or ()
-                          if o["uid"] == uid), None)
+            owner = next(
+                (o for o in dependent["metadata"].get("ownerReferences") or () if o["uid"] == uid),
+                None,
+            )
             if owner is None:
                 continue
             blocking += bool(owner.get("blockOwnerDeletion"))

@@ -47,8 +47,9 @@ def render(value: Object, media: str, status: int = 200) -> Response:
 
 
 def yaml_text(value: object) -> bytes:
-    return yaml.safe_dump(value, sort_keys=True, default_flow_style=False,
-                          allow_unicode=True).encode()
+    return yaml.safe_dump(
+        value, sort_keys=True, default_flow_style=False, allow_unicode=True
+    ).encode()
 
 
 class Handlers:
@@ -85,8 +86,9 @@ class Handlers:
                 return await self.delete_collection(call)
         raise method_not_allowed()
 
-    def answer(self, kind: Kind, obj: Object, want: Wanted, status: int = 200,
-               include: str = "") -> Response:
+    def answer(
+        self, kind: Kind, obj: Object, want: Wanted, status: int = 200, include: str = ""
+    ) -> Response:
         """One object in the wanted form."""
         return render(self.shaped(kind, obj, want, include), want.media, status)
 
@@ -94,9 +96,12 @@ class Handlers:
         if want.form == "Table":
             now = self.core.clock.now()
             meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-            return tables.table(kind.columns, [tables.row(kind.columns, obj, now,
-                                                          include or "Metadata", want.version)],
-                                meta, version=want.version)
+            return tables.table(
+                kind.columns,
+                [tables.row(kind.columns, obj, now, include or "Metadata", want.version)],
+                meta,
+                version=want.version,
+            )
         if want.form:
             found = tables.partial(obj)
             found["apiVersion"] = f"meta.k8s.io/{want.version}"
@@ -105,11 +110,12 @@ class Handlers:
 
     def want(self, call: Call, *, listing: bool = False) -> Wanted:
         kind = call.kind
-        called = f"*{kind.group.partition('.')[0] or 'core'}.{kind.list_kind if listing else kind.kind}"
+        called = (
+            f"*{kind.group.partition('.')[0] or 'core'}.{kind.list_kind if listing else kind.kind}"
+        )
         if kind.custom:
             called = f"*unstructured.Unstructured{'List' if listing else ''}"
-        return negotiation.wanted(call.request, listing=listing, custom=kind.custom,
-                                  called=called)
+        return negotiation.wanted(call.request, listing=listing, custom=kind.custom, called=called)
 
     async def get(self, call: Call) -> Response:
         want = self.want(call)
@@ -128,9 +134,11 @@ class Handlers:
     def _include(call: Call) -> str:
         found = call.query.get("includeObject")
         if found and found not in {"None", "Metadata", "Object"}:
-            raise bad_request("Unable to convert to Table as requested: includeObject: Invalid "
-                              f'value: "{found}": must be \'Metadata\', \'Object\', \'None\', or '
-                              "empty")
+            raise bad_request(
+                "Unable to convert to Table as requested: includeObject: Invalid "
+                f"value: \"{found}\": must be 'Metadata', 'Object', 'None', or "
+                "empty"
+            )
         return found or "Metadata"
 
     async def list(self, call: Call) -> Response:
@@ -141,20 +149,34 @@ class Handlers:
         if not want.form:
             if want.media == JSON:
                 return Response(200, {"content-type": JSON}, list_body(kind, page))
-            return render({"kind": kind.list_kind, "apiVersion": kind.api_version,
-                           "metadata": page.metadata(),
-                           "items": [kind.value(r) if kind.custom else r.value()
-                                     for r in page.records]}, want.media)
+            return render(
+                {
+                    "kind": kind.list_kind,
+                    "apiVersion": kind.api_version,
+                    "metadata": page.metadata(),
+                    "items": [kind.value(r) if kind.custom else r.value() for r in page.records],
+                },
+                want.media,
+            )
         if want.form == "Table":
             now, include = self.core.clock.now(), self._include(call)
-            rows = [tables.row(kind.columns, kind.value(r), now, include, want.version)
-                    for r in page.records]
-            return render(tables.table(kind.columns, rows, page.metadata(),
-                                       version=want.version), want.media)
+            rows = [
+                tables.row(kind.columns, kind.value(r), now, include, want.version)
+                for r in page.records
+            ]
+            return render(
+                tables.table(kind.columns, rows, page.metadata(), version=want.version), want.media
+            )
         items = [tables.partial(kind.value(r)) for r in page.records]
-        return render({"kind": "PartialObjectMetadataList",
-                       "apiVersion": f"meta.k8s.io/{want.version}",
-                       "metadata": page.metadata(), "items": items or None}, want.media)
+        return render(
+            {
+                "kind": "PartialObjectMetadataList",
+                "apiVersion": f"meta.k8s.io/{want.version}",
+                "metadata": page.metadata(),
+                "items": items or None,
+            },
+            want.media,
+        )
 
     @staticmethod
     def _check_numbers(call: Call) -> None:
@@ -165,7 +187,8 @@ class Handlers:
                     int(text)
                 except ValueError as error:
                     raise bad_request(
-                        f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+                        f'strconv.ParseInt: parsing "{text}": invalid syntax'
+                    ) from error
 
     async def watch(self, call: Call) -> Response:
         self._check_numbers(call)
@@ -175,8 +198,9 @@ class Handlers:
             form = Rows(self.core.clock.now, self._include(call), want.version)
         elif want.form:
             form = MetadataOnly(want.version)
-        watch = await self.watcher.open(call.kind, call.target.namespace, call.query, form,
-                                        call.target.name)
+        watch = await self.watcher.open(
+            call.kind, call.target.namespace, call.query, form, call.target.name
+        )
         self.watches.add(watch)
 
         async def stream() -> Any:
@@ -201,8 +225,9 @@ class Handlers:
         options.warnings = call.warnings
         return options
 
-    def _written(self, call: Call, obj: Object, want: Wanted, options: WriteOptions,
-                 status: int) -> Response:
+    def _written(
+        self, call: Call, obj: Object, want: Wanted, options: WriteOptions, status: int
+    ) -> Response:
         response = self.answer(call.kind, obj, want, status)
         response.warnings = options.warnings
         return response
@@ -231,22 +256,33 @@ class Handlers:
             value = {}
         kind, version = value.get("kind") or "DeleteOptions", value.get("apiVersion") or "v1"
         if kind != "DeleteOptions":
-            raise bad_request(f'no kind "{kind}" is registered for version "{version}" in scheme '
-                              f'"{META_SCHEME}"')
+            raise bad_request(
+                f'no kind "{kind}" is registered for version "{version}" in scheme "{META_SCHEME}"'
+            )
         return delete_options(value or {"kind": kind}, call.query)
 
     async def delete(self, call: Call) -> Response:
+        """A Status when the object is gone (a pod is always shown), else the object."""
         want = self.want(call)
         options = self.read_delete_options(call)
-        obj, gone = await self.deleter.delete(call, call.target.namespace, call.target.name,
-                                              options)
+        obj, gone = await self.deleter.delete(
+            call, call.target.namespace, call.target.name, options
+        )
         kind = call.kind
         if gone and kind.plural != "pods":
             meta = obj["metadata"]
             details = named(kind.group, kind.plural, meta["name"])
             details["uid"] = meta["uid"]
-            return render({"kind": "Status", "apiVersion": "v1", "metadata": {},
-                           "status": "Success", "details": details}, want.media)
+            return render(
+                {
+                    "kind": "Status",
+                    "apiVersion": "v1",
+                    "metadata": {},
+                    "status": "Success",
+                    "details": details,
+                },
+                want.media,
+            )
         return self.answer(kind, obj, want)
 
     async def delete_collection(self, call: Call) -> Response:
@@ -257,8 +293,9 @@ class Handlers:
         chosen = selection(kind, call.query)
         bucket = self.core.store.bucket(kind.bucket)
         prefix = f"{call.target.namespace}/" if kind.namespaced and call.target.namespace else ""
-        records: list[Record] = [r for k in list(bucket.keys(prefix))
-                                 if chosen.takes(r := bucket.objects[k])]
+        records: list[Record] = [
+            r for k in list(bucket.keys(prefix)) if chosen.takes(r := bucket.objects[k])
+        ]
         revision = self.core.store.revision
         for record in records:
             namespace, _, name = record.key.rpartition("/")
@@ -268,6 +305,12 @@ class Handlers:
                 if error.code != 404:
                     raise
         items = [kind.value(r) if kind.custom else r.value() for r in records]
-        return render({"kind": kind.list_kind, "apiVersion": kind.api_version,
-                       "metadata": {"resourceVersion": str(revision)}, "items": items},
-                      want.media)
+        return render(
+            {
+                "kind": kind.list_kind,
+                "apiVersion": kind.api_version,
+                "metadata": {"resourceVersion": str(revision)},
+                "items": items,
+            },
+            want.media,
+        )

@@ -65,7 +65,7 @@ class Query:
     def flag(self, name: str) -> bool:
         """A boolean as the server reads it: anything but an empty, "0" or "false" is true."""
         values = self._all.get(name)
-        return bool(values) and values[0].lower() not in {"0", "false", ""}
+        return values is not None and values[0].lower() not in {"0", "false", ""}
 
     def __contains__(self, name: str) -> bool:
         return name in self._all

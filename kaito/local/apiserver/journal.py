@@ -21,9 +21,11 @@ class SqliteJournal:
         self._db = sqlite3.connect(folder / "apiserver.sqlite3", isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS objects (bucket TEXT, key TEXT, "
-                         "revision INTEGER, version TEXT, labels TEXT, selectable TEXT, raw BLOB, "
-                         "PRIMARY KEY (bucket, key)) WITHOUT ROWID")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS objects (bucket TEXT, key TEXT, "
+            "revision INTEGER, version TEXT, labels TEXT, selectable TEXT, raw BLOB, "
+            "PRIMARY KEY (bucket, key)) WITHOUT ROWID"
+        )
         self._db.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER)")
 
     def revision(self) -> int:
@@ -32,18 +34,33 @@ class SqliteJournal:
 
     def restore(self, store: Store) -> None:
         """Load every object; history begins anew at the present revision."""
-        rows = self._db.execute("SELECT bucket, key, revision, version, labels, selectable, raw "
-                                "FROM objects ORDER BY bucket, key")
+        rows = self._db.execute(
+            "SELECT bucket, key, revision, version, labels, selectable, raw "
+            "FROM objects ORDER BY bucket, key"
+        )
         for bucket, key, revision, version, labels, selectable, raw in rows:
-            store.load(bucket, Record(key, bytes(raw), revision, json.loads(labels),
-                                      json.loads(selectable), version))
+            store.load(
+                bucket,
+                Record(
+                    key, bytes(raw), revision, json.loads(labels), json.loads(selectable), version
+                ),
+            )
 
     def put(self, bucket: str, record: Record) -> None:
         db = self._db
         db.execute("BEGIN")
-        db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
-                   (bucket, record.key, record.revision, record.version,
-                    json.dumps(record.labels), json.dumps(record.selectable), record.raw))
+        db.execute(
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                bucket,
+                record.key,
+                record.revision,
+                record.version,
+                json.dumps(record.labels),
+                json.dumps(record.selectable),
+                record.raw,
+            ),
+        )
         self._finish(record.revision)
 
     def drop(self, bucket: str, key: str, revision: int) -> None:

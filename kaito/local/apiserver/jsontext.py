@@ -96,11 +96,16 @@ class _Loader(_Base):  # type: ignore[misc]  # the fast loader where it is built
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool",
-    re.compile(r"^(?:y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON"
-               r"|off|Off|OFF)$"), list("yYnNtTfFoO"))
+    re.compile(
+        r"^(?:y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON"
+        r"|off|Off|OFF)$"
+    ),
+    list("yYnNtTfFoO"),
+)
 
 
 def _bool(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> bool:
@@ -152,7 +157,7 @@ class _Scanner:
         return self.found
 
     def char(self) -> str:
-        char = self.text[self.at:self.at + 1]
+        char = self.text[self.at : self.at + 1]
         shown = {b"'": "\\'", b'"': "'\"'", b"\n": "\\n", b"\t": "\\t", b"\\": "\\\\"}
         if char == b'"':
             return "'\"'"
@@ -161,8 +166,13 @@ class _Scanner:
         code = char[0] if char else 0
         if 0x20 <= code < 0x7F:
             return f"'{chr(code)}'"
-        return f"'\\x{code:02x}'" if code < 0x80 else f"'\\u{code:04x}'" \
-            if not chr(code).isprintable() else f"'{chr(code)}'"
+        return (
+            f"'\\x{code:02x}'"
+            if code < 0x80
+            else f"'\\u{code:04x}'"
+            if not chr(code).isprintable()
+            else f"'{chr(code)}'"
+        )
 
     def fail(self, where: str) -> TextError:
         if self.at >= len(self.text):
@@ -174,7 +184,7 @@ class _Scanner:
             self.at += 1
 
     def value(self, path: str) -> None:
-        char = self.text[self.at:self.at + 1]
+        char = self.text[self.at : self.at + 1]
         if char == b"{":
             self.object(path)
         elif char == b"[":
@@ -188,7 +198,7 @@ class _Scanner:
 
     def literal(self) -> None:
         for word in (b"true", b"false", b"null"):
-            if self.text[self.at:self.at + 1] == word[:1]:
+            if self.text[self.at : self.at + 1] == word[:1]:
                 for i, char in enumerate(word):
                     if self.at >= len(self.text) or self.text[self.at] != char:
                         raise self.fail(f"in literal {word.decode()} (expecting '{chr(word[i])}')")
@@ -197,9 +207,9 @@ class _Scanner:
         raise self.fail("looking for beginning of value")
 
     def number(self) -> None:
-        if self.text[self.at:self.at + 1] == b"-":
+        if self.text[self.at : self.at + 1] == b"-":
             self.at += 1
-            if not self.text[self.at:self.at + 1].isdigit():
+            if not self.text[self.at : self.at + 1].isdigit():
                 raise self.fail("in numeric literal")
             self.at -= 1
         found = DIGITS.match(self.text, self.at)
@@ -225,19 +235,19 @@ class _Scanner:
                 raise self.fail("in string literal")
             self.at += 1
         try:
-            return str(_decode(self.text[start:self.at]))
+            return str(_decode(self.text[start : self.at]))
         except msgspec.DecodeError:
-            return self.text[start + 1:self.at - 1].decode(errors="replace")
+            return self.text[start + 1 : self.at - 1].decode(errors="replace")
 
     def object(self, path: str) -> None:
         self.at += 1
         self.space()
         seen: set[str] = set()
-        if self.text[self.at:self.at + 1] == b"}":
+        if self.text[self.at : self.at + 1] == b"}":
             self.at += 1
             return
         while True:
-            if self.text[self.at:self.at + 1] != b'"':
+            if self.text[self.at : self.at + 1] != b'"':
                 raise self.fail("looking for beginning of object key string")
             key = self.string()
             inner = f"{path}.{key}" if path else key
@@ -245,13 +255,13 @@ class _Scanner:
                 self.found.append(inner)
             seen.add(key)
             self.space()
-            if self.text[self.at:self.at + 1] != b":":
+            if self.text[self.at : self.at + 1] != b":":
                 raise self.fail("after object key")
             self.at += 1
             self.space()
             self.value(inner)
             self.space()
-            char = self.text[self.at:self.at + 1]
+            char = self.text[self.at : self.at + 1]
             self.at += 1
             if char == b"}":
                 return
@@ -263,7 +273,7 @@ class _Scanner:
     def array(self, path: str) -> None:
         self.at += 1
         self.space()
-        if self.text[self.at:self.at + 1] == b"]":
+        if self.text[self.at : self.at + 1] == b"]":
             self.at += 1
             return
         index = 0
@@ -271,7 +281,7 @@ class _Scanner:
             self.value(f"{path}[{index}]")
             index += 1
             self.space()
-            char = self.text[self.at:self.at + 1]
+            char = self.text[self.at : self.at + 1]
             self.at += 1
             if char == b"]":
                 return

@@ -13,32 +13,68 @@ from typing import Any, Protocol
 import msgspec
 
 from kaito.local.apiserver.behaviour import Behaviour
-from kaito.local.apiserver.schema import Node, TypeTable
 from kaito.local.apiserver.conversions import SHAPES
+from kaito.local.apiserver.schema import Node, TypeTable
 from kaito.local.apiserver.storage import Record
 from kaito.local.apiserver.tables import Columns
 
 Object = dict[str, Any]
 _encode = msgspec.json.Encoder().encode
 SHORT = {
-    "configmaps": "cm", "endpoints": "ep", "events": "ev", "limitranges": "limits",
-    "namespaces": "ns", "nodes": "no", "persistentvolumeclaims": "pvc", "persistentvolumes": "pv",
-    "pods": "po", "replicationcontrollers": "rc", "resourcequotas": "quota",
-    "serviceaccounts": "sa", "services": "svc", "componentstatuses": "cs",
-    "customresourcedefinitions": "crd crds", "daemonsets": "ds", "deployments": "deploy",
-    "replicasets": "rs", "statefulsets": "sts", "horizontalpodautoscalers": "hpa",
-    "cronjobs": "cj", "certificatesigningrequests": "csr", "ingresses": "ing",
-    "networkpolicies": "netpol", "poddisruptionbudgets": "pdb", "priorityclasses": "pc",
-    "storageclasses": "sc", "ipaddresses": "ip", "volumeattributesclasses": "vac"}
-ALL = {"pods", "replicationcontrollers", "services", "daemonsets", "deployments", "replicasets",
-       "statefulsets", "horizontalpodautoscalers", "cronjobs", "jobs"}
+    "configmaps": "cm",
+    "endpoints": "ep",
+    "events": "ev",
+    "limitranges": "limits",
+    "namespaces": "ns",
+    "nodes": "no",
+    "persistentvolumeclaims": "pvc",
+    "persistentvolumes": "pv",
+    "pods": "po",
+    "replicationcontrollers": "rc",
+    "resourcequotas": "quota",
+    "serviceaccounts": "sa",
+    "services": "svc",
+    "componentstatuses": "cs",
+    "customresourcedefinitions": "crd crds",
+    "daemonsets": "ds",
+    "deployments": "deploy",
+    "replicasets": "rs",
+    "statefulsets": "sts",
+    "horizontalpodautoscalers": "hpa",
+    "cronjobs": "cj",
+    "certificatesigningrequests": "csr",
+    "ingresses": "ing",
+    "networkpolicies": "netpol",
+    "poddisruptionbudgets": "pdb",
+    "priorityclasses": "pc",
+    "storageclasses": "sc",
+    "ipaddresses": "ip",
+    "volumeattributesclasses": "vac",
+}
+ALL = {
+    "pods",
+    "replicationcontrollers",
+    "services",
+    "daemonsets",
+    "deployments",
+    "replicasets",
+    "statefulsets",
+    "horizontalpodautoscalers",
+    "cronjobs",
+    "jobs",
+}
 SINGULAR = {"endpoints": "endpoints", "componentstatuses": "componentstatus"}
 STORED_ELSEWHERE = {
     ("events.k8s.io", "Event"): "/v1/Event",
-    ("apiextensions.k8s.io", "CustomResourceDefinition"):
-        "apiextensions.k8s.io/v1beta1/CustomResourceDefinition"}
-SHARED = {("events.k8s.io", "events"): "/events",
-          ("autoscaling", "horizontalpodautoscalers"): "autoscaling/horizontalpodautoscalers"}
+    (
+        "apiextensions.k8s.io",
+        "CustomResourceDefinition",
+    ): "apiextensions.k8s.io/v1beta1/CustomResourceDefinition",
+}
+SHARED = {
+    ("events.k8s.io", "events"): "/events",
+    ("autoscaling", "horizontalpodautoscalers"): "autoscaling/horizontalpodautoscalers",
+}
 
 
 class Shape(Protocol):
@@ -137,16 +173,21 @@ class Kind:
         return bare if self.shape is None else self.shape.write(bare)
 
     def storage_hash(self) -> str:
-        text = STORED_ELSEWHERE.get((self.group, self.kind),
-                                    f"{self.group}/{self.version}/{self.kind}")
+        text = STORED_ELSEWHERE.get(
+            (self.group, self.kind), f"{self.group}/{self.version}/{self.kind}"
+        )
         return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
 class Kinds:
     """Every served kind by group, version and plural."""
 
-    def __init__(self, types: TypeTable, behaviours: Mapping[tuple[str, str], Behaviour],
-                 columns: Mapping[tuple[str, str], Columns]) -> None:
+    def __init__(
+        self,
+        types: TypeTable,
+        behaviours: Mapping[tuple[str, str], Behaviour],
+        columns: Mapping[tuple[str, str], Columns],
+    ) -> None:
         self.types = types
         self._kinds: dict[tuple[str, str, str], Kind] = {}
         self.generation = 0
@@ -154,8 +195,12 @@ class Kinds:
         for entry in json.loads(text):
             self._load(entry, behaviours, columns)
 
-    def _load(self, entry: dict[str, Any], behaviours: Mapping[tuple[str, str], Behaviour],
-              columns: Mapping[tuple[str, str], Columns]) -> None:
+    def _load(
+        self,
+        entry: dict[str, Any],
+        behaviours: Mapping[tuple[str, str], Behaviour],
+        columns: Mapping[tuple[str, str], Columns],
+    ) -> None:
         from kaito.local.apiserver.typed import go_name
 
         group, version, plural = entry["group"], entry["version"], entry["plural"]
@@ -163,17 +208,28 @@ class Kinds:
         verbs = tuple(entry["verbs"])
         behaviour = behaviours.get((group, plural), Behaviour())
         found = Kind(
-            group=group, version=version, plural=plural,
-            singular=SINGULAR.get(plural, kind.lower()), kind=kind, list_kind=kind + "List",
-            namespaced=entry["namespaced"], verbs=verbs, node=self.types.node(entry["model"]),
-            behaviour=behaviour, bucket=SHARED.get((group, plural), f"{group}/{plural}"),
+            group=group,
+            version=version,
+            plural=plural,
+            singular=SINGULAR.get(plural, kind.lower()),
+            kind=kind,
+            list_kind=kind + "List",
+            namespaced=entry["namespaced"],
+            verbs=verbs,
+            node=self.types.node(entry["model"]),
+            behaviour=behaviour,
+            bucket=SHARED.get((group, plural), f"{group}/{plural}"),
             columns=columns.get((group, plural), Columns.standard()),
             short_names=tuple(SHORT.get(plural, "").split()),
-            categories=("all",) if plural in ALL else
-            ("api-extensions",) if group in {"apiextensions.k8s.io",
-                                             "admissionregistration.k8s.io"} else (),
-            model=entry["model"], reviewed="get" not in verbs,
-            shape=SHAPES.get((group, plural)))
+            categories=("all",)
+            if plural in ALL
+            else ("api-extensions",)
+            if group in {"apiextensions.k8s.io", "admissionregistration.k8s.io"}
+            else (),
+            model=entry["model"],
+            reviewed="get" not in verbs,
+            shape=SHAPES.get((group, plural)),
+        )
         for name, sub in entry["subresources"].items():
             found.subresources[name] = _subresource(name, sub, kind)
         self._kinds[group, version, plural] = found
@@ -196,8 +252,9 @@ class Kinds:
         return None
 
     def any_version(self, group: str, plural: str) -> Kind | None:
-        return next((k for k in self._kinds.values() if (k.group, k.plural) == (group, plural)),
-                    None)
+        return next(
+            (k for k in self._kinds.values() if (k.group, k.plural) == (group, plural)), None
+        )
 
     def groups(self) -> dict[str, list[str]]:
         """Served groups in the order of discovery, each with its versions, best first."""
@@ -218,11 +275,16 @@ class Kinds:
 
 
 def _subresource(name: str, sub: dict[str, Any], kind: str) -> Subresource:
-    foreign = {"scale": ("Scale", "autoscaling", "v1"), "eviction": ("Eviction", "policy", "v1"),
-               "token": ("TokenRequest", "authentication.k8s.io", "v1"),
-               "binding": ("Binding", "", ""), "attach": ("PodAttachOptions", "", ""),
-               "exec": ("PodExecOptions", "", ""), "portforward": ("PodPortForwardOptions", "", ""),
-               "proxy": (f"{kind}ProxyOptions", "", "")}
+    foreign = {
+        "scale": ("Scale", "autoscaling", "v1"),
+        "eviction": ("Eviction", "policy", "v1"),
+        "token": ("TokenRequest", "authentication.k8s.io", "v1"),
+        "binding": ("Binding", "", ""),
+        "attach": ("PodAttachOptions", "", ""),
+        "exec": ("PodExecOptions", "", ""),
+        "portforward": ("PodPortForwardOptions", "", ""),
+        "proxy": (f"{kind}ProxyOptions", "", ""),
+    }
     found = foreign.get(name, (kind, "", ""))
     return Subresource(tuple(sub["verbs"]), *found)
 

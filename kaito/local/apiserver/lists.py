@@ -20,12 +20,13 @@ from kaito.local.apiserver.storage import Bucket, Compacted, Record
 
 MATCHES = ("Exact", "NotOlderThan")
 FUTURE_WAIT = 3.0  # seconds a read waits for a revision that has not happened yet
-TOO_OLD_TOKEN = (
+TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can "
     "start a new list without the continue parameter, or use the continue token in this response "
     "to retrieve the remainder of the results. Continuing with the provided token results in an "
     "inconsistent list - objects that were created, modified, or deleted between the time the "
-    "first chunk was returned and now may show up in the list.")
+    "first chunk was returned and now may show up in the list."
+)
 
 
 @dataclass(slots=True)
@@ -38,8 +39,9 @@ class Selection:
     namespace: str = ""
 
     def takes(self, record: Record) -> bool:
-        return (self.labels is None or self.labels(record.labels)) \
-            and (self.fields is None or self.fields(record.selectable))
+        return (self.labels is None or self.labels(record.labels)) and (
+            self.fields is None or self.fields(record.selectable)
+        )
 
     @property
     def everything(self) -> bool:
@@ -67,21 +69,45 @@ def selection(kind: Kind, query: Query) -> Selection:
     return found
 
 
-LABEL_KINDS = {"Pod", "Node", "Event", "Namespace", "ReplicaSet", "Secret", "Service",
-               "ReplicationController", "Job", "CertificateSigningRequest", "ResourceSlice",
-               "StatefulSet", "Deployment", "DaemonSet"}
+LABEL_KINDS = {
+    "Pod",
+    "Node",
+    "Event",
+    "Namespace",
+    "ReplicaSet",
+    "Secret",
+    "Service",
+    "ReplicationController",
+    "Job",
+    "CertificateSigningRequest",
+    "ResourceSlice",
+    "StatefulSet",
+    "Deployment",
+    "DaemonSet",
+}
 
 
 def unknown_field(kind: Kind, field: str) -> str:
     if kind.custom:
         return f"field label not supported: {field}"
     if not kind.behaviour.selectors:
-        return (f'"{field}" is not a known field selector: only "metadata.name", '
-                '"metadata.namespace"')
-    if kind.kind == "ReplicationController" or kind.kind in {"Pod", "Node", "Event", "Namespace",
-                                                             "Secret", "Service", "Job"}:
-        return f"field label not supported: {field}" \
-            if kind.kind != "Job" else f'field label "{field}" not supported for batchv1.Job'
+        return (
+            f'"{field}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
+    if kind.kind == "ReplicationController" or kind.kind in {
+        "Pod",
+        "Node",
+        "Event",
+        "Namespace",
+        "Secret",
+        "Service",
+        "Job",
+    }:
+        return (
+            f"field label not supported: {field}"
+            if kind.kind != "Job"
+            else f'field label "{field}" not supported for batchv1.Job'
+        )
     return f"field label not supported: {field}"
 
 
@@ -92,8 +118,9 @@ def parse_revision(text: str, *, listing: bool) -> int | None:
     if not (text.isascii() and text.isdigit()):
         why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
         if listing:
-            raise bad_request("invalid resource version: resourceVersion: Invalid value: "
-                              f'"{text}": {why}')
+            raise bad_request(
+                f'invalid resource version: resourceVersion: Invalid value: "{text}": {why}'
+            )
         raise StatusError(500, "", f'resourceVersion: Invalid value: "{text}": {why}')
     return int(text)
 
@@ -104,17 +131,35 @@ def list_errors(query: Query) -> list[FieldError]:
     match, version = query.get("resourceVersionMatch"), query.get("resourceVersion")
     if match:
         if not version:
-            errors.append(denied("resourceVersionMatch", "resourceVersionMatch is forbidden unless "
-                                                         "resourceVersion is provided"))
+            errors.append(
+                denied(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden unless resourceVersion is provided",
+                )
+            )
         if query.get("continue"):
-            errors.append(denied("resourceVersionMatch",
-                                 "resourceVersionMatch is forbidden when continue is provided"))
+            errors.append(
+                denied(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden when continue is provided",
+                )
+            )
         if match not in MATCHES:
-            errors.append(FieldError("resourceVersionMatch", "Unsupported value", match,
-                                     'supported values: "Exact", "NotOlderThan", ""'))
+            errors.append(
+                FieldError(
+                    "resourceVersionMatch",
+                    "Unsupported value",
+                    match,
+                    'supported values: "Exact", "NotOlderThan", ""',
+                )
+            )
         if match == "Exact" and version == "0":
-            errors.append(denied("resourceVersionMatch", 'resourceVersionMatch "exact" is '
-                                                         'forbidden for resourceVersion "0"'))
+            errors.append(
+                denied(
+                    "resourceVersionMatch",
+                    'resourceVersionMatch "exact" is forbidden for resourceVersion "0"',
+                )
+            )
     if "sendInitialEvents" in query:
         errors.append(denied("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     return errors
@@ -126,13 +171,21 @@ def watch_errors(query: Query) -> list[FieldError]:
     match = query.get("resourceVersionMatch")
     if "sendInitialEvents" in query:
         if match != "NotOlderThan":
-            errors.append(denied("resourceVersionMatch", "sendInitialEvents requires setting "
-                                                         "resourceVersionMatch to NotOlderThan"))
+            errors.append(
+                denied(
+                    "resourceVersionMatch",
+                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                )
+            )
         if match and match != "NotOlderThan":
             errors.append(unsupported("resourceVersionMatch", match, ["NotOlderThan"]))
     elif match:
-        errors.append(denied("resourceVersionMatch", "resourceVersionMatch is forbidden for watch "
-                                                     "unless sendInitialEvents is provided"))
+        errors.append(
+            denied(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            )
+        )
     if query.get("continue"):
         errors.append(denied("continue", "continue is forbidden for watch"))
     return errors
@@ -163,8 +216,9 @@ class Page:
 
 
 def token(revision: int, start: str) -> str:
-    text = json.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": start},
-                      separators=(",", ":"))
+    text = json.dumps(
+        {"v": "meta.k8s.io/v1", "rv": revision, "start": start}, separators=(",", ":")
+    )
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -174,8 +228,10 @@ def read_token(text: str) -> tuple[int, str]:
         padded = text + "=" * (-len(text) % 4)
         raw = base64.b64decode(padded.encode(), altchars=b"-_", validate=True)
     except (ValueError, UnicodeEncodeError) as error:
-        raise bad_request(f"invalid continue token: continue key is not valid: illegal base64 data at input byte "
-                          f"{_bad_byte(text)}") from error
+        raise bad_request(
+            f"invalid continue token: continue key is not valid: illegal base64 data at input byte "
+            f"{_bad_byte(text)}"
+        ) from error
     try:
         found = json.loads(raw)
         if not isinstance(found, dict):
@@ -183,16 +239,24 @@ def read_token(text: str) -> tuple[int, str]:
     except ValueError as error:
         from kaito.local.apiserver.jsontext import explain
 
-        raise bad_request(f"invalid continue token: continue key is not valid: {explain(raw)}") from error
+        raise bad_request(
+            f"invalid continue token: continue key is not valid: {explain(raw)}"
+        ) from error
     if found.get("v") != "meta.k8s.io/v1":
-        raise bad_request("invalid continue token: continue key is not valid: server does not recognize this encoded "
-                          f'version "{found.get("v", "")}"')
+        raise bad_request(
+            "invalid continue token: continue key is not valid: server does not recognize this "
+            f'encoded version "{found.get("v", "")}"'
+        )
     if not found.get("rv"):
-        raise bad_request("invalid continue token: continue key is not valid: incorrect encoded start resourceVersion "
-                          "(version meta.k8s.io/v1)")
+        raise bad_request(
+            "invalid continue token: continue key is not valid: incorrect encoded start "
+            "resourceVersion (version meta.k8s.io/v1)"
+        )
     if not found.get("start"):
-        raise bad_request("invalid continue token: continue key is not valid: encoded start key empty "
-                          "(version meta.k8s.io/v1)")
+        raise bad_request(
+            "invalid continue token: continue key is not valid: encoded start key empty "
+            "(version meta.k8s.io/v1)"
+        )
     return int(found["rv"]), str(found["start"])
 
 
@@ -227,10 +291,9 @@ class Lister:
         elif version and version > revision:
             await self.wait_for(version)
             revision = self._core.store.revision
-        elif version and query.get("resourceVersionMatch") == "Exact":
-            revision = version
-            state = self._at(bucket, version)
-        elif version and limit and not query.get("resourceVersionMatch"):
+        elif (version and query.get("resourceVersionMatch") == "Exact") or (
+            version and limit and not query.get("resourceVersionMatch")
+        ):
             revision = version
             state = self._at(bucket, version)
         return self._collect(kind, bucket, namespace, chosen, state, revision, limit, start)
@@ -251,14 +314,15 @@ class Lister:
         except Compacted as error:
             raise expired("The resourceVersion for the provided list is too old.") from error
 
-    def _continued(self, bucket: Bucket, at: int,
-                   start: str) -> tuple[int, dict[str, Record] | None]:
+    def _continued(
+        self, bucket: Bucket, at: int, start: str
+    ) -> tuple[int, dict[str, Record] | None]:
         if at < 0:
             return self._core.store.revision, None
         try:
             return at, bucket.at(at)
         except Compacted as error:
-            fresh = expired(TOO_OLD_TOKEN)
+            fresh = expired(TOO_OLD)
             fresh.details = None
             fresh.continuation = token(-1, start)
             raise fresh from error
@@ -272,9 +336,17 @@ class Lister:
                 raise future(revision, store.revision)
             await clock.sleep(0.05)
 
-    def _collect(self, kind: Kind, bucket: Bucket, namespace: str, chosen: Selection,
-                 state: dict[str, Record] | None, revision: int, limit: int,
-                 start: str) -> Page:
+    def _collect(
+        self,
+        kind: Kind,
+        bucket: Bucket,
+        namespace: str,
+        chosen: Selection,
+        state: dict[str, Record] | None,
+        revision: int,
+        limit: int,
+        start: str,
+    ) -> Page:
         prefix = f"{namespace}/" if namespace and kind.namespaced else ""
         objects = bucket.objects if state is None else state
         if chosen.name and (prefix or not kind.namespaced):
@@ -304,10 +376,18 @@ class Lister:
 def future(wanted: int, present: int) -> StatusError:
     """504: the server has not seen this revision."""
     text = f"Too large resource version: {wanted}, current: {present}"
-    return StatusError(504, "Timeout", f"Timeout: {text}", {
-        "retryAfterSeconds": 1,
-        "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-    }, retry_after=1)
+    return StatusError(
+        504,
+        "Timeout",
+        f"Timeout: {text}",
+        {
+            "retryAfterSeconds": 1,
+            "causes": [
+                {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+            ],
+        },
+        retry_after=1,
+    )
 
 
 _encode = msgspec.json.Encoder().encode
@@ -316,8 +396,13 @@ _encode = msgspec.json.Encoder().encode
 def list_body(kind: Kind, page: Page, item: Callable[[Record], bytes] | None = None) -> bytes:
     """The list's JSON, its items joined as they are stored."""
     item = item or kind.item
-    head = _encode({"kind": kind.list_kind, "apiVersion": kind.api_version,
-                    "metadata": page.metadata(custom=kind.custom)})
+    head = _encode(
+        {
+            "kind": kind.list_kind,
+            "apiVersion": kind.api_version,
+            "metadata": page.metadata(custom=kind.custom),
+        }
+    )
     return b"".join((head[:-1], b',"items":[', b",".join([item(r) for r in page.records]), b"]}"))
 
 

@@ -21,14 +21,17 @@ STANDARD_FINALIZERS = {FOREGROUND, ORPHAN, "kubernetes"}
 Metadata = dict[str, Any]
 
 
-def validate(meta: Metadata, *, namespaced: bool, rule: str, custom: bool = False,
-             kind: str = "") -> list[FieldError]:
+def validate(
+    meta: Metadata, *, namespaced: bool, rule: str, custom: bool = False, kind: str = ""
+) -> list[FieldError]:
     """What is wrong with an object's metadata, in the order the server checks it."""
     errors: list[FieldError] = []
     prefix = meta.get("generateName", "")
     if prefix:
-        errors += [wrong("metadata.generateName", prefix, f)
-                   for f in names.name_faults(rule, prefix, prefix=True)]
+        errors += [
+            wrong("metadata.generateName", prefix, f)
+            for f in names.name_faults(rule, prefix, prefix=True)
+        ]
     name = meta.get("name", "")
     if not name:
         errors.append(required("metadata.name", "name or generateName is required"))
@@ -44,8 +47,9 @@ def validate(meta: Metadata, *, namespaced: bool, rule: str, custom: bool = Fals
         errors.append(denied("metadata.namespace", "not allowed on this type"))
     generation = meta.get("generation", 0)
     if generation < 0:
-        errors.append(wrong("metadata.generation", generation,
-                            "must be greater than or equal to 0"))
+        errors.append(
+            wrong("metadata.generation", generation, "must be greater than or equal to 0")
+        )
     errors += label_errors(meta.get("labels"), "metadata.labels")
     errors += annotation_errors(meta.get("annotations"), "metadata.annotations")
     errors += owner_errors(meta.get("ownerReferences") or [])
@@ -79,7 +83,7 @@ def owner_errors(owners: list[dict[str, Any]]) -> list[FieldError]:
     for owner in owners:
         path = "metadata.ownerReferences"
         version, kind = owner.get("apiVersion", ""), owner.get("kind", "")
-        group, slash, bare = version.rpartition("/")
+        _, slash, bare = version.rpartition("/")
         if not (bare if slash else version):
             errors.append(wrong(f"{path}.apiVersion", version, "version must not be empty"))
         if not kind:
@@ -89,30 +93,42 @@ def owner_errors(owners: list[dict[str, Any]]) -> list[FieldError]:
         if not owner.get("uid"):
             errors.append(wrong(f"{path}.uid", owner.get("uid", ""), "must not be empty"))
         if version in {"v1", "events.k8s.io/v1"} and kind == "Event":
-            errors.append(wrong(path, Raw(owner_text(owner)),
-                                f"{'' if slash else '/'}{version}, Kind=Event is disallowed from being an owner"))
+            errors.append(
+                wrong(
+                    path,
+                    Raw(owner_text(owner)),
+                    f"{'' if slash else '/'}{version}, Kind=Event is disallowed from being an "
+                    "owner",
+                )
+            )
         if owner.get("controller"):
             if controllers:
-                errors.append(wrong(
-                    path, Raw(owners_text(owners)), "Only one reference can have Controller set "
-                    f'to true. Found "true" in references for {controllers} and '
-                    f"{kind}/{owner.get('name', '')}"))
+                errors.append(
+                    wrong(
+                        path,
+                        Raw(owners_text(owners)),
+                        "Only one reference can have Controller set "
+                        f'to true. Found "true" in references for {controllers} and '
+                        f"{kind}/{owner.get('name', '')}",
+                    )
+                )
             else:
                 controllers = f"{kind}/{owner.get('name', '')}"
     return errors
 
 
 def owner_text(owner: dict[str, Any]) -> str:
-    return (f'{{"apiVersion":"{owner.get("apiVersion", "")}","kind":"{owner.get("kind", "")}",'
-            f'"name":"{owner.get("name", "")}","uid":"{owner.get("uid", "")}"}}')
+    return (
+        f'{{"apiVersion":"{owner.get("apiVersion", "")}","kind":"{owner.get("kind", "")}",'
+        f'"name":"{owner.get("name", "")}","uid":"{owner.get("uid", "")}"}}'
+    )
 
 
 def owners_text(owners: list[dict[str, Any]]) -> str:
     import json
 
     order = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
-    return json.dumps([{k: o[k] for k in order if k in o} for o in owners],
-                      separators=(",", ":"))
+    return json.dumps([{k: o[k] for k in order if k in o} for o in owners], separators=(",", ":"))
 
 
 def finalizer_errors(finalizers: list[str], *, custom: bool) -> list[FieldError]:
@@ -122,11 +138,21 @@ def finalizer_errors(finalizers: list[str], *, custom: bool) -> list[FieldError]
         faults = names.qualified(text)
         errors += [wrong("metadata.finalizers", text, f) for f in faults]
         if not faults and "/" not in text and text not in STANDARD_FINALIZERS and not custom:
-            errors.append(wrong(path, text, "name is neither a standard finalizer name nor is it "
-                                            "fully qualified"))
+            errors.append(
+                wrong(
+                    path,
+                    text,
+                    "name is neither a standard finalizer name nor is it fully qualified",
+                )
+            )
     if FOREGROUND in finalizers and ORPHAN in finalizers:
-        errors.append(wrong("metadata.finalizers", finalizers,
-                            f'"{ORPHAN}" and "{FOREGROUND}" cannot both be set'))
+        errors.append(
+            wrong(
+                "metadata.finalizers",
+                finalizers,
+                f'"{ORPHAN}" and "{FOREGROUND}" cannot both be set',
+            )
+        )
     return errors
 
 
@@ -135,8 +161,11 @@ def managed_errors(entries: list[dict[str, Any]]) -> list[FieldError]:
     for i, entry in enumerate(entries):
         path = f"metadata.managedFields[{i}]"
         if entry.get("operation") not in {"Apply", "Update"}:
-            errors.append(wrong(f"{path}.operation", entry.get("operation", ""),
-                                "must be `Apply` or `Update`"))
+            errors.append(
+                wrong(
+                    f"{path}.operation", entry.get("operation", ""), "must be `Apply` or `Update`"
+                )
+            )
         if entry.get("fieldsType", "") not in {"FieldsV1", ""}:
             errors.append(wrong(f"{path}.fieldsType", entry["fieldsType"], "must be `FieldsV1`"))
         errors += manager_errors(entry.get("manager", ""), f"{path}.manager")
@@ -149,9 +178,10 @@ def manager_errors(manager: str, path: str) -> list[FieldError]:
         errors.append(too_long(path, 128))
     for i, char in enumerate(manager):
         if not char.isprintable():
-            errors.append(wrong(path, manager, f"invalid character U+{ord(char):04X} (at position "
-                                               f"{i})"))
-            break
+            return [
+                *errors,
+                wrong(path, manager, f"invalid character U+{ord(char):04X} (at position {i})"),
+            ]
     return errors
 
 
@@ -161,22 +191,32 @@ def validate_update(new: Metadata, old: Metadata) -> list[FieldError]:
     added = [f for f in new.get("finalizers") or [] if f not in (old.get("finalizers") or [])]
     if old.get("deletionTimestamp") and added:
         listed = ", ".join(f'"{f}"' for f in added)
-        errors.append(denied("metadata.finalizers",
-                             "no new finalizers can be added if the object is being deleted, "
-                             f"found new finalizers []string{{{listed}}}"))
-    for name in ("name", "namespace", "uid"):
-        if new.get(name, "") != old.get(name, ""):
-            errors.append(unchangeable(f"metadata.{name}", new.get(name, "")))
+        errors.append(
+            denied(
+                "metadata.finalizers",
+                "no new finalizers can be added if the object is being deleted, "
+                f"found new finalizers []string{{{listed}}}",
+            )
+        )
+    errors += [
+        unchangeable(f"metadata.{name}", new.get(name, ""))
+        for name in ("name", "namespace", "uid")
+        if new.get(name, "") != old.get(name, "")
+    ]
     if new.get("creationTimestamp") != old.get("creationTimestamp"):
         errors.append(unchangeable("metadata.creationTimestamp", new.get("creationTimestamp")))
     if new.get("deletionTimestamp") != old.get("deletionTimestamp"):
         errors.append(unchangeable("metadata.deletionTimestamp", new.get("deletionTimestamp")))
     if new.get("deletionGracePeriodSeconds") != old.get("deletionGracePeriodSeconds"):
-        errors.append(unchangeable("metadata.deletionGracePeriodSeconds",
-                                   new.get("deletionGracePeriodSeconds")))
+        errors.append(
+            unchangeable(
+                "metadata.deletionGracePeriodSeconds", new.get("deletionGracePeriodSeconds")
+            )
+        )
     if new.get("generation", 0) < old.get("generation", 0):
-        errors.append(wrong("metadata.generation", new.get("generation", 0),
-                            "must not be decremented"))
+        errors.append(
+            wrong("metadata.generation", new.get("generation", 0), "must not be decremented")
+        )
     return errors
 
 
@@ -191,4 +231,3 @@ def owner_duplicates(meta: Metadata) -> bool:
         return False
     meta["ownerReferences"] = unique
     return True
-

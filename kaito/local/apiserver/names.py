@@ -15,28 +15,34 @@ MAX_SUBDOMAIN = 253
 _SUBDOMAIN_SAYS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')")
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
 _LABEL_SAYS = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
     "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
-    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')")
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+)
 _LABEL_1035_SAYS = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
     "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
-    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')")
+    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
 _NAME_PART_SAYS = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
     "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "
-    "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')")
+    "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
 _QUALIFIED_SAYS = (
     "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start "
     "and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
     "used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS "
-    "subdomain prefix and '/' (e.g. 'example.com/MyName')")
+    "subdomain prefix and '/' (e.g. 'example.com/MyName')"
+)
 _VALUE_SAYS = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
-    "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')")
+    "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
 
 
 def too_long(limit: int) -> str:
@@ -104,7 +110,13 @@ def short_name(text: str) -> list[str]:
     return ["must not contain dots"] if SUBDOMAIN.fullmatch(text) else [_LABEL_SAYS]
 
 
-RULES = {"short": short_name, "subdomain": subdomain, "label": label, "label1035": label_1035, "segment": path_segment}
+RULES = {
+    "short": short_name,
+    "subdomain": subdomain,
+    "label": label,
+    "label1035": label_1035,
+    "segment": path_segment,
+}
 
 
 def name_faults(rule: str, text: str, *, prefix: bool = False) -> list[str]:

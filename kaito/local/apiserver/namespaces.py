@@ -20,9 +20,14 @@ CONTROLLER = User("system:serviceaccount:kube-system:namespace-controller", ("sy
 
 def internal_call(kind: Kind, namespace: str, name: str, verb: str, user: User) -> Call:
     """A call that the server makes to itself."""
-    return Call(Request(verb.upper(), "", headers={"user-agent": user.name.rpartition(":")[2]}),
-                Query(""), Target(kind.group, kind.version, namespace, kind.plural, name, "", "",
-                                  False), kind, user, verb)
+    return Call(
+        Request(verb.upper(), "", headers={"user-agent": user.name.rpartition(":")[2]}),
+        Query(""),
+        Target(kind.group, kind.version, namespace, kind.plural, name, "", "", False),
+        kind,
+        user,
+        verb,
+    )
 
 
 class Namespaces:
@@ -50,8 +55,11 @@ class Namespaces:
 
     def _terminating(self) -> list[str]:
         bucket = self._core.store.bucket("/namespaces")
-        return [k for k, r in bucket.objects.items()
-                if r.selectable.get("status.phase") == "Terminating"]
+        return [
+            k
+            for k, r in bucket.objects.items()
+            if r.selectable.get("status.phase") == "Terminating"
+        ]
 
     async def _finish(self, namespace: str) -> None:
         core = self._core
@@ -74,8 +82,9 @@ class Namespaces:
         if record is None:
             return
         obj = kind_.value(record)
-        finalizers = [f for f in (obj.get("spec") or {}).get("finalizers") or ()
-                      if f != "kubernetes"]
+        finalizers = [
+            f for f in (obj.get("spec") or {}).get("finalizers") or () if f != "kubernetes"
+        ]
         try:
             if not finalizers and not obj["metadata"].get("finalizers"):
                 core.remove(kind_, record)
@@ -89,13 +98,15 @@ class Namespaces:
         record = self._core.record(kind, namespace, name)
         if record is None:
             return True
-        if b'"deletionTimestamp"' in record.raw \
-                and record.value()["metadata"].get("deletionTimestamp"):
+        if b'"deletionTimestamp"' in record.raw and record.value()["metadata"].get(
+            "deletionTimestamp"
+        ):
             return False
         call = internal_call(kind, namespace, name, "delete", CONTROLLER)
         try:
             _, gone = await self._handlers.deleter.delete(
-                call, namespace, name, DeleteOptions(propagation="Background"))
+                call, namespace, name, DeleteOptions(propagation="Background")
+            )
         except StatusError as error:
             return error.code == 404
         return gone

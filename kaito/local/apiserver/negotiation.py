@@ -47,13 +47,17 @@ def clauses(accept: str) -> list[Clause]:
 
 def not_acceptable(*, streaming: bool = False, custom: bool = False) -> StatusError:
     listed = "application/json, application/yaml" + ("" if custom else f", {PROTOBUF}")
-    return StatusError(406, "NotAcceptable",
-                       "only the following media types are accepted: "
-                       + (f"{JSON}, {YAML}, {PROTOBUF}" if not custom else listed))
+    return StatusError(
+        406,
+        "NotAcceptable",
+        "only the following media types are accepted: "
+        + (f"{JSON}, {YAML}, {PROTOBUF}" if not custom else listed),
+    )
 
 
-def wanted(request: Request, *, listing: bool, custom: bool = False,
-           plain: bool = False, called: str = "") -> Wanted:
+def wanted(
+    request: Request, *, listing: bool, custom: bool = False, plain: bool = False, called: str = ""
+) -> Wanted:
     """The best clause that can be served. Raises StatusError (406) when there is none.
 
     `plain` is for answers that have no other form, such as Status bodies; `called` names the
@@ -75,24 +79,34 @@ def wanted(request: Request, *, listing: bool, custom: bool = False,
             continue
         if form == "Table" and not plain:
             return Wanted(media, form, version)
-        if form == ("PartialObjectMetadataList" if listing else "PartialObjectMetadata") \
-                and not plain:
+        if (
+            form == ("PartialObjectMetadataList" if listing else "PartialObjectMetadata")
+            and not plain
+        ):
             return Wanted(media, form, version)
         if form in {"PartialObjectMetadata", "PartialObjectMetadataList"} and called:
             is_list = "a list" if listing else "not a list"
-            mismatch = StatusError(406, "NotAcceptable", f"you requested {form}, but the "
-                                   f"requested object is {is_list} ({called})")
+            mismatch = StatusError(
+                406,
+                "NotAcceptable",
+                f"you requested {form}, but the requested object is {is_list} ({called})",
+            )
     if mismatch is not None:
         raise mismatch
     if not any(c.media in {*SERVED, PROTOBUF} for c in clauses(header)):
         streams = f", {JSON};stream=watch, {PROTOBUF};stream=watch" if listing else ""
-        raise StatusError(406, "NotAcceptable", "406: Not Acceptable\n\nAvailable "
-                          f"representations: {JSON}, {YAML}, {PROTOBUF}{streams}", {})
+        raise StatusError(
+            406,
+            "NotAcceptable",
+            "406: Not Acceptable\n\nAvailable "
+            f"representations: {JSON}, {YAML}, {PROTOBUF}{streams}",
+            {},
+        )
     raise not_acceptable(custom=custom)
 
 
 def discovery(request: Request) -> str:
-    """"" for classic discovery, else the content type of the aggregated one. Raises 406."""
+    """ "" for classic discovery, else the content type of the aggregated one. Raises 406."""
     header = request.headers.get("accept", "")
     if not header:
         return ""
@@ -102,8 +116,14 @@ def discovery(request: Request) -> str:
         form = clause.parameters.get("as", "")
         if not form:
             return ""
-        if form == "APIGroupDiscoveryList" and clause.parameters.get("g") == DISCOVERY \
-                and clause.parameters.get("v") == "v2":
+        if (
+            form == "APIGroupDiscoveryList"
+            and clause.parameters.get("g") == DISCOVERY
+            and clause.parameters.get("v") == "v2"
+        ):
             return f"{JSON};g={DISCOVERY};v=v2;as=APIGroupDiscoveryList"
-    raise StatusError(406, "NotAcceptable", "only the following media types are accepted: "
-                                            f"{JSON}, {YAML}, {PROTOBUF}")
+    raise StatusError(
+        406,
+        "NotAcceptable",
+        f"only the following media types are accepted: {JSON}, {YAML}, {PROTOBUF}",
+    )

@@ -28,12 +28,17 @@ Object = dict[str, Any]
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 REF = "#/components/schemas/"
 SCALARS: dict[str, Object] = {
-    "s": {"type": "string"}, "b": {"type": "boolean"},
-    "i32": {"type": "integer", "format": "int32"}, "i64": {"type": "integer", "format": "int64"},
-    "f": {"type": "number", "format": "double"}, "B": {"type": "string", "format": "byte"},
-    "t": {"type": "string", "format": "date-time"}, "mt": {"type": "string", "format": "date-time"},
+    "s": {"type": "string"},
+    "b": {"type": "boolean"},
+    "i32": {"type": "integer", "format": "int32"},
+    "i64": {"type": "integer", "format": "int64"},
+    "f": {"type": "number", "format": "double"},
+    "B": {"type": "string", "format": "byte"},
+    "t": {"type": "string", "format": "date-time"},
+    "mt": {"type": "string", "format": "date-time"},
     "q": {"oneOf": [{"type": "string"}, {"type": "number"}]},
-    "ios": {"oneOf": [{"type": "string"}, {"type": "integer"}], "format": "int-or-string"}}
+    "ios": {"oneOf": [{"type": "string"}, {"type": "integer"}], "format": "int-or-string"},
+}
 
 
 class OpenApi:
@@ -84,9 +89,14 @@ class OpenApi:
             name = self._add(kind, schemas)
             self._operations(kind, name, paths)
         title = "Kubernetes CRD Swagger" if custom else "Kubernetes"
-        body = encode({"openapi": "3.0.0", "info": {
-            "title": title, "version": "v0.1.0" if custom else "v1.36.0"},
-            "paths": paths, "components": {"schemas": schemas}})
+        body = encode(
+            {
+                "openapi": "3.0.0",
+                "info": {"title": title, "version": "v0.1.0" if custom else "v1.36.0"},
+                "paths": paths,
+                "components": {"schemas": schemas},
+            }
+        )
         self._documents[path] = (self._kinds.generation, body)
         return body
 
@@ -149,8 +159,9 @@ class OpenApi:
                 assert node.element is not None
                 return {"type": "object", "additionalProperties": self._type(node.element, schemas)}
             case "struct":
-                name = META + "ObjectMeta" if node.name == "V1ObjectMeta" else \
-                    self._model(node.name)
+                name = (
+                    META + "ObjectMeta" if node.name == "V1ObjectMeta" else self._model(node.name)
+                )
                 self._build(node.name, name, schemas)
                 return {"allOf": [{"$ref": REF + name}], "default": {}}
         return {"type": "object"}
@@ -163,8 +174,10 @@ class OpenApi:
         properties = found.setdefault("properties", {})
         properties["apiVersion"] = {"type": "string", "description": API_VERSION}
         properties["kind"] = {"type": "string", "description": KIND}
-        properties["metadata"] = {"allOf": [{"$ref": REF + META + "ObjectMeta"}],
-                                  "description": OBJECT_META}
+        properties["metadata"] = {
+            "allOf": [{"$ref": REF + META + "ObjectMeta"}],
+            "description": OBJECT_META,
+        }
         found["x-kubernetes-group-version-kind"] = [_gvk(kind)]
         schemas[name] = found
         schemas[f"{prefix}.{kind.version}.{kind.list_kind}"] = self._list(kind, name)
@@ -175,17 +188,26 @@ class OpenApi:
     @staticmethod
     def _list(kind: Kind, name: str) -> Object:
         return {
-            "type": "object", "description": f"{kind.list_kind} is a list of {kind.kind}",
-            "required": ["items"], "properties": {
+            "type": "object",
+            "description": f"{kind.list_kind} is a list of {kind.kind}",
+            "required": ["items"],
+            "properties": {
                 "apiVersion": {"type": "string", "description": API_VERSION},
                 "kind": {"type": "string", "description": KIND},
-                "metadata": {"allOf": [{"$ref": REF + META + "ListMeta"}],
-                             "description": LIST_META},
-                "items": {"type": "array", "items": {"$ref": REF + name},
-                          "description": f"List of {kind.plural}. More info: https://git.k8s.io/"
-                                         "community/contributors/devel/sig-architecture/"
-                                         "api-conventions.md"}},
-            "x-kubernetes-group-version-kind": [{**_gvk(kind), "kind": kind.list_kind}]}
+                "metadata": {
+                    "allOf": [{"$ref": REF + META + "ListMeta"}],
+                    "description": LIST_META,
+                },
+                "items": {
+                    "type": "array",
+                    "items": {"$ref": REF + name},
+                    "description": f"List of {kind.plural}. More info: https://git.k8s.io/"
+                    "community/contributors/devel/sig-architecture/"
+                    "api-conventions.md",
+                },
+            },
+            "x-kubernetes-group-version-kind": [{**_gvk(kind), "kind": kind.list_kind}],
+        }
 
     def _operations(self, kind: Kind, name: str, paths: Object) -> None:
         base = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
@@ -193,34 +215,56 @@ class OpenApi:
             base += "/namespaces/{namespace}"
         every, one = f"{base}/{kind.plural}", f"{base}/{kind.plural}/{{name}}"
         content = {m: {"schema": {"$ref": REF + name}} for m in (JSON, "application/yaml")}
-        patches = {m: {"schema": {"$ref": REF + META + "Patch"}} for m in (
-            "application/apply-patch+yaml", "application/json-patch+json",
-            "application/merge-patch+json",
-            *(() if kind.custom else ("application/strategic-merge-patch+json",)))}
+        patches = {
+            m: {"schema": {"$ref": REF + META + "Patch"}}
+            for m in (
+                "application/apply-patch+yaml",
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                *(() if kind.custom else ("application/strategic-merge-patch+json",)),
+            )
+        }
         writes = [DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION]
         here: Object = {}
         there: Object = {}
         if "get" in kind.verbs:
-            here["get"] = _operation(kind, f"read the specified {kind.kind}", "get",
-                                     [RESOURCE_VERSION], content)
-            here["put"] = _operation(kind, f"replace the specified {kind.kind}", "put", writes,
-                                     content, content)
-            here["patch"] = _operation(kind, f"partially update the specified {kind.kind}",
-                                       "patch", [*writes, FORCE], content, patches)
-            here["delete"] = _operation(kind, f"delete {_article(kind.kind)} {kind.kind}",
-                                        "delete", [DRY_RUN], content)
+            here["get"] = _operation(
+                kind, f"read the specified {kind.kind}", "get", [RESOURCE_VERSION], content
+            )
+            here["put"] = _operation(
+                kind, f"replace the specified {kind.kind}", "put", writes, content, content
+            )
+            here["patch"] = _operation(
+                kind,
+                f"partially update the specified {kind.kind}",
+                "patch",
+                [*writes, FORCE],
+                content,
+                patches,
+            )
+            here["delete"] = _operation(
+                kind, f"delete {_article(kind.kind)} {kind.kind}", "delete", [DRY_RUN], content
+            )
         if "list" in kind.verbs:
-            there["get"] = _operation(kind, f"list objects of kind {kind.kind}", "list", [],
-                                      content)
+            there["get"] = _operation(
+                kind, f"list objects of kind {kind.kind}", "list", [], content
+            )
         if "create" in kind.verbs:
-            there["post"] = _operation(kind, f"create {_article(kind.kind)} {kind.kind}", "post",
-                                       writes, content, content)
+            there["post"] = _operation(
+                kind, f"create {_article(kind.kind)} {kind.kind}", "post", writes, content, content
+            )
         for path, operations in ((every, there), (one, here)):
             if operations:
                 names = ["namespace"] * kind.namespaced + ["name"] * (path == one)
                 operations["parameters"] = [
-                    {"name": n, "in": "path", "required": True,
-                     "schema": {"type": "string", "uniqueItems": True}} for n in names]
+                    {
+                        "name": n,
+                        "in": "path",
+                        "required": True,
+                        "schema": {"type": "string", "uniqueItems": True},
+                    }
+                    for n in names
+                ]
                 paths[path] = operations
 
 
@@ -228,18 +272,29 @@ def _article(kind: str) -> str:
     return "an" if kind[:1] in "AEIOU" else "a"
 
 
-def _operation(kind: Kind, says: str, action: str, parameters: list[Object], answer: Object,
-               body: Object | None = None) -> Object:
+def _operation(
+    kind: Kind,
+    says: str,
+    action: str,
+    parameters: list[Object],
+    answer: Object,
+    body: Object | None = None,
+) -> Object:
     responses: Object = {"200": {"description": "OK", "content": answer}}
     if action in {"post", "put", "patch"}:
         responses["201"] = {"description": "Created", "content": answer}
     if action == "post":
         responses["202"] = {"description": "Accepted", "content": answer}
     responses["401"] = {"description": "Unauthorized"}
-    found: Object = {"description": says, "operationId": f"{action}{kind.kind}",
-                     "tags": [kind.group or "core"], "parameters": parameters,
-                     "responses": responses, "x-kubernetes-action": action,
-                     "x-kubernetes-group-version-kind": _gvk(kind)}
+    found: Object = {
+        "description": says,
+        "operationId": f"{action}{kind.kind}",
+        "tags": [kind.group or "core"],
+        "parameters": parameters,
+        "responses": responses,
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": _gvk(kind),
+    }
     if body is not None:
         found["requestBody"] = {"content": body, "required": True}
     return found

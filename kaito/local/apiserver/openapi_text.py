@@ -8,26 +8,32 @@ API_VERSION = (
     "APIVersion defines the versioned schema of this representation of an object. Servers "
     "should convert recognized schemas to the latest internal value, and may reject "
     "unrecognized values. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources")
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources"
+)
 KIND = (
     "Kind is a string value representing the REST resource this object represents. Servers "
     "may infer this from the endpoint the client submits requests to. Cannot be updated. In "
     "CamelCase. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds")
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds"
+)
 OBJECT_META = (
     "Standard object's metadata. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata")
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
 LIST_META = (
     "Standard list metadata. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds")
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds"
+)
 _DRY_RUN = (
     "When present, indicates that modifications should not be persisted. An invalid or "
     "unrecognized dryRun directive will result in an error response and no further "
-    "processing of the request. Valid values are: - All: all dry run stages will be processed")
+    "processing of the request. Valid values are: - All: all dry run stages will be processed"
+)
 _FIELD_MANAGER = (
     "fieldManager is a name associated with the actor or entity that is making these "
     "changes. The value must be less than or 128 characters long, and only contain printable "
-    "characters, as defined by https://golang.org/pkg/unicode/#IsPrint.")
+    "characters, as defined by https://golang.org/pkg/unicode/#IsPrint."
+)
 _FIELD_VALIDATION = (
     "fieldValidation instructs the server on how to handle objects in the request "
     "(POST/PUT/PATCH) containing unknown or duplicate fields. Valid values are: - Ignore: "
@@ -40,17 +46,23 @@ _FIELD_VALIDATION = (
     "default in v1.23+ - Strict: This will fail the request with a BadRequest error if any "
     "unknown fields would be dropped from the object, or if any duplicate fields are "
     "present. The error returned from the server will contain all unknown and duplicate "
-    "fields encountered.")
+    "fields encountered."
+)
 _RESOURCE_VERSION = (
     "resourceVersion sets a constraint on what resource versions a request may be served "
     "from. See "
     "https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions for "
-    "details.\n\nDefaults to unset")
+    "details.\n\nDefaults to unset"
+)
 
 
 def _query(name: str, says: str, kind: str = "string") -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": says,
-            "schema": {"type": kind, "uniqueItems": True}}
+    return {
+        "name": name,
+        "in": "query",
+        "description": says,
+        "schema": {"type": kind, "uniqueItems": True},
+    }
 
 
 DRY_RUN = _query("dryRun", _DRY_RUN)

@@ -37,8 +37,9 @@ def agent(headers: Mapping[str, str]) -> str:
     return "".join(c if c.isprintable() else "" for c in text)[:128] or "unknown"
 
 
-def write_options(request: Request, query: Query, kind: str, *, apply: bool = False,
-                  patch: bool = False) -> WriteOptions:
+def write_options(
+    request: Request, query: Query, kind: str, *, apply: bool = False, patch: bool = False
+) -> WriteOptions:
     """Raises StatusError where an option makes no sense. `kind` is CreateOptions and so on."""
     errors: list[FieldError] = []
     manager = query.get("fieldManager")
@@ -47,11 +48,17 @@ def write_options(request: Request, query: Query, kind: str, *, apply: bool = Fa
     if patch:
         if apply:
             if not manager:
-                errors.insert(0, FieldError("fieldManager", "Required value",
-                                            detail="is required for apply patch"))
+                errors.insert(
+                    0,
+                    FieldError(
+                        "fieldManager", "Required value", detail="is required for apply patch"
+                    ),
+                )
         elif "force" in query:
-            errors.insert(0, FieldError("force", "Forbidden",
-                                        detail="may not be specified for non-apply patch"))
+            errors.insert(
+                0,
+                FieldError("force", "Forbidden", detail="may not be specified for non-apply patch"),
+            )
     dry = [v for v in query.all("dryRun") if v]
     errors += dry_errors(dry)
     validation = query.get("fieldValidation")
@@ -106,12 +113,22 @@ def delete_options(body: Mapping[str, Any], query: Query) -> DeleteOptions:
         uid = version = ""
     errors: list[FieldError] = []
     if orphan is not None and propagation:
-        errors.append(wrong("propagationPolicy", propagation,
-                            "orphanDependents and deletionPropagation cannot be both set"))
+        errors.append(
+            wrong(
+                "propagationPolicy",
+                propagation,
+                "orphanDependents and deletionPropagation cannot be both set",
+            )
+        )
     if propagation and propagation not in PROPAGATIONS:
-        errors.append(FieldError(
-            "propagationPolicy", "Unsupported value", propagation,
-            'supported values: "Foreground", "Background", "Orphan", "nil"'))
+        errors.append(
+            FieldError(
+                "propagationPolicy",
+                "Unsupported value",
+                propagation,
+                'supported values: "Foreground", "Background", "Orphan", "nil"',
+            )
+        )
     errors += dry_errors(dry)
     if errors:
         raise invalid("meta.k8s.io", "DeleteOptions", "", errors)

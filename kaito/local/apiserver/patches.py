@@ -26,16 +26,23 @@ def parse_json_patch(body: bytes) -> list[Object]:
     except TextError as error:
         raise bad_request(f"error decoding patch: {error}") from error
     if not isinstance(found, list):
-        raise bad_request(f"error decoding patch: json: cannot unmarshal {json_kind(found)} into "
-                          "Go value of type []handlers.jsonPatchOp")
+        raise bad_request(
+            f"error decoding patch: json: cannot unmarshal {json_kind(found)} into "
+            "Go value of type []handlers.jsonPatchOp"
+        )
     for operation in found:
         if not isinstance(operation, dict):
-            raise bad_request("error decoding patch: json: cannot unmarshal "
-                              f"{json_kind(operation)} into Go value of type handlers.jsonPatchOp")
+            raise bad_request(
+                "error decoding patch: json: cannot unmarshal "
+                f"{json_kind(operation)} into Go value of type handlers.jsonPatchOp"
+            )
     if len(found) > OPERATIONS_LIMIT:
-        raise StatusError(413, "RequestEntityTooLarge",
-                          f"Request entity too large: The allowed maximum operations in a JSON "
-                          f"patch is {OPERATIONS_LIMIT}, got {len(found)}")
+        raise StatusError(
+            413,
+            "RequestEntityTooLarge",
+            f"Request entity too large: The allowed maximum operations in a JSON "
+            f"patch is {OPERATIONS_LIMIT}, got {len(found)}",
+        )
     return found
 
 
@@ -45,10 +52,17 @@ def json_patch(obj: Object, operations: list[Object]) -> Any:
     try:
         for operation in operations:
             if operation.get("op") == "replace" and _addable(document, operation):
-                operation = {**operation, "op": "add"}  # noqa: PLW2901 the operation as it counts
+                operation = {**operation, "op": "add"}
             document = jsonpatch.JsonPatch([operation]).apply(document, in_place=True)
-    except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError,
-            ValueError, AttributeError, IndexError) as error:
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpointer.JsonPointerException,
+        TypeError,
+        KeyError,
+        ValueError,
+        AttributeError,
+        IndexError,
+    ) as error:
         raise StatusError(422, "Invalid", REJECTED, {}) from error
     return document
 
@@ -70,8 +84,10 @@ def parse_merge_patch(body: bytes, *, strategic: bool = False) -> Object:
     if found is None and not strategic:
         return {}
     if not isinstance(found, dict):
-        raise bad_request(f"{head}json: cannot unmarshal {json_kind(found)} into Go value of type "
-                          "map[string]interface {}")
+        raise bad_request(
+            f"{head}json: cannot unmarshal {json_kind(found)} into Go value of type "
+            "map[string]interface {}"
+        )
     return found
 
 
@@ -123,11 +139,11 @@ def _merge_map(node: Node, target: Object, patch: Object) -> Object:
     if RETAIN in patch:
         kept = patch[RETAIN]
         out = {k: v for k, v in out.items() if k in kept}
-    orders = {k[len(ORDER):]: v for k, v in patch.items() if k.startswith(ORDER)}
+    orders = {k[len(ORDER) :]: v for k, v in patch.items() if k.startswith(ORDER)}
     for name, value in patch.items():
         if name.startswith("$"):
             if name.startswith(DELETE):
-                field = name[len(DELETE):]
+                field = name[len(DELETE) :]
                 if isinstance(out.get(field), list):
                     out[field] = [v for v in out[field] if v not in value]
             continue
@@ -141,8 +157,8 @@ def _merge_map(node: Node, target: Object, patch: Object) -> Object:
             base = current if isinstance(current, dict) else {}
             out[name] = _merge_map(child, base, value)
         elif isinstance(value, list) and known is not None and "merge" in known.strategy:
-            base = current if isinstance(current, list) else []
-            out[name] = _merge_list(known, child, base, value, orders.pop(name, None))
+            members = current if isinstance(current, list) else []
+            out[name] = _merge_list(known, child, members, value, orders.pop(name, None))
         else:
             out[name] = _clean(value)
     for name, order in orders.items():
@@ -160,8 +176,9 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _merge_list(known: Field, node: Node, target: list[Any], patch: list[Any],
-                order: list[Any] | None) -> list[Any]:
+def _merge_list(
+    known: Field, node: Node, target: list[Any], patch: list[Any], order: list[Any] | None
+) -> list[Any]:
     element = node.element or ANY
     key = known.merge_key
     if not key:
@@ -173,10 +190,12 @@ def _merge_list(known: Field, node: Node, target: list[Any], patch: list[Any],
         return _ordered(known, deduped, order if order is not None else patch, target)
     for item in patch:
         if isinstance(item, dict) and item.get(DIRECTIVE) == "replace":
-            return [_clean(i) for i in patch
-                    if not (isinstance(i, dict) and i.get(DIRECTIVE) == "replace")]
+            return [
+                _clean(i)
+                for i in patch
+                if not (isinstance(i, dict) and i.get(DIRECTIVE) == "replace")
+            ]
     out = list(target)
-    fresh = []
     for item in patch:
         if not isinstance(item, dict):
             raise plain_failure(f"expected map in list with merge key {key}: {go_map(item)}")
@@ -189,12 +208,12 @@ def _merge_list(known: Field, node: Node, target: list[Any], patch: list[Any],
         elif directive is not None and directive != "merge":
             raise plain_failure(f"unknown patch type: {directive} in map: {go_map(item)}")
         elif at is None:
-            fresh.append(_merge_map(element, {}, item))
+            out.append(_merge_map(element, {}, item))
         else:
-            out[at] = _merge_map(element, out[at],
-                                 {k: v for k, v in item.items() if k != DIRECTIVE})
-    merged = out + fresh
-    return _ordered(known, merged, order if order is not None else patch, target)
+            out[at] = _merge_map(
+                element, out[at], {k: v for k, v in item.items() if k != DIRECTIVE}
+            )
+    return _ordered(known, out, order if order is not None else patch, target)
 
 
 def _ordered(known: Field, merged: list[Any], order: list[Any], live: list[Any]) -> list[Any]:
@@ -206,8 +225,9 @@ def _ordered(known: Field, merged: list[Any], order: list[Any], live: list[Any])
 
     wanted = [identity(o) for o in order]
     positions = {json.dumps(identity(v)): i for i, v in enumerate(live)}
-    named = sorted((v for v in merged if identity(v) in wanted),
-                   key=lambda v: wanted.index(identity(v)))
+    named = sorted(
+        (v for v in merged if identity(v) in wanted), key=lambda v: wanted.index(identity(v))
+    )
     others = [v for v in merged if identity(v) not in wanted]
     out: list[Any] = []
     while named and others:
@@ -221,6 +241,9 @@ def _ordered(known: Field, merged: list[Any], order: list[Any], live: list[Any])
 
 
 PATCH_TYPES = {
-    "application/json-patch+json": "json", "application/merge-patch+json": "merge",
-    "application/strategic-merge-patch+json": "strategic", "application/apply-patch+yaml": "apply",
-    "application/apply-patch+cbor": "cbor"}
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    "application/apply-patch+yaml": "apply",
+    "application/apply-patch+cbor": "cbor",
+}

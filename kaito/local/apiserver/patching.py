@@ -42,25 +42,31 @@ class Patcher:
         form = patches.PATCH_TYPES.get(bodies.media_type(call.request), "")
         if not form or form == "cbor" or (form == "strategic" and kind.custom):
             raise self._unsupported(kind)
-        options = write_options(call.request, call.query, "PatchOptions", apply=form == "apply",
-                                patch=True)
+        options = write_options(
+            call.request, call.query, "PatchOptions", apply=form == "apply", patch=True
+        )
         options.warnings = call.warnings
         if form == "apply":
             obj, created = await self._apply(call, options, subresource)
             return obj, created, options
         change = self._change(call, form, options)
-        return await self._updater.update(call, change, options, subresource=subresource), \
-            False, options
+        return (
+            await self._updater.update(call, change, options, subresource=subresource),
+            False,
+            options,
+        )
 
     @staticmethod
     def _unsupported(kind: Kind) -> StatusError:
         if not kind.custom:
             return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
         return StatusError(
-            415, "UnsupportedMediaType",
+            415,
+            "UnsupportedMediaType",
             "the body of the request was in an unknown format - accepted media types include: "
             "application/json-patch+json, application/merge-patch+json, "
-            "application/apply-patch+yaml")
+            "application/apply-patch+yaml",
+        )
 
     def _change(self, call: Call, form: str, options: WriteOptions) -> Any:
         kind, body = call.kind, call.request.body
@@ -70,8 +76,9 @@ class Patcher:
             repeated = self._operation_repeats(body)
 
             def change(live: Object) -> Object:
-                return self._settle(kind, patches.json_patch(live, operations), live, repeated,
-                                    options)
+                return self._settle(
+                    kind, patches.json_patch(live, operations), live, repeated, options
+                )
         elif form == "merge":
             merge = patches.parse_merge_patch(body)
 
@@ -82,16 +89,24 @@ class Patcher:
 
             def change(live: Object) -> Object:
                 merged = patches.strategic_merge(kind.node, live, strategic)
-                return self._settle(kind, merged, live, repeated, options,
-                                    strategic=strategic)
+                return self._settle(kind, merged, live, repeated, options, strategic=strategic)
+
         return change
 
     @staticmethod
     def _operation_repeats(body: bytes) -> list[str]:
         return [f"json patch {p}" for p in repeated_keys(body)]
 
-    def _settle(self, kind: Kind, patched: Any, live: Object, repeated: list[str],
-                options: WriteOptions, *, strategic: Object | None = None) -> Object:
+    def _settle(
+        self,
+        kind: Kind,
+        patched: Any,
+        live: Object,
+        repeated: list[str],
+        options: WriteOptions,
+        *,
+        strategic: Object | None = None,
+    ) -> Object:
         """Decode what a patch made, as the server decodes it. Raises StatusError."""
         import copy
 
@@ -104,8 +119,10 @@ class Patcher:
             return invalid("", "", "", [wrong("patch", text, why)])
 
         if not isinstance(patched, dict):
-            raise unfit(f"json: cannot unmarshal {typed.json_kind(patched)} into Go value of type "
-                        f"v1.{kind.kind}")
+            raise unfit(
+                f"json: cannot unmarshal {typed.json_kind(patched)} into Go value of type "
+                f"v1.{kind.kind}"
+            )
         patched = copy.deepcopy(patched)
         version, name = patched.get("apiVersion"), patched.get("kind")
         if (version, name) != (kind.api_version, kind.kind):
@@ -114,8 +131,10 @@ class Patcher:
 
                 raise unfit(foreign_kind(kind, version, name))
             if version != kind.api_version or name != kind.kind:
-                raise unfit(f'no kind "{name or ""}" is registered for version "{version or ""}" '
-                            f'in scheme "{bodies.SCHEME}"')
+                raise unfit(
+                    f'no kind "{name or ""}" is registered for version "{version or ""}" '
+                    f'in scheme "{bodies.SCHEME}"'
+                )
         if kind.custom:
             from kaito.local.apiserver.custom.bodies import clean_custom
 
@@ -129,37 +148,46 @@ class Patcher:
                 raise unfit(str(error)) from error
             obj, unknown = decoded.value, decoded.unknown
         if (repeated or unknown) and options.validation == "Strict":
-            faults = [f'duplicate field "{p}"' for p in repeated] \
-                + [f'unknown field "{p}"' for p in unknown]
+            faults = [f'duplicate field "{p}"' for p in repeated] + [
+                f'unknown field "{p}"' for p in unknown
+            ]
             raise unfit(f"strict decoding error: {', '.join(faults)}")
         bodies.report("", repeated, unknown, options)
         if not kind.custom:
             kind.behaviour.default(obj)
         return obj
 
-    async def _apply(self, call: Call, options: WriteOptions,
-                     subresource: str) -> tuple[Object, bool]:
+    async def _apply(
+        self, call: Call, options: WriteOptions, subresource: str
+    ) -> tuple[Object, bool]:
         kind, core = call.kind, self._core
         applied = self._parse_apply(call)
         meta = applied.setdefault("metadata", {}) or {}
         applied["metadata"] = meta
         if not meta.get("name"):
-            raise bad_request(f"the name of the object ({call.target.name} based on URL) was "
-                              "undeterminable: name must be provided")
+            raise bad_request(
+                f"the name of the object ({call.target.name} based on URL) was "
+                "undeterminable: name must be provided"
+            )
         record = core.record(kind, call.target.namespace, call.target.name)
         if record is None and subresource:
             raise not_found(kind.group, kind.plural, call.target.name)
         if record is None and meta.get("uid"):
-            raise conflict(kind.group, kind.plural, call.target.name,
-                           f"uid mismatch: the provided object specified uid {meta['uid']}, "
-                           "and no existing object was found")
+            raise conflict(
+                kind.group,
+                kind.plural,
+                call.target.name,
+                f"uid mismatch: the provided object specified uid {meta['uid']}, "
+                "and no existing object was found",
+            )
         rules = ownership(kind, subresource)
 
         def change(live: Object) -> Object:
             self._match(call, applied, live)
             try:
-                merged = rules.apply(live, applied, options.manager, force=options.force,
-                                     now=core.stamp())
+                merged = rules.apply(
+                    live, applied, options.manager, force=options.force, now=core.stamp()
+                )
             except Conflicts as conflicts:
                 raise conflicts.status() from conflicts
             except structured.Mismatch as error:
@@ -167,35 +195,48 @@ class Patcher:
             return self._decode_applied(kind, merged, applied, options)
 
         if record is None:
-            empty = {"apiVersion": kind.api_version, "kind": kind.kind,
-                     "metadata": {"name": call.target.name}}
+            named = {"name": call.target.name}
+            empty: Object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": named}
             if kind.namespaced:
-                empty["metadata"]["namespace"] = call.target.namespace
+                named["namespace"] = call.target.namespace
             obj = change(empty)
             obj["metadata"].pop("resourceVersion", None)
             return await self._creator.create(call, obj, options, applied=True), True
-        return await self._updater.update(call, change, options, subresource=subresource,
-                                          owned=True), False
+        return await self._updater.update(
+            call, change, options, subresource=subresource, owned=True
+        ), False
 
     def _parse_apply(self, call: Call) -> Object:
         kind = call.kind
         try:
-            applied = parse_yaml(call.request.body) if not call.request.body.lstrip().startswith(
-                b"{") else self._parse_flow(call.request.body)
+            applied = (
+                parse_yaml(call.request.body)
+                if not call.request.body.lstrip().startswith(b"{")
+                else self._parse_flow(call.request.body)
+            )
         except TextError as error:
-            raise bad_request("error decoding YAML: error converting YAML to JSON: "
-                              f"{error}") from error
+            raise bad_request(
+                f"error decoding YAML: error converting YAML to JSON: {error}"
+            ) from error
         if not isinstance(applied, dict):
-            raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: "
-                              f"json: cannot unmarshal {typed.json_kind(applied)} into Go value "
-                              "of type map[string]interface {}")
+            raise bad_request(
+                f"error decoding YAML: error unmarshaling JSON: while decoding JSON: "
+                f"json: cannot unmarshal {typed.json_kind(applied)} into Go value "
+                "of type map[string]interface {}"
+            )
         repeated = repeated_yaml_keys(call.request.body)
         if repeated and call.query.get("fieldValidation") == "Strict":
             lines = "\n  ".join(repeated)
-            raise bad_request("error strict decoding YAML: error converting YAML to JSON: yaml: "
-                              f"unmarshal errors:\n  {lines}")
-        if not applied.get("kind") or not applied.get("apiVersion") \
-                or applied["kind"] != kind.kind or applied["apiVersion"] != kind.api_version:
+            raise bad_request(
+                "error strict decoding YAML: error converting YAML to JSON: yaml: "
+                f"unmarshal errors:\n  {lines}"
+            )
+        if (
+            not applied.get("kind")
+            or not applied.get("apiVersion")
+            or applied["kind"] != kind.kind
+            or applied["apiVersion"] != kind.api_version
+        ):
             raise bad_request(self._wrong_kind(kind, applied))
         if (applied.get("metadata") or {}).get("managedFields"):
             raise bad_request("metadata.managedFields must be nil")
@@ -219,24 +260,33 @@ class Patcher:
         meta, target = applied["metadata"], call.target
         name = meta.get("name")
         if name and name != target.name:
-            raise bad_request(f"the name of the object ({name}) does not match the name on the "
-                              f"URL ({target.name})")
+            raise bad_request(
+                f"the name of the object ({name}) does not match the name on the "
+                f"URL ({target.name})"
+            )
         namespace = meta.get("namespace")
         if namespace and namespace != target.namespace:
-            raise bad_request("the namespace of the provided object does not match the namespace "
-                              "sent on the request")
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace "
+                "sent on the request"
+            )
 
     def _untyped(self, kind: Kind, applied: Object, error: structured.Mismatch) -> StatusError:
         meta = applied["metadata"]
         name = f"{meta.get('namespace', '')}/{meta.get('name', '')}"
-        text = "errors:\n" + "\n".join(f"  {e}" for e in error.errors) \
-            if len(error.errors) > 1 else error.errors[0]
+        text = (
+            "errors:\n" + "\n".join(f"  {e}" for e in error.errors)
+            if len(error.errors) > 1
+            else error.errors[0]
+        )
         group = f"{kind.group}/{kind.version}" if kind.group else f"/{kind.version}"
-        return plain_failure(f"failed to create typed patch object ({name}; {group}, "
-                             f"Kind={kind.kind}): {text}")
+        return plain_failure(
+            f"failed to create typed patch object ({name}; {group}, Kind={kind.kind}): {text}"
+        )
 
-    def _decode_applied(self, kind: Kind, merged: Object, applied: Object,
-                        options: WriteOptions) -> Object:
+    def _decode_applied(
+        self, kind: Kind, merged: Object, applied: Object, options: WriteOptions
+    ) -> Object:
         if kind.custom:
             from kaito.local.apiserver.custom.bodies import clean_custom
 
@@ -252,12 +302,32 @@ class Patcher:
         return obj
 
 
-META_ORDER = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion",
-              "generation", "creationTimestamp", "deletionTimestamp",
-              "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences",
-              "finalizers", "managedFields")
-ENTRY_ORDER = ("manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1",
-               "subresource")
+META_ORDER = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+ENTRY_ORDER = (
+    "manager",
+    "operation",
+    "apiVersion",
+    "time",
+    "fieldsType",
+    "fieldsV1",
+    "subresource",
+)
 
 
 def printed_order(obj: Any, live: Any, *, custom: bool = False) -> Any:
@@ -291,7 +361,8 @@ def _metadata(meta: Object) -> Object:
     if isinstance(entries, list):
         ordered["managedFields"] = [
             {k: _sorted(e[k]) for k in ENTRY_ORDER if k in e} if isinstance(e, dict) else e
-            for e in entries]
+            for e in entries
+        ]
     return ordered
 
 

@@ -36,8 +36,12 @@ class Target:
             return "watch"
         if self.name:
             return "get"
-        return "watch" if query.flag("watch") or ("watch" in query and query.get("watch") not in
-                                                  {"0", "false", ""}) else "list"
+        return (
+            "watch"
+            if query.flag("watch")
+            or ("watch" in query and query.get("watch") not in {"0", "false", ""})
+            else "list"
+        )
 
 
 def target(path: str) -> Target | None:
@@ -58,7 +62,7 @@ def target(path: str) -> Target | None:
     if rest[0] == "namespaces" and len(rest) > 1:
         if len(rest) > 2 and rest[2] not in {"status", "finalize"}:
             namespace, rest = rest[1], rest[2:]
-        elif group == "" and len(rest) == 2 or rest[2:] in (["status"], ["finalize"]):
+        elif (group == "" and len(rest) == 2) or rest[2:] in (["status"], ["finalize"]):
             pass
     plural, name = rest[0], rest[1] if len(rest) > 1 else ""
     sub = rest[2] if len(rest) > 2 else ""

@@ -22,8 +22,11 @@ def pod(obj: Object, now: float) -> list[Any]:
     reason, ready, restarts, last, initializing = _init_state(status, inits)
     reason = reason or status.get("reason") or status.get("phase", "")
     if not initializing or _initialized(status):
-        restarts = sum(s.get("restartCount", 0) for s in status.get("initContainerStatuses") or ()
-                       if restartable(inits.get(s.get("name", ""), {})))
+        restarts = sum(
+            s.get("restartCount", 0)
+            for s in status.get("initContainerStatuses") or ()
+            if restartable(inits.get(s.get("name", ""), {}))
+        )
         running = False
         for found in reversed(status.get("containerStatuses") or []):
             restarts += found.get("restartCount", 0)
@@ -42,10 +45,17 @@ def pod(obj: Object, now: float) -> list[Any]:
     shown = str(restarts)
     if restarts and last:
         shown += f" ({duration(now - last)} ago)"
-    return [meta.get("name", ""), f"{ready}/{total}", reason, shown,
-            age(meta.get("creationTimestamp"), now), status.get("podIP") or NONE,
-            spec.get("nodeName") or NONE, status.get("nominatedNodeName") or NONE,
-            _gates(spec, status)]
+    return [
+        meta.get("name", ""),
+        f"{ready}/{total}",
+        reason,
+        shown,
+        age(meta.get("creationTimestamp"), now),
+        status.get("podIP") or NONE,
+        spec.get("nodeName") or NONE,
+        status.get("nominatedNodeName") or NONE,
+        _gates(spec, status),
+    ]
 
 
 def _word(state: Object) -> str:
@@ -89,8 +99,9 @@ def _initialized(status: Object) -> bool:
 
 
 def _condition(status: Object, kind: str) -> bool:
-    return any(c.get("type") == kind and c.get("status") == "True"
-               for c in status.get("conditions") or ())
+    return any(
+        c.get("type") == kind and c.get("status") == "True" for c in status.get("conditions") or ()
+    )
 
 
 def _ended(found: Object) -> float:

@@ -13,9 +13,19 @@ from kaito.local.apiserver.status import StatusError, bad_request, not_found
 
 Address = tuple[str, int]
 Resolver = Callable[[str, str, str, str], Address | None]
-HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer",
-               "proxy-authorization", "authorization", "host", "content-length",
-               "accept-encoding"}
+HOP_HEADERS = {
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "upgrade",
+    "te",
+    "trailer",
+    "proxy-authorization",
+    "authorization",
+    "host",
+    "content-length",
+    "accept-encoding",
+}
 LogReader = Callable[[str, str, str], AsyncIterator[bytes] | bytes | None]
 
 
@@ -32,12 +42,14 @@ class Proxy:
         name, port = split_name(target.name)
         if self._core.record(call.kind, target.namespace, name) is None:
             raise not_found(call.kind.group, call.kind.plural, name)
-        address = self.resolver(target.namespace, target.plural, name, port) \
-            if self.resolver else None
+        address = (
+            self.resolver(target.namespace, target.plural, name, port) if self.resolver else None
+        )
         if address is None:
             if target.plural == "services":
-                raise StatusError(503, "ServiceUnavailable",
-                                  f'no endpoints available for service "{target.name}"')
+                raise StatusError(
+                    503, "ServiceUnavailable", f'no endpoints available for service "{target.name}"'
+                )
             raise bad_request("address not allowed")
         path = target.rest or "/"
         url = f"http://{address[0]}:{address[1]}{path}"
@@ -49,16 +61,22 @@ class Proxy:
         from yarl import URL
 
         headers = {k: v for k, v in call.request.headers.items() if k not in HOP_HEADERS}
-        session = aiohttp.ClientSession(auto_decompress=False,
-                                        timeout=aiohttp.ClientTimeout(total=None, connect=5))
+        session = aiohttp.ClientSession(
+            auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None, connect=5)
+        )
         try:
-            reply = await session.request(call.request.method, URL(url, encoded=True),
-                                          headers=headers, data=call.request.body or None,
-                                          allow_redirects=False)
+            reply = await session.request(
+                call.request.method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=call.request.body or None,
+                allow_redirects=False,
+            )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             await session.close()
-            raise StatusError(503, "ServiceUnavailable",
-                              f"error trying to reach service: {error}") from error
+            raise StatusError(
+                503, "ServiceUnavailable", f"error trying to reach service: {error}"
+            ) from error
 
         async def stream() -> AsyncIterator[bytes]:
             try:
@@ -68,8 +86,9 @@ class Proxy:
                 reply.close()
                 await session.close()
 
-        passed: dict[str, Any] = {k.lower(): v for k, v in reply.headers.items()
-                                  if k.lower() not in HOP_HEADERS}
+        passed: dict[str, Any] = {
+            k.lower(): v for k, v in reply.headers.items() if k.lower() not in HOP_HEADERS
+        }
         return Response(reply.status, passed, stream())
 
 

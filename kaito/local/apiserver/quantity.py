@@ -32,7 +32,7 @@ def _split(text: str) -> tuple[Decimal, str]:
 
 
 @lru_cache(4096)
-def value(text: str | int | float) -> Decimal:
+def value(text: str | float) -> Decimal:
     """The number a quantity stands for. Raises QuantityError."""
     return _split(str(text))[0]
 

@@ -10,6 +10,10 @@ from kaito.local.apiserver.core import Core, User
 
 Object = dict[str, Any]
 OPEN = ("/healthz", "/livez", "/readyz", "/version", "/version/")
+BASIC_USER = (
+    'RBAC: allowed by ClusterRoleBinding "system:basic-user" of ClusterRole '
+    '"system:basic-user" to Group "system:authenticated"'
+)
 KNOWN_OPEN = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *OPEN)
 SELF = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}
 
@@ -42,17 +46,21 @@ class Authorizer:
         user = wanted.user
         if "system:masters" in user.groups:
             return True, ""
-        if wanted.path and wanted.verb == "get" and (
-                wanted.path.startswith(OPEN) or "system:authenticated" in user.groups
-                and path_matches(wanted.path, KNOWN_OPEN)):
+        if (
+            wanted.path
+            and wanted.verb == "get"
+            and (
+                wanted.path.startswith(OPEN)
+                or ("system:authenticated" in user.groups and path_matches(wanted.path, KNOWN_OPEN))
+            )
+        ):
             return True, ""
         if user.name == "system:anonymous":
             return self._by_roles(wanted) if self._enforced else (False, "")
         if not self._enforced and not user.name.startswith("system:"):
             return self._by_roles(wanted)
         if wanted.resource in SELF and "system:authenticated" in user.groups:
-            return True, 'RBAC: allowed by ClusterRoleBinding "system:basic-user" of ClusterRole ' \
-                         '"system:basic-user" to Group "system:authenticated"'
+            return True, BASIC_USER
         return self._by_roles(wanted)
 
     def _by_roles(self, wanted: Attributes) -> tuple[bool, str]:
@@ -70,9 +78,14 @@ class Authorizer:
             if who:
                 ref = binding.get("roleRef") or {}
                 for rule in self._role(ref, ""):
-                    yield rule, (f'RBAC: allowed by ClusterRoleBinding '
-                                 f'"{binding["metadata"]["name"]}" of {ref.get("kind")} '
-                                 f'"{ref.get("name")}" to {who}')
+                    yield (
+                        rule,
+                        (
+                            f"RBAC: allowed by ClusterRoleBinding "
+                            f'"{binding["metadata"]["name"]}" of {ref.get("kind")} '
+                            f'"{ref.get("name")}" to {who}'
+                        ),
+                    )
         if not namespace:
             return
         for binding in self._objects("rolebindings"):
@@ -82,9 +95,14 @@ class Authorizer:
             if who:
                 ref = binding.get("roleRef") or {}
                 for rule in self._role(ref, namespace):
-                    yield rule, (f'RBAC: allowed by RoleBinding '
-                                 f'"{binding["metadata"]["name"]}/{namespace}" of '
-                                 f'{ref.get("kind")} "{ref.get("name")}" to {who}')
+                    yield (
+                        rule,
+                        (
+                            f"RBAC: allowed by RoleBinding "
+                            f'"{binding["metadata"]["name"]}/{namespace}" of '
+                            f'{ref.get("kind")} "{ref.get("name")}" to {who}'
+                        ),
+                    )
 
     def _objects(self, plural: str) -> Iterator[Object]:
         bucket = self._core.store.buckets.get(f"rbac.authorization.k8s.io/{plural}")
@@ -98,8 +116,10 @@ class Authorizer:
         bucket = self._core.store.buckets.get(f"rbac.authorization.k8s.io/{plural}")
         name = ref.get("name", "")
         if cluster and name == "cluster-admin":
-            return [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
-                    {"verbs": ["*"], "nonResourceURLs": ["*"]}]
+            return [
+                {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+                {"verbs": ["*"], "nonResourceURLs": ["*"]},
+            ]
         found = bucket.objects.get(name if cluster else f"{namespace}/{name}") if bucket else None
         return list(found.value().get("rules") or ()) if found else []
 
@@ -120,8 +140,7 @@ def subject_of(binding: Object, user: User, namespace: str) -> str:
 
 
 def path_matches(path: str, patterns: Any) -> bool:
-    return any(p in ("*", path) or (p.endswith("*") and path.startswith(p[:-1]))
-               for p in patterns)
+    return any(p in ("*", path) or (p.endswith("*") and path.startswith(p[:-1])) for p in patterns)
 
 
 def rule_allows(rule: Object, wanted: Attributes) -> bool:
@@ -135,8 +154,11 @@ def rule_allows(rule: Object, wanted: Attributes) -> bool:
         return False
     resources = rule.get("resources") or ()
     full = f"{wanted.resource}/{wanted.subresource}" if wanted.subresource else wanted.resource
-    if "*" not in resources and full not in resources and not (
-            wanted.subresource and f"*/{wanted.subresource}" in resources):
+    if (
+        "*" not in resources
+        and full not in resources
+        and not (wanted.subresource and f"*/{wanted.subresource}" in resources)
+    ):
         return False
     names = rule.get("resourceNames") or ()
     return not names or wanted.name in names

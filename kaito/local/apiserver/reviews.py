@@ -21,8 +21,13 @@ Object = dict[str, Any]
 class Reviews:
     """Answers TokenReview, the access reviews and SelfSubjectReview."""
 
-    def __init__(self, core: Core, handlers: Handlers, authorizer: Authorizer,
-                 user_of: Callable[[str], User | None]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        handlers: Handlers,
+        authorizer: Authorizer,
+        user_of: Callable[[str], User | None],
+    ) -> None:
         self._core = core
         self._handlers = handlers
         self._authorizer = authorizer
@@ -86,12 +91,21 @@ class Reviews:
         errors = []
         both = ("resourceAttributes" in spec, "nonResourceAttributes" in spec)
         if all(both):
-            errors.append(wrong("spec.nonResourceAttributes", spec["nonResourceAttributes"],
-                                "cannot be specified in combination with resourceAttributes"))
+            errors.append(
+                wrong(
+                    "spec.nonResourceAttributes",
+                    spec["nonResourceAttributes"],
+                    "cannot be specified in combination with resourceAttributes",
+                )
+            )
         if not any(both):
-            errors.append(wrong("spec.resourceAttributes", None,
-                                "exactly one of nonResourceAttributes or resourceAttributes must "
-                                "be specified"))
+            errors.append(
+                wrong(
+                    "spec.resourceAttributes",
+                    None,
+                    "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+                )
+            )
         if not own and not spec.get("user") and not spec.get("groups"):
             errors.append(required("spec.user", "at least one of user or group must be specified"))
         if errors:
@@ -100,9 +114,15 @@ class Reviews:
     def _access(self, user: User, spec: Object) -> Object:
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if resource is not None:
-            wanted = Attributes(user, resource.get("verb", ""), resource.get("group", ""),
-                                resource.get("resource", ""), resource.get("subresource", ""),
-                                resource.get("namespace", ""), resource.get("name", ""))
+            wanted = Attributes(
+                user,
+                resource.get("verb", ""),
+                resource.get("group", ""),
+                resource.get("resource", ""),
+                resource.get("subresource", ""),
+                resource.get("namespace", ""),
+                resource.get("name", ""),
+            )
         else:
             assert path is not None
             wanted = Attributes(user, path.get("verb", ""), path=path.get("path", ""))
@@ -115,12 +135,20 @@ class Reviews:
     def _rules(self, user: User, namespace: str) -> Object:
         rules = [r for r, _ in self._authorizer.rules(user, namespace)]
         if "system:masters" in user.groups:
-            rules = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
-                     {"verbs": ["*"], "nonResourceURLs": ["*"]}]
+            rules = [
+                {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+                {"verbs": ["*"], "nonResourceURLs": ["*"]},
+            ]
         return {
-            "resourceRules": [{k: r[k] for k in ("verbs", "apiGroups", "resources",
-                                                 "resourceNames") if k in r}
-                              for r in rules if "resources" in r],
-            "nonResourceRules": [{"verbs": r["verbs"], "nonResourceURLs": r["nonResourceURLs"]}
-                                 for r in rules if "nonResourceURLs" in r],
-            "incomplete": False}
+            "resourceRules": [
+                {k: r[k] for k in ("verbs", "apiGroups", "resources", "resourceNames") if k in r}
+                for r in rules
+                if "resources" in r
+            ],
+            "nonResourceRules": [
+                {"verbs": r["verbs"], "nonResourceURLs": r["nonResourceURLs"]}
+                for r in rules
+                if "nonResourceURLs" in r
+            ],
+            "incomplete": False,
+        }

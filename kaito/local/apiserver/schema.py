@@ -29,7 +29,6 @@ class Field:
     merge_key: str = ""
     default: Any = None
 
-
     def key_default(self) -> Any:
         """What an absent list key counts as: its default, or the zero value it is printed with."""
         if self.default is None and self.zero and self.node.form == "scalar":
@@ -43,16 +42,23 @@ class Node:
     `relation` is atomic, granular (struct and map), map or set (lists).
     """
 
-    def __init__(self, form: str, *, name: str = "", scalar: str = "", element: Node | None = None,
-                 relation: str = "granular", keys: tuple[str, ...] = (),
-                 fields: Callable[[], dict[str, Field]] | None = None, open: bool = False) -> None:  # noqa: A002 the schema's word
+    def __init__(
+        self,
+        form: str,
+        *,
+        name: str = "",
+        scalar: str = "",
+        element: Node | None = None,
+        relation: str = "granular",
+        keys: tuple[str, ...] = (),
+        fields: Callable[[], dict[str, Field]] | None = None,
+    ) -> None:
         self.form = form
         self.name = name
         self.scalar = scalar
         self.element = element
         self.relation = relation
         self.keys = keys
-        self.open = open
         self._fields = fields
 
     @cached_property
@@ -75,16 +81,31 @@ class Node:
         if self.element is None:
             return {}
         found = self.element.fields
-        return {k: default for k in self.keys if k in found
-                and (default := found[k].key_default()) is not None}
+        return {
+            k: default
+            for k in self.keys
+            if k in found and (default := found[k].key_default()) is not None
+        }
 
 
 ANY = Node("any")
 OPAQUE = Node("any", relation="atomic")
-SCALARS = {code: Node("scalar", scalar=code)
-           for code in ("s", "b", "i32", "i64", "f", "t", "mt", "q", "ios", "B")}
-ZEROS: dict[str, Any] = {"s": "", "b": False, "i32": 0, "i64": 0, "f": 0.0, "t": None, "mt": None,
-                         "q": "0", "ios": 0, "B": None}
+SCALARS = {
+    code: Node("scalar", scalar=code)
+    for code in ("s", "b", "i32", "i64", "f", "t", "mt", "q", "ios", "B")
+}
+ZEROS: dict[str, Any] = {
+    "s": "",
+    "b": False,
+    "i32": 0,
+    "i64": 0,
+    "f": 0.0,
+    "t": None,
+    "mt": None,
+    "q": "0",
+    "ios": 0,
+    "B": None,
+}
 
 
 class TypeTable:
@@ -105,8 +126,11 @@ class TypeTable:
             if raw is None:
                 return ANY
             node = self._nodes[model] = Node(
-                "struct", name=model, relation="atomic" if raw.get("-") else "granular",
-                fields=lambda: {n: self._field(n, t) for n, t in raw.items() if n != "-"})
+                "struct",
+                name=model,
+                relation="atomic" if raw.get("-") else "granular",
+                fields=lambda: {n: self._field(n, t) for n, t in raw.items() if n != "-"},
+            )
         return node
 
     def _field(self, name: str, text: str) -> Field:
@@ -114,25 +138,39 @@ class TypeTable:
         options = dict(t.partition("=")[::2] for t in tokens)
         strategy, _, key = options.get("patch", "").partition(":")
         default = json.loads(options["default"]) if "default" in options else None
-        return Field(name, self._type(code, options), pointer="ptr" in options,
-                     zero="zero" in options, omit_zero="omitzero" in options,
-                     required="required" in options,
-                     strategy=tuple(strategy.split("+")) if strategy else (), merge_key=key,
-                     default=default)
+        return Field(
+            name,
+            self._type(code, options),
+            pointer="ptr" in options,
+            zero="zero" in options,
+            omit_zero="omitzero" in options,
+            required="required" in options,
+            strategy=tuple(strategy.split("+")) if strategy else (),
+            merge_key=key,
+            default=default,
+        )
 
     def _type(self, code: str, options: dict[str, str]) -> Node:
         if code[0] == "L":
             kind, _, keys = options.get("list", "atomic").partition(":")
-            return Node("list", element=self._type(code[1:], {}), relation=kind,
-                        keys=tuple(keys.split(",")) if keys else ())
+            return Node(
+                "list",
+                element=self._type(code[1:], {}),
+                relation=kind,
+                keys=tuple(keys.split(",")) if keys else (),
+            )
         if code[0] == "M":
-            return Node("map", element=self._type(code[1:], {}),
-                        relation="atomic" if "atomic" in options else "granular")
+            return Node(
+                "map",
+                element=self._type(code[1:], {}),
+                relation="atomic" if "atomic" in options else "granular",
+            )
         if code.startswith("R:"):
             node = self.node(code[2:])
             if "atomic" in options and node.form == "struct" and not node.atomic:
                 inner = node
-                return Node("struct", name=node.name, relation="atomic",
-                            fields=lambda: inner.fields)
+                return Node(
+                    "struct", name=node.name, relation="atomic", fields=lambda: inner.fields
+                )
             return node
         return SCALARS.get(code, OPAQUE)

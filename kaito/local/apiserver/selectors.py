@@ -66,39 +66,38 @@ class _LabelParser:
         return self.tokens[self.at] if self.at < len(self.tokens) else ""
 
     def take(self) -> str:
-        token = self.peek()
+        word = self.peek()
         self.at += 1
-        return token
+        return word
 
     def parse(self) -> list[Requirement]:
         found: list[Requirement] = []
         if not self.tokens:
             return found
         while True:
-            token = self.peek()
-            if self._identifier(token) or token == "!":
+            word = self.peek()
+            if self._identifier(word) or word == "!":
                 try:
                     found.append(self.requirement())
                 except SelectorError as error:
                     raise SelectorError(f"unable to parse requirement: {error}") from error
-                token = self.take()
-                if token == "":
+                word = self.take()
+                if word == "":
                     break
-                if token != ",":
-                    raise SelectorError(f"found '{token}', expected: ',' or 'end of string'")
+                if word != ",":
+                    raise SelectorError(f"found '{word}', expected: ',' or 'end of string'")
                 follower = self.peek()
                 if not self._identifier(follower) and follower != "!":
                     raise SelectorError(f"found '{follower}', expected: identifier after ','")
-            elif token == "":
+            elif word == "":
                 break
             else:
-                raise SelectorError(
-                    f"found '{token}', expected: !, identifier, or 'end of string'")
+                raise SelectorError(f"found '{word}', expected: !, identifier, or 'end of string'")
         return found
 
     @staticmethod
-    def _identifier(token: str) -> bool:
-        return bool(token) and token not in {"=", "==", "!=", "!", ">", "<", "(", ")", ","}
+    def _identifier(word: str) -> bool:
+        return bool(word) and word not in {"=", "==", "!=", "!", ">", "<", "(", ")", ","}
 
     def requirement(self) -> Requirement:
         negated = self.peek() == "!"
@@ -116,62 +115,65 @@ class _LabelParser:
         if operator not in SYMBOLS:
             raise SelectorError(
                 f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt"
-                if operator not in SYMBOLS else "")
-        if operator in {"in", "notin"}:
-            values = self.values()
-        else:
-            values = (self.exact(),)
-        if operator in {">", "<"}:
-            if not re.fullmatch(r"[-+]?\d+", values[0]):
-                raise SelectorError(f"values[0]: Invalid value: {go_quote(values[0])}: for 'Gt', "
-                                    "'Lt' operators, the value must be an integer")
+                if operator not in SYMBOLS
+                else ""
+            )
+        values = self.values() if operator in {"in", "notin"} else (self.exact(),)
+        if operator in {">", "<"} and not re.fullmatch(r"[-+]?\d+", values[0]):
+            raise SelectorError(
+                f"values[0]: Invalid value: {go_quote(values[0])}: for 'Gt', "
+                "'Lt' operators, the value must be an integer"
+            )
         for i, value in enumerate(values):
             faults = names.label_value(value)
             if faults:
-                raise SelectorError(f"values[{i}][{key}]: Invalid value: {go_quote(value)}: "
-                                    + "; ".join(faults))
+                raise SelectorError(
+                    f"values[{i}][{key}]: Invalid value: {go_quote(value)}: " + "; ".join(faults)
+                )
         return Requirement(key, operator, values)
 
     def exact(self) -> str:
-        token = self.peek()
-        if token in {"", ","}:
+        word = self.peek()
+        if word in {"", ","}:
             return ""
         self.take()
-        if not self._identifier(token):
-            raise SelectorError(f"found '{token}', expected: identifier")
-        return token
+        if not self._identifier(word):
+            raise SelectorError(f"found '{word}', expected: identifier")
+        return word
 
     def values(self) -> tuple[str, ...]:
-        token = self.take()
-        if token != "(":
-            raise SelectorError(f"found '{token}' expected: '('")
+        word = self.take()
+        if word != "(":
+            raise SelectorError(f"found '{word}' expected: '('")
         found: list[str] = []
-        token = self.peek()
-        if self._identifier(token) or token == ",":
+        word = self.peek()
+        if self._identifier(word) or word == ",":
             expect_value = True
             while True:
-                token = self.take()
-                if token == ")":
+                word = self.take()
+                if word == ")":
                     if expect_value:
                         found.append("")
                     return tuple(sorted(set(found)))
-                if token == ",":
+                if word == ",":
                     if expect_value:
                         found.append("")
                     expect_value = True
-                elif self._identifier(token):
+                elif self._identifier(word):
                     if not expect_value:
-                        raise SelectorError(f"found '{token}', expected: ',' or ')'")
-                    found.append(token)
+                        raise SelectorError(f"found '{word}', expected: ',' or ')'")
+                    found.append(word)
                     expect_value = False
                 else:
-                    raise SelectorError(f"found '{token}', expected: ',', or ')'"
-                                        if found else
-                                        f"found '{token}', expected: ',', ')' or identifier")
-        if token == ")":
+                    raise SelectorError(
+                        f"found '{word}', expected: ',', or ')'"
+                        if found
+                        else f"found '{word}', expected: ',', ')' or identifier"
+                    )
+        if word == ")":
             self.take()
             return ("",)
-        raise SelectorError(f"found '{token}', expected: ',', ')' or identifier")
+        raise SelectorError(f"found '{word}', expected: ',', ')' or identifier")
 
 
 def check_key(key: str) -> None:
@@ -207,7 +209,7 @@ def _partition(part: str, operator: str) -> tuple[str, str, str]:
     first = min((part.find(c) for c in "=!" if c in part), default=-1)
     if first < 0 or not part.startswith(operator, first):
         return part, "", ""
-    return part[:first], operator, part[first + len(operator):]
+    return part[:first], operator, part[first + len(operator) :]
 
 
 def _split(text: str) -> Iterable[str]:
@@ -221,8 +223,9 @@ def _unescape(text: str) -> str:
 def field_match(terms: list[Term]) -> Match | None:
     if not terms:
         return None
-    return lambda found: all((found.get(t.field, "") == t.value) == (t.operator == "=")
-                             for t in terms)
+    return lambda found: all(
+        (found.get(t.field, "") == t.value) == (t.operator == "=") for t in terms
+    )
 
 
 def of_label_selector(selector: Mapping[str, object] | None) -> Match:
@@ -236,6 +239,7 @@ def of_label_selector(selector: Mapping[str, object] | None) -> Match:
     rules = selector.get("matchExpressions") or []
     assert isinstance(rules, list)
     operators = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
-    requirements += [Requirement(r["key"], operators[r["operator"]], tuple(r.get("values") or ()))
-                     for r in rules]
+    requirements += [
+        Requirement(r["key"], operators[r["operator"]], tuple(r.get("values") or ())) for r in rules
+    ]
     return lambda found: all(r.holds(found) for r in requirements)

@@ -47,14 +47,26 @@ from kaito.local.apiserver.subresources import Subresources
 
 Handler = Callable[[Request], Awaitable[Response]]
 VERSION = {
-    "major": "1", "minor": "36", "emulationMajor": "1", "emulationMinor": "36",
-    "minCompatibilityMajor": "1", "minCompatibilityMinor": "35", "gitVersion": "v1.36.0",
-    "gitCommit": "0000000000000000000000000000000000000000", "gitTreeState": "clean",
-    "buildDate": "2026-01-01T00:00:00Z", "goVersion": "none", "compiler": "python",
-    "platform": "local/any"}
+    "major": "1",
+    "minor": "36",
+    "emulationMajor": "1",
+    "emulationMinor": "36",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "35",
+    "gitVersion": "v1.36.0",
+    "gitCommit": "0000000000000000000000000000000000000000",
+    "gitTreeState": "clean",
+    "buildDate": "2026-01-01T00:00:00Z",
+    "goVersion": "none",
+    "compiler": "python",
+    "platform": "local/any",
+}
 OPEN_PATHS = {"/healthz", "/readyz", "/livez", "/version"}
-HEALTH = {"healthz": ("ping", "log", "etcd"), "livez": ("ping", "log", "etcd"),
-          "readyz": ("ping", "log", "etcd", "informer-sync")}
+HEALTH = {
+    "healthz": ("ping", "log", "etcd"),
+    "livez": ("ping", "log", "etcd"),
+    "readyz": ("ping", "log", "etcd", "informer-sync"),
+}
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
 
@@ -68,9 +80,16 @@ class ApiServer:
     only marked, as by an API server that stands alone. `rbac` enforces roles.
     """
 
-    def __init__(self, *, tokens: Mapping[str, str] | None = None, clock: Clock | None = None,
-                 data_dir: Path | None = None, controllers: bool = True, rbac: bool = False,
-                 seed: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        tokens: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        data_dir: Path | None = None,
+        controllers: bool = True,
+        rbac: bool = False,
+        seed: int | None = None,
+    ) -> None:
         self._tokens = dict(tokens or {})
         self.clock: Clock = clock or WallClock()
         self._data_dir = data_dir
@@ -83,6 +102,7 @@ class ApiServer:
         self.types = TypeTable()
         self.kinds = Kinds(self.types, BEHAVIOURS, COLUMNS)
         self.core = Core(Store(), self.kinds, self.clock, self._random)
+        self._resolver: Resolver | None = None
         self._build()
 
     def _build(self) -> None:
@@ -94,9 +114,9 @@ class ApiServer:
         self.discovery = Discovery(self.kinds)
         self.openapi = OpenApi(self.kinds, self.types)
         self.reviews = Reviews(core, self.handlers, self.authorizer, self._user_of)
-        self.proxy = Proxy(core, self.proxy.resolver if hasattr(self, "proxy") else None)
+        self.proxy = Proxy(core, self._resolver)
         self.subresources = Subresources(core, self.handlers, self.proxy, self._tokens)
-        self.admission.plugins[:] = plugins(core, self.definitions)
+        self.admission.plugins[:] = plugins(core, self.definitions, lambda: self.proxy.resolver)
         self.collector = Collector(core, self.handlers)
         self.namespaces = Namespaces(core, self.handlers)
         if not hasattr(self, "faults"):
@@ -122,11 +142,20 @@ class ApiServer:
     async def _create_service(self) -> None:
         services = self._kind("", "v1", "services")
         if self.core.record(services, "default", "kubernetes") is None:
-            await self._bootstrap("/api/v1/namespaces/default/services", {
-                "metadata": {"name": "kubernetes", "labels": {
-                    "component": "apiserver", "provider": "kubernetes"}},
-                "spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "ports": [
-                    {"name": "https", "port": 443, "targetPort": 6443}]}})
+            await self._bootstrap(
+                "/api/v1/namespaces/default/services",
+                {
+                    "metadata": {
+                        "name": "kubernetes",
+                        "labels": {"component": "apiserver", "provider": "kubernetes"},
+                    },
+                    "spec": {
+                        "type": "ClusterIP",
+                        "clusterIP": "10.0.0.1",
+                        "ports": [{"name": "https", "port": 443, "targetPort": 6443}],
+                    },
+                },
+            )
 
     def _kind(self, group: str, version: str, plural: str) -> Kind:
         found = self.kinds.get(group, version, plural)
@@ -191,10 +220,10 @@ class ApiServer:
 
     def set_proxy(self, resolver: Resolver) -> None:
         """Say where services and pods listen, for the proxy and log subresources."""
-        self.proxy.resolver = resolver
+        self._resolver = self.proxy.resolver = resolver
 
     async def handle(self, request: Request) -> Response:
-        """The answer to one request; failures are answers too. Raises Cut for broken connections."""
+        """The answer to one request, failures included. Raises Cut for broken connections."""
         response, lost = None, False
         try:
             response, lost = await self.faults.before(request)
@@ -274,20 +303,34 @@ class ApiServer:
 
     def _check(self, user: User, request: Request, goal: Target | None, verb: str) -> None:
         attributes = Attributes(
-            user, verb, goal.group if goal else "", goal.plural if goal else "",
-            goal.subresource if goal else "", goal.namespace if goal else "",
-            goal.name if goal else "", path="" if goal else request.path)
+            user,
+            verb,
+            goal.group if goal else "",
+            goal.plural if goal else "",
+            goal.subresource if goal else "",
+            goal.namespace if goal else "",
+            goal.name if goal else "",
+            path="" if goal else request.path,
+        )
         if self.authorizer.allows(attributes):
             return
         if goal is None:
-            error = StatusError(403, "Forbidden", f'forbidden: User "{user.name}" cannot {verb} '
-                                                  f'path "{request.path}"', {})
+            error = StatusError(
+                403,
+                "Forbidden",
+                f'forbidden: User "{user.name}" cannot {verb} path "{request.path}"',
+                {},
+            )
             raise error
         what = f"{goal.plural}/{goal.subresource}" if goal.subresource else goal.plural
         where = f'in the namespace "{goal.namespace}"' if goal.namespace else "at the cluster scope"
-        raise forbidden(goal.group, goal.plural, goal.name,
-                        f'User "{user.name}" cannot {verb} resource "{what}" in API group '
-                        f'"{goal.group}" {where}')
+        raise forbidden(
+            goal.group,
+            goal.plural,
+            goal.name,
+            f'User "{user.name}" cannot {verb} resource "{what}" in API group '
+            f'"{goal.group}" {where}',
+        )
 
     async def _resource(self, request: Request, user: User) -> Response:
         query = request.parameters()
@@ -318,7 +361,10 @@ class ApiServer:
 
                     raise not_found(kind.group, kind.plural, goal.name)
                 raise no_resource()
-            if verb not in kind.subresources[goal.subresource].verbs and goal.subresource != "proxy":
+            if (
+                verb not in kind.subresources[goal.subresource].verbs
+                and goal.subresource != "proxy"
+            ):
                 raise unsupported_verb(kind, verb) if kind.custom else method_not_allowed()
             return await self.subresources.serve(call)
         if kind.reviewed:
@@ -329,8 +375,9 @@ class ApiServer:
             raise method_not_allowed() if not goal.name else no_resource()
         if verb not in kind.verbs:
             raise method_not_allowed()
-        if goal.name and request.method == "POST" or \
-                not goal.name and request.method in {"PUT", "PATCH"}:
+        if (goal.name and request.method == "POST") or (
+            not goal.name and request.method in {"PUT", "PATCH"}
+        ):
             raise method_not_allowed()
         return await self.handlers.serve(call)
 
@@ -351,9 +398,22 @@ class ApiServer:
             return self._health(request, parts)
         self._check(user, request, None, "get")
         if not parts:
-            return Response.json({"paths": sorted({"/api", "/api/v1", "/apis", "/healthz",
-                                                   "/livez", "/openapi/v3", "/readyz",
-                                                   "/version"})})
+            return Response.json(
+                {
+                    "paths": sorted(
+                        {
+                            "/api",
+                            "/api/v1",
+                            "/apis",
+                            "/healthz",
+                            "/livez",
+                            "/openapi/v3",
+                            "/readyz",
+                            "/version",
+                        }
+                    )
+                }
+            )
         if parts[:2] == ["openapi", "v3"]:
             return self.openapi.answer(request, parts[2:])
         raise no_page()

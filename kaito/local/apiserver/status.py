@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from kaito.local.apiserver.fields import FieldError
     from kaito.local.apiserver.kinds import Kind
 
-TRY_AGAIN = "the object has been modified; please apply your changes to the latest version and try again"
+TRY_AGAIN = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
 
 
 class StatusError(Exception):
@@ -18,8 +20,15 @@ class StatusError(Exception):
     `continuation` is a fresh continue token, `warnings` what was found before the failure.
     """
 
-    def __init__(self, code: int, reason: str, message: str, details: Mapping[str, Any] | None = None,
-                 *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
@@ -30,8 +39,13 @@ class StatusError(Exception):
         self.warnings: list[str] = []
 
     def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {},
-                                "status": "Failure", "message": self.message}
+        body: dict[str, Any] = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+        }
         if self.reason:
             body["reason"] = self.reason
         if self.details is not None:
@@ -69,8 +83,12 @@ def bad_request(message: str) -> StatusError:
 
 
 def not_found(group: str, plural: str, name: str) -> StatusError:
-    return StatusError(404, "NotFound", f'{qualified(group, plural)} "{name}" not found',
-                       named(group, plural, name))
+    return StatusError(
+        404,
+        "NotFound",
+        f'{qualified(group, plural)} "{name}" not found',
+        named(group, plural, name),
+    )
 
 
 def no_resource() -> StatusError:
@@ -82,15 +100,21 @@ def no_page() -> PlainError:
 
 
 def already_exists(group: str, plural: str, name: str) -> StatusError:
-    return StatusError(409, "AlreadyExists", f'{qualified(group, plural)} "{name}" already exists',
-                       named(group, plural, name))
+    return StatusError(
+        409,
+        "AlreadyExists",
+        f'{qualified(group, plural)} "{name}" already exists',
+        named(group, plural, name),
+    )
 
 
 def conflict(group: str, plural: str, name: str, why: str = TRY_AGAIN) -> StatusError:
     return StatusError(
-        409, "Conflict",
+        409,
+        "Conflict",
         f'Operation cannot be fulfilled on {qualified(group, plural)} "{name}": {why}',
-        named(group, plural, name))
+        named(group, plural, name),
+    )
 
 
 def forbidden(group: str, plural: str, name: str, why: str) -> StatusError:
@@ -105,8 +129,12 @@ def expired(message: str) -> StatusError:
 
 def internal(message: str) -> StatusError:
     """A failure that the server wraps itself: reason InternalError and a cause."""
-    return StatusError(500, "InternalError", f"Internal error occurred: {message}",
-                       {"causes": [{"message": message}]})
+    return StatusError(
+        500,
+        "InternalError",
+        f"Internal error occurred: {message}",
+        {"causes": [{"message": message}]},
+    )
 
 
 def plain_failure(message: str) -> StatusError:
@@ -115,15 +143,22 @@ def plain_failure(message: str) -> StatusError:
 
 
 def method_not_allowed() -> StatusError:
-    return StatusError(405, "MethodNotAllowed",
-                       "the server does not allow this method on the requested resource", {})
+    return StatusError(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+        {},
+    )
 
 
 def unsupported_verb(kind: Kind, verb: str) -> StatusError:
     """405 of a custom resource, which names the resource."""
-    return StatusError(405, "MethodNotAllowed", f'{verb} is not supported on resources of kind '
-                       f'"{qualified(kind.group, kind.plural)}"',
-                       named(kind.group, kind.plural, ""))
+    return StatusError(
+        405,
+        "MethodNotAllowed",
+        f'{verb} is not supported on resources of kind "{qualified(kind.group, kind.plural)}"',
+        named(kind.group, kind.plural, ""),
+    )
 
 
 def invalid(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> StatusError:
@@ -138,5 +173,7 @@ def invalid(group: str, kind: str, name: str, errors: Iterable[FieldError]) -> S
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     details = named(group, kind, name)
     details["causes"] = causes
-    message = f'{target} "{name}" is invalid: {listed}' if texts else f'{target} "{name}" is invalid'
+    message = (
+        f'{target} "{name}" is invalid: {listed}' if texts else f'{target} "{name}" is invalid'
+    )
     return StatusError(422, "Invalid", message, details)

@@ -38,8 +38,15 @@ class Record:
 
     __slots__ = ("cache", "key", "labels", "raw", "revision", "selectable", "version")
 
-    def __init__(self, key: str, raw: bytes, revision: int, labels: dict[str, str],
-                 selectable: dict[str, str], version: str) -> None:
+    def __init__(
+        self,
+        key: str,
+        raw: bytes,
+        revision: int,
+        labels: dict[str, str],
+        selectable: dict[str, str],
+        version: str,
+    ) -> None:
         self.key = key
         self.raw = raw
         self.revision = revision
@@ -155,8 +162,17 @@ class Store:
         bucket.objects[record.key] = record
         bucket.add_key(record.key)
 
-    def put(self, name: str, key: str, value: dict[str, Any], *, expect: int,
-            labels: dict[str, str], selectable: dict[str, str], version: str) -> Record:
+    def put(
+        self,
+        name: str,
+        key: str,
+        value: dict[str, Any],
+        *,
+        expect: int,
+        labels: dict[str, str],
+        selectable: dict[str, str],
+        version: str,
+    ) -> Record:
         """Write an object whose revision is `expect` (0: it must not exist). Raises Stale.
 
         `value` gets its new resourceVersion.

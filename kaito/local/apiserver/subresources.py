@@ -35,8 +35,9 @@ DISRUPTED = "Cannot evict pod as it would violate the pod's disruption budget."
 class Subresources:
     """Serves every subresource."""
 
-    def __init__(self, core: Core, handlers: Handlers, proxy: Proxy,
-                 tokens: Mapping[str, str]) -> None:
+    def __init__(
+        self, core: Core, handlers: Handlers, proxy: Proxy, tokens: Mapping[str, str]
+    ) -> None:
         self._core = core
         self._handlers = handlers
         self._proxy = proxy
@@ -104,14 +105,17 @@ class Subresources:
         return self._handlers.answer(kind, live, self._handlers.want(call))
 
     async def _bind(self, call: Call) -> Response:
-        kind, target = call.kind, call.target
+        target = call.target
         options = write_options(call.request, call.query, "CreateOptions")
-        body = bodies.read_as(self._core.kinds.types.node("V1Binding"), call.request, "Binding",
-                              "v1", options)
+        body = bodies.read_as(
+            self._core.kinds.types, "V1Binding", call.request, "Binding", "v1", options
+        )
         goal = body.get("target") or {}
         if goal.get("kind") not in {None, "", "Node"}:
-            raise plain_failure('target.kind: Unsupported value: '
-                                f'"{goal["kind"]}": supported values: "Node", "<empty>"')
+            raise plain_failure(
+                "target.kind: Unsupported value: "
+                f'"{goal["kind"]}": supported values: "Node", "<empty>"'
+            )
         if not goal.get("name"):
             raise plain_failure("target.name: Required value")
         now = self._core.stamp()
@@ -119,21 +123,36 @@ class Subresources:
         def change(live: Object) -> Object:
             spec = live["spec"]
             if spec.get("nodeName"):
-                raise conflict("", "pods/binding", target.name,
-                               f'pod {target.name} is already assigned to node '
-                               f'"{spec["nodeName"]}"')
+                raise conflict(
+                    "",
+                    "pods/binding",
+                    target.name,
+                    f'pod {target.name} is already assigned to node "{spec["nodeName"]}"',
+                )
             if live["metadata"].get("deletionTimestamp"):
-                raise conflict("", "pods/binding", target.name,
-                               f"pod {target.name} is being deleted, cannot be assigned to a host")
+                raise conflict(
+                    "",
+                    "pods/binding",
+                    target.name,
+                    f"pod {target.name} is being deleted, cannot be assigned to a host",
+                )
             spec["nodeName"] = goal["name"]
             extra = (body.get("metadata") or {}).get("annotations")
             if extra:
                 live["metadata"]["annotations"] = {
-                    **(live["metadata"].get("annotations") or {}), **extra}
+                    **(live["metadata"].get("annotations") or {}),
+                    **extra,
+                }
             conditions = live["status"].setdefault("conditions", [])
             conditions[:] = [c for c in conditions if c["type"] != "PodScheduled"]
-            conditions.append({"type": "PodScheduled", "status": "True", "lastProbeTime": None,
-                               "lastTransitionTime": now})
+            conditions.append(
+                {
+                    "type": "PodScheduled",
+                    "status": "True",
+                    "lastProbeTime": None,
+                    "lastTransitionTime": now,
+                }
+            )
             return live
 
         self._write(call, change, options)
@@ -155,8 +174,9 @@ class Subresources:
     async def _evict(self, call: Call) -> Response:
         target = call.target
         options = write_options(call.request, call.query, "CreateOptions")
-        body = bodies.read_as(self._core.kinds.types.node("V1Eviction"), call.request, "Eviction",
-                              "policy/v1", options)
+        body = bodies.read_as(
+            self._core.kinds.types, "V1Eviction", call.request, "Eviction", "policy/v1", options
+        )
         name = (body.get("metadata") or {}).get("name", "")
         if name and name != target.name:
             raise bad_request("name in URL does not match name in Eviction object")
@@ -171,9 +191,9 @@ class Subresources:
 
     def _spend_budget(self, call: Call, pod: Object, options: WriteOptions) -> None:
         """Take one disruption from the budget that covers a pod. Raises StatusError (429)."""
-        if (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed", "Pending"} \
-                and (pod["status"]["phase"] != "Pending" or pod["metadata"].get(
-                    "deletionTimestamp")):
+        if (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed", "Pending"} and (
+            pod["status"]["phase"] != "Pending" or pod["metadata"].get("deletionTimestamp")
+        ):
             return
         kind = self._core.kinds.get("policy", "v1", "poddisruptionbudgets")
         assert kind is not None
@@ -187,18 +207,24 @@ class Subresources:
         if not covering:
             return
         if len(covering) > 1:
-            raise plain_failure("This pod has more than one PodDisruptionBudget, which the "
-                                "eviction subresource does not support.")
+            raise plain_failure(
+                "This pod has more than one PodDisruptionBudget, which the "
+                "eviction subresource does not support."
+            )
         budget, record = covering[0]
         name, status = budget["metadata"]["name"], budget.get("status") or {}
         if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-            raise disrupted(f"The disruption budget {name} is still being processed by the "
-                            "server.", 10)
+            raise disrupted(
+                f"The disruption budget {name} is still being processed by the server.", 10
+            )
         allowed = status.get("disruptionsAllowed", 0)
         if allowed <= 0:
-            raise disrupted(f"The disruption budget {name} needs "
-                            f"{status.get('desiredHealthy', 0)} healthy pods and has "
-                            f"{status.get('currentHealthy', 0)} currently", 0)
+            raise disrupted(
+                f"The disruption budget {name} needs "
+                f"{status.get('desiredHealthy', 0)} healthy pods and has "
+                f"{status.get('currentHealthy', 0)} currently",
+                0,
+            )
         if not options.dry_run:
             status["disruptionsAllowed"] = allowed - 1
             status.setdefault("disruptedPods", {})[call.target.name] = self._core.stamp()
@@ -208,14 +234,29 @@ class Subresources:
         account = self._exists(call)
         options = write_options(call.request, call.query, "CreateOptions")
         node = self._core.kinds.types.node("AuthenticationV1TokenRequest")
-        body = bodies.read_as(node, call.request, "TokenRequest", "authentication.k8s.io/v1",
-                              options)
+        body = bodies.read_as(
+            self._core.kinds.types,
+            "AuthenticationV1TokenRequest",
+            call.request,
+            "TokenRequest",
+            "authentication.k8s.io/v1",
+            options,
+        )
         spec = body.setdefault("spec", {})
         seconds = spec.setdefault("expirationSeconds", 3600)
         if seconds < TOKEN_MIN:
-            raise invalid("authentication.k8s.io", "TokenRequest", "", [wrong(
-                "spec.expirationSeconds", seconds,
-                "may not specify a duration less than 10 minutes")])
+            raise invalid(
+                "authentication.k8s.io",
+                "TokenRequest",
+                "",
+                [
+                    wrong(
+                        "spec.expirationSeconds",
+                        seconds,
+                        "may not specify a duration less than 10 minutes",
+                    )
+                ],
+            )
         if not spec.get("audiences"):
             spec["audiences"] = ["https://kubernetes.default.svc"]
         spec.setdefault("boundObjectRef", None)
@@ -223,24 +264,38 @@ class Subresources:
 
         meta = body.setdefault("metadata", {})
         Ownership(node, "authentication.k8s.io/v1", "token").update(
-            typed.zero_of(node), {k: v for k, v in body.items() if k != "status"},
-            options.manager, self._core.stamp())
+            typed.zero_of(node),
+            {k: v for k, v in body.items() if k != "status"},
+            options.manager,
+            self._core.stamp(),
+        )
         for entry in meta.get("managedFields") or ():
             entry["fieldsV1"].get("f:spec", {}).pop("f:boundObjectRef", None)
         now = self._core.clock.now()
-        meta.update({"name": account["metadata"]["name"],
-                     "namespace": account["metadata"]["namespace"],
-                     "uid": account["metadata"]["uid"], "creationTimestamp": times.stamp(now)})
-        body["status"] = {"token": self._issue(account, spec, now + seconds),
-                          "expirationTimestamp": times.stamp(now + seconds)}
+        meta.update(
+            {
+                "name": account["metadata"]["name"],
+                "namespace": account["metadata"]["namespace"],
+                "uid": account["metadata"]["uid"],
+                "creationTimestamp": times.stamp(now),
+            }
+        )
+        body["status"] = {
+            "token": self._issue(account, spec, now + seconds),
+            "expirationTimestamp": times.stamp(now + seconds),
+        }
         return self._handlers.answer(call.kind, body, self._handlers.want(call), 201)
 
     def _issue(self, account: Object, spec: Object, expires: float) -> str:
         """An unsigned token in the shape of a JWT: this server alone reads it."""
         meta = account["metadata"]
-        claims = {"sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
-                  "uid": meta["uid"], "aud": spec["audiences"], "exp": int(expires),
-                  "iat": int(self._core.clock.now())}
+        claims = {
+            "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
+            "uid": meta["uid"],
+            "aud": spec["audiences"],
+            "exp": int(expires),
+            "iat": int(self._core.clock.now()),
+        }
 
         def part(value: object) -> str:
             return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
@@ -260,23 +315,37 @@ class Subresources:
         accounts = self._core.kinds.get("", "v1", "serviceaccounts")
         assert accounts is not None
         record = self._core.record(accounts, namespace, name)
-        if record is None or record.value()["metadata"]["uid"] != claims.get("uid") \
-                or claims.get("exp", 0) < self._core.clock.now():
+        if (
+            record is None
+            or record.value()["metadata"]["uid"] != claims.get("uid")
+            or claims.get("exp", 0) < self._core.clock.now()
+        ):
             return None
-        return User(claims["sub"], ("system:serviceaccounts",
-                                    f"system:serviceaccounts:{namespace}",
-                                    "system:authenticated"), claims["uid"])
+        return User(
+            claims["sub"],
+            (
+                "system:serviceaccounts",
+                f"system:serviceaccounts:{namespace}",
+                "system:authenticated",
+            ),
+            claims["uid"],
+        )
 
     async def _log(self, call: Call) -> Response:
         pod = self._exists(call)
         spec = pod.get("spec") or {}
-        names = [c["name"] for part in ("initContainers", "containers", "ephemeralContainers")
-                 for c in spec.get(part) or ()]
+        names = [
+            c["name"]
+            for part in ("initContainers", "containers", "ephemeralContainers")
+            for c in spec.get(part) or ()
+        ]
         wanted = call.query.get("container")
         if not wanted and len(spec.get("containers") or ()) > 1:
             listed = " ".join(c["name"] for c in spec["containers"])
-            raise bad_request("a container name must be specified for pod "
-                              f"{call.target.name}, choose one of: [{listed}]")
+            raise bad_request(
+                "a container name must be specified for pod "
+                f"{call.target.name}, choose one of: [{listed}]"
+            )
         if wanted and wanted not in names:
             raise bad_request(f"container {wanted} is not valid for pod {call.target.name}")
         if not spec.get("nodeName"):
@@ -292,4 +361,3 @@ def disrupted(message: str, retry: int) -> StatusError:
     if retry:
         details["retryAfterSeconds"] = retry
     return StatusError(429, "TooManyRequests", DISRUPTED, details, retry_after=retry or None)
-

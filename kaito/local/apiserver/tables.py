@@ -14,13 +14,15 @@ NAME_SAYS = (
     "resources may allow a client to request the generation of an appropriate name "
     "automatically. Name is primarily intended for creation idempotence and configuration "
     "definition. Cannot be updated. More info: "
-    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names")
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
 AGE_SAYS = (
     "CreationTimestamp is a timestamp representing the server time when this object was created. "
     "It is not guaranteed to be set in happens-before order across separate operations. Clients "
     "may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the "
     "system. Read-only. Null for lists. More info: "
-    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata")
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,13 @@ class Column:
     priority: int = 0
 
     def definition(self) -> Object:
-        return {"name": self.name, "type": self.type, "format": self.format,
-                "description": self.description, "priority": self.priority}
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": self.format,
+            "description": self.description,
+            "priority": self.priority,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +53,16 @@ class Columns:
     @classmethod
     def standard(cls) -> Columns:
         """Name and creation, for kinds without columns of their own."""
-        return cls((Column("Name", format="name", description=NAME_SAYS),
-                    Column("Created At", "date", description=AGE_SAYS)),
-                   lambda obj, now: [obj["metadata"].get("name", ""),
-                                     obj["metadata"].get("creationTimestamp") or "<unknown>"])
+        return cls(
+            (
+                Column("Name", format="name", description=NAME_SAYS),
+                Column("Created At", "date", description=AGE_SAYS),
+            ),
+            lambda obj, now: [
+                obj["metadata"].get("name", ""),
+                obj["metadata"].get("creationTimestamp") or "<unknown>",
+            ],
+        )
 
 
 def age(stamp: str | None, now: float) -> str:
@@ -88,12 +101,14 @@ def duration(seconds: float) -> str:
 
 
 def partial(obj: Object, version: str = "v1") -> Object:
-    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}",
-            "metadata": obj["metadata"]}
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": obj["metadata"],
+    }
 
 
-def row(columns: Columns, obj: Object, now: float, include: str,
-        version: str = "v1") -> Object:
+def row(columns: Columns, obj: Object, now: float, include: str, version: str = "v1") -> Object:
     found: Object = {"cells": columns.cells(obj, now)}
     if include == "None":
         found["object"] = None
@@ -102,8 +117,18 @@ def row(columns: Columns, obj: Object, now: float, include: str,
     return found
 
 
-def table(columns: Columns, rows: list[Object], metadata: Object, *,
-          version: str = "v1", definitions: bool = True) -> Object:
-    return {"kind": "Table", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata,
-            "columnDefinitions": [c.definition() for c in columns.columns]
-            if definitions else None, "rows": rows}
+def table(
+    columns: Columns,
+    rows: list[Object],
+    metadata: Object,
+    *,
+    version: str = "v1",
+    definitions: bool = True,
+) -> Object:
+    return {
+        "kind": "Table",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": metadata,
+        "columnDefinitions": [c.definition() for c in columns.columns] if definitions else None,
+        "rows": rows,
+    }

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-PATTERN = re.compile(
-    r"^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)$")
+PATTERN = re.compile(r"^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)$")
 
 
 class TimeError(ValueError):
@@ -15,8 +14,10 @@ class TimeError(ValueError):
 
 def parse(text: str) -> datetime:
     if not PATTERN.match(text):
-        raise TimeError(f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": '
-                        f'cannot parse "{_rest(text)}" as "{_expected(text)}"')
+        raise TimeError(
+            f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": '
+            f'cannot parse "{_rest(text)}" as "{_expected(text)}"'
+        )
     try:
         whole, _, fraction = text.replace(",", ".").replace("Z", "+00:00").partition(".")
         if fraction:
@@ -40,9 +41,20 @@ def _range(text: str) -> str:
     return "day"
 
 
-_STEPS = (("2006", r"\d{4}"), ("-", "-"), ("01", r"\d\d"), ("-", "-"), ("02", r"\d\d"), ("T", "T"),
-          ("15", r"\d\d"), (":", ":"), ("04", r"\d\d"), (":", ":"), ("05", r"\d\d(?:[.,]\d+)?"),
-          ("Z07:00", r"Z|[+-]\d\d:\d\d"))
+_STEPS = (
+    ("2006", r"\d{4}"),
+    ("-", "-"),
+    ("01", r"\d\d"),
+    ("-", "-"),
+    ("02", r"\d\d"),
+    ("T", "T"),
+    ("15", r"\d\d"),
+    (":", ":"),
+    ("04", r"\d\d"),
+    (":", ":"),
+    ("05", r"\d\d(?:[.,]\d+)?"),
+    ("Z07:00", r"Z|[+-]\d\d:\d\d"),
+)
 
 
 def _walk(text: str) -> tuple[str, str]:
@@ -51,7 +63,7 @@ def _walk(text: str) -> tuple[str, str]:
         found = re.match(pattern, rest)
         if not found:
             return rest, name
-        rest = rest[found.end():]
+        rest = rest[found.end() :]
     return rest, ""
 
 

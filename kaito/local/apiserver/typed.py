@@ -15,8 +15,14 @@ from typing import Any
 from kaito.local.apiserver import quantity, times
 from kaito.local.apiserver.schema import ZEROS, Field, Node
 
-GO_SCALARS = {"s": "string", "b": "bool", "i32": "int32", "i64": "int64", "f": "float64",
-              "B": "[]uint8"}
+GO_SCALARS = {
+    "s": "string",
+    "b": "bool",
+    "i32": "int32",
+    "i64": "int64",
+    "f": "float64",
+    "B": "[]uint8",
+}
 LIMITS = {"i32": 2**31, "i64": 2**63}
 PREFIX = re.compile(r"^(?:[A-Z][a-z]+)?V\d+(?=[A-Z])")
 
@@ -109,17 +115,23 @@ class _Walker:
                     raise mismatch(value, node, plain, owner)
                 element = node.element
                 assert element is not None
-                return [zero_of(element) if v is None else
-                        self.value(element, v, f"{path}[{i}]", plain, owner)
-                        for i, v in enumerate(value)]
+                return [
+                    zero_of(element)
+                    if v is None
+                    else self.value(element, v, f"{path}[{i}]", plain, owner)
+                    for i, v in enumerate(value)
+                ]
             case "map":
                 if not isinstance(value, dict):
                     raise mismatch(value, node, plain, owner)
                 element = node.element
                 assert element is not None
-                return {k: zero_of(element) if v is None else
-                        self.value(element, v, f"{path}.{k}", plain, owner)
-                        for k, v in value.items()}
+                return {
+                    k: zero_of(element)
+                    if v is None
+                    else self.value(element, v, f"{path}.{k}", plain, owner)
+                    for k, v in value.items()
+                }
         return value
 
     def scalar(self, code: str, value: Any, plain: str, owner: Node) -> Any:
@@ -134,15 +146,19 @@ class _Walker:
             if type(value) is int and -limit <= value < limit:
                 return value
             if isinstance(value, int | float) and not isinstance(value, bool):
-                raise WrongType(f"json: cannot unmarshal number {number(value)} into Go struct "
-                                f"field {go_name(owner.name)}.{plain} of type {GO_SCALARS[code]}")
+                raise WrongType(
+                    f"json: cannot unmarshal number {number(value)} into Go struct "
+                    f"field {go_name(owner.name)}.{plain} of type {GO_SCALARS[code]}"
+                )
         elif code == "f":
             if isinstance(value, int | float) and not isinstance(value, bool):
                 return value
         else:
             return special(code, value)
-        raise WrongType(f"json: cannot unmarshal {json_kind(value)} into Go struct field "
-                        f"{go_name(owner.name)}.{plain} of type {GO_SCALARS[code]}")
+        raise WrongType(
+            f"json: cannot unmarshal {json_kind(value)} into Go struct field "
+            f"{go_name(owner.name)}.{plain} of type {GO_SCALARS[code]}"
+        )
 
 
 def special(code: str, value: Any) -> Any:
@@ -156,27 +172,34 @@ def special(code: str, value: Any) -> Any:
         raise WrongType(f"quantities must match the regular expression '{quantity.SHAPE}'")
     if code in {"t", "mt"}:
         if not isinstance(value, str):
-            raise WrongType(f"json: cannot unmarshal {json_kind(value)} into Go value of type "
-                            "string")
+            raise WrongType(
+                f"json: cannot unmarshal {json_kind(value)} into Go value of type string"
+            )
         try:
             moment = times.parse(value)
         except times.TimeError as error:
             raise WrongType(str(error)) from error
         return times.micros(moment) if code == "mt" else times.seconds(moment)
     if code == "ios":
-        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)
-                                      and -2**31 <= value < 2**31):
+        if isinstance(value, str) or (
+            isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
+        ):
             return value
-        shown = f"number {number(value)}" if isinstance(value, int | float) \
-            and not isinstance(value, bool) else json_kind(value)
+        shown = (
+            f"number {number(value)}"
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            else json_kind(value)
+        )
         raise WrongType(f"json: cannot unmarshal {shown} into Go value of type int32")
     if code == "B":
         if not isinstance(value, str):
-            raise WrongType(f"json: cannot unmarshal {json_kind(value)} into Go value of type "
-                            "[]uint8")
+            raise WrongType(
+                f"json: cannot unmarshal {json_kind(value)} into Go value of type []uint8"
+            )
         try:
-            return base64.b64encode(base64.b64decode(value.replace("\n", "").replace("\r", ""),
-                                                     validate=True)).decode()
+            return base64.b64encode(
+                base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
+            ).decode()
         except binascii.Error as error:
             raise WrongType(f"illegal base64 data at input byte {bad_byte(value)}") from error
     return value
@@ -191,13 +214,18 @@ def bad_byte(text: str) -> int:
 
 
 def number(value: float) -> str:
-    return repr(value).removesuffix(".0") if isinstance(value, float) and value.is_integer() \
-        and abs(value) >= 1e21 else repr(value)
+    return (
+        repr(value).removesuffix(".0")
+        if isinstance(value, float) and value.is_integer() and abs(value) >= 1e21
+        else repr(value)
+    )
 
 
 def mismatch(value: Any, node: Node, plain: str, owner: Node) -> WrongType:
-    return WrongType(f"json: cannot unmarshal {json_kind(value)} into Go struct field "
-                     f"{go_name(owner.name)}.{plain} of type {go_type(node)}")
+    return WrongType(
+        f"json: cannot unmarshal {json_kind(value)} into Go struct field "
+        f"{go_name(owner.name)}.{plain} of type {go_type(node)}"
+    )
 
 
 def keeps(known: Field, value: Any) -> bool:

@@ -44,19 +44,24 @@ class Updater:
         self._admission = admission
         self._creator = creator
 
-    async def replace(self, call: Call, obj: Object, options: WriteOptions,
-                      subresource: str = "") -> tuple[Object, bool]:
+    async def replace(
+        self, call: Call, obj: Object, options: WriteOptions, subresource: str = ""
+    ) -> tuple[Object, bool]:
         """PUT: the stored object and whether it was created."""
         kind, target = call.kind, call.target
         meta = obj.setdefault("metadata", {})
         check_namespace(call, obj)
         name = meta.get("name", "")
         if not name:
-            raise bad_request(f"the name of the object ({target.name} based on URL) was "
-                              "undeterminable: name must be provided")
+            raise bad_request(
+                f"the name of the object ({target.name} based on URL) was "
+                "undeterminable: name must be provided"
+            )
         if name != target.name:
-            raise bad_request(f"the name of the object ({name}) does not match the name on the "
-                              f"URL ({target.name})")
+            raise bad_request(
+                f"the name of the object ({name}) does not match the name on the "
+                f"URL ({target.name})"
+            )
         kind.behaviour.default(obj)
         if self._core.record(kind, target.namespace, name) is None:
             if not kind.behaviour.create_by_update or subresource:
@@ -68,20 +73,31 @@ class Updater:
             return await self._creator.create(call, obj, options), True
         import copy
 
-        return await self.update(call, lambda live: copy.deepcopy(obj), options,
-                                 subresource=subresource, replacing=True), False
+        return await self.update(
+            call, lambda live: copy.deepcopy(obj), options, subresource=subresource, replacing=True
+        ), False
 
     def _uid_conflict(self, kind: Kind, call: Call, given: str, found: str) -> StatusError:
         key = f"/registry/{storage_path(kind)}/{kind.key(call.target.namespace, call.target.name)}"
         return conflict(
-            kind.group, kind.plural, call.target.name,
+            kind.group,
+            kind.plural,
+            call.target.name,
             f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, "
             f"AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, "
-            f"UID in object meta: {found}")
+            f"UID in object meta: {found}",
+        )
 
-    async def update(self, call: Call, change: Change, options: WriteOptions, *,
-                     subresource: str = "", replacing: bool = False,
-                     owned: bool = False) -> Object:
+    async def update(
+        self,
+        call: Call,
+        change: Change,
+        options: WriteOptions,
+        *,
+        subresource: str = "",
+        replacing: bool = False,
+        owned: bool = False,
+    ) -> Object:
         """Store what `change` makes of the live object; `owned` when it set managedFields.
 
         A change that makes no difference stores nothing and answers the live object.
@@ -92,14 +108,23 @@ class Updater:
             if record is None:
                 raise not_found(kind.group, kind.plural, call.target.name)
             try:
-                return await self._attempt(call, record, change, options, subresource, replacing,
-                                           owned)
+                return await self._attempt(
+                    call, record, change, options, subresource, replacing, owned
+                )
             except Stale:
                 continue
         raise conflict(kind.group, kind.plural, call.target.name)
 
-    async def _attempt(self, call: Call, record: Record, change: Change, options: WriteOptions,
-                       subresource: str, replacing: bool, owned: bool) -> Object:
+    async def _attempt(
+        self,
+        call: Call,
+        record: Record,
+        change: Change,
+        options: WriteOptions,
+        subresource: str,
+        replacing: bool,
+        owned: bool,
+    ) -> Object:
         kind, core, behaviour = call.kind, self._core, call.kind.behaviour
         live = kind.value(record)
         old_meta = live["metadata"]
@@ -111,8 +136,10 @@ class Updater:
         if replacing and given_uid and given_uid != old_meta["uid"]:
             raise self._uid_conflict(kind, call, given_uid, old_meta["uid"])
         if metadata.owner_duplicates(meta):
-            options.warn("metadata.ownerReferences contains duplicate entries after mutating "
-                         "admission happens")
+            options.warn(
+                "metadata.ownerReferences contains duplicate entries after mutating "
+                "admission happens"
+            )
         if not owned:
             ownership(kind, subresource).update(live, new, options.manager, core.stamp())
         elif subresource:
@@ -134,9 +161,16 @@ class Updater:
         errors += errors
         if not meta.get("name"):
             errors.append(required("metadata.name", "name or generateName is required"))
-        errors += [e for e in metadata.validate(
-            meta, namespaced=kind.namespaced, rule=behaviour.name_rule, custom=kind.custom or behaviour.loose_finalizers)
-            if e.field not in {"metadata.name", "metadata.generateName"}]
+        errors += [
+            e
+            for e in metadata.validate(
+                meta,
+                namespaced=kind.namespaced,
+                rule=behaviour.name_rule,
+                custom=kind.custom or behaviour.loose_finalizers,
+            )
+            if e.field not in {"metadata.name", "metadata.generateName"}
+        ]
         if subresource == "status":
             errors += behaviour.validate_status(new, live)
         elif not subresource or subresource == "scale" or behaviour.validate is not None:
@@ -154,13 +188,18 @@ class Updater:
         """A patch cannot move an object. Raises StatusError."""
         name, namespace = meta.get("name", ""), meta.get("namespace", "")
         if name != call.target.name:
-            raise bad_request(f"the name of the object ({name}) does not match the name on the "
-                              f"URL ({call.target.name})" if name else
-                              f"the name of the object ({call.target.name} based on URL) was "
-                              "undeterminable: name must be provided")
+            raise bad_request(
+                f"the name of the object ({name}) does not match the name on the "
+                f"URL ({call.target.name})"
+                if name
+                else f"the name of the object ({call.target.name} based on URL) was "
+                "undeterminable: name must be provided"
+            )
         if call.kind.namespaced and namespace != call.target.namespace:
-            raise bad_request("the namespace of the provided object does not match the namespace "
-                              "sent on the request")
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace "
+                "sent on the request"
+            )
 
     def _prepare(self, kind: Kind, new: Object, live: Object, subresource: str) -> None:
         """Put back what an update cannot touch; count a generation where something changed."""
@@ -186,8 +225,10 @@ class Updater:
         meta.pop("selfLink", None)
         if old.get("deletionTimestamp"):
             meta["deletionTimestamp"] = old["deletionTimestamp"]
-        if old.get("deletionGracePeriodSeconds") is not None \
-                and meta.get("deletionGracePeriodSeconds") is None:
+        if (
+            old.get("deletionGracePeriodSeconds") is not None
+            and meta.get("deletionGracePeriodSeconds") is None
+        ):
             meta["deletionGracePeriodSeconds"] = old["deletionGracePeriodSeconds"]
 
     @staticmethod
@@ -204,16 +245,21 @@ class Updater:
         for name in {*new, *live} - {"metadata", "status", "apiVersion", "kind"}:
             _copy(new, live, name)
 
-    def _save(self, kind: Kind, record: Record, new: Object, live: Object,
-              options: WriteOptions) -> Object:
+    def _save(
+        self, kind: Kind, record: Record, new: Object, live: Object, options: WriteOptions
+    ) -> Object:
         core, meta = self._core, new["metadata"]
         meta["resourceVersion"] = str(record.revision)
         settle_times(meta, live["metadata"])
         if new == live:
             return live
         inner = (new.get("spec") or {}).get("finalizers") if kind.plural == "namespaces" else None
-        finished = meta.get("deletionTimestamp") and not meta.get("finalizers") and not inner \
+        finished = (
+            meta.get("deletionTimestamp")
+            and not meta.get("finalizers")
+            and not inner
             and not meta.get("deletionGracePeriodSeconds")
+        )
         if finished:
             if not options.dry_run:
                 core.remove(kind, record)
@@ -246,8 +292,9 @@ def changed(kind: Kind, new: Object, live: Object) -> bool:
     ignored = {"metadata", "apiVersion", "kind"}
     if kind.behaviour.has_status:
         ignored.add("status")
-    return {k: v for k, v in new.items() if k not in ignored} \
-        != {k: v for k, v in live.items() if k not in ignored}
+    return {k: v for k, v in new.items() if k not in ignored} != {
+        k: v for k, v in live.items() if k not in ignored
+    }
 
 
 def settle_times(meta: Object, old: Object) -> None:

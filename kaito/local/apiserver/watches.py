@@ -85,8 +85,11 @@ class Rows:
     def encode(self, kind: Kind, obj: dict[str, Any]) -> bytes:
         first, self._first = self._first, False
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        rows = [] if "name" not in obj["metadata"] else [
-            row(kind.columns, obj, self._now(), self._include)]
+        rows = (
+            []
+            if "name" not in obj["metadata"]
+            else [row(kind.columns, obj, self._now(), self._include)]
+        )
         if not rows:
             rows = [row(kind.columns, obj, self._now(), self._include)]
         return _encode(table(kind.columns, rows, meta, version=self._version, definitions=first))
@@ -95,8 +98,17 @@ class Rows:
 class Watch:
     """One watcher: a sink of the bucket and an asynchronous stream of JSON lines."""
 
-    def __init__(self, core: Core, kind: Kind, namespace: str, chosen: Selection, form: Form, *,
-                 timeout: float, bookmarks: bool) -> None:
+    def __init__(
+        self,
+        core: Core,
+        kind: Kind,
+        namespace: str,
+        chosen: Selection,
+        form: Form,
+        *,
+        timeout: float,
+        bookmarks: bool,
+    ) -> None:
         self._core = core
         self._kind = kind
         self._prefix = f"{namespace}/" if namespace and kind.namespaced else ""
@@ -120,8 +132,11 @@ class Watch:
         self._wake.set()
 
     def _passes(self, record: Record | None) -> bool:
-        return record is not None and record.key.startswith(self._prefix) \
+        return (
+            record is not None
+            and record.key.startswith(self._prefix)
             and self._chosen.takes(record)
+        )
 
     def _frame(self, event: Event) -> bytes | None:
         now, before = self._passes(event.new), self._passes(event.old)
@@ -179,8 +194,11 @@ class Watch:
         meta: dict[str, Any] = {"resourceVersion": str(revision)}
         if annotations:
             meta["annotations"] = annotations
-        obj: dict[str, Any] = {"kind": self._kind.kind, "apiVersion": self._kind.api_version,
-                               "metadata": meta}
+        obj: dict[str, Any] = {
+            "kind": self._kind.kind,
+            "apiVersion": self._kind.api_version,
+            "metadata": meta,
+        }
         if not self._kind.custom:
             from kaito.local.apiserver.typed import zero_of
 
@@ -235,8 +253,9 @@ class Watcher:
         self._core = core
         self._lister = lister
 
-    async def open(self, kind: Kind, namespace: str, query: Query, form: Form,
-                   name: str = "") -> Watch:
+    async def open(
+        self, kind: Kind, namespace: str, query: Query, form: Form, name: str = ""
+    ) -> Watch:
         """Raises StatusError where the parameters contradict each other."""
         check_options(watch_errors(query))
         chosen = selection(kind, query)
@@ -247,10 +266,20 @@ class Watcher:
         if initial and revision and revision > self._core.store.revision:
             await self._lister.wait_for(revision)
         timeout = query.get("timeoutSeconds")
-        seconds = float(timeout) if timeout.isdigit() and int(timeout) > 0 else \
-            DEFAULT_TIMEOUT * (1 + self._core.random.random())
-        watch = Watch(self._core, kind, namespace, chosen, form, timeout=seconds,
-                      bookmarks=query.flag("allowWatchBookmarks"))
+        seconds = (
+            float(timeout)
+            if timeout.isdigit() and int(timeout) > 0
+            else DEFAULT_TIMEOUT * (1 + self._core.random.random())
+        )
+        watch = Watch(
+            self._core,
+            kind,
+            namespace,
+            chosen,
+            form,
+            timeout=seconds,
+            bookmarks=query.flag("allowWatchBookmarks"),
+        )
         watch.begin(revision, initial)
         return watch
 

@@ -24,8 +24,9 @@ def default_spec(spec: Object) -> None:
         spec.setdefault("backoffLimit", 2**31 - 1)
     spec.setdefault("completionMode", "NonIndexed")
     spec.setdefault("suspend", False)
-    spec.setdefault("podReplacementPolicy", "Failed" if "podFailurePolicy" in spec
-                    else "TerminatingOrFailed")
+    spec.setdefault(
+        "podReplacementPolicy", "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed"
+    )
     spec.setdefault("manualSelector", False)
     template(spec)
 
@@ -55,8 +56,12 @@ def label_pods(job: Object, uid: str) -> None:
     spec, meta = job["spec"], job["metadata"]
     if spec.get("manualSelector"):
         return
-    labels = {f"{PREFIX}controller-uid": uid, "controller-uid": uid,
-              f"{PREFIX}job-name": meta["name"], "job-name": meta["name"]}
+    labels = {
+        f"{PREFIX}controller-uid": uid,
+        "controller-uid": uid,
+        f"{PREFIX}job-name": meta["name"],
+        "job-name": meta["name"],
+    }
     own = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
     own.update(labels)
     spec["selector"] = {"matchLabels": {f"{PREFIX}controller-uid": uid}}
@@ -66,28 +71,35 @@ def label_pods(job: Object, uid: str) -> None:
 def validate(job: Object) -> list[FieldError]:
     spec = job.get("spec") or {}
     errors: list[FieldError] = []
-    for name in ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit",
-                 "ttlSecondsAfterFinished"):
+    for name in (
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+    ):
         errors += not_negative(spec.get(name), f"spec.{name}")
     if spec.get("completionMode") == "Indexed" and spec.get("completions") is None:
-        errors.append(required("spec.completions",
-                               "when completion mode is Indexed"))
+        errors.append(required("spec.completions", "when completion mode is Indexed"))
     policy = ((spec.get("template") or {}).get("spec") or {}).get("restartPolicy")
     errors += check_template(spec)
     if policy == "Always":
-        errors.append(required("spec.template.spec.restartPolicy",
-                               'valid values: "OnFailure", "Never"'))
+        errors.append(
+            required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
+        )
     elif policy not in {"OnFailure", "Never"}:
-        errors.append(unsupported("spec.template.spec.restartPolicy", policy,
-                                  ["OnFailure", "Never"]))
+        errors.append(
+            unsupported("spec.template.spec.restartPolicy", policy, ["OnFailure", "Never"])
+        )
     return errors
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors = validate(new)
     spec, before = new["spec"], old["spec"]
-    if spec.get("completionMode") != "Indexed" \
-            and spec.get("completions") != before.get("completions"):
+    if spec.get("completionMode") != "Indexed" and spec.get("completions") != before.get(
+        "completions"
+    ):
         errors.append(unchangeable("spec.completions", spec.get("completions")))
     if spec.get("selector") != before.get("selector"):
         errors.append(unchangeable("spec.selector", spec.get("selector")))
@@ -117,17 +129,29 @@ def validate_cron(obj: Object) -> list[FieldError]:
         errors.append(required("spec.schedule"))
     policy = spec.get("concurrencyPolicy")
     if policy not in {"Allow", "Forbid", "Replace"}:
-        errors.append(unsupported("spec.concurrencyPolicy", policy,
-                                  ["Allow", "Forbid", "Replace"]))
+        errors.append(unsupported("spec.concurrencyPolicy", policy, ["Allow", "Forbid", "Replace"]))
     return errors
 
 
 JOBS = Behaviour(
-    default=default_job, validate=validate, validate_update=validate_update, generation=True,
-    has_status=True, ignored=(("f:status",),), status_ignored=(("f:spec",),),
-    after_identity=label_pods, orphans_by_default=True,
+    default=default_job,
+    validate=validate,
+    validate_update=validate_update,
+    generation=True,
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(("f:spec",),),
+    after_identity=label_pods,
+    orphans_by_default=True,
     selectable=lambda o: {"status.successful": str((o.get("status") or {}).get("succeeded", 0))},
-    selectors=frozenset({"status.successful"}))
+    selectors=frozenset({"status.successful"}),
+)
 CRON_JOBS = Behaviour(
-    default=default_cron, validate=validate_cron, validate_update=lambda n, o: validate_cron(n),
-    generation=True, has_status=True, ignored=(("f:status",),), status_ignored=(("f:spec",),))
+    default=default_cron,
+    validate=validate_cron,
+    validate_update=lambda n, o: validate_cron(n),
+    generation=True,
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(("f:spec",),),
+)

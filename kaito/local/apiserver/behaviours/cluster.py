@@ -44,11 +44,16 @@ def hold_namespace(obj: Object, now: str) -> bool:
 
 NAMESPACES = Behaviour(
     hold=hold_namespace,
-    default=default_namespace, before_create=create_namespace, before_update=update_namespace,
-    has_status=True, ignored=(("f:status",), ("f:spec",)), status_ignored=(("f:spec",),),
+    default=default_namespace,
+    before_create=create_namespace,
+    before_update=update_namespace,
+    has_status=True,
+    ignored=(("f:status",), ("f:spec",)),
+    status_ignored=(("f:spec",),),
     name_rule="label",
     selectable=lambda o: {"status.phase": (o.get("status") or {}).get("phase", "")},
-    selectors=frozenset({"status.phase", "name"}))
+    selectors=frozenset({"status.phase", "name"}),
+)
 
 
 def default_node(node: Object) -> None:
@@ -62,8 +67,9 @@ def default_node(node: Object) -> None:
 
 def create_node(node: Object) -> None:
     taints = node.setdefault("spec", {}).setdefault("taints", [])
-    if not any(t.get("key") == NOT_READY["key"] and t.get("effect") == NOT_READY["effect"]
-               for t in taints):
+    if not any(
+        t.get("key") == NOT_READY["key"] and t.get("effect") == NOT_READY["effect"] for t in taints
+    ):
         taints.append(dict(NOT_READY))
 
 
@@ -74,8 +80,10 @@ def check_taints(node: Object) -> list[FieldError]:
         where = f"metadata.taints[{i}]"
         key, effect = taint.get("key", ""), taint.get("effect", "")
         errors += [wrong(f"{where}.key", key, f) for f in names.qualified(key)]
-        errors += [wrong(f"{where}.value", taint.get("value", ""), f)
-                   for f in names.label_value(taint.get("value", ""))]
+        errors += [
+            wrong(f"{where}.value", taint.get("value", ""), f)
+            for f in names.label_value(taint.get("value", ""))
+        ]
         if not effect:
             errors.append(required(f"{where}.effect"))
         elif effect not in EFFECTS:
@@ -84,8 +92,12 @@ def check_taints(node: Object) -> list[FieldError]:
             from kaito.local.apiserver.fields import duplicate
 
             errors.append(duplicate(where, dict(taint)))
-            errors[-1] = FieldError(where, "Duplicate value", dict(taint),
-                                    "taints must be unique by key and effect pair")
+            errors[-1] = FieldError(
+                where,
+                "Duplicate value",
+                dict(taint),
+                "taints must be unique by key and effect pair",
+            )
         seen.add((key, effect))
     return errors
 
@@ -94,18 +106,28 @@ def update_node(new: Object, old: Object) -> list[FieldError]:
     errors = check_taints(new)
     before = (old.get("spec") or {}).get("providerID", "")
     if before and (new.get("spec") or {}).get("providerID", "") != before:
-        errors.append(denied("spec.providerID", "node updates may not change providerID except "
-                                                "from \"\" to valid"))
+        errors.append(
+            denied(
+                "spec.providerID", 'node updates may not change providerID except from "" to valid'
+            )
+        )
     return errors + check_taints(new)
 
 
 NODES = Behaviour(
-    default=default_node, before_create=create_node, validate=check_taints,
-    validate_update=update_node, has_status=True, keeps_status=True, ignored=(("f:status",),),
+    default=default_node,
+    before_create=create_node,
+    validate=check_taints,
+    validate_update=update_node,
+    has_status=True,
+    keeps_status=True,
+    ignored=(("f:status",),),
     status_ignored=(("f:spec",),),
-    selectable=lambda o: {"spec.unschedulable":
-                          "true" if (o.get("spec") or {}).get("unschedulable") else "false"},
-    selectors=frozenset({"spec.unschedulable"}))
+    selectable=lambda o: {
+        "spec.unschedulable": "true" if (o.get("spec") or {}).get("unschedulable") else "false"
+    },
+    selectors=frozenset({"spec.unschedulable"}),
+)
 
 
 def check_lease(lease: Object) -> list[FieldError]:
@@ -117,8 +139,12 @@ def check_lease(lease: Object) -> list[FieldError]:
     return errors + not_negative(spec.get("leaseTransitions"), "spec.leaseTransitions")
 
 
-LEASES = Behaviour(validate=check_lease, validate_update=lambda n, o: check_lease(n),
-                   create_by_update=True, blind_update=False)
+LEASES = Behaviour(
+    validate=check_lease,
+    validate_update=lambda n, o: check_lease(n),
+    create_by_update=True,
+    blind_update=False,
+)
 EVENT_FIELDS = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 
 
@@ -127,11 +153,16 @@ def event_fields(event: Object) -> dict[str, str]:
     found = {f"involvedObject.{n}": about.get(n, "") for n in EVENT_FIELDS}
     found |= {f"regarding.{n}": about.get(n, "") for n in EVENT_FIELDS}
     controller = event.get("reportingComponent") or event.get("reportingController") or ""
-    source = (event.get("source") or event.get("deprecatedSource") or {}).get("component") \
-        or controller
-    found |= {"reason": event.get("reason", ""), "type": event.get("type", ""),
-              "source": source, "reportingComponent": controller,
-              "reportingController": controller}
+    source = (event.get("source") or event.get("deprecatedSource") or {}).get(
+        "component"
+    ) or controller
+    found |= {
+        "reason": event.get("reason", ""),
+        "type": event.get("type", ""),
+        "source": source,
+        "reportingComponent": controller,
+        "reportingController": controller,
+    }
     return found
 
 
@@ -142,36 +173,58 @@ def check_event(event: Object) -> list[FieldError]:
     if newer and not event.get("eventTime"):
         errors.append(required("eventTime"))
     if newer and event.get("type", "") not in {"Normal", "Warning"}:
-        errors.append(wrong("type", event.get("type", ""),
-                            f"has invalid value: {event.get('type', '')}"))
+        errors.append(
+            wrong("type", event.get("type", ""), f"has invalid value: {event.get('type', '')}")
+        )
     if newer and event.get("eventTime"):
-        errors += [required(n) for n in ("reportingController", "reportingInstance", "action",
-                                         "reason") if not event.get(n)]
+        errors += [
+            required(n)
+            for n in ("reportingController", "reportingInstance", "action", "reason")
+            if not event.get(n)
+        ]
     namespace, wanted = event["metadata"].get("namespace", ""), about.get("namespace", "")
-    cluster = about.get("kind") in {"Node", "PersistentVolume", "Namespace",
-                                    "CustomResourceDefinition"}
-    if not wanted and namespace not in {"default", ""} or \
-            (wanted and wanted != namespace) or (cluster and wanted and False):
+    if (not wanted and namespace not in {"default", ""}) or (wanted and wanted != namespace):
         errors.append(wrong("involvedObject.namespace", wanted, "does not match event.namespace"))
     return errors
 
 
-FROZEN = {"involvedObject": "regarding", "reason": "reason", "message": "note", "type": "type",
-          "action": "action", "eventTime": "eventTime",
-          "reportingComponent": "reportingController", "reportingInstance": "reportingInstance"}
+FROZEN = {
+    "involvedObject": "regarding",
+    "reason": "reason",
+    "message": "note",
+    "type": "type",
+    "action": "action",
+    "eventTime": "eventTime",
+    "reportingComponent": "reportingController",
+    "reportingInstance": "reportingInstance",
+}
 
 
 def update_event(new: Object, old: Object) -> list[FieldError]:
     if new.get("apiVersion") != "events.k8s.io/v1":
         return []
-    return [unchangeable(core, new.get(mine)) for core, mine in FROZEN.items()
-            if new.get(mine) != old.get(mine)]
+    return [
+        unchangeable(core, new.get(mine))
+        for core, mine in FROZEN.items()
+        if new.get(mine) != old.get(mine)
+    ]
 
 
 EVENTS = Behaviour(
-    validate=check_event, validate_update=update_event, selectable=event_fields,
-    selectors=frozenset({*(f"involvedObject.{n}" for n in EVENT_FIELDS),
-                         *(f"regarding.{n}" for n in EVENT_FIELDS), "reason", "type", "source",
-                         "reportingComponent", "reportingController"}),
-    create_by_update=True)
+    validate=check_event,
+    validate_update=update_event,
+    selectable=event_fields,
+    selectors=frozenset(
+        {
+            *(f"involvedObject.{n}" for n in EVENT_FIELDS),
+            *(f"regarding.{n}" for n in EVENT_FIELDS),
+            "reason",
+            "type",
+            "source",
+            "reportingComponent",
+            "reportingController",
+        }
+    ),
+    create_by_update=True,
+)
 SERVICE_ACCOUNTS = Behaviour()

@@ -19,14 +19,18 @@ from kaito.local.apiserver.jsontext import TextError, parse_json
 
 Object = dict[str, Any]
 SIZE = 1024 * 1024  # bytes of all values together
-KEY_SAYS = ("a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
-            "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
-            "'[-._a-zA-Z0-9]+')")
+KEY_SAYS = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
+    "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
+    "'[-._a-zA-Z0-9]+')"
+)
 IMMUTABLE = "field is immutable when `immutable` is set"
-NEEDED = {"kubernetes.io/tls": ("tls.crt", "tls.key"),
-          "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-          "kubernetes.io/dockercfg": (".dockercfg",),
-          "kubernetes.io/ssh-auth": ("ssh-privatekey",)}
+NEEDED = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
 
 
 def key_faults(key: str) -> list[str]:
@@ -120,5 +124,9 @@ def validate_secret_update(new: Object, old: Object) -> list[FieldError]:
 
 CONFIG_MAPS = Behaviour(validate=validate_map, validate_update=validate_map_update)
 SECRETS = Behaviour(
-    default=default_secret, validate=validate_secret, validate_update=validate_secret_update,
-    selectable=lambda o: {"type": o.get("type", "")}, selectors=frozenset({"type"}))
+    default=default_secret,
+    validate=validate_secret,
+    validate_update=validate_secret_update,
+    selectable=lambda o: {"type": o.get("type", "")},
+    selectors=frozenset({"type"}),
+)

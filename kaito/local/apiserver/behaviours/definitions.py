@@ -48,9 +48,13 @@ def _schema_defaults(schema: Any) -> None:
 
 
 def before_create(obj: Object) -> None:
-    obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""},
-                     "storedVersions": [v["name"] for v in obj["spec"].get("versions") or ()
-                                        if v.get("storage")]}
+    obj["status"] = {
+        "conditions": None,
+        "acceptedNames": {"plural": "", "kind": ""},
+        "storedVersions": [
+            v["name"] for v in obj["spec"].get("versions") or () if v.get("storage")
+        ],
+    }
 
 
 def before_update(new: Object, old: Object) -> None:
@@ -72,16 +76,30 @@ def hold(obj: Object, now: str) -> bool:
         finalizers.append(FINALIZER)
     conditions = obj.setdefault("status", {}).setdefault("conditions", [])
     conditions[:] = [c for c in conditions if c.get("type") != "Terminating"]
-    conditions.append({
-        "type": "Terminating", "status": "True", "lastTransitionTime": now,
-        "reason": "InstanceDeletionPending",
-        "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will "
-                   "begin soon"})
+    conditions.append(
+        {
+            "type": "Terminating",
+            "status": "True",
+            "lastTransitionTime": now,
+            "reason": "InstanceDeletionPending",
+            "message": "CustomResourceDefinition marked for deletion; CustomResource deletion will "
+            "begin soon",
+        }
+    )
     return True
 
 
 DEFINITIONS = Behaviour(
-    hold=hold, loose_finalizers=True,
-    default=default, before_create=before_create, before_update=before_update, validate=validate,
-    validate_update=validate_update, generation=True, has_status=True, ignored=(("f:status",),),
-    status_ignored=(("f:spec",),), blind_update=False)
+    hold=hold,
+    loose_finalizers=True,
+    default=default,
+    before_create=before_create,
+    before_update=before_update,
+    validate=validate,
+    validate_update=validate_update,
+    generation=True,
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(("f:spec",),),
+    blind_update=False,
+)

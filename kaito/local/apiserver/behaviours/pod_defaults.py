@@ -12,7 +12,7 @@ TAG = re.compile(r":([\w][\w.-]{0,127})(@|$)")
 def pull_policy(image: str) -> str:
     """Always for `latest` and untagged images, IfNotPresent otherwise."""
     name, _, digest = image.partition("@")
-    found = TAG.search(name[name.rfind("/") + 1:])
+    found = TAG.search(name[name.rfind("/") + 1 :])
     tag = found[1] if found else "" if digest else "latest"
     return "Always" if tag == "latest" else "IfNotPresent"
 

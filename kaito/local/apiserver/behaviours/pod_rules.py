@@ -35,8 +35,12 @@ def listed(field: str, value: Any, allowed: list[str]) -> FieldError:
     """An unsupported value whose alternatives keep the order given."""
     from kaito.local.apiserver.fields import go_quote
 
-    return FieldError(field, "Unsupported value", value,
-                      "supported values: " + ", ".join(go_quote(a) for a in allowed))
+    return FieldError(
+        field,
+        "Unsupported value",
+        value,
+        "supported values: " + ", ".join(go_quote(a) for a in allowed),
+    )
 
 
 def check_spec(spec: Object, path: str, *, restart: list[str] | None = None) -> list[FieldError]:
@@ -62,32 +66,45 @@ def check_spec(spec: Object, path: str, *, restart: list[str] | None = None) -> 
         errors.append(unsupported(f"{path}.restartPolicy", policy, restart))
     dns = spec.get("dnsPolicy", "")
     if dns not in {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"}:
-        errors.append(listed(f"{path}.dnsPolicy", dns, [
-            "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]))
+        errors.append(
+            listed(
+                f"{path}.dnsPolicy",
+                dns,
+                ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
+            )
+        )
     for key, value in sorted((spec.get("nodeSelector") or {}).items()):
         errors += [wrong(f"{path}.nodeSelector", key, f) for f in names.qualified(key)]
         errors += [wrong(f"{path}.nodeSelector", value, f) for f in names.label_value(value)]
     account = spec.get("serviceAccountName", "")
     if account:
-        errors += [wrong(f"{path}.serviceAccountName", account, f)
-                   for f in names.subdomain(account)]
+        errors += [
+            wrong(f"{path}.serviceAccountName", account, f) for f in names.subdomain(account)
+        ]
     node = spec.get("nodeName", "")
     if node:
         errors += [wrong(f"{path}.nodeName", node, f) for f in names.subdomain(node)]
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline < 2**31:
-        errors.append(wrong(f"{path}.activeDeadlineSeconds", deadline,
-                            "must be between 1 and 2147483647, inclusive"))
-    errors += not_negative(spec.get("terminationGracePeriodSeconds"),
-                           f"{path}.terminationGracePeriodSeconds")
+        errors.append(
+            wrong(
+                f"{path}.activeDeadlineSeconds",
+                deadline,
+                "must be between 1 and 2147483647, inclusive",
+            )
+        )
+    errors += not_negative(
+        spec.get("terminationGracePeriodSeconds"), f"{path}.terminationGracePeriodSeconds"
+    )
     errors += check_tolerations(spec.get("tolerations") or [], f"{path}.tolerations")
     for part in ("hostname", "subdomain"):
         if spec.get(part):
             errors += [wrong(f"{path}.{part}", spec[part], f) for f in names.label(spec[part])]
     priority = spec.get("priorityClassName", "")
     if priority:
-        errors += [wrong(f"{path}.priorityClassName", priority, f)
-                   for f in names.subdomain(priority)]
+        errors += [
+            wrong(f"{path}.priorityClassName", priority, f) for f in names.subdomain(priority)
+        ]
     return errors
 
 
@@ -102,11 +119,38 @@ def check_volume(volume: Object, path: str, known: set[str]) -> list[FieldError]
         if name in known:
             errors.append(duplicate(f"{path}.name", name))
     sources = [s for s in volume if s != "name"]
-    order = ("emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore",
-             "secret", "nfs", "iscsi", "glusterfs", "flocker", "persistentVolumeClaim", "rbd",
-             "cinder", "cephfs", "quobyte", "downwardAPI", "fc", "flexVolume", "configMap",
-             "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk",
-             "storageos", "projected", "scaleIO", "csi", "ephemeral", "image")
+    order = (
+        "emptyDir",
+        "hostPath",
+        "gitRepo",
+        "gcePersistentDisk",
+        "awsElasticBlockStore",
+        "secret",
+        "nfs",
+        "iscsi",
+        "glusterfs",
+        "flocker",
+        "persistentVolumeClaim",
+        "rbd",
+        "cinder",
+        "cephfs",
+        "quobyte",
+        "downwardAPI",
+        "fc",
+        "flexVolume",
+        "configMap",
+        "azureFile",
+        "vsphereVolume",
+        "photonPersistentDisk",
+        "portworxVolume",
+        "azureDisk",
+        "storageos",
+        "projected",
+        "scaleIO",
+        "csi",
+        "ephemeral",
+        "image",
+    )
     found = [s for s in order if s in sources]
     if not found:
         errors.append(required(path, "must specify a volume type"))
@@ -139,15 +183,20 @@ def _volume_source(volume: Object, kind: str, path: str) -> list[FieldError]:
         case "emptyDir":
             size = source.get("sizeLimit")
             if size is not None and quantity.value(size) < 0:
-                return [denied(f"{path}.emptyDir.sizeLimit",
-                               "SizeLimit field must be a valid resource quantity")]
+                return [
+                    denied(
+                        f"{path}.emptyDir.sizeLimit",
+                        "SizeLimit field must be a valid resource quantity",
+                    )
+                ]
         case "nfs":
             return [required(f"{path}.nfs.{n}") for n in ("server", "path") if not source.get(n)]
     return []
 
 
-def check_container(container: Object, path: str, volumes: set[str],
-                    seen: set[str]) -> list[FieldError]:
+def check_container(
+    container: Object, path: str, volumes: set[str], seen: set[str]
+) -> list[FieldError]:
     errors: list[FieldError] = []
     name, image = container.get("name", ""), container.get("image", "")
     if not name:
@@ -164,8 +213,11 @@ def check_container(container: Object, path: str, volumes: set[str],
         errors.append(wrong(f"{path}.image", image, "must not have leading or trailing whitespace"))
     policy = container.get("terminationMessagePolicy", "")
     if policy not in {"File", "FallbackToLogsOnError"}:
-        errors.append(unsupported(f"{path}.terminationMessagePolicy", policy,
-                                  ["File", "FallbackToLogsOnError"]))
+        errors.append(
+            unsupported(
+                f"{path}.terminationMessagePolicy", policy, ["File", "FallbackToLogsOnError"]
+            )
+        )
     errors += check_ports(container.get("ports") or [], f"{path}.ports")
     errors += check_env(container.get("env") or [], f"{path}.env")
     mounts: set[str] = set()
@@ -208,12 +260,14 @@ def check_ports(ports: list[Object], path: str) -> list[FieldError]:
         if number == 0:
             errors.append(required(f"{where}.containerPort"))
         elif not 1 <= number <= 65535:
-            errors.append(wrong(f"{where}.containerPort", number,
-                                "must be between 1 and 65535, inclusive"))
+            errors.append(
+                wrong(f"{where}.containerPort", number, "must be between 1 and 65535, inclusive")
+            )
         host = port.get("hostPort", 0)
         if host and not 1 <= host <= 65535:
-            errors.append(wrong(f"{where}.hostPort", host,
-                                "must be between 1 and 65535, inclusive"))
+            errors.append(
+                wrong(f"{where}.hostPort", host, "must be between 1 and 65535, inclusive")
+            )
         protocol = port.get("protocol", "")
         if not protocol:
             errors.append(required(f"{where}.protocol"))
@@ -249,19 +303,31 @@ def check_env(env: list[Object], path: str) -> list[FieldError]:
         if source is None:
             continue
         if not source:
-            errors.append(wrong(f"{where}.valueFrom", "",
-                                "must specify one of: `fieldRef`, `resourceFieldRef`, "
-                                "`configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"))
+            errors.append(
+                wrong(
+                    f"{where}.valueFrom",
+                    "",
+                    "must specify one of: `fieldRef`, `resourceFieldRef`, "
+                    "`configMapKeyRef`, `secretKeyRef` or `fileKeyRef`",
+                )
+            )
         if entry.get("value"):
-            errors.append(wrong(f"{where}.valueFrom", "",
-                                "may not be specified when `value` is not empty"))
+            errors.append(
+                wrong(f"{where}.valueFrom", "", "may not be specified when `value` is not empty")
+            )
         if len(source) > 1:
-            errors.append(wrong(f"{where}.valueFrom", "",
-                                "may not have more than one field specified at a time"))
+            errors.append(
+                wrong(
+                    f"{where}.valueFrom", "", "may not have more than one field specified at a time"
+                )
+            )
         for part in ("configMapKeyRef", "secretKeyRef"):
             if part in source:
-                errors += [required(f"{where}.valueFrom.{part}.{n}") for n in ("name", "key")
-                           if not source[part].get(n)]
+                errors += [
+                    required(f"{where}.valueFrom.{part}.{n}")
+                    for n in ("name", "key")
+                    if not source[part].get(n)
+                ]
     return errors
 
 
@@ -270,7 +336,7 @@ def check_resources(resources: Object, path: str) -> list[FieldError]:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for part, table in (("limits", limits), ("requests", requests)):
         for name, value in sorted(table.items()):
-            where = f"{path}.{part}[{name}]" if False else f"{path}.{part}.{name}"
+            where = f"{path}.{part}.{name}"
             errors += _resource_name(name, f"{path}.{part}")
             if quantity.value(value) < 0:
                 errors.append(wrong(f"{path}.{part}[{name}]", value, NOT_NEGATIVE))
@@ -280,14 +346,21 @@ def check_resources(resources: Object, path: str) -> list[FieldError]:
         limit = limits.get(name)
         if limit is not None:
             if quantity.value(value) != quantity.value(limit) and whole(name):
-                errors.append(wrong(f"{path}.requests", value,
-                                    f"must be equal to {name} limit of {limit}"))
+                errors.append(
+                    wrong(f"{path}.requests", value, f"must be equal to {name} limit of {limit}")
+                )
             elif quantity.value(value) > quantity.value(limit):
-                errors.append(wrong(f"{path}.requests", value,
-                                    f"must be less than or equal to {name} limit of {limit}"))
+                errors.append(
+                    wrong(
+                        f"{path}.requests",
+                        value,
+                        f"must be less than or equal to {name} limit of {limit}",
+                    )
+                )
         elif whole(name):
-            errors.append(required(f"{path}.limits",
-                                   "Limit must be set for non overcommitable resources"))
+            errors.append(
+                required(f"{path}.limits", "Limit must be set for non overcommitable resources")
+            )
     return errors
 
 
@@ -301,8 +374,7 @@ def _resource_name(name: str, path: str) -> list[FieldError]:
     if faults:
         return [wrong(path, name, f) for f in faults]
     if "/" not in name and name not in CONTAINER_STANDARD and not name.startswith("hugepages-"):
-        return [wrong(path, name, "must be a standard resource for containers")
-                if name in STANDARD or True else required(path)]
+        return [wrong(path, name, "must be a standard resource for containers")]
     return []
 
 
@@ -314,12 +386,16 @@ def check_probe(probe: Object, path: str, kind: str) -> list[FieldError]:
     found = [h for h in HANDLERS if h in probe]
     if not found:
         errors.append(required(path, "must specify a handler type"))
-    for extra in found[1:]:
-        errors.append(denied(f"{path}.{extra}", "may not specify more than 1 handler type"))
+    errors += [denied(f"{path}.{e}", "may not specify more than 1 handler type") for e in found[1:]]
     for handler in found[:1]:
         errors += _handler(probe[handler] or {}, handler, f"{path}.{handler}")
-    for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold",
-                 "failureThreshold"):
+    for name in (
+        "initialDelaySeconds",
+        "timeoutSeconds",
+        "periodSeconds",
+        "successThreshold",
+        "failureThreshold",
+    ):
         errors += not_negative(probe.get(name), f"{path}.{name}")
     grace = probe.get("terminationGracePeriodSeconds")
     if grace is not None and grace <= 0:
@@ -354,19 +430,36 @@ def check_tolerations(tolerations: list[Object], path: str) -> list[FieldError]:
         if key:
             errors += [wrong(f"{where}.key", key, f) for f in names.qualified(key)]
         elif operator != "Exists":
-            errors.append(wrong(f"{where}.operator", operator,
-                                "operator must be Exists when `key` is empty, which means "
-                                '"match all values and all keys"'))
+            errors.append(
+                wrong(
+                    f"{where}.operator",
+                    operator,
+                    "operator must be Exists when `key` is empty, which means "
+                    '"match all values and all keys"',
+                )
+            )
         if item.get("tolerationSeconds") is not None and item.get("effect") != "NoExecute":
-            errors.append(wrong(f"{where}.effect", item.get("effect", ""),
-                                "effect must be 'NoExecute' when `tolerationSeconds` is set"))
+            errors.append(
+                wrong(
+                    f"{where}.effect",
+                    item.get("effect", ""),
+                    "effect must be 'NoExecute' when `tolerationSeconds` is set",
+                )
+            )
         if operator in {"", "Equal"}:
-            errors += [wrong(f"{where}.operator", item.get("value", ""), f)
-                       for f in names.label_value(item.get("value", ""))]
+            errors += [
+                wrong(f"{where}.operator", item.get("value", ""), f)
+                for f in names.label_value(item.get("value", ""))
+            ]
         elif operator == "Exists":
             if item.get("value"):
-                errors.append(wrong(f"{where}.operator", {**item},
-                                    "value must be empty when `operator` is 'Exists'"))
+                errors.append(
+                    wrong(
+                        f"{where}.operator",
+                        {**item},
+                        "value must be empty when `operator` is 'Exists'",
+                    )
+                )
         else:
             errors.append(unsupported(f"{where}.operator", operator, ["Equal", "Exists"]))
         if item.get("effect") and item["effect"] not in EFFECTS:

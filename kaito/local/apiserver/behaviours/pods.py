@@ -13,16 +13,34 @@ from kaito.local.apiserver.behaviours.pod_rules import check_spec
 from kaito.local.apiserver.fields import FieldError, denied
 
 Object = dict[str, Any]
-NODE_FAULTS = [{"key": f"node.kubernetes.io/{k}", "operator": "Exists", "effect": "NoExecute",
-                "tolerationSeconds": 300} for k in ("not-ready", "unreachable")]
-SELECTORS = frozenset({
-    "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-    "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs",
-    "status.nominatedNodeName"})
-MUTABLE = ("spec.containers[*].image,spec.initContainers[*].image,spec.activeDeadlineSeconds,"
-           "spec.tolerations (only additions to existing tolerations),"
-           "spec.terminationGracePeriodSeconds (allow it to be set to 1 if it was previously "
-           "negative)")
+NODE_FAULTS = [
+    {
+        "key": f"node.kubernetes.io/{k}",
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": 300,
+    }
+    for k in ("not-ready", "unreachable")
+]
+SELECTORS = frozenset(
+    {
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.podIPs",
+        "status.nominatedNodeName",
+    }
+)
+MUTABLE = (
+    "spec.containers[*].image,spec.initContainers[*].image,spec.activeDeadlineSeconds,"
+    "spec.tolerations (only additions to existing tolerations),"
+    "spec.terminationGracePeriodSeconds (allow it to be set to 1 if it was previously "
+    "negative)"
+)
 
 
 def quality(pod: Object) -> str:
@@ -53,10 +71,16 @@ def quality(pod: Object) -> str:
 def before_create(pod: Object) -> None:
     pod["status"] = {"phase": "Pending", "qosClass": quality(pod)}
     if (pod.get("spec") or {}).get("schedulingGates"):
-        pod["status"]["conditions"] = [{
-            "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
-            "message": "Scheduling is blocked due to non-empty scheduling gates",
-            "lastProbeTime": None, "lastTransitionTime": None}]
+        pod["status"]["conditions"] = [
+            {
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+                "lastProbeTime": None,
+                "lastTransitionTime": None,
+            }
+        ]
 
 
 def before_status(new: Object, old: Object) -> None:
@@ -92,8 +116,14 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     if len(new["spec"].get("containers") or ()) != len(before.get("containers") or ()):
         return [*errors, denied("spec.containers", "pod updates may not add or remove containers")]
     if fixed != before:
-        errors.append(denied("spec", "pod updates may not change fields other than "
-                                     f"`{MUTABLE.replace(',', '`,`')}`\n{_difference(before, fixed)}"))
+        errors.append(
+            denied(
+                "spec",
+                "pod updates may not change fields other than "
+                f"`{MUTABLE.replace(',', '`,`')}`\n"
+                f"{_difference(before, fixed)}",
+            )
+        )
     return errors
 
 
@@ -115,14 +145,17 @@ def _difference(old: Object, new: Object) -> str:
 
 def selectable(pod: Object) -> dict[str, str]:
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    return {"spec.nodeName": spec.get("nodeName", ""),
-            "spec.restartPolicy": spec.get("restartPolicy", ""),
-            "spec.schedulerName": spec.get("schedulerName", ""),
-            "spec.serviceAccountName": spec.get("serviceAccountName", ""),
-            "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
-            "status.phase": status.get("phase", ""), "status.podIP": status.get("podIP", ""),
-            "status.podIPs": status.get("podIP", ""),
-            "status.nominatedNodeName": status.get("nominatedNodeName", "")}
+    return {
+        "spec.nodeName": spec.get("nodeName", ""),
+        "spec.restartPolicy": spec.get("restartPolicy", ""),
+        "spec.schedulerName": spec.get("schedulerName", ""),
+        "spec.serviceAccountName": spec.get("serviceAccountName", ""),
+        "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
+        "status.phase": status.get("phase", ""),
+        "status.podIP": status.get("podIP", ""),
+        "status.podIPs": status.get("podIP", ""),
+        "status.nominatedNodeName": status.get("nominatedNodeName", ""),
+    }
 
 
 def grace(pod: Object) -> int:
@@ -130,11 +163,23 @@ def grace(pod: Object) -> int:
 
 
 PODS = Behaviour(
-    default=default_pod, before_create=before_create, before_status=before_status,
-    validate=validate, validate_update=validate_update, selectable=selectable,
-    selectors=SELECTORS, generation=True, has_status=True, ignored=(("f:status",),),
-    status_ignored=(("f:spec",), ("f:metadata", "f:deletionTimestamp"),
-                    ("f:metadata", "f:ownerReferences")), grace=grace)
+    default=default_pod,
+    before_create=before_create,
+    before_status=before_status,
+    validate=validate,
+    validate_update=validate_update,
+    selectable=selectable,
+    selectors=SELECTORS,
+    generation=True,
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(
+        ("f:spec",),
+        ("f:metadata", "f:deletionTimestamp"),
+        ("f:metadata", "f:ownerReferences"),
+    ),
+    grace=grace,
+)
 
 
 def default_pod_template(obj: Object) -> None:

@@ -10,8 +10,10 @@ from kaito.local.apiserver.behaviours.pod_rules import not_negative
 from kaito.local.apiserver.fields import FieldError, denied, required, unchangeable, wrong
 
 Object = dict[str, Any]
-CLAIM_SAYS = ("spec is immutable after creation except resources.requests and "
-              "volumeAttributesClassName for bound claims")
+CLAIM_SAYS = (
+    "spec is immutable after creation except resources.requests and "
+    "volumeAttributesClassName for bound claims"
+)
 PROTECTED = "kubernetes.io/pvc-protection"
 
 
@@ -61,14 +63,23 @@ def update_claim(new: Object, old: Object) -> list[FieldError]:
 def _difference(old: Object, new: Object) -> str:
     import json
 
-    return "\n".join(f"-{k}: {json.dumps(old.get(k))}\n+{k}: {json.dumps(new.get(k))}"
-                     for k in sorted({*old, *new}) if old.get(k) != new.get(k))
+    return "\n".join(
+        f"-{k}: {json.dumps(old.get(k))}\n+{k}: {json.dumps(new.get(k))}"
+        for k in sorted({*old, *new})
+        if old.get(k) != new.get(k)
+    )
 
 
 CLAIMS = Behaviour(
-    default=default_claim, before_create=create_claim, validate=check_claim,
-    validate_update=update_claim, has_status=True, ignored=(("f:status",),),
-    status_ignored=(("f:spec",),), name_rule="subdomain")
+    default=default_claim,
+    before_create=create_claim,
+    validate=check_claim,
+    validate_update=update_claim,
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(("f:spec",),),
+    name_rule="subdomain",
+)
 
 
 def default_volume(volume: Object) -> None:
@@ -82,8 +93,13 @@ def create_volume(volume: Object) -> None:
     volume["status"] = {"phase": "Pending"}
 
 
-VOLUMES = Behaviour(default=default_volume, before_create=create_volume, has_status=True,
-                    ignored=(("f:status",),), status_ignored=(("f:spec",),))
+VOLUMES = Behaviour(
+    default=default_volume,
+    before_create=create_volume,
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(("f:spec",),),
+)
 
 
 def check_budget(budget: Object) -> list[FieldError]:
@@ -99,9 +115,14 @@ def check_budget(budget: Object) -> list[FieldError]:
     return errors
 
 
-BUDGETS = Behaviour(validate=check_budget, validate_update=lambda n, o: check_budget(n),
-                    generation=True, has_status=True, ignored=(("f:status",),),
-                    status_ignored=(("f:spec",),))
+BUDGETS = Behaviour(
+    validate=check_budget,
+    validate_update=lambda n, o: check_budget(n),
+    generation=True,
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(("f:spec",),),
+)
 
 
 def default_network_policy(policy: Object) -> None:
@@ -124,25 +145,43 @@ def default_autoscaler(scaler: Object) -> None:
         spec.setdefault("targetCPUUtilizationPercentage", 80)
         return
     if not spec.get("metrics"):
-        spec["metrics"] = [{"type": "Resource", "resource": {
-            "name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]
+        spec["metrics"] = [
+            {
+                "type": "Resource",
+                "resource": {
+                    "name": "cpu",
+                    "target": {"type": "Utilization", "averageUtilization": 80},
+                },
+            }
+        ]
 
 
 def check_autoscaler(scaler: Object) -> list[FieldError]:
     spec = scaler.get("spec") or {}
     errors = []
     if spec.get("maxReplicas", 0) < 1:
-        errors.append(wrong("spec.maxReplicas", spec.get("maxReplicas", 0),
-                            "must be greater than 0"))
+        errors.append(
+            wrong("spec.maxReplicas", spec.get("maxReplicas", 0), "must be greater than 0")
+        )
     elif spec["maxReplicas"] < spec.get("minReplicas", 1):
-        errors.append(wrong("spec.maxReplicas", spec["maxReplicas"],
-                            "must be greater than or equal to `minReplicas`"))
+        errors.append(
+            wrong(
+                "spec.maxReplicas",
+                spec["maxReplicas"],
+                "must be greater than or equal to `minReplicas`",
+            )
+        )
     return errors
 
 
-AUTOSCALERS = Behaviour(default=default_autoscaler, validate=check_autoscaler,
-                        validate_update=lambda n, o: check_autoscaler(n), has_status=True,
-                        ignored=(("f:status",),), status_ignored=(("f:spec",),))
+AUTOSCALERS = Behaviour(
+    default=default_autoscaler,
+    validate=check_autoscaler,
+    validate_update=lambda n, o: check_autoscaler(n),
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(("f:spec",),),
+)
 
 
 def check_rules(role: Object) -> list[FieldError]:
@@ -154,11 +193,13 @@ def check_rules(role: Object) -> list[FieldError]:
         if rule.get("nonResourceURLs"):
             continue
         if not rule.get("apiGroups"):
-            errors.append(required(f"{where}.apiGroups",
-                                   "resource rules must supply at least one api group"))
+            errors.append(
+                required(f"{where}.apiGroups", "resource rules must supply at least one api group")
+            )
         if not rule.get("resources"):
-            errors.append(required(f"{where}.resources",
-                                   "resource rules must supply at least one resource"))
+            errors.append(
+                required(f"{where}.resources", "resource rules must supply at least one resource")
+            )
     return errors
 
 
@@ -191,10 +232,15 @@ def update_binding(new: Object, old: Object) -> list[FieldError]:
     return errors
 
 
-ROLES = Behaviour(validate=check_rules, validate_update=lambda n, o: check_rules(n),
-                  name_rule="segment")
-BINDINGS = Behaviour(default=default_binding, validate=check_binding,
-                     validate_update=update_binding, name_rule="segment")
+ROLES = Behaviour(
+    validate=check_rules, validate_update=lambda n, o: check_rules(n), name_rule="segment"
+)
+BINDINGS = Behaviour(
+    default=default_binding,
+    validate=check_binding,
+    validate_update=update_binding,
+    name_rule="segment",
+)
 
 
 def default_priority(obj: Object) -> None:
@@ -207,8 +253,9 @@ def update_priority(new: Object, old: Object) -> list[FieldError]:
     return []
 
 
-PRIORITY_CLASSES = Behaviour(default=default_priority, validate_update=update_priority,
-                             generation=True)
+PRIORITY_CLASSES = Behaviour(
+    default=default_priority, validate_update=update_priority, generation=True
+)
 
 
 def default_storage_class(obj: Object) -> None:
@@ -221,32 +268,38 @@ def check_storage_class(obj: Object) -> list[FieldError]:
 
 
 def update_storage_class(new: Object, old: Object) -> list[FieldError]:
-    errors = []
-    for name in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
-        if new.get(name) != old.get(name):
-            errors.append(denied("parameters", "updates to parameters are forbidden.")
-                          if name == "parameters" else unchangeable(name, new.get(name)))
-    return errors
+    return [
+        denied("parameters", "updates to parameters are forbidden.")
+        if name == "parameters"
+        else unchangeable(name, new.get(name))
+        for name in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
+        if new.get(name) != old.get(name)
+    ]
 
 
-STORAGE_CLASSES = Behaviour(default=default_storage_class, validate=check_storage_class,
-                            validate_update=update_storage_class)
+STORAGE_CLASSES = Behaviour(
+    default=default_storage_class,
+    validate=check_storage_class,
+    validate_update=update_storage_class,
+)
 
 
 def default_quota(obj: Object) -> None:
     obj.setdefault("spec", {})
 
 
-QUOTAS = Behaviour(default=default_quota, has_status=True, ignored=(("f:status",),),
-                   status_ignored=(("f:spec",),))
+QUOTAS = Behaviour(
+    default=default_quota, has_status=True, ignored=(("f:status",),), status_ignored=(("f:spec",),)
+)
 
 
 def check_counts(obj: Object) -> list[FieldError]:
     return not_negative((obj.get("spec") or {}).get("replicas"), "spec.replicas")
 
 
-STATUS = Behaviour(generation=True, has_status=True, ignored=(("f:status",),),
-                   status_ignored=(("f:spec",),))
+STATUS = Behaviour(
+    generation=True, has_status=True, ignored=(("f:status",),), status_ignored=(("f:spec",),)
+)
 PLAIN = Behaviour(generation=True)
 
 

@@ -80,8 +80,13 @@ def before_update(new: Object, old: Object) -> None:
     spec, before = new["spec"], old.get("spec") or {}
     if spec["type"] == "ExternalName":
         if before.get("type") != "ExternalName":
-            for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy",
-                         "internalTrafficPolicy"):
+            for name in (
+                "clusterIP",
+                "clusterIPs",
+                "ipFamilies",
+                "ipFamilyPolicy",
+                "internalTrafficPolicy",
+            ):
                 if spec.get(name) == before.get(name):
                     spec.pop(name, None)
         return
@@ -89,24 +94,33 @@ def before_update(new: Object, old: Object) -> None:
         for name in ("clusterIP", "clusterIPs"):
             if name in before:
                 spec[name] = before[name]
-    elif spec.get("clusterIP") and spec.get("clusterIP") != before.get("clusterIP") \
-            and spec.get("clusterIPs") == before.get("clusterIPs"):
+    elif (
+        spec.get("clusterIP")
+        and spec.get("clusterIP") != before.get("clusterIP")
+        and spec.get("clusterIPs") == before.get("clusterIPs")
+    ):
         spec["clusterIPs"] = [spec["clusterIP"]]
     for name in ("ipFamilies", "ipFamilyPolicy"):
         if name not in spec and name in before:
             spec[name] = before[name]
-    taken = {(p.get("port"), p.get("protocol")): p.get("nodePort") for p in before.get("ports") or ()}
+    taken = {
+        (p.get("port"), p.get("protocol")): p.get("nodePort") for p in before.get("ports") or ()
+    }
     for port in spec.get("ports") or ():
         if spec["type"] in OUTSIDE:
             known = taken.get((port.get("port"), port.get("protocol")))
             if known and not port.get("nodePort"):
                 port["nodePort"] = known
-        elif before.get("type") in OUTSIDE \
-                and port.get("nodePort") == taken.get((port.get("port"), port.get("protocol"))):
+        elif before.get("type") in OUTSIDE and port.get("nodePort") == taken.get(
+            (port.get("port"), port.get("protocol"))
+        ):
             port.pop("nodePort", None)
     if spec["type"] not in OUTSIDE and before.get("type") in OUTSIDE:
-        for name in ("externalTrafficPolicy", "allocateLoadBalancerNodePorts",
-                     "healthCheckNodePort"):
+        for name in (
+            "externalTrafficPolicy",
+            "allocateLoadBalancerNodePorts",
+            "healthCheckNodePort",
+        ):
             if spec.get(name) == before.get(name):
                 spec.pop(name, None)
     allocate(new, f"{new['metadata'].get('namespace')}/{new['metadata']['name']}")
@@ -128,22 +142,24 @@ def validate(service: Object) -> list[FieldError]:
         else:
             errors.append(required("spec.externalName"))
         if spec.get("clusterIP"):
-            errors.append(denied("spec.clusterIPs",
-                                 "may not be set when `type` is 'ExternalName'"))
+            errors.append(denied("spec.clusterIPs", "may not be set when `type` is 'ExternalName'"))
     elif kind == "LoadBalancer" and headless:
-        errors.append(wrong("spec.clusterIPs[0]", "None",
-                            "may not be set to 'None' for LoadBalancer services"))
+        errors.append(
+            wrong(
+                "spec.clusterIPs[0]", "None", "may not be set to 'None' for LoadBalancer services"
+            )
+        )
     elif kind == "NodePort" and headless:
-        errors.append(wrong("spec.clusterIPs[0]", "None",
-                            "may not be set to 'None' for NodePort services"))
+        errors.append(
+            wrong("spec.clusterIPs[0]", "None", "may not be set to 'None' for NodePort services")
+        )
     seen: set[str] = set()
     pairs: set[tuple[Any, ...]] = set()
     for i, port in enumerate(ports):
         errors += _port(port, f"spec.ports[{i}]", len(ports) > 1, seen)
         pair = (port.get("protocol"), port.get("port"))
         if pair in pairs:
-            errors.append(duplicate(f"spec.ports[{i}]", {"protocol": pair[0], "port": pair[1]}
-                                    if False else dict(port)))
+            errors.append(duplicate(f"spec.ports[{i}]", dict(port)))
         pairs.add(pair)
     for key, value in sorted((spec.get("selector") or {}).items()):
         errors += [wrong("spec.selector", key, f) for f in names.qualified(key)]
@@ -158,8 +174,11 @@ def validate(service: Object) -> list[FieldError]:
     elif kind not in TYPES:
         errors.append(unsupported("spec.type", kind, TYPES))
     if kind == "ClusterIP":
-        errors += [denied(f"spec.ports[{i}].nodePort", "may not be used when `type` is 'ClusterIP'")
-                   for i, p in enumerate(ports) if p.get("nodePort")]
+        errors += [
+            denied(f"spec.ports[{i}].nodePort", "may not be used when `type` is 'ClusterIP'")
+            for i, p in enumerate(ports)
+            if p.get("nodePort")
+        ]
     return errors
 
 
@@ -188,18 +207,29 @@ def _port(port: Object, path: str, named: bool, seen: set[str]) -> list[FieldErr
         errors += [wrong(f"{path}.targetPort", goal, f) for f in port_name_faults(goal)]
     chosen = port.get("nodePort")
     if chosen and not FIRST_PORT <= chosen < FIRST_PORT + PORTS:
-        errors.append(wrong(f"{path}.nodePort", chosen,
-                            "provided port is not in the valid range. The range of valid ports is "
-                            f"{FIRST_PORT}-{FIRST_PORT + PORTS - 1}"))
+        errors.append(
+            wrong(
+                f"{path}.nodePort",
+                chosen,
+                "provided port is not in the valid range. The range of valid ports is "
+                f"{FIRST_PORT}-{FIRST_PORT + PORTS - 1}",
+            )
+        )
     return errors
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     spec, before = new["spec"], old.get("spec") or {}
-    if before.get("type") != "ExternalName" and spec.get("type") != "ExternalName" \
-            and before.get("clusterIP") and spec.get("clusterIP") != before["clusterIP"]:
-        errors.append(wrong("spec.clusterIPs[0]", spec.get("clusterIPs"), "may not change once set"))
+    if (
+        before.get("type") != "ExternalName"
+        and spec.get("type") != "ExternalName"
+        and before.get("clusterIP")
+        and spec.get("clusterIP") != before["clusterIP"]
+    ):
+        errors.append(
+            wrong("spec.clusterIPs[0]", spec.get("clusterIPs"), "may not change once set")
+        )
     return errors + validate(new)
 
 
@@ -209,7 +239,15 @@ def selectable(service: Object) -> dict[str, str]:
 
 
 SERVICES = Behaviour(
-    default=default, before_create=before_create, before_update=before_update, validate=validate,
-    validate_update=validate_update, selectable=selectable,
-    selectors=frozenset({"spec.clusterIP", "spec.type"}), has_status=True,
-    ignored=(("f:status",),), status_ignored=(("f:spec",),), name_rule="short")
+    default=default,
+    before_create=before_create,
+    before_update=before_update,
+    validate=validate,
+    validate_update=validate_update,
+    selectable=selectable,
+    selectors=frozenset({"spec.clusterIP", "spec.type"}),
+    has_status=True,
+    ignored=(("f:status",),),
+    status_ignored=(("f:spec",),),
+    name_rule="short",
+)

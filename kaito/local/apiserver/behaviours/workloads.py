@@ -14,11 +14,20 @@ from kaito.local.apiserver.meta import annotation_errors, label_errors
 Object = dict[str, Any]
 ALWAYS = ["Always"]
 SCALE = ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector")
-SET_SAYS = ("updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
-            "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
-            "'minReadySeconds' are forbidden")
-SET_MUTABLE = {"replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
-               "persistentVolumeClaimRetentionPolicy", "minReadySeconds"}
+SET_SAYS = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+    "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+    "'minReadySeconds' are forbidden"
+)
+SET_MUTABLE = {
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+}
 
 
 def default_deployment(obj: Object) -> None:
@@ -80,11 +89,17 @@ def check_selector(spec: Object, path: str = "spec") -> list[FieldError]:
     else:
         errors += check_label_selector(selector, f"{path}.selector")
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            errors.append(wrong(f"{path}.selector", selector, "empty selector is invalid for "
-                                                              "deployment"))
+            errors.append(
+                wrong(f"{path}.selector", selector, "empty selector is invalid for deployment")
+            )
     if selector is None or (not errors and not selectors.of_label_selector(selector)(labels or {})):
-        errors.append(wrong(f"{path}.template.metadata.labels", labels,
-                            "`selector` does not match template `labels`"))
+        errors.append(
+            wrong(
+                f"{path}.template.metadata.labels",
+                labels,
+                "`selector` does not match template `labels`",
+            )
+        )
     return errors
 
 
@@ -98,28 +113,36 @@ def check_label_selector(selector: Object, path: str) -> list[FieldError]:
         operator, values = rule.get("operator", ""), rule.get("values") or []
         if operator in {"In", "NotIn"}:
             if not values:
-                errors.append(required(f"{where}.values",
-                                       "must be specified when `operator` is 'In' or 'NotIn'"))
+                errors.append(
+                    required(
+                        f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'"
+                    )
+                )
         elif operator in {"Exists", "DoesNotExist"}:
             if values:
-                errors.append(denied(f"{where}.values", "may not be specified when `operator` is "
-                                                        "'Exists' or 'DoesNotExist'"))
+                errors.append(
+                    denied(
+                        f"{where}.values",
+                        "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
+                    )
+                )
         else:
-            errors.append(wrong(f"{where}.operator", operator,
-                                "not a valid selector operator"))
-        errors += [wrong(f"{where}.key", rule.get("key", ""), f)
-                   for f in names.qualified(rule.get("key", ""))]
+            errors.append(wrong(f"{where}.operator", operator, "not a valid selector operator"))
+        errors += [
+            wrong(f"{where}.key", rule.get("key", ""), f)
+            for f in names.qualified(rule.get("key", ""))
+        ]
     return errors
 
 
-def check_template(spec: Object, path: str = "spec", *,
-                   restart: list[str] | None = None) -> list[FieldError]:
+def check_template(
+    spec: Object, path: str = "spec", *, restart: list[str] | None = None
+) -> list[FieldError]:
     template = spec.get("template") or {}
     meta = template.get("metadata") or {}
     errors = label_errors(meta.get("labels"), f"{path}.template.labels")
     errors += annotation_errors(meta.get("annotations"), f"{path}.template.annotations")
-    return errors + check_spec(template.get("spec") or {}, f"{path}.template.spec",
-                               restart=restart)
+    return errors + check_spec(template.get("spec") or {}, f"{path}.template.spec", restart=restart)
 
 
 def percent(value: Any) -> int | None:
@@ -135,9 +158,15 @@ def check_amount(value: Any, path: str) -> list[FieldError]:
     if isinstance(value, int):
         return not_negative(value, path)
     if percent(value) is None:
-        return [wrong(path, value, "a valid percent string must be a numeric string followed by "
-                                   "an ending '%' (e.g. '1%',  or '93%', regex used for validation "
-                                   "is '[0-9]+%')")]
+        return [
+            wrong(
+                path,
+                value,
+                "a valid percent string must be a numeric string followed by "
+                "an ending '%' (e.g. '1%',  or '93%', regex used for validation "
+                "is '[0-9]+%')",
+            )
+        ]
     return []
 
 
@@ -153,8 +182,11 @@ def validate_deployment(obj: Object) -> list[FieldError]:
     if deadline is not None:
         errors += not_negative(deadline, "spec.progressDeadlineSeconds")
         if deadline <= spec.get("minReadySeconds", 0):
-            errors.append(wrong("spec.progressDeadlineSeconds", deadline,
-                                "must be greater than minReadySeconds"))
+            errors.append(
+                wrong(
+                    "spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"
+                )
+            )
     return errors
 
 
@@ -163,8 +195,12 @@ def _strategy(strategy: Object) -> list[FieldError]:
     kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
     if kind == "Recreate":
         if rolling is not None:
-            return [denied(f"{path}.rollingUpdate",
-                           "may not be specified when strategy `type` is 'Recreate'")]
+            return [
+                denied(
+                    f"{path}.rollingUpdate",
+                    "may not be specified when strategy `type` is 'Recreate'",
+                )
+            ]
         return []
     if kind != "RollingUpdate":
         from kaito.local.apiserver.fields import unsupported
@@ -175,10 +211,18 @@ def _strategy(strategy: Object) -> list[FieldError]:
     where = f"{path}.rollingUpdate"
     errors = check_amount(rolling.get("maxUnavailable"), f"{where}.maxUnavailable")
     errors += check_amount(rolling.get("maxSurge"), f"{where}.maxSurge")
-    if not errors and not percent(rolling.get("maxUnavailable")) \
-            and not percent(rolling.get("maxSurge")):
-        errors.append(wrong(f"{where}.maxUnavailable", rolling.get("maxUnavailable"),
-                            "may not be 0 when `maxSurge` is 0"))
+    if (
+        not errors
+        and not percent(rolling.get("maxUnavailable"))
+        and not percent(rolling.get("maxSurge"))
+    ):
+        errors.append(
+            wrong(
+                f"{where}.maxUnavailable",
+                rolling.get("maxUnavailable"),
+                "may not be 0 when `maxSurge` is 0",
+            )
+        )
     most = rolling.get("maxUnavailable")
     if isinstance(most, str) and (percent(most) or 0) > 100:
         errors.append(wrong(f"{where}.maxUnavailable", most, "must not be greater than 100%"))
@@ -192,8 +236,13 @@ def validate_deployment_update(new: Object, old: Object) -> list[FieldError]:
     return errors
 
 
-STATUS_COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas",
-                 "unavailableReplicas")
+STATUS_COUNTS = (
+    "replicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "unavailableReplicas",
+)
 
 
 def validate_deployment_status(new: Object, old: Object) -> list[FieldError]:
@@ -204,11 +253,19 @@ def validate_deployment_status(new: Object, old: Object) -> list[FieldError]:
     total = status.get("replicas", 0)
     for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
         if status.get(name, 0) > total:
-            errors.append(wrong(f"status.{name}", status.get(name, 0),
-                                "cannot be greater than status.replicas"))
+            errors.append(
+                wrong(
+                    f"status.{name}", status.get(name, 0), "cannot be greater than status.replicas"
+                )
+            )
     if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        errors.append(wrong("status.availableReplicas", status["availableReplicas"],
-                            "cannot be greater than readyReplicas"))
+        errors.append(
+            wrong(
+                "status.availableReplicas",
+                status["availableReplicas"],
+                "cannot be greater than readyReplicas",
+            )
+        )
     return errors
 
 
@@ -251,18 +308,19 @@ def validate_daemon_set(obj: Object) -> list[FieldError]:
 
 def daemon_create(obj: Object) -> None:
     obj["metadata"].setdefault("annotations", {}).setdefault(
-        "deprecated.daemonset.template.generation", "1")
+        "deprecated.daemonset.template.generation", "1"
+    )
 
 
 def default_daemon(obj: Object) -> None:
     default_daemon_set(obj)
     obj["metadata"].setdefault("annotations", {}).setdefault(
-        "deprecated.daemonset.template.generation", "0")
+        "deprecated.daemonset.template.generation", "0"
+    )
 
 
 def daemon_before_create(obj: Object) -> None:
-    obj["metadata"].setdefault("annotations", {})[
-        "deprecated.daemonset.template.generation"] = "1"
+    obj["metadata"].setdefault("annotations", {})["deprecated.daemonset.template.generation"] = "1"
 
 
 def daemon_before_update(new: Object, old: Object) -> None:
@@ -302,29 +360,59 @@ def same_labels(new: Object, old: Object) -> None:
 STATUS_ONLY = (("f:spec",), ("f:metadata", "f:labels"))
 SPEC = (("f:status",),)
 DEPLOYMENTS = Behaviour(
-    default=default_deployment, validate=validate_deployment,
-    validate_update=validate_deployment_update, validate_status=validate_deployment_status,
-    before_status=same_labels, generation=True, has_status=True, ignored=SPEC,
-    status_ignored=STATUS_ONLY, scale=SCALE)
+    default=default_deployment,
+    validate=validate_deployment,
+    validate_update=validate_deployment_update,
+    validate_status=validate_deployment_status,
+    before_status=same_labels,
+    generation=True,
+    has_status=True,
+    ignored=SPEC,
+    status_ignored=STATUS_ONLY,
+    scale=SCALE,
+)
 REPLICA_SETS = Behaviour(
-    default=default_replica_set, validate=validate_replica_set,
-    validate_update=validate_replica_set_update, generation=True, has_status=True, ignored=SPEC,
-    status_ignored=(("f:spec",),), scale=SCALE,
+    default=default_replica_set,
+    validate=validate_replica_set,
+    validate_update=validate_replica_set_update,
+    generation=True,
+    has_status=True,
+    ignored=SPEC,
+    status_ignored=(("f:spec",),),
+    scale=SCALE,
     selectable=lambda o: {"status.replicas": str((o.get("status") or {}).get("replicas", 0))},
-    selectors=frozenset({"status.replicas"}))
+    selectors=frozenset({"status.replicas"}),
+)
 STATEFUL_SETS = Behaviour(
-    default=default_stateful_set, validate=validate_stateful_set,
-    validate_update=validate_stateful_set_update, generation=True, has_status=True, ignored=SPEC,
-    status_ignored=(("f:spec",),), scale=SCALE)
+    default=default_stateful_set,
+    validate=validate_stateful_set,
+    validate_update=validate_stateful_set_update,
+    generation=True,
+    has_status=True,
+    ignored=SPEC,
+    status_ignored=(("f:spec",),),
+    scale=SCALE,
+)
 DAEMON_SETS = Behaviour(
-    default=default_daemon, before_create=daemon_before_create,
-    before_update=daemon_before_update, validate=validate_daemon_set,
-    validate_update=lambda n, o: validate_daemon_set(n), generation=True, has_status=True,
-    ignored=SPEC, status_ignored=(("f:spec",),))
-REVISIONS = Behaviour(default=default_revision, validate=validate_revision,
-                      validate_update=validate_revision_update)
+    default=default_daemon,
+    before_create=daemon_before_create,
+    before_update=daemon_before_update,
+    validate=validate_daemon_set,
+    validate_update=lambda n, o: validate_daemon_set(n),
+    generation=True,
+    has_status=True,
+    ignored=SPEC,
+    status_ignored=(("f:spec",),),
+)
+REVISIONS = Behaviour(
+    default=default_revision, validate=validate_revision, validate_update=validate_revision_update
+)
 REPLICATION_CONTROLLERS = Behaviour(
-    default=default_replica_set, generation=True, has_status=True, ignored=SPEC,
-    status_ignored=(("f:spec",),), scale=ScalePaths(".spec.replicas", ".status.replicas",
-                                                    ".spec.selector"),
-    orphans_by_default=True)
+    default=default_replica_set,
+    generation=True,
+    has_status=True,
+    ignored=SPEC,
+    status_ignored=(("f:spec",),),
+    scale=ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector"),
+    orphans_by_default=True,
+)

@@ -13,41 +13,55 @@ from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.status import bad_request, invalid
 
 Object = dict[str, Any]
-META_PROBE = ('struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
-              'Kind string "json:\\"kind,omitempty\\"" }')
+META_PROBE = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    'Kind string "json:\\"kind,omitempty\\"" }'
+)
 
 
 def foreign_kind(kind: Kind, version: Any, name: Any) -> str:
     """What is wrong with a body that names another kind or version."""
-    return (f"{kind.kind} in version {go_quote(kind.version)} cannot be handled as a {kind.kind}"
-            if not version and not name else
-            f"unable to handle {version}, Kind={name}")
+    return (
+        f"{kind.kind} in version {go_quote(kind.version)} cannot be handled as a {kind.kind}"
+        if not version and not name
+        else f"unable to handle {version}, Kind={name}"
+    )
 
 
-def read_custom(value: Any, repeated: list[str], kind: Kind, options: WriteOptions,
-                text: bytes) -> Object:
+def read_custom(
+    value: Any, repeated: list[str], kind: Kind, options: WriteOptions, text: bytes
+) -> Object:
     """A body as an object of this kind. Raises StatusError."""
     head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
     shown = text.decode(errors="replace") or "<empty>"
     if not isinstance(value, dict):
-        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
-                          f"couldn't get version/kind; json parse error: json: cannot unmarshal "
-                          f"{typed.json_kind(value)} into Go value of type {META_PROBE} "
-                          f"({text.hex()})")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal "
+            f"{typed.json_kind(value)} into Go value of type {META_PROBE} "
+            f"({text.hex()})"
+        )
     version, name = value.get("apiVersion"), value.get("kind")
     if not name:
-        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
-                          f"Object 'Kind' is missing in '{shown}' ({shown})")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            f"Object 'Kind' is missing in '{shown}' ({shown})"
+        )
     if not version:
-        raise bad_request(f"the object provided is unrecognized (must be of type {kind.kind}): "
-                          f"Object 'apiVersion' is missing in '{shown}'")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            f"Object 'apiVersion' is missing in '{shown}'"
+        )
     if name != kind.kind and version == kind.api_version:
         called = (value.get("metadata") or {}).get("name", "")
         raise invalid(kind.group, name, called, [wrong("kind", name, f"must be {kind.kind}")])
     if version != kind.api_version:
-        raise bad_request(f"the API version in the data ({version}) does not match the expected "
-                          f"API version ({kind.api_version})" if version != kind.api_version else
-                          f"{head}{foreign_kind(kind, version, name)}")
+        raise bad_request(
+            f"the API version in the data ({version}) does not match the expected "
+            f"API version ({kind.api_version})"
+            if version != kind.api_version
+            else f"{head}{foreign_kind(kind, version, name)}"
+        )
     obj, unknown, fault = clean_custom(value, kind)
     if fault:
         raise bad_request(head + fault)
@@ -64,8 +78,14 @@ def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
     unknown: list[str] = []
     meta = value.get("metadata")
     if meta is not None and not isinstance(meta, dict):
-        return value, [], (f"json: cannot unmarshal {typed.json_kind(meta)} into Go struct field "
-                           f".metadata of type v1.ObjectMeta")
+        return (
+            value,
+            [],
+            (
+                f"json: cannot unmarshal {typed.json_kind(meta)} into Go struct field "
+                f".metadata of type v1.ObjectMeta"
+            ),
+        )
     try:
         decoded = typed.decode(shape.metadata, meta or {})
     except typed.WrongType as error:
@@ -77,5 +97,3 @@ def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
         return value, [], str(error)
     unknown = [*(f"metadata.{p}" for p in decoded.unknown), *unknown]
     return value, unknown, ""
-
-

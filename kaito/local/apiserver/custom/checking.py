@@ -40,8 +40,11 @@ def json_type(value: Any) -> str:
 
 def fits(value: Any, wanted: str) -> bool:
     found = json_type(value)
-    return found == wanted or (found == "integer" and wanted == "number") \
+    return (
+        found == wanted
+        or (found == "integer" and wanted == "number")
         or (found == "number" and wanted == "integer" and float(value).is_integer())
+    )
 
 
 class Checker:
@@ -56,8 +59,16 @@ class Checker:
         self._lists(self._schema, obj, MISSING if old is None else old, "", errors)
         return errors
 
-    def _value(self, schema: Structural, value: Any, old: Any, path: str,
-               errors: list[FieldError], *, root: bool = False) -> None:
+    def _value(
+        self,
+        schema: Structural,
+        value: Any,
+        old: Any,
+        path: str,
+        errors: list[FieldError],
+        *,
+        root: bool = False,
+    ) -> None:
         if old is not MISSING and same(value, old):
             return
         if value is None and schema.nullable:
@@ -71,8 +82,7 @@ class Checker:
             self._items(schema, value, old, path, errors)
         self._combined(schema.schema, value, path, errors)
 
-    def _typed(self, schema: Structural, value: Any, path: str,
-               errors: list[FieldError]) -> bool:
+    def _typed(self, schema: Structural, value: Any, path: str, errors: list[FieldError]) -> bool:
         if schema.int_or_string:
             wanted = ["integer", "string"]
         elif schema.type:
@@ -84,19 +94,42 @@ class Checker:
         found = json_type(value)
         listed = ",".join(wanted)
         if found == "number" and wanted == ["integer"]:
-            errors.append(FieldError("<nil>", "Invalid value", "", "Checked value must be of type "
-                                     f"integer (default format) in {path}"))
-        errors.append(FieldError(path or "<nil>", "type", found, f"{path} in body must be of type "
-                                                                 f'{listed}: "{found}"'))
+            errors.append(
+                FieldError(
+                    "<nil>",
+                    "Invalid value",
+                    "",
+                    f"Checked value must be of type integer (default format) in {path}",
+                )
+            )
+        errors.append(
+            FieldError(
+                path or "<nil>",
+                "type",
+                found,
+                f'{path} in body must be of type {listed}: "{found}"',
+            )
+        )
         return False
 
-    def _members(self, schema: Structural, value: Object, old: Any, path: str,
-                 errors: list[FieldError], *, root: bool) -> None:
+    def _members(
+        self,
+        schema: Structural,
+        value: Object,
+        old: Any,
+        path: str,
+        errors: list[FieldError],
+        *,
+        root: bool,
+    ) -> None:
         before = old if isinstance(old, dict) else {}
         for name in sorted(value):
             inner = f"{path}.{name}" if path else name
-            if (root or schema.embedded) and name in {"apiVersion", "kind", "metadata"} \
-                    and name not in schema.properties:
+            if (
+                (root or schema.embedded)
+                and name in {"apiVersion", "kind", "metadata"}
+                and name not in schema.properties
+            ):
                 continue
             known = schema.properties.get(name)
             if known is not None:
@@ -104,12 +137,11 @@ class Checker:
             elif isinstance(schema.extra, Structural):
                 self._value(schema.extra, value[name], before.get(name, MISSING), inner, errors)
         if schema.embedded:
-            for name in ("apiVersion", "kind"):
-                if not value.get(name):
-                    errors.append(required(f"{path}.{name}"))
+            errors += [required(f"{path}.{n}") for n in ("apiVersion", "kind") if not value.get(n)]
 
-    def _items(self, schema: Structural, value: list[Any], old: Any, path: str,
-               errors: list[FieldError]) -> None:
+    def _items(
+        self, schema: Structural, value: list[Any], old: Any, path: str, errors: list[FieldError]
+    ) -> None:
         assert schema.items is not None
         matched = correlate(schema, old) if isinstance(old, list) else None
         for i, item in enumerate(value):
@@ -118,13 +150,20 @@ class Checker:
                 before = matched(item, i)
             self._value(schema.items, item, before, f"{path}[{i}]", errors)
 
-    def _plain(self, schema: Schema, value: Any, path: str, errors: list[FieldError],
-               structural: Structural | None = None) -> None:
+    def _plain(
+        self,
+        schema: Schema,
+        value: Any,
+        path: str,
+        errors: list[FieldError],
+        structural: Structural | None = None,
+    ) -> None:
         """Everything of a schema that needs no descent."""
         options = schema.get("enum")
         if options and not any(same(value, o) for o in options):
-            errors.append(unsupported(path or "<nil>", _printed(value),
-                                      [_printed(o) for o in options]))
+            errors.append(
+                unsupported(path or "<nil>", _printed(value), [_printed(o) for o in options])
+            )
         if isinstance(value, str):
             self._text(schema, value, path, errors)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -141,107 +180,173 @@ class Checker:
         if longest is not None and len(value) > longest:
             errors.append(too_long(path, longest))
         elif shortest is not None and len(value) < shortest:
-            errors.append(wrong(path, value, f"{path} in body should be at least {shortest} chars "
-                                             "long"))
+            errors.append(
+                wrong(path, value, f"{path} in body should be at least {shortest} chars long")
+            )
         elif pattern and not _search(pattern, value):
             errors.append(wrong(path, value, f"{path} in body should match '{pattern}'"))
         name = schema.get("format")
         if name and name in FORMATS and not FORMATS[name](value):
-            errors.append(FieldError(path, "type", value,
-                                     f'{path} in body must be of type {name}: "{value}"'))
+            errors.append(
+                FieldError(path, "type", value, f'{path} in body must be of type {name}: "{value}"')
+            )
 
     @staticmethod
     def _number(schema: Schema, value: float, path: str, errors: list[FieldError]) -> None:
         factor = schema.get("multipleOf")
         if factor is not None:
             if Decimal(str(value)) % Decimal(str(factor)):
-                errors.append(wrong(path, value, f"{path} in body should be a multiple of "
-                                                 f"{_number_text(factor)}"))
+                errors.append(
+                    wrong(
+                        path,
+                        value,
+                        f"{path} in body should be a multiple of {_number_text(factor)}",
+                    )
+                )
             elif value == 0:
-                errors.append(wrong(path, value, "factor MultipleOf declared for "
-                                                 f"{path} must be positive: 0"))
+                errors.append(
+                    wrong(path, value, f"factor MultipleOf declared for {path} must be positive: 0")
+                )
         high, low = schema.get("maximum"), schema.get("minimum")
         if high is not None:
             open_end = schema.get("exclusiveMaximum")
             if value > high or (open_end and value == high):
-                errors.append(wrong(path, value, f"{path} in body should be less than "
-                                                 f"{'' if open_end else 'or equal to '}"
-                                                 f"{_number_text(high)}"))
+                errors.append(
+                    wrong(
+                        path,
+                        value,
+                        f"{path} in body should be less than "
+                        f"{'' if open_end else 'or equal to '}"
+                        f"{_number_text(high)}",
+                    )
+                )
         if low is not None:
             open_end = schema.get("exclusiveMinimum")
             if value < low or (open_end and value == low):
-                errors.append(wrong(path, value, f"{path} in body should be greater than "
-                                                 f"{'' if open_end else 'or equal to '}"
-                                                 f"{_number_text(low)}"))
+                errors.append(
+                    wrong(
+                        path,
+                        value,
+                        f"{path} in body should be greater than "
+                        f"{'' if open_end else 'or equal to '}"
+                        f"{_number_text(low)}",
+                    )
+                )
         form = schema.get("format")
         if form in {"int32", "int64"}:
             bound = 2**31 if form == "int32" else 2**63
             if not -bound <= value < bound:
-                errors.append(FieldError("<nil>", "Invalid value", "", "Checked value must be of "
-                                         f"type {schema.get('type')} with format {form} in {path}"))
+                errors.append(
+                    FieldError(
+                        "<nil>",
+                        "Invalid value",
+                        "",
+                        "Checked value must be of "
+                        f"type {schema.get('type')} with format {form} in {path}",
+                    )
+                )
 
     @staticmethod
     def _list(schema: Schema, value: list[Any], path: str, errors: list[FieldError]) -> None:
         most, least = schema.get("maxItems"), schema.get("minItems")
         if most is not None and len(value) > most:
-            errors.append(FieldError(path, "Too many", len(value),
-                                     f"must have at most {most} items"))
+            errors.append(
+                FieldError(path, "Too many", len(value), f"must have at most {most} items")
+            )
         if least is not None and len(value) < least:
-            errors.append(wrong(path, value_count(value), f"{path} in body should have at least "
-                                                          f"{least} items"))
+            errors.append(
+                wrong(
+                    path, value_count(value), f"{path} in body should have at least {least} items"
+                )
+            )
         if schema.get("uniqueItems"):
             for i, item in enumerate(value):
                 if any(same(item, other) for other in value[:i]):
-                    errors.append(wrong(path, value, f"{path} in body shouldn't contain "
-                                                     "duplicates"))
+                    errors.append(
+                        wrong(path, value, f"{path} in body shouldn't contain duplicates")
+                    )
                     break
 
     @staticmethod
     def _object(schema: Schema, value: Object, path: str, errors: list[FieldError]) -> None:
         most, least = schema.get("maxProperties"), schema.get("minProperties")
         if most is not None and len(value) > most:
-            errors.append(FieldError(path, "Too many", len(value),
-                                     f"must have at most {most} items"))
+            errors.append(
+                FieldError(path, "Too many", len(value), f"must have at most {most} items")
+            )
         if least is not None and len(value) < least:
-            errors.append(wrong(path, value_count(value), f"{path} in body should have at least "
-                                                          f"{least} properties"))
-        for name in schema.get("required") or ():
-            if name not in value:
-                errors.append(required(f"{path}.{name}" if path else name))
+            errors.append(
+                wrong(
+                    path,
+                    value_count(value),
+                    f"{path} in body should have at least {least} properties",
+                )
+            )
+        errors += [
+            required(f"{path}.{n}" if path else n)
+            for n in schema.get("required") or ()
+            if n not in value
+        ]
 
-    def _combined(self, schema: Schema, value: Any, path: str,
-                  errors: list[FieldError]) -> None:
+    def _combined(self, schema: Schema, value: Any, path: str, errors: list[FieldError]) -> None:
         where = path or "<nil>"
         for branch in schema.get("allOf") or ():
             found = self._branch(branch, value, path)
             if found:
                 errors += found
         some = schema.get("anyOf")
-        if some and not schema.get("x-kubernetes-int-or-string"):
-            if not any(not self._branch(b, value, path) for b in some):
-                errors.append(FieldError("<nil>", "Invalid value", "", f'"{path}" must validate at '
-                                         "least one schema (anyOf)"))
+        if (
+            some
+            and not schema.get("x-kubernetes-int-or-string")
+            and all(self._branch(b, value, path) for b in some)
+        ):
+            errors.append(
+                FieldError(
+                    "<nil>",
+                    "Invalid value",
+                    "",
+                    f'"{path}" must validate at least one schema (anyOf)',
+                )
+            )
         one = schema.get("oneOf")
         if one:
             passed = sum(not self._branch(b, value, path) for b in one)
             if passed != 1:
                 tail = "none valid" if not passed else f"{passed} valid alternatives"
-                errors.append(FieldError("<nil>", "Invalid value", "", f'"{path}" must validate '
-                                         f"one and only one schema (oneOf). Found {tail}"))
+                errors.append(
+                    FieldError(
+                        "<nil>",
+                        "Invalid value",
+                        "",
+                        f'"{path}" must validate one and only one schema (oneOf). Found {tail}',
+                    )
+                )
                 if not passed:
                     errors += self._branch(one[0], value, path)
         banned = schema.get("not")
         if banned is not None and not self._branch(banned, value, path):
-            errors.append(FieldError("<nil>" if where else "", "Invalid value", "",
-                                     f'"{path}" must not validate the schema (not)'))
+            errors.append(
+                FieldError(
+                    "<nil>" if where else "",
+                    "Invalid value",
+                    "",
+                    f'"{path}" must not validate the schema (not)',
+                )
+            )
 
     def _branch(self, schema: Schema, value: Any, path: str) -> list[FieldError]:
         """Faults of a value under a branch of anyOf and its like."""
         errors: list[FieldError] = []
         wanted = schema.get("type")
         if wanted and not fits(value, wanted):
-            return [FieldError(path, "type", json_type(value),
-                               f'{path} in body must be of type {wanted}: "{json_type(value)}"')]
+            return [
+                FieldError(
+                    path,
+                    "type",
+                    json_type(value),
+                    f'{path} in body must be of type {wanted}: "{json_type(value)}"',
+                )
+            ]
         self._plain(schema, value, path, errors)
         if isinstance(value, dict):
             for name, inner in (schema.get("properties") or {}).items():
@@ -254,8 +359,9 @@ class Checker:
         self._combined(schema, value, path, errors)
         return errors
 
-    def _lists(self, schema: Structural, value: Any, old: Any, path: str,
-               errors: list[FieldError]) -> None:
+    def _lists(
+        self, schema: Structural, value: Any, old: Any, path: str, errors: list[FieldError]
+    ) -> None:
         """Members of sets and keyed lists must differ."""
         if isinstance(value, dict):
             before = old if isinstance(old, dict) else {}
@@ -264,8 +370,13 @@ class Checker:
                 if known is None and isinstance(schema.extra, Structural):
                     known = schema.extra
                 if known is not None:
-                    self._lists(known, inner, before.get(name, MISSING),
-                                f"{path}.{name}" if path else name, errors)
+                    self._lists(
+                        known,
+                        inner,
+                        before.get(name, MISSING),
+                        f"{path}.{name}" if path else name,
+                        errors,
+                    )
         elif isinstance(value, list) and schema.items is not None:
             if old is not MISSING and same(value, old):
                 return
@@ -286,11 +397,14 @@ class Checker:
 def correlate(schema: Structural, old: list[Any]) -> Any:
     """Finds a list member's former self: by keys, or by value for sets."""
     if schema.list_type == "map":
-        index = {tuple(repr(o.get(k)) for k in schema.list_keys): o for o in old
-                 if isinstance(o, dict)}
-        return lambda item, i: index.get(
-            tuple(repr(item.get(k)) for k in schema.list_keys), MISSING) \
-            if isinstance(item, dict) else MISSING
+        index = {
+            tuple(repr(o.get(k)) for k in schema.list_keys): o for o in old if isinstance(o, dict)
+        }
+        return lambda item, i: (
+            index.get(tuple(repr(item.get(k)) for k in schema.list_keys), MISSING)
+            if isinstance(item, dict)
+            else MISSING
+        )
     if schema.list_type == "set":
         return lambda item, i: next((o for o in old if same(o, item)), MISSING)
     return lambda item, i: MISSING
@@ -304,8 +418,9 @@ def same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return type(a) is type(b) and a == b or (
-        isinstance(a, int | float) and isinstance(b, int | float) and a == b)
+    return (type(a) is type(b) and a == b) or (
+        isinstance(a, int | float) and isinstance(b, int | float) and a == b
+    )
 
 
 def value_count(value: Any) -> Any:

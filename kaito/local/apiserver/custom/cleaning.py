@@ -12,8 +12,14 @@ from kaito.local.apiserver.schema import Node
 RESOURCE = {"apiVersion", "kind", "metadata"}
 
 
-def prune(value: Any, schema: Structural, path: str = "", *, root: bool = False,
-          gone: list[str] | None = None) -> None:
+def prune(
+    value: Any,
+    schema: Structural,
+    path: str = "",
+    *,
+    root: bool = False,
+    gone: list[str] | None = None,
+) -> None:
     """Remove in place what the schema does not know; `gone` collects the paths."""
     if isinstance(value, dict):
         whole = root or schema.embedded
@@ -61,22 +67,29 @@ def default(value: Any, schema: Structural) -> None:
     if isinstance(value, dict):
         for name, known in schema.properties.items():
             if known.default is not NO_DEFAULT and (
-                    name not in value or (value[name] is None and not known.nullable)):
+                name not in value or (value[name] is None and not known.nullable)
+            ):
                 value[name] = copy.deepcopy(known.default)
         for name, inner in value.items():
             known_ = schema.properties.get(name)
             if known_ is not None:
                 default(inner, known_)
             elif isinstance(schema.extra, Structural):
-                if inner is None and schema.extra.default is not NO_DEFAULT \
-                        and not schema.extra.nullable:
+                if (
+                    inner is None
+                    and schema.extra.default is not NO_DEFAULT
+                    and not schema.extra.nullable
+                ):
                     value[name] = copy.deepcopy(schema.extra.default)
                 else:
                     default(inner, schema.extra)
     elif isinstance(value, list) and schema.items is not None:
         for i, item in enumerate(value):
-            if item is None and schema.items.default is not NO_DEFAULT \
-                    and not schema.items.nullable:
+            if (
+                item is None
+                and schema.items.default is not NO_DEFAULT
+                and not schema.items.nullable
+            ):
                 value[i] = copy.deepcopy(schema.items.default)
             else:
                 default(item, schema.items)
@@ -86,8 +99,7 @@ class EmbeddedFault(ValueError):
     """Embedded metadata does not decode; the message names the path."""
 
 
-def clean_embedded(value: Any, schema: Structural, meta: Node, path: str,
-                   gone: list[str]) -> None:
+def clean_embedded(value: Any, schema: Structural, meta: Node, path: str, gone: list[str]) -> None:
     """Decode the metadata of embedded objects in place. Raises EmbeddedFault."""
     if isinstance(value, dict):
         if schema.embedded and isinstance(value.get("metadata"), dict):
@@ -95,8 +107,9 @@ def clean_embedded(value: Any, schema: Structural, meta: Node, path: str,
             try:
                 decoded = typed.decode(meta, value["metadata"])
             except typed.WrongType as error:
-                raise EmbeddedFault(f"{where}: Invalid value: {_json(value['metadata'])}: {error}"
-                                    ) from error
+                raise EmbeddedFault(
+                    f"{where}: Invalid value: {_json(value['metadata'])}: {error}"
+                ) from error
             gone += [f"{where}.{p}" for p in decoded.unknown]
             value["metadata"] = decoded.value
         for name, inner in value.items():

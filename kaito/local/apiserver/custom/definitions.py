@@ -100,16 +100,29 @@ class Definitions:
         before = encode([_sorted(accepted), conditions])
         now = self._core.stamp()
         if conflict is None:
-            _condition(conditions, "NamesAccepted", "True", "NoConflicts", "no conflicts found",
-                       now)
+            _condition(
+                conditions, "NamesAccepted", "True", "NoConflicts", "no conflicts found", now
+            )
             if not _is_true(conditions, "Established"):
-                _condition(conditions, "Established", "True", "InitialNamesAccepted",
-                           "the initial names have been accepted", now)
+                _condition(
+                    conditions,
+                    "Established",
+                    "True",
+                    "InitialNamesAccepted",
+                    "the initial names have been accepted",
+                    now,
+                )
         else:
             _condition(conditions, "NamesAccepted", "False", conflict[0], conflict[1], now)
             if not _is_true(conditions, "Established"):
-                _condition(conditions, "Established", "False", "NotAccepted",
-                           "not all names are accepted", now)
+                _condition(
+                    conditions,
+                    "Established",
+                    "False",
+                    "NotAccepted",
+                    "not all names are accepted",
+                    now,
+                )
         if encode([_sorted(wanted), conditions]) != before:
             live = self._kind.value(record)
             status["acceptedNames"] = {"plural": "", "kind": "", **wanted}
@@ -121,8 +134,9 @@ class Definitions:
                 self._dirty.add(record.key)
         return _is_true(conditions, "Established")
 
-    def _settle_names(self, name: str, spec: Object,
-                      accepted: Object) -> tuple[Object, tuple[str, str] | None]:
+    def _settle_names(
+        self, name: str, spec: Object, accepted: Object
+    ) -> tuple[Object, tuple[str, str] | None]:
         """The names that are free for this definition, and the last conflict found."""
         taken: set[str] = set()
         kinds: set[str] = set()
@@ -132,8 +146,11 @@ class Definitions:
             if key == name or other["spec"]["group"] != spec["group"]:
                 continue
             held = (other.get("status") or {}).get("acceptedNames") or {}
-            taken |= {held.get("plural", ""), held.get("singular", ""),
-                      *(held.get("shortNames") or ())}
+            taken |= {
+                held.get("plural", ""),
+                held.get("singular", ""),
+                *(held.get("shortNames") or ()),
+            }
             kinds |= {held.get("kind", ""), held.get("listKind", "")}
         names, wanted = spec["names"], dict(accepted)
         conflict: tuple[str, str] | None = None
@@ -180,7 +197,7 @@ class Definitions:
     def _withdraw(self, key: str) -> None:
         known = self._specs.pop(key, None) is not None
         if known:
-            self._dirty |= {k for k in self._core.store.bucket(self._kind.bucket).objects}
+            self._dirty |= set(self._core.store.bucket(self._kind.bucket).objects)
             self._wake.set()
         self.terminating.discard(key)
         for kind in self._served.pop(key, ()):
@@ -208,28 +225,42 @@ class Definitions:
         if "scale" in subs:
             subresources["scale"] = Subresource(verbs, "Scale", "autoscaling", "v1")
             paths = subs["scale"]
-            scale = ScalePaths(paths["specReplicasPath"], paths["statusReplicasPath"],
-                               paths.get("labelSelectorPath", ""))
+            scale = ScalePaths(
+                paths["specReplicasPath"],
+                paths["statusReplicasPath"],
+                paths.get("labelSelectorPath", ""),
+            )
         has_status = "status" in subs
         return Kind(
-            group=group, version=version["name"], plural=names["plural"],
-            singular=names.get("singular") or names["kind"].lower(), kind=names["kind"],
+            group=group,
+            version=version["name"],
+            plural=names["plural"],
+            singular=names.get("singular") or names["kind"].lower(),
+            kind=names["kind"],
             list_kind=names.get("listKind") or names["kind"] + "List",
-            namespaced=spec["scope"] == "Namespaced", verbs=VERBS,
+            namespaced=spec["scope"] == "Namespaced",
+            verbs=VERBS,
             node=to_node(shape.schema, types, root=True),
             behaviour=self._behaviour(shape, version, scale, has_status=has_status),
-            bucket=f"{group}/{names['plural']}", columns=printer(version),
+            bucket=f"{group}/{names['plural']}",
+            columns=printer(version),
             short_names=tuple(names.get("shortNames") or ()),
-            categories=tuple(names.get("categories") or ()), subresources=subresources,
-            shape=shape, definition=obj["metadata"]["name"])
+            categories=tuple(names.get("categories") or ()),
+            subresources=subresources,
+            shape=shape,
+            definition=obj["metadata"]["name"],
+        )
 
     @staticmethod
-    def _behaviour(shape: VersionShape, version: Object, scale: ScalePaths | None, *,
-                   has_status: bool) -> Behaviour:
+    def _behaviour(
+        shape: VersionShape, version: Object, scale: ScalePaths | None, *, has_status: bool
+    ) -> Behaviour:
         from kaito.local.apiserver.custom.jsonpaths import JsonPath
 
-        paths = {p["jsonPath"].lstrip("."): JsonPath(p["jsonPath"])
-                 for p in version.get("selectableFields") or ()}
+        paths = {
+            p["jsonPath"].lstrip("."): JsonPath(p["jsonPath"])
+            for p in version.get("selectableFields") or ()
+        }
 
         forgiven: list[str] = []
 
@@ -254,24 +285,42 @@ class Definitions:
         def validate_status(new: Object, old: Object) -> list[FieldError]:
             """Only the status is looked at, and messages name its fields without it."""
             found = validate_update(new, old)
-            return [replace(e, detail=e.detail.replace(f"{e.field} in body",
-                                                       f"{e.field[7:]} in body", 1))
-                    if e.field.startswith("status.") else e for e in found]
+            return [
+                replace(
+                    e, detail=e.detail.replace(f"{e.field} in body", f"{e.field[7:]} in body", 1)
+                )
+                if e.field.startswith("status.")
+                else e
+                for e in found
+            ]
 
         def warnings(obj: Object) -> list[str]:
-            found = [*forgiven, *(
-                f'metadata.finalizers: "{f}": prefer a domain-qualified finalizer name to avoid '
-                "accidental conflicts with other finalizer writers"
-                for f in obj["metadata"].get("finalizers") or ()
-                if "/" not in f and f not in STANDARD_FINALIZERS)]
+            found = [
+                *forgiven,
+                *(
+                    f'metadata.finalizers: "{f}": prefer a domain-qualified finalizer name to '
+                    "avoid accidental conflicts with other finalizer writers"
+                    for f in obj["metadata"].get("finalizers") or ()
+                    if "/" not in f and f not in STANDARD_FINALIZERS
+                ),
+            ]
             forgiven[:] = []
             return found
 
         return Behaviour(
-            validate=validate, validate_update=validate_update, validate_status=validate_status,
-            warnings=warnings, selectable=selectable, selectors=frozenset(paths), generation=True,
-            has_status=has_status, status_owns_metadata=False, blind_update=False,
-            ignored=(("f:status",),) if has_status else (), scale=scale)
+            validate=validate,
+            validate_update=validate_update,
+            validate_status=validate_status,
+            warnings=warnings,
+            selectable=selectable,
+            selectors=frozenset(paths),
+            generation=True,
+            has_status=has_status,
+            status_owns_metadata=False,
+            blind_update=False,
+            ignored=(("f:status",),) if has_status else (),
+            scale=scale,
+        )
 
     async def _finalize(self, key: str) -> None:
         """Take the instances of a deleted definition away, then its finalizer."""
@@ -287,11 +336,23 @@ class Definitions:
         conditions = obj.setdefault("status", {}).setdefault("conditions", [])
         left = await self._clear(key)
         if left:
-            _condition(conditions, "Terminating", "True", "InstanceDeletionInProgress",
-                       "CustomResource deletion is in progress", now)
+            _condition(
+                conditions,
+                "Terminating",
+                "True",
+                "InstanceDeletionInProgress",
+                "CustomResource deletion is in progress",
+                now,
+            )
         else:
-            _condition(conditions, "Terminating", "False", "InstanceDeletionCompleted",
-                       "removed all instances", now)
+            _condition(
+                conditions,
+                "Terminating",
+                "False",
+                "InstanceDeletionCompleted",
+                "removed all instances",
+                now,
+            )
             meta["finalizers"] = [f for f in meta["finalizers"] if f != FINALIZER]
         record = core.store.bucket(kind.bucket).objects.get(key)
         if record is None:
@@ -357,10 +418,16 @@ def _is_true(conditions: list[Object], kind: str) -> bool:
     return any(c["type"] == kind and c["status"] == "True" for c in conditions)
 
 
-def _condition(conditions: list[Object], kind: str, status: str, reason: str, message: str,
-               now: str) -> None:
-    fresh = {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason,
-             "message": message}
+def _condition(
+    conditions: list[Object], kind: str, status: str, reason: str, message: str, now: str
+) -> None:
+    fresh = {
+        "type": kind,
+        "status": status,
+        "lastTransitionTime": now,
+        "reason": reason,
+        "message": message,
+    }
     for i, old in enumerate(conditions):
         if old["type"] == kind:
             if old["status"] == status:

@@ -16,9 +16,12 @@ UUID = re.compile(r"(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 HOSTNAME = re.compile(
     r"^([a-zA-Z0-9]([a-zA-Z0-9\-]{0,61}[a-zA-Z0-9])?\.)*[a-zA-Z0-9]([a-zA-Z0-9\-]{0,61}"
-    r"[a-zA-Z0-9])?$")
-DURATION = re.compile(r"^-?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w)"
-                      r"((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))*$")
+    r"[a-zA-Z0-9])?$"
+)
+DURATION = re.compile(
+    r"^-?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w)"
+    r"((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))*$"
+)
 MAC = re.compile(r"^([0-9A-Fa-f]{2}[:-]){5}([0-9A-Fa-f]{2})$")
 
 
@@ -45,6 +48,7 @@ def _address(kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address]) -> Calla
         except ValueError:
             return False
         return True
+
     return test
 
 
@@ -73,11 +77,20 @@ def _bytes(text: str) -> bool:
 
 
 FORMATS: dict[str, Callable[[str], bool]] = {
-    "date": _date, "date-time": _date_time, "datetime": _date_time,
-    "duration": lambda t: bool(DURATION.match(t)), "email": lambda t: bool(EMAIL.match(t)),
+    "date": _date,
+    "date-time": _date_time,
+    "datetime": _date_time,
+    "duration": lambda t: bool(DURATION.match(t)),
+    "email": lambda t: bool(EMAIL.match(t)),
     "hostname": lambda t: len(t) <= 255 and bool(HOSTNAME.match(t)),
-    "ipv4": _address(ipaddress.IPv4Address), "ipv6": _address(ipaddress.IPv6Address),
-    "cidr": _cidr, "uri": _uri, "byte": _bytes, "mac": lambda t: bool(MAC.match(t)),
-    "uuid": lambda t: bool(UUID.match(t)), "uuid3": lambda t: bool(UUID.match(t)),
-    "uuid4": lambda t: bool(UUID.match(t)), "uuid5": lambda t: bool(UUID.match(t)),
+    "ipv4": _address(ipaddress.IPv4Address),
+    "ipv6": _address(ipaddress.IPv6Address),
+    "cidr": _cidr,
+    "uri": _uri,
+    "byte": _bytes,
+    "mac": lambda t: bool(MAC.match(t)),
+    "uuid": lambda t: bool(UUID.match(t)),
+    "uuid3": lambda t: bool(UUID.match(t)),
+    "uuid4": lambda t: bool(UUID.match(t)),
+    "uuid5": lambda t: bool(UUID.match(t)),
 }

@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 STEP = re.compile(
-    r"""\.\.(?P<deep>[\w-]+)|\.(?P<name>\*|(?:[^.\[\]\\]|\\.)+)|\[(?P<inside>(?:[^\[\]'"]|'[^']*'|"[^"]*")*)\]""")
-FILTER = re.compile(r"""^\?\(\s*@(?P<path>[^=!<>\s)]*)\s*(?:(?P<op>==|!=|<=|>=|<|>)\s*(?P<value>.+?))?\s*\)$""")
+    r"""\.\.(?P<deep>[\w-]+)|\.(?P<name>\*|(?:[^.\[\]\\]|\\.)+)|\[(?P<inside>(?:[^\[\]'"]|'[^']*'|"[^"]*")*)\]"""
+)
+FILTER = re.compile(
+    r"""^\?\(\s*@(?P<path>[^=!<>\s)]*)\s*(?:(?P<op>==|!=|<=|>=|<|>)\s*(?P<value>.+?))?\s*\)$"""
+)
 
 
 class PathError(ValueError):
@@ -48,8 +51,11 @@ class JsonPath:
             return "index", int(inside)
         found = FILTER.match(inside)
         if found:
-            return "filter", (JsonPath(found["path"] or ""), found["op"] or "",
-                              _literal(found["value"]))
+            return "filter", (
+                JsonPath(found["path"] or ""),
+                found["op"] or "",
+                _literal(found["value"]),
+            )
         found_slice = re.fullmatch(r"(-?\d*):(-?\d*)", inside)
         if found_slice:
             first, last = (int(g) if g else None for g in found_slice.groups())
@@ -106,8 +112,13 @@ def _step(kind: str, argument: Any, value: Any) -> list[Any]:
                     out += _step("deep", argument, inner)
             return out
     path, operator, wanted = argument
-    members = value if isinstance(value, list) else \
-        list(value.values()) if isinstance(value, dict) else []
+    members = (
+        value
+        if isinstance(value, list)
+        else list(value.values())
+        if isinstance(value, dict)
+        else []
+    )
     return [m for m in members if _passes(path.find(m), operator, wanted)]
 
 

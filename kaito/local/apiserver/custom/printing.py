@@ -14,16 +14,30 @@ Object = dict[str, Any]
 def printer(version: Object) -> Columns:
     """Columns of one version of a definition; Age alone when it declares none."""
     declared = version.get("additionalPrinterColumns") or [
-        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp",
-         "description": AGE_SAYS}]
+        {
+            "name": "Age",
+            "type": "date",
+            "jsonPath": ".metadata.creationTimestamp",
+            "description": AGE_SAYS,
+        }
+    ]
     columns = [Column("Name", format="name", description=NAME_SAYS)]
     paths = []
     for entry in declared:
         says = entry.get("description") or (
             f"Custom resource definition column (in JSONPath format): {entry['jsonPath'].lstrip()}"
-            if not entry.get("description") else "")
-        columns.append(Column(entry["name"], entry.get("type", "string"), entry.get("format", ""),
-                              says, entry.get("priority", 0)))
+            if not entry.get("description")
+            else ""
+        )
+        columns.append(
+            Column(
+                entry["name"],
+                entry.get("type", "string"),
+                entry.get("format", ""),
+                says,
+                entry.get("priority", 0),
+            )
+        )
         paths.append((JsonPath(entry["jsonPath"]), entry.get("type", "string")))
 
     def cells(obj: Object, now: float) -> list[Any]:

@@ -24,8 +24,9 @@ class Ruling:
         errors: list[FieldError] = []
         forgiven: list[FieldError] = []
         if self._schema.has_rules:
-            self._walk(self._schema, obj, MISSING if old is None else old, "", errors, forgiven,
-                       root=True)
+            self._walk(
+                self._schema, obj, MISSING if old is None else old, "", errors, forgiven, root=True
+            )
         return errors, forgiven
 
     def _of(self, schema: Structural, *, root: bool) -> list[Rule]:
@@ -40,9 +41,17 @@ class Ruling:
             self._rules[id(schema)] = found
         return found
 
-    def _walk(self, schema: Structural, value: Any, old: Any, path: str,
-              errors: list[FieldError], forgiven: list[FieldError], *,
-              root: bool = False) -> None:
+    def _walk(
+        self,
+        schema: Structural,
+        value: Any,
+        old: Any,
+        path: str,
+        errors: list[FieldError],
+        forgiven: list[FieldError],
+        *,
+        root: bool = False,
+    ) -> None:
         if not schema.has_rules or value is None:
             return
         if schema.rules:
@@ -63,8 +72,14 @@ class Ruling:
                 if known is None and isinstance(schema.extra, Structural):
                     known = schema.extra
                 if known is not None:
-                    self._walk(known, inner, then.get(name, MISSING),
-                               f"{path}.{name}" if path else name, errors, forgiven)
+                    self._walk(
+                        known,
+                        inner,
+                        then.get(name, MISSING),
+                        f"{path}.{name}" if path else name,
+                        errors,
+                        forgiven,
+                    )
         elif isinstance(value, list) and schema.items is not None and schema.items.has_rules:
             matched = correlate(schema, old) if isinstance(old, list) else None
             for i, item in enumerate(value):
@@ -72,8 +87,9 @@ class Ruling:
                 self._walk(schema.items, item, before_, f"{path}[{i}]", errors, forgiven)
 
     @staticmethod
-    def _judge(rule: Rule, value: Any, mine: Any, before: Any, path: str, *,
-               has_old: bool) -> FieldError | None:
+    def _judge(
+        rule: Rule, value: Any, mine: Any, before: Any, path: str, *, has_old: bool
+    ) -> FieldError | None:
         found = rule.failure(mine, before, has_old=has_old)
         if found is None:
             return None

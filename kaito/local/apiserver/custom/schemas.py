@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from kaito.local.apiserver.custom.cel.price import (
@@ -28,14 +29,25 @@ from kaito.local.apiserver.fields import (
 
 Object = dict[str, Any]
 TYPES = ["array", "boolean", "integer", "number", "object", "string"]
-HINT = ("(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, "
-        "maps, and strings are declared)")
-REASONS = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid",
-           "FieldValueRequired"]
-STRUCTURAL_ONLY = ("type", "default", "additionalProperties", "nullable",
-                   "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource",
-                   "x-kubernetes-int-or-string", "x-kubernetes-list-type",
-                   "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "title", "description")
+HINT = (
+    "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, "
+    "maps, and strings are declared)"
+)
+REASONS = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"]
+STRUCTURAL_ONLY = (
+    "type",
+    "default",
+    "additionalProperties",
+    "nullable",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+    "title",
+    "description",
+)
 
 
 def check_schema(schema: Object, path: str) -> list[FieldError]:
@@ -61,38 +73,63 @@ def _walk(schema: Object, path: str, errors: list[FieldError], *, root: bool = F
     if kind and kind not in TYPES:
         errors.append(unsupported(f"{path}.type", kind, TYPES))
     if not kind and not root and not either and not loose:
-        errors.append(required(f"{path}.type", "must not be empty for specified object fields"
-                               if "properties[" in path.rpartition(".")[2] or
-                               path.endswith("]") else
-                               "must not be empty for specified array items"
-                               if path.endswith(".items") else
-                               "must not be empty for specified object fields"))
+        errors.append(
+            required(
+                f"{path}.type",
+                "must not be empty for specified object fields"
+                if "properties[" in path.rpartition(".")[2] or path.endswith("]")
+                else "must not be empty for specified array items"
+                if path.endswith(".items")
+                else "must not be empty for specified object fields",
+            )
+        )
     if either and kind:
-        errors.append(denied(f"{path}.type",
-                             "must be empty if x-kubernetes-int-or-string is true"))
+        errors.append(denied(f"{path}.type", "must be empty if x-kubernetes-int-or-string is true"))
     pattern = schema.get("pattern")
     if pattern:
         fault = regex_fault(pattern)
         if fault:
-            errors.append(wrong(f"{path}.pattern", pattern, "must be a valid regular expression, "
-                                                            f"but isn't: {fault}"))
+            errors.append(
+                wrong(
+                    f"{path}.pattern",
+                    pattern,
+                    f"must be a valid regular expression, but isn't: {fault}",
+                )
+            )
     if schema.get("uniqueItems"):
-        errors.append(denied(f"{path}.uniqueItems", "uniqueItems cannot be set to true since the "
-                                                    "runtime complexity becomes quadratic"))
-    for name in ("patternProperties", "definitions", "dependencies", "id", "$ref", "$schema"):
-        if schema.get(name):
-            errors.append(denied(f"{path}.{name}", f"{name} is not supported"))
+        errors.append(
+            denied(
+                f"{path}.uniqueItems",
+                "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+            )
+        )
+    errors += [
+        denied(f"{path}.{name}", f"{name} is not supported")
+        for name in ("patternProperties", "definitions", "dependencies", "id", "$ref", "$schema")
+        if schema.get(name)
+    ]
     if root and "metadata" in (schema.get("properties") or {}):
         allowed = {"name", "generateName"}
         meta = schema["properties"]["metadata"]
-        if set(meta.get("properties") or {}) - allowed or set(meta) - {"type", "properties",
-                                                                       "description"}:
-            errors.append(denied(f"{path}.properties[metadata]",
-                                 "must not specify anything other than name and generateName, but "
-                                 "metadata is implicitly specified"))
+        if set(meta.get("properties") or {}) - allowed or set(meta) - {
+            "type",
+            "properties",
+            "description",
+        }:
+            errors.append(
+                denied(
+                    f"{path}.properties[metadata]",
+                    "must not specify anything other than name and generateName, but "
+                    "metadata is implicitly specified",
+                )
+            )
     if schema.get("properties") and isinstance(schema.get("additionalProperties"), dict):
-        errors.append(denied(f"{path}.additionalProperties",
-                             "additionalProperties and properties are mutual exclusive"))
+        errors.append(
+            denied(
+                f"{path}.additionalProperties",
+                "additionalProperties and properties are mutual exclusive",
+            )
+        )
     if kind == "array" and "items" not in schema:
         errors.append(required(f"{path}.items", "must be specified"))
     _list_rules(schema, path, errors)
@@ -116,11 +153,14 @@ def _int_or_string(schema: Object) -> bool:
 
 def _nested(schema: Object, path: str, errors: list[FieldError]) -> None:
     """Inside anyOf and its like only values are restricted; the structure stands outside."""
-    for name in STRUCTURAL_ONLY:
-        if name in schema:
-            errors.append(denied(f"{path}.{name}", "must be empty to be structural"
-                                 if name == "type" or name.startswith("x-") is False else
-                                 "must be false to be structural"))
+    errors += [
+        denied(
+            f"{path}.{name}",
+            f"must be {'false' if name.startswith('x-') else 'empty'} to be structural",
+        )
+        for name in STRUCTURAL_ONLY
+        if name in schema
+    ]
     for name, inner in (schema.get("properties") or {}).items():
         _nested(inner, f"{path}.properties[{name}]", errors)
     if isinstance(schema.get("items"), dict):
@@ -133,29 +173,50 @@ def _nested(schema: Object, path: str, errors: list[FieldError]) -> None:
 def _list_rules(schema: Object, path: str, errors: list[FieldError]) -> None:
     kind, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys")
     if kind is not None and schema.get("type") != "array":
-        errors.append(wrong(f"{path}.type", schema.get("type", ""), "must be array if "
-                            "x-kubernetes-list-type is specified"))
+        errors.append(
+            wrong(
+                f"{path}.type",
+                schema.get("type", ""),
+                "must be array if x-kubernetes-list-type is specified",
+            )
+        )
     if kind not in {None, "atomic", "set", "map"}:
-        errors.append(unsupported(f"{path}.x-kubernetes-list-type", kind,
-                                  ["atomic", "map", "set"]))
+        errors.append(unsupported(f"{path}.x-kubernetes-list-type", kind, ["atomic", "map", "set"]))
     if kind == "map":
         if not keys:
-            errors.append(required(f"{path}.x-kubernetes-list-map-keys",
-                                   "must not be empty if x-kubernetes-list-type is map"))
+            errors.append(
+                required(
+                    f"{path}.x-kubernetes-list-map-keys",
+                    "must not be empty if x-kubernetes-list-type is map",
+                )
+            )
         items = schema.get("items") or {}
         for key in keys or ():
             known = (items.get("properties") or {}).get(key)
             if known is None:
-                errors.append(wrong(f"{path}.x-kubernetes-list-map-keys", key,
-                                    "entries must all be names of item properties"))
+                errors.append(
+                    wrong(
+                        f"{path}.x-kubernetes-list-map-keys",
+                        key,
+                        "entries must all be names of item properties",
+                    )
+                )
             elif "default" not in known and key not in (items.get("required") or ()):
-                errors.append(required(
-                    f"{path}.items.properties[{key}].default",
-                    "this property is in x-kubernetes-list-map-keys, so it must have a default or "
-                    "be a required property"))
+                errors.append(
+                    required(
+                        f"{path}.items.properties[{key}].default",
+                        "this property is in x-kubernetes-list-map-keys, so it must have a default "
+                        "or be a required property",
+                    )
+                )
     elif keys:
-        errors.append(wrong(f"{path}.x-kubernetes-list-type", kind,
-                            "must be map if x-kubernetes-list-map-keys is non-empty"))
+        errors.append(
+            wrong(
+                f"{path}.x-kubernetes-list-type",
+                kind,
+                "must be map if x-kubernetes-list-map-keys is non-empty",
+            )
+        )
 
 
 def regex_fault(pattern: str) -> str:
@@ -169,11 +230,13 @@ def regex_fault(pattern: str) -> str:
         if "unbalanced parenthesis" in text:
             return f"error parsing regexp: unexpected ): `{pattern}`"
         if "unterminated character set" in text:
-            return f"error parsing regexp: missing closing ]: `{pattern[error.pos or 0:]}`"
+            return f"error parsing regexp: missing closing ]: `{pattern[error.pos or 0 :]}`"
         if "nothing to repeat" in text:
             at = error.pos or 0
-            return ("error parsing regexp: missing argument to repetition operator: "
-                    f"`{pattern[at:at + 1]}`")
+            return (
+                "error parsing regexp: missing argument to repetition operator: "
+                f"`{pattern[at : at + 1]}`"
+            )
         return f"error parsing regexp: {text}: `{pattern}`"
     return ""
 
@@ -181,11 +244,10 @@ def regex_fault(pattern: str) -> str:
 def _defaults(schema: Structural, path: str, errors: list[FieldError]) -> None:
     if schema.default is not NO_DEFAULT:
         for fault in Checker(schema).check(schema.default, None):
-            inner = fault.field if fault.field not in {"<nil>", ""} else ""
-            errors.append(FieldError(f"{path}.default" + (f".{inner}" if inner else ""),
-                                     fault.what, fault.value, fault.detail))
-    for name, inner in schema.properties.items():
-        _defaults(inner, f"{path}.properties[{name}]", errors)
+            inner = f".{fault.field}" if fault.field not in {"<nil>", ""} else ""
+            errors.append(replace(fault, field=f"{path}.default{inner}"))
+    for name, known in schema.properties.items():
+        _defaults(known, f"{path}.properties[{name}]", errors)
     if schema.items is not None:
         _defaults(schema.items, f"{path}.items", errors)
     if isinstance(schema.extra, Structural):
@@ -208,35 +270,46 @@ class _Rules:
         if self._total > SCHEMA_LIMIT:
             for path, price in self._dear:
                 if price * 100 >= SCHEMA_LIMIT:
-                    self._errors.append(denied(path, "contributed to estimated rule cost total "
-                                               "exceeding cost limit for entire OpenAPIv3 schema"))
-            self._errors.append(denied(
-                self._path, "x-kubernetes-validations estimated rule cost total for entire "
-                f"OpenAPIv3 schema exceeds budget by factor of "
-                f"{excess(self._total, SCHEMA_LIMIT)} {HINT}"))
+                    self._errors.append(
+                        denied(
+                            path,
+                            "contributed to estimated rule cost total "
+                            "exceeding cost limit for entire OpenAPIv3 schema",
+                        )
+                    )
+            self._errors.append(
+                denied(
+                    self._path,
+                    "x-kubernetes-validations estimated rule cost total for entire "
+                    f"OpenAPIv3 schema exceeds budget by factor of "
+                    f"{excess(self._total, SCHEMA_LIMIT)} {HINT}",
+                )
+            )
 
-    def _walk(self, schema: Structural, path: str, times: int, lost: str, *,
-              root: bool = False) -> None:
+    def _walk(
+        self, schema: Structural, path: str, times: int, lost: str, *, root: bool = False
+    ) -> None:
         if not schema.has_rules:
             return
         for i, raw in enumerate(schema.rules):
-            self._rule(raw, schema, f"{path}.x-kubernetes-validations[{i}]", times, lost,
-                       root=root)
+            self._rule(raw, schema, f"{path}.x-kubernetes-validations[{i}]", times, lost, root=root)
         for name, inner in schema.properties.items():
             self._walk(inner, f"{path}.properties[{name}]", times, lost)
         if isinstance(schema.extra, Structural):
             most = schema.schema.get("maxProperties")
             many = most if most is not None else REQUEST // (least(schema.extra) + 4)
-            self._walk(schema.extra, f"{path}.additionalProperties", min(times * many, CEILING),
-                       lost)
+            self._walk(
+                schema.extra, f"{path}.additionalProperties", min(times * many, CEILING), lost
+            )
         if schema.items is not None:
             most = schema.schema.get("maxItems")
             many = most if most is not None else REQUEST // (least(schema.items) + 1)
             here = lost or ("" if schema.list_type in {"map"} else path)
             self._walk(schema.items, f"{path}.items", min(times * many, CEILING), here)
 
-    def _rule(self, raw: Object, schema: Structural, path: str, times: int, lost: str, *,
-              root: bool) -> None:
+    def _rule(
+        self, raw: Object, schema: Structural, path: str, times: int, lost: str, *, root: bool
+    ) -> None:
         errors, text = self._errors, raw.get("rule") or ""
         if not text.strip():
             errors.append(required(f"{path}.rule", "rule is not specified"))
@@ -246,11 +319,15 @@ class _Rules:
             if "\n" in message or "\r" in message:
                 errors.append(wrong(f"{path}.message", message, "must not contain line breaks"))
             elif message and not message.strip():
-                errors.append(wrong(f"{path}.message", message, "message must be non-empty if "
-                                                                "specified"))
+                errors.append(
+                    wrong(f"{path}.message", message, "message must be non-empty if specified")
+                )
         elif "\n" in text and not raw.get("messageExpression"):
-            errors.append(required(f"{path}.message", "message must be specified if rule contains "
-                                                      "line breaks"))
+            errors.append(
+                required(
+                    f"{path}.message", "message must be specified if rule contains line breaks"
+                )
+            )
         if raw.get("reason") is not None and raw["reason"] not in REASONS:
             errors.append(unsupported(f"{path}.reason", raw["reason"], REASONS))
         place = raw.get("fieldPath")
@@ -268,22 +345,31 @@ class _Rules:
             return
         self._price(compiled.price, f"{path}.rule", times)
         if OLD.search(text) and lost:
-            errors.append(wrong(f"{path}.rule", text, "oldSelf cannot be used on the "
-                                f"uncorrelatable portion of the schema within {lost}"))
+            errors.append(
+                wrong(
+                    f"{path}.rule",
+                    text,
+                    "oldSelf cannot be used on the "
+                    f"uncorrelatable portion of the schema within {lost}",
+                )
+            )
         self._words(raw, schema, path, times, shown, root=root)
 
-    def _words(self, raw: Object, schema: Structural, path: str, times: int, shown: Raw, *,
-               root: bool) -> None:
+    def _words(
+        self, raw: Object, schema: Structural, path: str, times: int, shown: Raw, *, root: bool
+    ) -> None:
         text = raw.get("messageExpression")
         if not text:
             return
         where = f"{path}.messageExpression"
         try:
-            compiled = compile_expression(text, schema, root=root,
-                                          optional=bool(raw.get("optionalOldSelf")))
+            compiled = compile_expression(
+                text, schema, root=root, optional=bool(raw.get("optionalOldSelf"))
+            )
         except Uncompilable as error:
-            self._errors.append(wrong(where, shown,
-                                      f"messageExpression compilation failed: {error}"))
+            self._errors.append(
+                wrong(where, shown, f"messageExpression compilation failed: {error}")
+            )
             return
         if compiled.type.name not in {"string", "dyn"}:
             self._errors.append(wrong(where, shown, "messageExpression must evaluate to a string"))
@@ -294,9 +380,13 @@ class _Rules:
         whole = min(price * times, CEILING)
         if whole > RULE_LIMIT:
             what = "rule" if path.endswith(".rule") else "messageExpression"
-            self._errors.append(denied(
-                path, f"estimated {what} cost exceeds budget by factor of "
-                f"{excess(whole, RULE_LIMIT)} {HINT}"))
+            self._errors.append(
+                denied(
+                    path,
+                    f"estimated {what} cost exceeds budget by factor of "
+                    f"{excess(whole, RULE_LIMIT)} {HINT}",
+                )
+            )
         self._total = min(self._total + whole, CEILING)
         self._dear.append((path, whole))
 
@@ -305,7 +395,7 @@ def _valid_place(path: str, schema: Structural) -> bool:
     if not path.startswith(".") and not path.startswith("["):
         return False
     try:
-        steps = JsonPath(path)._steps  # noqa: SLF001 the steps are the point here
+        steps = JsonPath(path)._steps
     except PathError:
         return False
     at: Structural | None = schema
@@ -323,9 +413,13 @@ def _valid_place(path: str, schema: Structural) -> bool:
 
 def go_rule(raw: Object) -> str:
     """A rule as the server prints its own structure."""
-    shown = {"Rule": raw.get("rule", ""), "Message": raw.get("message") or "",
-             "MessageExpression": raw.get("messageExpression") or "",
-             "Reason": raw.get("reason"), "FieldPath": raw.get("fieldPath") or "",
-             "OptionalOldSelf": raw.get("optionalOldSelf")}
+    shown = {
+        "Rule": raw.get("rule", ""),
+        "Message": raw.get("message") or "",
+        "MessageExpression": raw.get("messageExpression") or "",
+        "Reason": raw.get("reason"),
+        "FieldPath": raw.get("fieldPath") or "",
+        "OptionalOldSelf": raw.get("optionalOldSelf"),
+    }
     text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

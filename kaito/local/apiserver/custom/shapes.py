@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from kaito.local.apiserver.custom.ruling import Ruling
 
 Object = dict[str, Any]
-UNCHECKED = ("some validation rules were not checked because the object was invalid; correct the "
-             "existing errors to complete validation")
+UNCHECKED = (
+    "some validation rules were not checked because the object was invalid; correct the "
+    "existing errors to complete validation"
+)
 _epochs = count(1)
 
 
@@ -55,8 +57,9 @@ class VersionShape:
         cleaning.clean_embedded(obj, self.schema, self.metadata, "", gone)
         return gone
 
-    def validate(self, obj: Object, old: Object | None = None,
-                 warn: list[str] | None = None) -> list[FieldError]:
+    def validate(
+        self, obj: Object, old: Object | None = None, warn: list[str] | None = None
+    ) -> list[FieldError]:
         """Faults of schema and rules; `warn` collects those that are forgiven."""
         errors = self.checker.check(obj, old)
         if not self.schema.has_rules:

@@ -36,7 +36,9 @@ class Structural:
 def build(schema: Schema) -> Structural:
     extra = schema.get("additionalProperties")
     found = Structural(
-        schema, type=schema.get("type", ""), nullable=bool(schema.get("nullable")),
+        schema,
+        type=schema.get("type", ""),
+        nullable=bool(schema.get("nullable")),
         default=schema.get("default", NO_DEFAULT),
         preserve=bool(schema.get("x-kubernetes-preserve-unknown-fields")),
         embedded=bool(schema.get("x-kubernetes-embedded-resource")),
@@ -44,7 +46,8 @@ def build(schema: Schema) -> Structural:
         list_type=schema.get("x-kubernetes-list-type", ""),
         list_keys=tuple(schema.get("x-kubernetes-list-map-keys") or ()),
         map_type=schema.get("x-kubernetes-map-type", ""),
-        rules=schema.get("x-kubernetes-validations") or [])
+        rules=schema.get("x-kubernetes-validations") or [],
+    )
     found.properties = {k: build(v) for k, v in (schema.get("properties") or {}).items()}
     if isinstance(extra, dict):
         found.extra = build(extra)
@@ -100,5 +103,9 @@ def _object_node(schema: Structural, types: TypeTable, *, root: bool) -> Node:
             found["metadata"] = Field("metadata", types.node("V1ObjectMeta"))
         return found
 
-    return Node("struct", fields=fields, relation=relation,
-                element=ANY if schema.preserve or schema.extra is True else None)
+    return Node(
+        "struct",
+        fields=fields,
+        relation=relation,
+        element=ANY if schema.preserve or schema.extra is True else None,
+    )

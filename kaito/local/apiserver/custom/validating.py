@@ -30,8 +30,13 @@ def validate(obj: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     plural, group = (spec.get("names") or {}).get("plural", ""), spec.get("group", "")
     if obj["metadata"].get("name") != f"{plural}.{group}":
-        errors.append(wrong("metadata.name", obj["metadata"].get("name"),
-                            'must be spec.names.plural+"."+spec.group'))
+        errors.append(
+            wrong(
+                "metadata.name",
+                obj["metadata"].get("name"),
+                'must be spec.names.plural+"."+spec.group',
+            )
+        )
     errors += _spec(spec)
     errors += _stored(spec, status)
     errors += _approval(obj, group)
@@ -52,9 +57,14 @@ def _spec(spec: Object) -> list[FieldError]:
     if spec.get("scope") not in {"Cluster", "Namespaced"}:
         errors.append(unsupported("spec.scope", spec.get("scope", ""), ["Cluster", "Namespaced"]))
     if spec.get("preserveUnknownFields"):
-        errors.append(wrong("spec.preserveUnknownFields", True,
-                            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true "
-                            "in spec.versions[*].schema instead"))
+        errors.append(
+            wrong(
+                "spec.preserveUnknownFields",
+                True,
+                "cannot set to true, set x-kubernetes-preserve-unknown-fields to true "
+                "in spec.versions[*].schema instead",
+            )
+        )
     errors += _versions(spec)
     errors += _names(spec.get("names") or {}, "spec.names")
     errors += _conversion(spec.get("conversion") or {})
@@ -70,8 +80,11 @@ def _versions(spec: Object) -> list[FieldError]:
         where = f"spec.versions[{i}]"
         name = version.get("name", "")
         if name in seen:
-            errors.append(wrong("spec.versions", Raw(go_versions(versions)),
-                                "must contain unique version names"))
+            errors.append(
+                wrong(
+                    "spec.versions", Raw(go_versions(versions)), "must contain unique version names"
+                )
+            )
         seen.add(name)
         faults = names.label_1035(name)
         if faults:
@@ -80,8 +93,13 @@ def _versions(spec: Object) -> list[FieldError]:
         if schema is None:
             errors.append(required(f"{where}.schema.openAPIV3Schema"))
     if sum(bool(v.get("storage")) for v in versions) != 1:
-        errors.append(wrong("spec.versions", Raw(go_versions(versions)),
-                            "must have exactly one version marked as storage version"))
+        errors.append(
+            wrong(
+                "spec.versions",
+                Raw(go_versions(versions)),
+                "must have exactly one version marked as storage version",
+            )
+        )
     if hoisted:
         version = versions[0]
         schema = (version.get("schema") or {}).get("openAPIV3Schema")
@@ -113,8 +131,11 @@ def _extras(version: Object, path: str) -> list[FieldError]:
     scale = (version.get("subresources") or {}).get("scale")
     if scale is not None:
         where = f"{path}.subresources.scale"
-        for name, parent in (("specReplicasPath", ".spec"), ("statusReplicasPath", ".status"),
-                             ("labelSelectorPath", ".status")):
+        for name, parent in (
+            ("specReplicasPath", ".spec"),
+            ("statusReplicasPath", ".status"),
+            ("labelSelectorPath", ".status"),
+        ):
             text = scale.get(name)
             if not text:
                 if name != "labelSelectorPath":
@@ -123,14 +144,17 @@ def _extras(version: Object, path: str) -> list[FieldError]:
             try:
                 JsonPath(text)
             except PathError:
-                errors.append(wrong(f"{where}.{name}", text,
-                                    "should be a valid json path, but isn't"))
+                errors.append(
+                    wrong(f"{where}.{name}", text, "should be a valid json path, but isn't")
+                )
                 continue
             if not text.startswith(parent + ".") and not (
-                    name == "labelSelectorPath" and text.startswith(".spec.")):
+                name == "labelSelectorPath" and text.startswith(".spec.")
+            ):
                 either = "either .spec or .status" if name == "labelSelectorPath" else parent
-                errors.append(wrong(f"{where}.{name}", text,
-                                    f"should be a json path under {either}"))
+                errors.append(
+                    wrong(f"{where}.{name}", text, f"should be a json path under {either}")
+                )
     for i, column in enumerate(version.get("additionalPrinterColumns") or ()):
         errors += _column(column, f"{path}.additionalPrinterColumns[{i}]")
     seen: set[str] = set()
@@ -142,8 +166,11 @@ def _extras(version: Object, path: str) -> list[FieldError]:
         elif text in seen:
             errors.append(duplicate(f"{where}.jsonPath", text))
         elif not _known(version, text):
-            errors.append(wrong(f"{where}.jsonPath", text,
-                                "is an invalid path: does not refer to a valid field"))
+            errors.append(
+                wrong(
+                    f"{where}.jsonPath", text, "is an invalid path: does not refer to a valid field"
+                )
+            )
         seen.add(text)
     return errors
 
@@ -163,8 +190,7 @@ def _column(column: Object, path: str) -> list[FieldError]:
         errors.append(required(f"{path}.name"))
     kind = column.get("type", "")
     if not kind:
-        errors.append(required(f"{path}.type",
-                               f"must be one of {','.join(COLUMN_TYPES)}"))
+        errors.append(required(f"{path}.type", f"must be one of {','.join(COLUMN_TYPES)}"))
     elif kind not in COLUMN_TYPES:
         errors.append(wrong(f"{path}.type", kind, f"must be one of {','.join(COLUMN_TYPES)}"))
     form = column.get("format", "")
@@ -177,8 +203,13 @@ def _column(column: Object, path: str) -> list[FieldError]:
         try:
             JsonPath(text)
         except PathError:
-            errors.append(wrong(f"{path}.jsonPath", text, "should be a valid json path, but isn't: "
-                                                          "unterminated array"))
+            errors.append(
+                wrong(
+                    f"{path}.jsonPath",
+                    text,
+                    "should be a valid json path, but isn't: unterminated array",
+                )
+            )
     return errors
 
 
@@ -189,14 +220,18 @@ def _names(found: Object, path: str) -> list[FieldError]:
         if not text and name in {"singular"}:
             continue
         if not text:
-            errors.append(required(f"{path}.{name}") if name != "listKind" else
-                          wrong(f"{path}.{name}", text, names.label_1035(text)[0]))
+            errors.append(
+                required(f"{path}.{name}")
+                if name != "listKind"
+                else wrong(f"{path}.{name}", text, names.label_1035(text)[0])
+            )
             continue
         mixed = name in {"kind", "listKind"}
         faults = names.label_1035(text.lower() if mixed else text)
         if faults:
-            errors.append(wrong(f"{path}.{name}", text,
-                                (MIXED if mixed else "") + ",".join(faults)))
+            errors.append(
+                wrong(f"{path}.{name}", text, (MIXED if mixed else "") + ",".join(faults))
+            )
     for i, text in enumerate(found.get("shortNames") or ()):
         faults = names.label_1035(text)
         if faults:
@@ -206,8 +241,9 @@ def _names(found: Object, path: str) -> list[FieldError]:
         if faults:
             errors.append(wrong(f"{path}.categories[{i}]", text, ",".join(faults)))
     if found.get("kind") and found.get("kind") == found.get("listKind"):
-        errors.append(wrong(f"{path}.listKind", found["listKind"],
-                            "kind and listKind may not be the same"))
+        errors.append(
+            wrong(f"{path}.listKind", found["listKind"], "kind and listKind may not be the same")
+        )
     return errors
 
 
@@ -221,13 +257,18 @@ def _conversion(conversion: Object) -> list[FieldError]:
     if strategy == "None" and hook is not None:
         from kaito.local.apiserver.fields import denied
 
-        return [denied("spec.conversion.webhookClientConfig",
-                       "should not be set when strategy is not set to Webhook")]
+        return [
+            denied(
+                "spec.conversion.webhookClientConfig",
+                "should not be set when strategy is not set to Webhook",
+            )
+        ]
     if strategy == "Webhook" and (hook or {}).get("clientConfig") is None:
-        return [required("spec.conversion.webhookClientConfig",
-                         "required when strategy is set to Webhook, but not allowed if "
-                         "spec.preserveUnknownFields is true" if False else
-                         "required when strategy is set to Webhook")]
+        return [
+            required(
+                "spec.conversion.webhookClientConfig", "required when strategy is set to Webhook"
+            )
+        ]
     return []
 
 
@@ -239,21 +280,30 @@ def _stored(spec: Object, status: Object) -> list[FieldError]:
     known = {v.get("name") for v in spec.get("versions") or ()}
     for i, name in enumerate(stored):
         if name not in known:
-            errors.append(wrong(f"status.storedVersions[{i}]", name,
-                                "missing from spec.versions; " + name + " was previously a "
-                                "storage version, and must remain in spec.versions until a "
-                                "storage migration ensures no data remains persisted in "
-                                f"{name} and removes {name} from status.storedVersions"))
+            errors.append(
+                wrong(
+                    f"status.storedVersions[{i}]",
+                    name,
+                    "missing from spec.versions; " + name + " was previously a "
+                    "storage version, and must remain in spec.versions until a "
+                    "storage migration ensures no data remains persisted in "
+                    f"{name} and removes {name} from status.storedVersions",
+                )
+            )
     storage = [v["name"] for v in spec.get("versions") or () if v.get("storage")]
     if storage and storage[-1] not in stored[:1] and len(storage) > 1:
-        errors.append(wrong("status.storedVersions", stored[:1],
-                            f"must have the storage version {storage[-1]}"))
+        errors.append(
+            wrong(
+                "status.storedVersions", stored[:1], f"must have the storage version {storage[-1]}"
+            )
+        )
     return errors
 
 
 def _approval(obj: Object, group: str) -> list[FieldError]:
-    protected = group in {"k8s.io", "kubernetes.io"} or group.endswith((".k8s.io",
-                                                                        ".kubernetes.io"))
+    protected = group in {"k8s.io", "kubernetes.io"} or group.endswith(
+        (".k8s.io", ".kubernetes.io")
+    )
     if not protected:
         return []
     value = (obj["metadata"].get("annotations") or {}).get(APPROVAL, "")
@@ -261,22 +311,42 @@ def _approval(obj: Object, group: str) -> list[FieldError]:
         return []
     path = f"metadata.annotations[{APPROVAL}]"
     if not value:
-        return [required(path, f'protected groups must have approval annotation "{APPROVAL}", see '
-                               "https://github.com/kubernetes/enhancements/pull/1111")]
-    return [wrong(path, value, f'protected groups must have approval annotation "{APPROVAL}" with '
-                               "either a URL or a reason starting with \"unapproved\", see "
-                               "https://github.com/kubernetes/enhancements/pull/1111")]
+        return [
+            required(
+                path,
+                f'protected groups must have approval annotation "{APPROVAL}", see '
+                "https://github.com/kubernetes/enhancements/pull/1111",
+            )
+        ]
+    return [
+        wrong(
+            path,
+            value,
+            f'protected groups must have approval annotation "{APPROVAL}" with '
+            'either a URL or a reason starting with "unapproved", see '
+            "https://github.com/kubernetes/enhancements/pull/1111",
+        )
+    ]
 
 
 def go_versions(versions: list[Object]) -> str:
     """Versions as the server prints its own structures, schemas left out."""
     import json
 
-    shown = [{"Name": v.get("name", ""), "Served": bool(v.get("served")),
-              "Storage": bool(v.get("storage")), "Deprecated": bool(v.get("deprecated")),
-              "DeprecationWarning": v.get("deprecationWarning"), "Schema": None,
-              "Subresources": None, "AdditionalPrinterColumns": None, "SelectableFields": None}
-             for v in versions]
+    shown = [
+        {
+            "Name": v.get("name", ""),
+            "Served": bool(v.get("served")),
+            "Storage": bool(v.get("storage")),
+            "Deprecated": bool(v.get("deprecated")),
+            "DeprecationWarning": v.get("deprecationWarning"),
+            "Schema": None,
+            "Subresources": None,
+            "AdditionalPrinterColumns": None,
+            "SelectableFields": None,
+        }
+        for v in versions
+    ]
     return json.dumps(shown, separators=(",", ":"))
 
 
@@ -284,8 +354,10 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     """Every fault of a changed definition; what was accepted before may stay."""
     errors = _spec(new["spec"]) if new["spec"] != old["spec"] else []
     spec, before = new["spec"], old["spec"]
-    established = any(c.get("type") == "Established" and c.get("status") == "True"
-                      for c in (old.get("status") or {}).get("conditions") or ())
+    established = any(
+        c.get("type") == "Established" and c.get("status") == "True"
+        for c in (old.get("status") or {}).get("conditions") or ()
+    )
     if established:
         if spec.get("scope") != before.get("scope"):
             errors.append(unchangeable("spec.scope", spec.get("scope")))

@@ -23,11 +23,19 @@ from kaito.local.apiserver.typed import zero_of
 
 MANY_UPDATERS = 10  # beyond it the oldest are merged into one entry
 STRIPPED = {
-    ("f:apiVersion",), ("f:kind",), ("f:metadata",), ("f:metadata", "f:name"),
-    ("f:metadata", "f:namespace"), ("f:metadata", "f:creationTimestamp"),
-    ("f:metadata", "f:selfLink"), ("f:metadata", "f:uid"), ("f:metadata", "f:clusterName"),
-    ("f:metadata", "f:generation"), ("f:metadata", "f:managedFields"),
-    ("f:metadata", "f:resourceVersion")}
+    ("f:apiVersion",),
+    ("f:kind",),
+    ("f:metadata",),
+    ("f:metadata", "f:name"),
+    ("f:metadata", "f:namespace"),
+    ("f:metadata", "f:creationTimestamp"),
+    ("f:metadata", "f:selfLink"),
+    ("f:metadata", "f:uid"),
+    ("f:metadata", "f:clusterName"),
+    ("f:metadata", "f:generation"),
+    ("f:metadata", "f:managedFields"),
+    ("f:metadata", "f:resourceVersion"),
+}
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -61,12 +69,19 @@ class Conflicts(Exception):
         self.found = found
 
     def status(self) -> StatusError:
-        causes = [{"reason": "FieldManagerConflict", "message": f"conflict with {m.text()}",
-                   "field": printed(p)} for m, p in self.found]
+        causes = [
+            {
+                "reason": "FieldManagerConflict",
+                "message": f"conflict with {m.text()}",
+                "field": printed(p),
+            }
+            for m, p in self.found
+        ]
         if len(self.found) == 1:
             manager, path = self.found[0]
-            message = (f"Apply failed with 1 conflict: conflict with {manager.text()}: "
-                       f"{printed(path)}")
+            message = (
+                f"Apply failed with 1 conflict: conflict with {manager.text()}: {printed(path)}"
+            )
         else:
             lines = []
             for manager in sorted({m for m, _ in self.found}, key=lambda m: m.name):
@@ -92,20 +107,30 @@ def decode(entries: Any) -> Managed:
         operation = entry.get("operation", "")
         if operation not in {"Apply", "Update"}:
             raise IllFormed("invalid operation")
-        key = identify(entry.get("manager", ""), operation, entry.get("apiVersion", ""),
-                       entry.get("subresource", ""))
-        managed[key] = Owned(paths(entry.get("fieldsV1") or {}), entry.get("apiVersion", ""),
-                             entry.get("time", ""))
+        key = identify(
+            entry.get("manager", ""),
+            operation,
+            entry.get("apiVersion", ""),
+            entry.get("subresource", ""),
+        )
+        managed[key] = Owned(
+            paths(entry.get("fieldsV1") or {}), entry.get("apiVersion", ""), entry.get("time", "")
+        )
     return managed
 
 
 def encode(managed: Managed) -> list[dict[str, Any]]:
     entries = []
-    order = sorted(managed.items(), key=lambda i: (i[0].operation, i[1].time, i[0].name,
-                                                   i[1].version, i[0].subresource))
+    order = sorted(
+        managed.items(),
+        key=lambda i: (i[0].operation, i[1].time, i[0].name, i[1].version, i[0].subresource),
+    )
     for manager, owned in order:
-        entry: dict[str, Any] = {"manager": manager.name, "operation": manager.operation,
-                                 "apiVersion": owned.version}
+        entry: dict[str, Any] = {
+            "manager": manager.name,
+            "operation": manager.operation,
+            "apiVersion": owned.version,
+        }
         if owned.time:
             entry["time"] = owned.time
         entry["fieldsType"] = "FieldsV1"
@@ -136,8 +161,15 @@ class Ownership:
     `ignored` are path prefixes that this endpoint never owns; `only` the prefix it may own alone.
     """
 
-    def __init__(self, node: Node, version: str, subresource: str = "", *,
-                 ignored: tuple[Path, ...] = (), only: tuple[Path, ...] = ()) -> None:
+    def __init__(
+        self,
+        node: Node,
+        version: str,
+        subresource: str = "",
+        *,
+        ignored: tuple[Path, ...] = (),
+        only: tuple[Path, ...] = (),
+    ) -> None:
         self.node = node
         self.version = version
         self.subresource = subresource
@@ -146,9 +178,9 @@ class Ownership:
 
     def _mine(self, found: set[Path]) -> set[Path]:
         if self._ignored:
-            found = {p for p in found if not any(p[:len(i)] == i for i in self._ignored)}
+            found = {p for p in found if not any(p[: len(i)] == i for i in self._ignored)}
         if self._only:
-            found = {p for p in found if any(p[:len(o)] == o for o in self._only)}
+            found = {p for p in found if any(p[: len(o)] == o for o in self._only)}
         return found
 
     def update(self, live: dict[str, Any], new: dict[str, Any], manager: str, now: str) -> None:
@@ -160,25 +192,32 @@ class Ownership:
             new_meta.pop("managedFields")
             return
         else:
-            managed = lenient(new_meta.get("managedFields")) \
-                or lenient(live_meta.get("managedFields"))
+            managed = lenient(new_meta.get("managedFields")) or lenient(
+                live_meta.get("managedFields")
+            )
         new_meta.pop("managedFields", None)
         if not managed and live_meta.get("uid"):
             return  # nobody owns anything: tracking begins anew with the first apply
-        bare = {**live, "metadata": {k: v for k, v in live_meta.items() if k != "managedFields"}} \
-            if live else live
+        bare = (
+            {**live, "metadata": {k: v for k, v in live_meta.items() if k != "managedFields"}}
+            if live
+            else live
+        )
         self._record(bare, new, managed, manager, now)
         if managed:
             new_meta["managedFields"] = encode(managed)
 
-    def _record(self, live: dict[str, Any], new: dict[str, Any], managed: Managed, manager: str,
-                now: str) -> None:
+    def _record(
+        self, live: dict[str, Any], new: dict[str, Any], managed: Managed, manager: str, now: str
+    ) -> None:
         me = identify(manager, "Update", self.version, self.subresource)
         before = set(managed[me].fields) if me in managed else None
         comparison = self._settle(live, new, managed, me, force=True)
         mine = managed.get(me) or Owned(set(), self.version, "")
-        fields = self._mine((mine.fields - comparison.removed) | comparison.modified
-                            | comparison.added) - STRIPPED
+        fields = (
+            self._mine((mine.fields - comparison.removed) | comparison.modified | comparison.added)
+            - STRIPPED
+        )
         if not fields:
             managed.pop(me, None)
             return
@@ -186,20 +225,23 @@ class Ownership:
         self._cap(managed)
 
     def _cap(self, managed: Managed) -> None:
-        updaters = sorted((m for m in managed if m.operation == "Update"),
-                          key=lambda m: (managed[m].time, m.name))
+        updaters = sorted(
+            (m for m in managed if m.operation == "Update"), key=lambda m: (managed[m].time, m.name)
+        )
         excess = len(updaters) - MANY_UPDATERS
         if excess <= 0:
             return
-        for old in updaters[:excess + 1]:
+        for old in updaters[: excess + 1]:
             owned = managed.pop(old)
             key = identify("ancient-changes", "Update", owned.version, old.subresource)
             before = managed.get(key)
-            managed[key] = Owned(owned.fields | (before.fields if before else set()),
-                                 owned.version, owned.time)
+            managed[key] = Owned(
+                owned.fields | (before.fields if before else set()), owned.version, owned.time
+            )
 
-    def _settle(self, live: Any, new: Any, managed: Managed, me: Manager, *,
-                force: bool) -> structured.Comparison:
+    def _settle(
+        self, live: Any, new: Any, managed: Managed, me: Manager, *, force: bool
+    ) -> structured.Comparison:
         """Take changed and removed fields from the others. Raises Conflicts unless forced."""
         comparison = structured.compare(self.node, live or {}, new)
         comparison.added = self._mine(comparison.added)
@@ -213,7 +255,9 @@ class Ownership:
                 if both:
                     conflicts[manager] = both
         if conflicts and not force:
-            raise Conflicts([(m, p) for m in sorted(conflicts) for p in sorted(conflicts[m], key=listed)])
+            raise Conflicts(
+                [(m, p) for m in sorted(conflicts) for p in sorted(conflicts[m], key=listed)]
+            )
         for manager in list(managed):
             if manager == me:
                 continue
@@ -225,8 +269,9 @@ class Ownership:
                 del managed[manager]
         return comparison
 
-    def apply(self, live: dict[str, Any], applied: dict[str, Any], manager: str, *, force: bool,
-              now: str) -> dict[str, Any]:
+    def apply(
+        self, live: dict[str, Any], applied: dict[str, Any], manager: str, *, force: bool, now: str
+    ) -> dict[str, Any]:
         """The object after a server-side apply, managedFields set. Raises Conflicts, Mismatch.
 
         `live` is an empty object of the kind when the apply creates it.
@@ -237,8 +282,13 @@ class Ownership:
         bare = {**live, "metadata": metadata}
         if not managed and metadata.get("uid"):
             empty = zero_of(self.node) if self.node.name else {}
-            self._record({**empty, "apiVersion": live["apiVersion"], "kind": live["kind"]}, bare,
-                         managed, "before-first-apply", now)
+            self._record(
+                {**empty, "apiVersion": live["apiVersion"], "kind": live["kind"]},
+                bare,
+                managed,
+                "before-first-apply",
+                now,
+            )
         me = identify(manager, "Apply", self.version, self.subresource)
         last = managed.get(me)
         mine = self._mine(structured.field_set(self.node, applied))
@@ -264,8 +314,9 @@ class Ownership:
             merged["metadata"]["managedFields"] = encode(managed)
         return merged
 
-    def _last_applied_covers(self, live: dict[str, Any], merged: dict[str, Any],
-                             conflict: Conflicts) -> bool:
+    def _last_applied_covers(
+        self, live: dict[str, Any], merged: dict[str, Any], conflict: Conflicts
+    ) -> bool:
         """May the conflicts be ignored, since client-side apply set all those fields before?"""
         import json
 

@@ -53,9 +53,11 @@ def member(node: Node, item: Any) -> str:
     if node.relation == "set":
         if isinstance(item, dict | list) or item is None:
             kind = "map" if isinstance(item, dict) else "list" if isinstance(item, list) else "null"
-            raise MemberError(f"associative list without keys has an element that's a {kind} type"
-                              if kind != "null" else
-                              "associative list without keys has an element that's an explicit null")
+            raise MemberError(
+                f"associative list without keys has an element that's a {kind} type"
+                if kind != "null"
+                else "associative list without keys has an element that's an explicit null"
+            )
         return "v:" + json.dumps(item, separators=(",", ":"), ensure_ascii=False)
     if not isinstance(item, dict):
         if item is None:
@@ -69,8 +71,10 @@ def member(node: Node, item: Any) -> str:
             value = defaults.get(key)
         if value is None:
             if len(node.keys) == 1 or not _optional(node, key):
-                raise MemberError("associative list with keys has an element that omits key field "
-                                  f'"{key}" (and doesn\'t have default value)')
+                raise MemberError(
+                    "associative list with keys has an element that omits key field "
+                    f'"{key}" (and doesn\'t have default value)'
+                )
             continue
         keys[key] = value
     return "k:" + json.dumps(dict(sorted(keys.items())), separators=(",", ":"), ensure_ascii=False)
@@ -228,8 +232,7 @@ def _compare(node: Node, old: Any, new: Any, path: Path, out: Comparison) -> Non
         out.removed.add(path)
 
 
-def _compare_lists(node: Node, old: list[Any], new: list[Any], path: Path,
-                   out: Comparison) -> None:
+def _compare_lists(node: Node, old: list[Any], new: list[Any], path: Path, out: Comparison) -> None:
     left: dict[str, list[Any]] = {}
     right: dict[str, list[Any]] = {}
     for items, index in ((old, left), (new, right)):
@@ -241,7 +244,9 @@ def _compare_lists(node: Node, old: list[Any], new: list[Any], path: Path,
         here = (*path, element)
         if len(lhs) <= 1 and len(rhs) <= 1:
             if lhs != rhs:
-                _compare(node.element, lhs[0] if lhs else ABSENT, rhs[0] if rhs else ABSENT, here, out)
+                _compare(
+                    node.element, lhs[0] if lhs else ABSENT, rhs[0] if rhs else ABSENT, here, out
+                )
         elif len(lhs) > 1 and len(rhs) > 1:
             if lhs != rhs:
                 out.modified.add(here)
@@ -309,7 +314,10 @@ def merge(node: Node, live: Any, applied: Any) -> Any:
             for name in [*lmap, *(n for n in rmap if n not in lmap)]:
                 if name in rmap:
                     inner = rmap[name]
-                    if inner is None and settle(chosen.child(name), lmap.get(name)).form != "scalar":
+                    if (
+                        inner is None
+                        and settle(chosen.child(name), lmap.get(name)).form != "scalar"
+                    ):
                         merged = merge(chosen.child(name), lmap.get(name), None)
                         if lmap.get(name) is None:
                             merged = None
@@ -413,7 +421,7 @@ def with_named_fields(node: Node, found: set[Path]) -> set[Path]:
             if element[:2] == "f:":
                 name = element[2:]
                 if at.form == "struct" and name in at.fields:
-                    out.add(path[:i + 1])
+                    out.add(path[: i + 1])
                 at = at.child(name) if at.form in {"struct", "map"} else ANY
             else:
                 at = at.element or ANY

@@ -10,13 +10,31 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-TOKEN = re.compile(r"""\s*(?:(?P<num>0x[0-9a-fA-F]+u?|\d+\.\d+(?:[eE][-+]?\d+)?|\d+(?:[eE][-+]?\d+)?u?
+TOKEN = re.compile(
+    r"""\s*(?:(?P<num>0x[0-9a-fA-F]+u?|\d+\.\d+(?:[eE][-+]?\d+)?|\d+(?:[eE][-+]?\d+)?u?
     |\.\d+(?:[eE][-+]?\d+)?)
-  |(?P<str>[bB]?[rR]?(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"))
+  |(?P<str>[bB]?[rR]?(?:'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"
+      |'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"))
   |(?P<id>[A-Za-z_][A-Za-z0-9_]*|`[^`]+`)
-  |(?P<op>\|\||&&|==|!=|<=|>=|\.\?|\[\?|[-+*/%!<>?:.,()\[\]{}]))""", re.VERBOSE)
-LEVELS = {"||": 1, "&&": 2, "==": 3, "!=": 3, "<": 3, "<=": 3, ">": 3, ">=": 3, "in": 3,
-          "+": 4, "-": 4, "*": 5, "/": 5, "%": 5}
+  |(?P<op>\|\||&&|==|!=|<=|>=|\.\?|\[\?|[-+*/%!<>?:.,()\[\]{}]))""",
+    re.VERBOSE,
+)
+LEVELS = {
+    "||": 1,
+    "&&": 2,
+    "==": 3,
+    "!=": 3,
+    "<": 3,
+    "<=": 3,
+    ">": 3,
+    ">=": 3,
+    "in": 3,
+    "+": 4,
+    "-": 4,
+    "*": 5,
+    "/": 5,
+    "%": 5,
+}
 
 
 class SyntaxFault(ValueError):
@@ -102,16 +120,32 @@ class Parser:
     def primary(self) -> Node:
         kind, text, start, end = self.take()
         if kind == "num":
-            value = float(text) if re.search(r"[.eE]", text) and "x" not in text else \
-                int(text.rstrip("u"), 0)
-            return Node("const", start, start, end, "uint" if text.endswith("u") else
-                        "double" if isinstance(value, float) else "int", value)
+            value = (
+                float(text)
+                if re.search(r"[.eE]", text) and "x" not in text
+                else int(text.rstrip("u"), 0)
+            )
+            return Node(
+                "const",
+                start,
+                start,
+                end,
+                "uint" if text.endswith("u") else "double" if isinstance(value, float) else "int",
+                value,
+            )
         if kind == "str":
-            return Node("const", start, start, end, "bytes" if text[0] in "bB" else "string",
-                        _literal(text))
+            return Node(
+                "const", start, start, end, "bytes" if text[0] in "bB" else "string", _literal(text)
+            )
         if text in {"true", "false", "null"}:
-            return Node("const", start, start, end, "null" if text == "null" else "bool",
-                        {"true": True, "false": False}.get(text))
+            return Node(
+                "const",
+                start,
+                start,
+                end,
+                "null" if text == "null" else "bool",
+                {"true": True, "false": False}.get(text),
+            )
         if kind == "id":
             if self.peek() == "(":
                 at = self.take()[2]
@@ -121,8 +155,16 @@ class Parser:
         if text == "(":
             inner = self.ternary()
             closing = self.take(")")
-            return Node(inner.kind, inner.at, start, closing[3], inner.name, inner.value,
-                        inner.parts, inner.optional)
+            return Node(
+                inner.kind,
+                inner.at,
+                start,
+                closing[3],
+                inner.name,
+                inner.value,
+                inner.parts,
+                inner.optional,
+            )
         if text == "[":
             items = self.arguments("]")
             return Node("list", start, start, self.tokens[self.i - 1][3], parts=items)
@@ -166,16 +208,30 @@ class Parser:
                 if self.peek() == "(" and op == ".":
                     call_at = self.take()[2]
                     arguments = self.arguments(")")
-                    node = Node("member", call_at, node.start, self.tokens[self.i - 1][3], name,
-                                parts=[node, *arguments])
+                    node = Node(
+                        "member",
+                        call_at,
+                        node.start,
+                        self.tokens[self.i - 1][3],
+                        name,
+                        parts=[node, *arguments],
+                    )
                 else:
-                    node = Node("select", at, node.start, end, name.strip("`"), parts=[node],
-                                optional=op == ".?")
+                    node = Node(
+                        "select",
+                        at,
+                        node.start,
+                        end,
+                        name.strip("`"),
+                        parts=[node],
+                        optional=op == ".?",
+                    )
             else:
                 index = self.ternary()
                 closing = self.take("]")
-                node = Node("index", at, node.start, closing[3], parts=[node, index],
-                            optional=op == "[?")
+                node = Node(
+                    "index", at, node.start, closing[3], parts=[node, index], optional=op == "[?"
+                )
         return node
 
 

@@ -74,8 +74,12 @@ class Prices:
 
     def _call(self, node: Node) -> int:
         parts, name = node.parts, node.name
-        if node.kind == "member" and name in MACROS and len(parts) in {3, 4} \
-                and parts[1].kind == "ident":
+        if (
+            node.kind == "member"
+            and name in MACROS
+            and len(parts) in {3, 4}
+            and parts[1].kind == "ident"
+        ):
             source = self._type(parts[0])
             size = source.size if source.name in {"list", "map"} else REQUEST
             body = sum(self.of(p) for p in parts[2:])
@@ -95,9 +99,31 @@ class Prices:
             return own + (int(sizes[0] * STRING) + 1) * (int(pattern * REGEX) + 1)
         if name in {"startsWith", "endsWith"} and len(sizes) > 1:
             return own + int(sizes[1] * STRING) + 1
-        if name in {"lowerAscii", "upperAscii", "trim", "substring", "url", "isURL", "quantity",
-                    "isQuantity", "ip", "isIP", "cidr", "isCIDR", "join", "timestamp", "duration",
-                    "string", "semver", "isSemver", "validate"} and sizes:
+        if (
+            name
+            in {
+                "lowerAscii",
+                "upperAscii",
+                "trim",
+                "substring",
+                "url",
+                "isURL",
+                "quantity",
+                "isQuantity",
+                "ip",
+                "isIP",
+                "cidr",
+                "isCIDR",
+                "join",
+                "timestamp",
+                "duration",
+                "string",
+                "semver",
+                "isSemver",
+                "validate",
+            }
+            and sizes
+        ):
             return own + int(max(sizes) * STRING) + 1
         if name in {"sum", "isSorted", "min", "max"} and sizes:
             return own + sizes[0] + 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from cel_expr_python import cel
+from cel_expr_python import cel  # type: ignore[import-untyped]  # no py.typed in it
 
 from kaito.local.apiserver.custom.cel import library
 from kaito.local.apiserver.custom.cel.parse import Node, SyntaxFault, parse
@@ -18,8 +18,12 @@ from kaito.local.apiserver.custom.structural import Structural
 Object = dict[str, Any]
 OLD = re.compile(r"\boldSelf\b")
 OPTIONAL = "cel.bind(oldSelf, hasOld ? optional.of(oldSelf) : optional.none(), ({0}))"
-REASONS = {"FieldValueInvalid": "Invalid value", "FieldValueForbidden": "Forbidden",
-           "FieldValueRequired": "Required value", "FieldValueDuplicate": "Duplicate value"}
+REASONS = {
+    "FieldValueInvalid": "Invalid value",
+    "FieldValueForbidden": "Forbidden",
+    "FieldValueRequired": "Required value",
+    "FieldValueDuplicate": "Duplicate value",
+}
 
 
 class Uncompilable(ValueError):
@@ -28,8 +32,9 @@ class Uncompilable(ValueError):
 
 @lru_cache(1)
 def _environment() -> Any:
-    return library.environment({"self": cel.Type.DYN, "oldSelf": cel.Type.DYN,
-                                "hasOld": cel.Type.BOOL})
+    return library.environment(
+        {"self": cel.Type.DYN, "oldSelf": cel.Type.DYN, "hasOld": cel.Type.BOOL}
+    )
 
 
 @dataclass(slots=True)
@@ -41,8 +46,9 @@ class Compiled:
     price: int
 
 
-def compile_expression(text: str, schema: Structural, *, root: bool = False,
-                       optional: bool = False) -> Compiled:
+def compile_expression(
+    text: str, schema: Structural, *, root: bool = False, optional: bool = False
+) -> Compiled:
     """Raises Uncompilable."""
     environment = _environment()
     if "validate(" not in text:
@@ -108,11 +114,15 @@ class Rule:
         self.text: str = raw["rule"]
         self.transition = bool(OLD.search(self.text))
         self.optional_old = bool(raw.get("optionalOldSelf"))
-        self._compiled = compile_expression(self.text, schema, root=root,
-                                            optional=self.optional_old)
+        self._compiled = compile_expression(
+            self.text, schema, root=root, optional=self.optional_old
+        )
         words = raw.get("messageExpression")
-        self._words = compile_expression(words, schema, root=root,
-                                         optional=self.optional_old) if words else None
+        self._words = (
+            compile_expression(words, schema, root=root, optional=self.optional_old)
+            if words
+            else None
+        )
 
     def applies(self, *, has_old: bool) -> bool:
         return not self.transition or self.optional_old or has_old

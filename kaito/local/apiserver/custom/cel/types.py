@@ -11,9 +11,29 @@ from dataclasses import dataclass, field
 from kaito.local.apiserver.custom.cel.parse import Node
 from kaito.local.apiserver.custom.structural import Structural
 
-RESERVED = {"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for",
-            "function", "if", "import", "let", "loop", "package", "namespace", "return", "var",
-            "void", "while"}
+RESERVED = {
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+}
 REQUEST = 3 * 1024 * 1024  # bytes: nothing in a request can be larger
 MACROS = {"all", "exists", "exists_one", "filter", "map"}
 
@@ -49,8 +69,12 @@ def escape(name: str) -> str | None:
         return f"__{name}__"
     if not name or not (name[0].isalpha() or name[0] == "_") or not name.isascii():
         return None
-    out = name.replace("__", "__underscores__").replace(".", "__dot__").replace(
-        "-", "__dash__").replace("/", "__slash__")
+    out = (
+        name.replace("__", "__underscores__")
+        .replace(".", "__dot__")
+        .replace("-", "__dash__")
+        .replace("/", "__slash__")
+    )
     return out if all(c.isalnum() or c == "_" for c in out) else None
 
 
@@ -58,8 +82,9 @@ def least(schema: Structural) -> int:
     """The fewest bytes a value of a schema takes in JSON."""
     if schema.type == "object":
         needed = schema.schema.get("required") or ()
-        return 2 + sum(len(n) + 3 + least(schema.properties[n]) for n in needed
-                       if n in schema.properties)
+        return 2 + sum(
+            len(n) + 3 + least(schema.properties[n]) for n in needed if n in schema.properties
+        )
     return {"string": 2, "array": 2, "boolean": 4, "integer": 1, "number": 1}.get(schema.type, 1)
 
 
@@ -109,8 +134,10 @@ def _object(schema: Structural, *, root: bool) -> Type:
         if escaped:
             found.fields[escaped] = of(inner)
     if root or schema.embedded:
-        meta = Type("object", fields={"name": Type("string", size=253),
-                                      "generateName": Type("string", size=253)})
+        meta = Type(
+            "object",
+            fields={"name": Type("string", size=253), "generateName": Type("string", size=253)},
+        )
         found.fields |= {"apiVersion": STRING, "kind": STRING, "metadata": meta}
     return found
 
@@ -124,22 +151,76 @@ class Fault(ValueError):
         self.message = message
 
     def text(self, source: str) -> str:
-        return (f"ERROR: <input>:1:{self.at + 1}: {self.message}\n | {source}\n"
-                f" | {'.' * self.at}^")
+        return f"ERROR: <input>:1:{self.at + 1}: {self.message}\n | {source}\n | {'.' * self.at}^"
 
 
 COMPARED = {"<", "<=", ">", ">="}
 NUMBERS = {"int", "double", "uint"}
-STRING_RESULTS = {"lowerAscii", "upperAscii", "replace", "substring", "trim", "find", "join",
-                  "charAt", "format", "string", "getScheme", "getHost", "getHostname", "getPort",
-                  "getEscapedPath", "reverse"}
-BOOL_RESULTS = {"startsWith", "endsWith", "contains", "matches", "has", "isSorted", "hasValue",
-                "isURL", "isIP", "isCIDR", "isQuantity", "isSemver", "isGreaterThan",
-                "isLessThan", "containsIP", "containsCIDR", "isLoopback", "isUnspecified",
-                "isGlobalUnicast", "isInteger", "exists", "all", "exists_one", "bool"}
-INT_RESULTS = {"size", "indexOf", "lastIndexOf", "int", "family", "prefixLength", "compareTo",
-               "major", "minor", "patch", "asInteger", "sign", "getHours", "getMinutes",
-               "getSeconds", "getFullYear", "getMonth", "getDayOfWeek", "getMilliseconds"}
+STRING_RESULTS = {
+    "lowerAscii",
+    "upperAscii",
+    "replace",
+    "substring",
+    "trim",
+    "find",
+    "join",
+    "charAt",
+    "format",
+    "string",
+    "getScheme",
+    "getHost",
+    "getHostname",
+    "getPort",
+    "getEscapedPath",
+    "reverse",
+}
+BOOL_RESULTS = {
+    "startsWith",
+    "endsWith",
+    "contains",
+    "matches",
+    "has",
+    "isSorted",
+    "hasValue",
+    "isURL",
+    "isIP",
+    "isCIDR",
+    "isQuantity",
+    "isSemver",
+    "isGreaterThan",
+    "isLessThan",
+    "containsIP",
+    "containsCIDR",
+    "isLoopback",
+    "isUnspecified",
+    "isGlobalUnicast",
+    "isInteger",
+    "exists",
+    "all",
+    "exists_one",
+    "bool",
+}
+INT_RESULTS = {
+    "size",
+    "indexOf",
+    "lastIndexOf",
+    "int",
+    "family",
+    "prefixLength",
+    "compareTo",
+    "major",
+    "minor",
+    "patch",
+    "asInteger",
+    "sign",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getFullYear",
+    "getMonth",
+    "getDayOfWeek",
+    "getMilliseconds",
+}
 
 
 class Types:
@@ -160,8 +241,7 @@ class Types:
     def _of(self, node: Node) -> Type:
         match node.kind:
             case "const":
-                return Type(node.name, size=len(node.value)
-                            if isinstance(node.value, str) else 1)
+                return Type(node.name, size=len(node.value) if isinstance(node.value, str) else 1)
             case "ident":
                 return self._name(node)
             case "select":
@@ -179,8 +259,10 @@ class Types:
             case "unary":
                 inner = self.of(node.parts[0])
                 if node.name == "!" and inner.name not in {"bool", "dyn"}:
-                    raise Fault(node.at, f"found no matching overload for '!_' applied to "
-                                         f"'({inner.text()})'")
+                    raise Fault(
+                        node.at,
+                        f"found no matching overload for '!_' applied to '({inner.text()})'",
+                    )
                 return inner
             case "ternary":
                 self.of(node.parts[0])
@@ -189,9 +271,9 @@ class Types:
                     return yes if yes.size >= no.size else no
                 return DYN
             case "list":
-                found_ = [self.of(p) for p in node.parts]
-                same = found_ and all(f.name == found_[0].name for f in found_)
-                return Type("list", found_[0] if same else DYN, size=len(found_))
+                items = [self.of(p) for p in node.parts]
+                same = items and all(f.name == items[0].name for f in items)
+                return Type("list", items[0] if same else DYN, size=len(items))
             case "map":
                 for part in node.parts:
                     self.of(part)
@@ -240,8 +322,9 @@ class Types:
         if op in {"&&", "||"}:
             bad = any(t.name not in {"bool", "dyn"} for t in (left, right))
         elif op in {"==", "!="}:
-            bad = known and len(names) > 1 and "null" not in names and not names <= NUMBERS \
-                or (names == {"int", "double"} and known)
+            bad = (known and len(names) > 1 and "null" not in names and not names <= NUMBERS) or (
+                names == {"int", "double"} and known
+            )
         elif op in COMPARED:
             bad = known and len(names) > 1 and not names <= NUMBERS
         elif op == "in":
@@ -253,8 +336,11 @@ class Types:
             shown = op if op == "in" else f"_{op}_"
             if op == "in":
                 shown = "@in"
-            raise Fault(node.at, f"found no matching overload for '{shown}' applied to "
-                                 f"'({left.text()}, {right.text()})'")
+            raise Fault(
+                node.at,
+                f"found no matching overload for '{shown}' applied to "
+                f"'({left.text()}, {right.text()})'",
+            )
         return result
 
     @staticmethod
@@ -269,8 +355,12 @@ class Types:
         return DYN
 
     def _call(self, node: Node) -> Type:
-        if node.kind == "member" and node.name in MACROS and len(node.parts) in {3, 4} \
-                and node.parts[1].kind == "ident":
+        if (
+            node.kind == "member"
+            and node.name in MACROS
+            and len(node.parts) in {3, 4}
+            and node.parts[1].kind == "ident"
+        ):
             return self._macro(node)
         if node.kind == "call" and node.name == "has":
             raw, self._raw = self._raw, True
@@ -280,17 +370,20 @@ class Types:
         if node.kind == "member" and node.name == "bind" and len(node.parts) == 4:
             value = self.of(node.parts[2])
             self._scopes.append({node.parts[1].name: value})
-            found = self.of(node.parts[3])
+            bound = self.of(node.parts[3])
             self._scopes.pop()
-            return found
+            return bound
         found = [self.of(p) for p in node.parts]
         if node.kind == "member" and node.name == "validate":
             self.rewrites.append((node.start, node.end, "validate"))
             return Type("optional", Type("list", STRING))
         if node.kind == "call" and node.name in {"timestamp", "duration"}:
             return Type(node.name)
-        if node.kind == "member" and node.name in {"value", "orValue"} \
-                and found[0].name == "optional":
+        if (
+            node.kind == "member"
+            and node.name in {"value", "orValue"}
+            and found[0].name == "optional"
+        ):
             return found[0].element or DYN
         if node.name in BOOL_RESULTS:
             return BOOL
@@ -316,8 +409,11 @@ class Types:
         else:
             item = source.element or DYN
         if source.name in {"int", "string", "bool", "double", "object"}:
-            raise Fault(node.parts[0].at, f"expression of type '{source.text()}' cannot be range "
-                                          "of a comprehension (must be list, map, or dynamic)")
+            raise Fault(
+                node.parts[0].at,
+                f"expression of type '{source.text()}' cannot be range "
+                "of a comprehension (must be list, map, or dynamic)",
+            )
         self._scopes.append({name: item})
         results = [self.of(p) for p in node.parts[2:]]
         self._scopes.pop()
@@ -343,4 +439,3 @@ def rewritten(text: str, rewrites: list[tuple[int, int, str]]) -> str:
         out += [text[at:start], part]
         at = end
     return "".join([*out, text[at:]])
-
