@@ -11,15 +11,19 @@ _POWERS_OF_1000 = {
 }  # fmt: skip
 # "1E" is one exa and "1E3" is a thousand: the exponent needs its digits.
 _SHAPE = re.compile(
-    r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+)|([KMGTPE]i|[numkMGTPE]?))", re.ASCII
+    r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d{1,2})|([KMGTPE]i|[numkMGTPE]?))", re.ASCII
 )
+# Kubernetes' amounts end at 2^63 and at nano. What is far longer is an attack on whoever computes
+# with it: the integer that 1e999999 stands for takes seconds to write down.
+LENGTH = 64
 
 
 def amount(quantity: str | int) -> Decimal:
     """The number that a quantity stands for. ValueError when it is none."""
-    match = _SHAPE.fullmatch(str(quantity))
+    text = str(quantity)
+    match = _SHAPE.fullmatch(text) if len(text) <= LENGTH else None
     if match is None:
-        raise ValueError(f"{quantity!r} is not a Kubernetes quantity such as 80Gi")
+        raise ValueError(f"{text[:LENGTH]!r} is not a Kubernetes quantity such as 80Gi")
     digits, exponent, suffix = match.groups()
     if exponent is not None:
         return Decimal(digits).scaleb(int(exponent))

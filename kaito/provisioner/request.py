@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from math import ceil
 
 from kaito.api import labels
@@ -124,11 +125,15 @@ def reserved(label: str) -> bool:
 
 def _disk(spec: MachineSpec) -> int:
     """Whole GiB, rounded up, so that the node has at least what was asked for."""
-    storage = (spec.resources.requests if spec.resources else {}).get("storage", "0")
-    try:
-        size = amount(storage)
-    except ValueError as error:
-        raise Unsatisfiable(f"spec.resources.requests.storage: {error}") from None
+    requests = spec.resources.requests if spec.resources else {}
+    sizes: dict[str, Decimal] = {}
+    for name, quantity in requests.items():
+        try:
+            sizes[name] = amount(quantity)
+        except ValueError as error:
+            # Of the others, too: they are compared with the node, which costs money by then.
+            raise Unsatisfiable(f"spec.resources.requests.{name}: {error}") from None
+    storage, size = requests.get("storage", "0"), sizes.get("storage", Decimal(0))
     if size < 0:
         raise Unsatisfiable(
             f"spec.resources.requests.storage is {storage}: ask for a positive size such as 80Gi, "

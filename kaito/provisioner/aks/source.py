@@ -67,6 +67,9 @@ class AksNodeSource:
         raise refusal or CloudError(errors.vanished(request.name))
 
     async def observe(self, name: str) -> Pool | Absent:
+        if not pool.NAME.fullmatch(name):
+            # AKS answers such a name with a refusal, which would hold a Machine's deletion up.
+            return Absent()
         found = await self._pools.get(name)
         return Absent() if found is None else pool.read(found)
 

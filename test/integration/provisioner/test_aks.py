@@ -254,6 +254,15 @@ async def test_a_pool_that_aks_cannot_make_is_never_asked_for(azure: Azure) -> N
     assert azure.sent == []
 
 
+@pytest.mark.parametrize("name", ["Not-A-Pool", "gpu.node.of.mine", "ws12345678901"])
+async def test_a_pool_that_aks_cannot_have_is_absent_without_asking(
+    azure: Azure, name: str
+) -> None:
+    async with azure.source() as source:
+        assert await source.observe(name) == Absent()
+    assert azure.sent == []
+
+
 async def test_workload_identity_is_built_from_the_settings(azure: Azure) -> None:
     identity = {
         "credential": CredentialKind.WORKLOAD_IDENTITY,

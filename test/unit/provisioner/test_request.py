@@ -105,3 +105,10 @@ def test_a_disk_of_no_possible_size_is_refused(storage: str) -> None:
     asking = machine(spec={"resources": {"requests": {"storage": storage}}})
     with pytest.raises(Unsatisfiable, match=r"spec\.resources\.requests\.storage"):
         node_request(asking)
+
+
+@pytest.mark.parametrize("quantity", ["1e1.5", "1e400000"])
+def test_an_amount_that_is_none_is_refused_before_a_node_is_paid_for(quantity: str) -> None:
+    asking = machine(spec={"resources": {"requests": {"memory": quantity}}})
+    with pytest.raises(Unsatisfiable, match=r"spec\.resources\.requests\.memory: "):
+        node_request(asking)
