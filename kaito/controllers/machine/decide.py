@@ -123,7 +123,8 @@ def _await_node(
     if pool.state is PoolState.DELETING:
         said = "an earlier pool of that name is being deleted"
         return watch(machine, _expected(request, said, seen, policy), seen, policy)
-    if isinstance(the_node(machine, seen.nodes), Node):
+    node = the_node(machine, seen.nodes)
+    if isinstance(node, Node) or node.reason != conditions.NODE_NOT_FOUND:
         return _prepare(machine, seen, policy)
     failure = pool.failure or overdue(pool, seen.now - seen.cloud.since, policy)
     refusal = None
@@ -263,12 +264,12 @@ def _dismantle(machine: Machine, seen: Observation, policy: Policy) -> Decision:
         return NOTHING
     match seen.cloud.pool:
         case Absent() if seen.cloud.confirmed:
-            return _finish(machine, seen)
+            return _finish(machine, seen, policy)
         case Pool() as pool if belongs_to(pool.labels, machine.metadata.labels):
             return _destroy(machine, pool, seen, policy)
         case Pool() as pool if not is_true(machine.status.conditions, LAUNCHED):
             # Never ours: there is nothing of ours to delete.
-            return _finish(machine, replace(seen, nodes=()))
+            return _finish(machine, replace(seen, nodes=()), policy)
         case Pool() as pool:
             return watch(
                 machine,
@@ -303,7 +304,7 @@ def _destroy(machine: Machine, pool: Pool, seen: Observation, policy: Policy) ->
     return replace(decision, writes=(*deletions, *decision.writes))
 
 
-def _finish(machine: Machine, seen: Observation) -> Decision:
+def _finish(machine: Machine, seen: Observation, policy: Policy) -> Decision:
     """The pool is no more: nothing costs money, so nothing needs to be held."""
     uid = machine.metadata.uid
     held = [node for node in seen.nodes if node.held and uid in node.machine_owners]
@@ -312,7 +313,9 @@ def _finish(machine: Machine, seen: Observation) -> Decision:
     ]
     writes += [PatchNode(node.name, release(node)) for node in held if node.deleting]
     if writes:
-        return Decision(writes=tuple(writes), again=0.0)
+        # Their changes bring us back. A Node that is gone already, and that the cache does not
+        # know of yet, brings none: looking again at once would ask for it in a storm.
+        return Decision(writes=tuple(writes), again=policy.poll_seconds)
     left = [name for name in machine.metadata.finalizers if name != FINALIZER]
     patch = {"resourceVersion": machine.metadata.resource_version, "finalizers": left or None}
     return Decision(writes=(PatchMachine({"metadata": patch}),))

@@ -94,7 +94,8 @@ class Sweep:
             await self._clock.sleep(PERIOD * self._poll)
 
     async def once(self) -> None:
-        """One sweep. CloudError or RuntimeFailure when it could not be finished."""
+        """One sweep. CloudError when the pools could not be listed, RuntimeFailure when the API
+        server could not be asked; a pool that cannot be deleted is logged and left to the next."""
         pools = await self._source.pools()
         found = judge(
             pools,
@@ -111,7 +112,10 @@ class Sweep:
             if await self._claimed_live(pool.name):
                 continue
             log.warning("deleting leaked pool", pool=pool.name, instance_type=pool.instance_type)
-            await self._source.delete(pool)
+            try:
+                await self._source.delete(pool)
+            except CloudError as error:
+                log.warning("leaked pool not deleted", pool=pool.name, error=str(error))
 
     def _show(self, doubtful: Iterable[Pool]) -> None:
         names = frozenset(pool.name for pool in doubtful)

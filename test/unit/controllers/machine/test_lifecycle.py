@@ -407,7 +407,7 @@ async def test_two_nodes_are_one_too_many_until_one_has_gone() -> None:
         labels={**machine_labels(world), "kaito.sh/creation-timestamp": "2026-01-01T00-00-00Z"},
     )
     await world.steps(5)
-    assert world.condition("MachineLaunched")[0] == "Unknown"
+    assert world.condition("MachineRegistered")[1] == "MultipleNodesFound"
     del world.objects.nodes[second["metadata"]["name"]]
     await ready(world)
 

@@ -113,3 +113,11 @@ async def test_a_cloud_that_does_not_answer_deletes_nothing() -> None:
     with pytest.raises(CloudError):
         await sweeping.sweep.once()
     assert sweeping.deleted == []
+
+
+async def test_a_pool_that_cannot_be_deleted_does_not_save_the_others() -> None:
+    stuck = replace(OURS, name="ws0", state=PoolState.CREATING, said="Creating")
+    sweeping = Sweeping(stuck, OURS)
+    sweeping.cloud.busy = True
+    await sweeping.twice()
+    assert sweeping.deleted == ["ws1"]
