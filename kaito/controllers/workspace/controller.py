@@ -24,6 +24,7 @@ from kaito.controllers.workspace.observe import (
     INDEXES,
     WORKER,
     Stores,
+    by_workspace,
     observe,
     waiting_for,
     workers,
@@ -40,6 +41,7 @@ from kaito.runtime import (
     Manager,
     annotations_changed,
     any_of,
+    finalizers_changed,
     generation_changed,
     watch,
 )
@@ -97,9 +99,7 @@ class Wakes:
 
     def labelled(self, change: Change) -> Iterable[Key]:
         """The Workspace that the object's labels name."""
-        name = change.header.labels.get(labels.WORKSPACE)
-        namespace = change.header.labels.get(labels.WORKSPACE_NAMESPACE)
-        return [Key(namespace, name)] if name and namespace else []
+        return [Key(*named.split("/", 1)) for named in by_workspace(change)]
 
     def node(self, change: Change) -> Iterable[Key]:
         """The Workspace that a node was made for; for a node of nobody those that count it, and
@@ -152,7 +152,11 @@ def build(manager: Manager, settings: Settings, catalog: Catalog | None = None) 
         Controller(
             "workspace",
             reconciler.reconcile,
-            primary=watch(workspaces, when=any_of(generation_changed, annotations_changed)),
+            # Without our finalizer a deletion would leave Machines behind, which cost money.
+            primary=watch(
+                workspaces,
+                when=any_of(generation_changed, annotations_changed, finalizers_changed),
+            ),
             owned=[watch(deployments), watch(services)],
             watches=[
                 watch(machines, to=wakes.labelled),

@@ -63,9 +63,11 @@ def observe(stores: Stores, key: Key, now: float) -> Observation | None:
 
 
 def by_workspace(view: View) -> Iterable[str]:
-    """Which Workspace an object's labels name."""
+    """Which Workspace an object's labels name; none for a Pod of another namespace, whose author
+    may be a stranger with a message of his own."""
     named = identity_index(view.header.labels)
-    return (named,) if named else ()
+    theirs = view.key.namespace not in ("", named.partition("/")[0])
+    return (named,) if named and not theirs else ()
 
 
 def by_free_label(view: View) -> Iterable[str]:

@@ -56,6 +56,25 @@ async def test_deletion_waits_for_the_machine_and_leaves_nothing(scene: Stage) -
     await scene.until(lambda: not scene.find(SERVICES), "the Service gone")
 
 
+async def test_a_finalizer_that_was_taken_away_comes_back_and_the_machine_is_not_left_behind(
+    scene: Stage,
+) -> None:
+    scene.start()
+    await scene.serve()
+    robbed = await scene.client.patch(WORKSPACES, W, {"metadata": {"finalizers": None}})
+
+    def is_back() -> bool:
+        found = scene.find(WORKSPACES)["metadata"]
+        later = int(found["resourceVersion"]) > int(robbed["metadata"]["resourceVersion"])
+        return later and "finalizers" in found
+
+    await scene.until(is_back, "the finalizer")
+    await scene.client.delete(WORKSPACES, W)
+    await scene.until(
+        lambda: "deletionTimestamp" in scene.machines_of()[0]["metadata"], "a deletion"
+    )
+
+
 async def test_an_unknown_preset_ends_at_once_and_a_known_one_goes_on(scene: Stage) -> None:
     scene.start()
     await scene.create(inference={"preset": {"name": "phi-3-mini"}})

@@ -90,6 +90,15 @@ def test_machines_and_pods_are_known_by_name_and_namespace() -> None:
     assert observation.now == 5.0
 
 
+def test_a_pod_of_another_namespace_cannot_speak_for_a_workspace() -> None:
+    caches = Caches()
+    caches.workspace()
+    meta = {"name": "a", "namespace": "elsewhere", "labels": OWNER}
+    foreign = caches.put(caches.stores.pods, {"metadata": meta})
+    assert caches.seen().pods == ()
+    assert list(caches.wakes.labelled(foreign)) == []
+
+
 def test_nodes_are_the_workspaces_own_and_those_of_nobody_that_it_selects() -> None:
     caches = Caches()
     caches.workspace()
