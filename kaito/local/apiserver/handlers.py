@@ -40,6 +40,27 @@ Object = dict[str, Any]
 META_SCHEME = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
 
 
+# Kinds whose deletion answers the object even when it is gone at once.
+SHOWN_WHEN_GONE = {
+    *(
+        ("", p)
+        for p in (
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "pods",
+            "podtemplates",
+            "resourcequotas",
+            "serviceaccounts",
+            "services",
+        )
+    ),
+    *(
+        ("storage.k8s.io", p)
+        for p in ("csidrivers", "csinodes", "storageclasses", "volumeattachments")
+    ),
+}
+
+
 def render(value: Object, media: str, status: int = 200) -> Response:
     if media == JSON:
         return Response(status, {"content-type": JSON}, encode(value))
@@ -269,7 +290,7 @@ class Handlers:
             call, call.target.namespace, call.target.name, options
         )
         kind = call.kind
-        if gone and kind.plural != "pods":
+        if gone and (kind.group, kind.plural) not in SHOWN_WHEN_GONE:
             meta = obj["metadata"]
             details = named(kind.group, kind.plural, meta["name"])
             details["uid"] = meta["uid"]

@@ -110,11 +110,13 @@ class Patcher:
         """Decode what a patch made, as the server decodes it. Raises StatusError."""
         import copy
 
+        original = patched
+
         def unfit(why: str) -> StatusError:
             if strategic is not None:
                 text = patches.go_map(strategic)
             else:
-                shown = printed_order(patched, live, custom=kind.custom)
+                shown = printed_order(original, live, custom=kind.custom)
                 text = json.dumps(shown, separators=(",", ":"), ensure_ascii=False)
             return invalid("", "", "", [wrong("patch", text, why)])
 
