@@ -66,8 +66,8 @@ async def run_daemon(
             connect=connect,
             namespaces=namespaces,
             metrics=metrics,
-            metrics_address=_address(arguments.metrics_address, 8080, config),
-            probes=_address(arguments.probe_address, 8081, config),
+            metrics_address=_address("metrics", arguments.metrics_address, 8080, config),
+            probes=_address("probe", arguments.probe_address, 8081, config),
         )
         await build(manager, resources)
         _stop_on_signals(manager)
@@ -75,9 +75,12 @@ async def run_daemon(
     return 0
 
 
-def _address(text: str | None, port: int, config: ClusterConfig) -> Address | None:
+def _address(what: str, text: str | None, port: int, config: ClusterConfig) -> Address | None:
     if text is not None:
-        return Address.parse(text)
+        try:
+            return Address.parse(text)
+        except ValueError as error:
+            raise CommandError(f"--{what}-address: {error}") from None
     # On a laptop several copies run side by side, so each takes what is free.
     return Address(ALL_INTERFACES, port) if config.in_cluster else Address("127.0.0.1", 0)
 

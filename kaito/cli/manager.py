@@ -13,10 +13,10 @@ from kaito.runtime import Manager
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
-    namespaces = tuple(name for name in arguments.namespaces.split(",") if name)
-    return asyncio.run(
-        run_daemon(arguments, name="kaito-workspace", build=_build, namespaces=namespaces)
+    daemon = run_daemon(
+        arguments, name="kaito-workspace", build=_build, namespaces=arguments.namespaces
     )
+    return asyncio.run(daemon)
 
 
 async def _build(manager: Manager, _: AsyncExitStack) -> None:

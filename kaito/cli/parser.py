@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,6 +13,8 @@ from typing import NoReturn
 # Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted.
 FAILED = 1
 INTERRUPTED = 130
+
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class CommandError(Exception):
@@ -84,7 +87,8 @@ def build_parser() -> argparse.ArgumentParser:
     manager.add_argument(
         "--namespaces",
         metavar="A,B",
-        default="",
+        type=_namespaces,
+        default=(),
         help="look after these namespaces only (default: all)",
     )
     provisioner = command(
@@ -151,6 +155,7 @@ def _daemon_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lease-namespace",
         metavar="NS",
+        type=_namespace,
         help="where the lease is (default: the pod's namespace, or kaito-system)",
     )
     parser.add_argument(
@@ -183,6 +188,20 @@ def _count(text: str) -> int:
     if not text.isdigit() or int(text) > 10_000:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; take 0 to 10000")
     return int(text)
+
+
+def _namespaces(text: str) -> tuple[str, ...]:
+    # A list of a namespace that cannot be is empty for ever, and the daemon would sit idle.
+    names = (name.strip() for name in text.split(","))
+    return tuple(dict.fromkeys(_namespace(name) for name in names if name))
+
+
+def _namespace(text: str) -> str:
+    if not NAMESPACE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no namespace; take 1 to 63 lower-case letters, digits and inner hyphens"
+        )
+    return text
 
 
 def _seconds(text: str) -> float:

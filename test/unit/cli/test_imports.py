@@ -1,0 +1,54 @@
+"""What each command loads: counted in modules, because seconds differ from machine to machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+# Half a second of imports each, or parts of KAITO that have no business there.
+HEAVY = {"aiohttp", "asyncio", "msgspec", "prometheus_client", "pydantic", "structlog", "yaml"}
+ELSEWHERE = {"azure", "cryptography", "kubernetes_asyncio", "cel_expr_python", "jsonschema_rs"}
+
+
+def loaded_by(*statements: str) -> set[str]:
+    """The modules that a fresh interpreter holds after these statements."""
+    code = "\n".join((*statements, LOADED))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def tops(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
+
+
+def test_help_loads_the_parser_and_nothing_else_of_kaito() -> None:
+    modules = loaded_by(
+        "import contextlib, io",
+        "from kaito.cli import main",
+        "with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):",
+        "    main(['--help'])",
+    )
+    assert {name for name in modules if name.partition(".")[0] == "kaito"} == {
+        "kaito",
+        "kaito.cli",
+        "kaito.cli.parser",
+    }
+    assert tops(modules) & (HEAVY | ELSEWHERE) == set()
+
+
+@pytest.mark.parametrize("command", ["manager", "provisioner"])
+def test_a_daemon_in_a_cluster_loads_no_sdk_and_no_local_cluster(command: str) -> None:
+    modules = loaded_by(f"import kaito.cli.{command}")
+    assert tops(modules) & ELSEWHERE == set()
+    assert {name for name in modules if name.startswith(("kaito.local", "kaito.testing"))} == set()
+
+
+def test_the_manager_loads_nothing_of_any_cloud() -> None:
+    modules = loaded_by("import kaito.cli.manager")
+    assert {name for name in modules if name.startswith("kaito.provisioner")} == set()

@@ -1,0 +1,79 @@
+"""Commands that cannot be run end with one line that names the option, its value and a way out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kaito.cli import main
+from kaito.cli.parser import FAILED, build_parser
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["manager", "--lease-seconds", "0"], "'0' is no lease time; take 1 to 3600 seconds"),
+        (["manager", "--lease-seconds", "nan"], "'nan' is no lease time"),
+        (["manager", "--namespaces", "a/b"], "'a/b' is no namespace"),
+        (["manager", "--namespaces", "a, B"], "'B' is no namespace"),
+        (["manager", "--namespaces", f"{'a' * 64}"], "is no namespace"),
+        (["local", "up", "--kubeconfig", "k", "--port", "65536"], "'65536' is no port"),
+        (["local", "up", "--kubeconfig", "k", "--nodes", "-1"], "no number of nodes"),
+        (["serve"], "invalid choice: 'serve'"),
+        ([], "the following arguments are required"),
+    ],
+)
+def test_a_wrong_option_is_named_with_its_value_on_one_line(
+    wrong: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(wrong)
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert len(printed.err.splitlines()) == 1
+    assert said in printed.err
+    assert "--help" in printed.err
+
+
+def test_namespaces_are_read_with_the_blanks_that_people_put_between_them() -> None:
+    arguments = build_parser().parse_args(["manager", "--namespaces", " a, b-2 ,,a"])
+    assert arguments.namespaces == ("a", "b-2")
+    assert build_parser().parse_args(["manager"]).namespaces == ()
+
+
+@pytest.mark.parametrize("option", ["--metrics-address", "--probe-address"])
+def test_an_address_that_is_none_is_told_by_the_options_name(
+    option: str, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = [option, "localhost", "--no-leader-election", "--kubeconfig", str(kubeconfig)]
+    assert main(["manager", *wrong]) == FAILED
+    assert capsys.readouterr().err == (
+        f"kaito: {option}: 'localhost' is no address; write HOST:PORT, :PORT, or 0 for none.\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["manager", "provisioner"])
+def test_a_kubeconfig_that_is_not_there_is_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--kubeconfig", str(tmp_path / "none")]) == FAILED
+    assert capsys.readouterr().err == (
+        f"kaito: The kubeconfig {tmp_path / 'none'} does not exist.\n"
+    )
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Path:
+    """A cluster that nobody answers for."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(
+        "apiVersion: v1\n"
+        "kind: Config\n"
+        "current-context: none\n"
+        "contexts: [{name: none, context: {cluster: none, user: none}}]\n"
+        "clusters: [{name: none, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+        "users: [{name: none, user: {token: none}}]\n"
+    )
+    return path
