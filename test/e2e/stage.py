@@ -19,7 +19,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kaito.local.azure.listing import PoolRow, list_pools
-from kaito.runtime import Client, ClusterConfig, Informer, Key, Object, Resource, from_kubeconfig
+from kaito.runtime import (
+    Change,
+    Client,
+    ClusterConfig,
+    Informer,
+    Key,
+    Object,
+    Resource,
+    from_kubeconfig,
+)
 
 ROOT = Path(__file__).parents[2]
 QUICK_START = ROOT / "examples" / "phi-3-mini.yaml"
@@ -105,10 +114,11 @@ class Stage:
         self.client = Client(config.transport(), field_manager="test")
         self.processes: list[Process] = []
         self._changed = asyncio.Event()
+        self._ever: dict[Resource[Any], set[str]] = {}
         self._informers: dict[Resource[Any], Informer[Object]] = {}
         for resource in (WORKSPACES, MACHINES, NODES, PODS, DEPLOYMENTS, SERVICES, LEASES):
             informer = Informer(self.client, resource)
-            informer.on_change(lambda _: self._changed.set())
+            informer.on_change(self._noticing(resource))
             self._informers[resource] = informer
 
     def process(self, *arguments: str) -> Process:
@@ -122,6 +132,17 @@ class Stage:
     def all(self, resource: Resource[Object]) -> list[Object]:
         """Every object of this kind, as last seen."""
         return self._informers[resource].store.list()
+
+    def ever(self, resource: Resource[Object]) -> set[str]:
+        """The uids of all objects of this kind that have been seen, those that are gone too."""
+        return self._ever.get(resource, set())
+
+    def _noticing(self, resource: Resource[Object]) -> Callable[[Change], None]:
+        def notice(change: Change) -> None:
+            self._ever.setdefault(resource, set()).add(change.header.uid)
+            self._changed.set()
+
+        return notice
 
     def find(self, resource: Resource[Object], key: Key) -> Object | None:
         return self._informers[resource].store.object(key)
