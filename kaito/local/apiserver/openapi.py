@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 
 from kaito.local.apiserver.custom.shapes import VersionShape
 from kaito.local.apiserver.http import JSON, Request, Response
-from kaito.local.apiserver.jsontext import encode
+from kaito.local.apiserver.jsontext import encode, parse_json
 from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.openapi_text import (
     API_VERSION,
@@ -26,6 +27,7 @@ from kaito.local.apiserver.typed import go_name
 
 Object = dict[str, Any]
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+VERSION = re.compile(r"V\d+((alpha|beta)\d+)?")
 REF = "#/components/schemas/"
 SCALARS: dict[str, Object] = {
     "s": {"type": "string"},
@@ -63,6 +65,15 @@ class OpenApi:
         if request.parameters().get("hash"):
             headers["cache-control"] = "public, immutable"
         return Response(200, headers, body)
+
+    def schemas(self) -> Object:
+        """The schemas of every group version together."""
+        found: Object = {}
+        for group, versions in self._kinds.groups().items():
+            for version in versions:
+                document = parse_json(self._document(self._path(group, version), group, version))
+                found |= document["components"]["schemas"]
+        return found
 
     def _index(self) -> Response:
         paths = {}
@@ -115,7 +126,9 @@ class OpenApi:
     @staticmethod
     def _model(model: str, kind: Kind | None = None) -> str:
         if kind is None:
-            return "io.k8s.api." + model
+            version = VERSION.search(model)
+            named = version.group().lower() if version else "v1"
+            return f"io.k8s.api.core.{named}.{go_name(model)}"
         group = kind.group.partition(".")[0] or "core"
         return f"io.k8s.api.{group}.{kind.version}.{go_name(model)}"
 
@@ -164,7 +177,7 @@ class OpenApi:
                 )
                 self._build(node.name, name, schemas)
                 return {"allOf": [{"$ref": REF + name}], "default": {}}
-        return {"type": "object"}
+        return {}
 
     def _add_custom(self, kind: Kind, schemas: Object) -> str:
         prefix = ".".join(reversed(kind.group.split(".")))

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kaito.local.apiserver import negotiation
+from kaito.local.apiserver import negotiation, openapi_v2
 from kaito.local.apiserver.admission import Admission
 from kaito.local.apiserver.behaviours import BEHAVIOURS
 from kaito.local.apiserver.builtin_admission import plugins
@@ -407,6 +407,7 @@ class ApiServer:
                             "/apis",
                             "/healthz",
                             "/livez",
+                            "/openapi/v2",
                             "/openapi/v3",
                             "/readyz",
                             "/version",
@@ -414,6 +415,8 @@ class ApiServer:
                     )
                 }
             )
+        if parts == ["openapi", "v2"]:
+            return openapi_v2.answer(request, self.openapi.schemas())
         if parts[:2] == ["openapi", "v3"]:
             return self.openapi.answer(request, parts[2:])
         raise no_page()
