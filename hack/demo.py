@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -220,7 +221,13 @@ def tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
+def stop(number: int, _: object) -> None:
+    """Make SIGTERM end the demo as Ctrl-C does: with the cluster it started."""
+    signal.raise_signal(signal.SIGINT)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, stop)
     try:
         asyncio.run(main())
     except KeyboardInterrupt:

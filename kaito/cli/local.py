@@ -53,6 +53,10 @@ async def _up(arguments: argparse.Namespace) -> int:
     kubeconfig = Path(arguments.kubeconfig).absolute()
     if not kubeconfig.parent.is_dir():
         raise CommandError(f"--kubeconfig {arguments.kubeconfig}: its directory does not exist.")
+    if kubeconfig.is_dir():
+        raise CommandError(
+            f"--kubeconfig {arguments.kubeconfig}: this is a directory; name a file."
+        )
     with TemporaryDirectory(prefix="kaito-local-") as scratch:
         data_dir = Path(arguments.data_dir).absolute() if arguments.data_dir else None
         async with LocalCluster(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import re
@@ -56,6 +57,10 @@ def _one_line(error: BaseException) -> str:
         return f'{text}; install it with: pip install "kaito[{extra}]"'
     if isinstance(error, CommandError) or type(error).__module__.startswith("kaito."):
         return text
+    if isinstance(error, OSError) and error.strerror:
+        about = f"{error.filename}: " if error.filename else ""
+        hint = "; take another port" if error.errno == errno.EADDRINUSE else ""
+        return f"{about}{error.strerror}{hint} (--debug shows where)"
     return f"{type(error).__name__}: {text} (--debug shows where)"
 
 
