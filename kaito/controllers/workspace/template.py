@@ -23,7 +23,8 @@ OBJECTS = (
     "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution",
 )
 TERMS = f"{OBJECTS[-1]}.nodeSelectorTerms"
-LISTS = ("spec.tolerations", TERMS)
+CONTAINERS = "spec.containers"
+LISTS = (CONTAINERS, "spec.tolerations", TERMS)
 
 
 def unusable(template: Mapping[str, JsonValue]) -> str:
@@ -40,6 +41,9 @@ def unusable(template: Mapping[str, JsonValue]) -> str:
     for term in cast("list[Mapping[str, JsonValue]]", _at(template, TERMS, [])):
         if not isinstance(term.get("matchExpressions", []), list):
             return f"inference.template.{TERMS}.matchExpressions must be a list."
+    if not _at(template, CONTAINERS, []):
+        # The API server says so too, but only when the nodes cost money already.
+        return f"inference.template.{CONTAINERS} is empty: write at least one container there."
     return ""
 
 

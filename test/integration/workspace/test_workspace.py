@@ -163,7 +163,7 @@ async def test_a_service_of_somebody_else_is_not_touched(scene: Stage) -> None:
 
 async def test_a_template_that_the_server_refuses_is_said_in_its_words(scene: Stage) -> None:
     scene.start()
-    await scene.create(inference={"template": {"spec": {"containers": []}}})
+    await scene.create(inference={"template": {"spec": {"containers": [{"name": "C"}]}}})
     await scene.until(lambda: scene.machines_of(), "a Machine")
     await scene.launch(scene.machines_of()[0])
     await scene.until(lambda: scene.says("InferenceReady", "RefusedByApiServer"), "the refusal")

@@ -117,7 +117,7 @@ def test_the_operating_system_of_a_node_can_be_chosen() -> None:
 
 def test_a_node_without_gpus_is_said_to_be_one() -> None:
     found = held(resource={"instanceType": "Standard_D4s_v5"})
-    found["inference"] = {"template": {"spec": {"containers": []}}}
+    found["inference"] = {"template": {"spec": {"containers": [{"name": "c"}]}}}
     machine = asked_for(found)
     assert machine["spec"]["requirements"][2]["values"] == ["cpu"]
     assert machine["spec"]["resources"] == {"requests": {"storage": "0"}}
@@ -362,7 +362,8 @@ def test_a_template_is_passed_through_with_what_places_it() -> None:
 def test_nodes_that_a_template_requires_are_required_too() -> None:
     terms = [expressions(disk="ssd"), {"matchFields": [{"key": "metadata.name"}]}]
     required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-    pod = templated({"spec": {"affinity": {"nodeAffinity": required, "podAffinity": {"x": 1}}}})
+    affinity = {"nodeAffinity": required, "podAffinity": {"x": 1}}
+    pod = templated({"spec": {"containers": [{"name": "c"}], "affinity": affinity}})
     assert pod["spec"]["affinity"]["podAffinity"] == {"x": 1}
     placed = pod["spec"]["affinity"]["nodeAffinity"]
     ours = expressions(apps="phi-3", **IDENTITY)["matchExpressions"]
@@ -389,6 +390,9 @@ def test_the_users_template_itself_is_not_written_to() -> None:
         ({"spec": None}, "spec must be an object"),
         ({"spec": {}, "metadata": "x"}, "metadata must be an object"),
         ({"spec": {}, "metadata": {"labels": []}}, "metadata.labels must be an object"),
+        ({"spec": {}}, "spec.containers is empty: write at least one"),
+        ({"spec": {"containers": []}}, "spec.containers is empty"),
+        ({"spec": {"containers": {}}}, "spec.containers must be a list"),
         ({"spec": {"tolerations": {}}}, "spec.tolerations must be a list"),
         ({"spec": {"tolerations": ["x"]}}, "spec.tolerations must be a list"),
         ({"spec": {"affinity": 1}}, "spec.affinity must be an object"),
