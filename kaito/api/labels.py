@@ -31,6 +31,8 @@ DEFAULT_PROVISIONER = "default"
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 ARCH = "kubernetes.io/arch"
 OS = "kubernetes.io/os"
+ZONE = "topology.kubernetes.io/zone"
+CAPACITY_TYPE = "karpenter.sh/capacity-type"
 
 # What NVIDIA's feature discovery writes on nodes that users bring themselves.
 GPU_PRODUCT = "nvidia.com/gpu.product"

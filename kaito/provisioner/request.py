@@ -17,9 +17,6 @@ from kaito.api.machine import Machine, MachineSpec, Taint
 from kaito.provisioner import ownership
 from kaito.provisioner.quantity import amount
 
-ZONE = "topology.kubernetes.io/zone"
-CAPACITY_TYPE = "karpenter.sh/capacity-type"
-
 # Labels in these domains are the kubelet's and the cloud's to set; sent by us they are refused.
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
 
@@ -67,7 +64,7 @@ def node_request(machine: Machine, cluster: str = "") -> NodeRequest:
             f"spec.requirements names no instance type: add {{key: {labels.INSTANCE_TYPE}, "
             "operator: In, values: [...]}"
         )
-    capacity = wanted(spec, CAPACITY_TYPE)
+    capacity = wanted(spec, labels.CAPACITY_TYPE)
     return NodeRequest(
         name=meta.name,
         instance_types=instance_types,
@@ -75,7 +72,7 @@ def node_request(machine: Machine, cluster: str = "") -> NodeRequest:
         taints=spec.taints,
         disk_gib=_disk(spec),
         image_family=meta.annotations.get(labels.NODE_IMAGE_FAMILY, "ubuntu").lower(),
-        zones=wanted(spec, ZONE) or (),
+        zones=wanted(spec, labels.ZONE) or (),
         # On-demand when both are allowed: an eviction would end the model that somebody talks to.
         spot=capacity is not None and "on-demand" not in capacity and "spot" in capacity,
     )

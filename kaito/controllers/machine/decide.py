@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kaito.api.labels import INSTANCE_TYPE
+from kaito.api.labels import INSTANCE_TYPE, ZONE
 from kaito.api.machine import FINALIZER, INITIALIZED, LAUNCHED, REGISTERED, Machine
 from kaito.api.meta import is_true
 from kaito.controllers.machine import conditions
@@ -50,7 +50,6 @@ from kaito.controllers.machine.readiness import (
 from kaito.controllers.machine.waiting import due, watch
 from kaito.provisioner import Absent, NodeRequest, Pool, PoolState, Unsatisfiable, node_request
 from kaito.provisioner.ownership import belongs_to, served
-from kaito.provisioner.request import ZONE
 from kaito.runtime import Object
 
 NOTHING = Decision()

@@ -11,7 +11,7 @@ from kaito.runtime import Object
 
 GPU_TAINT = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
 # Labels that only the cloud can give a node: a selector on them is a wish about the node itself.
-ASKED_OF_CLOUD = ("topology.kubernetes.io/zone", "karpenter.sh/capacity-type")
+ASKED_OF_CLOUD = (labels.ZONE, labels.CAPACITY_TYPE)
 
 
 def desired_machine(plan: Plan, subject: Subject, name: str, existing: Machine | None) -> Object:
