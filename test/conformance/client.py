@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -187,10 +187,15 @@ class Api:
 
     async def until(self, path: str, holds: Callable[[Answer], object]) -> Answer:
         """The first answer to GET that `holds`: for what happens later and is watched nowhere."""
-        async with asyncio.timeout(3 * PATIENCE):
+        return await self.repeat(lambda: self.get(path), holds)
+
+    async def repeat(
+        self, ask: Callable[[], Awaitable[Answer]], holds: Callable[[Answer], object]
+    ) -> Answer:
+        """The first answer that `holds`; TimeoutError where none comes."""
+        async with asyncio.timeout(6 * PATIENCE):
             while True:
-                answer = await self.get(path)
-                if holds(answer):
+                if holds(answer := await ask()):
                     return answer
                 await asyncio.sleep(PAUSE)
 

@@ -114,5 +114,5 @@ class Defining:
 
 
 def _established(answer: Answer) -> bool:
-    conditions = answer.body.get("status", {}).get("conditions", [])
+    conditions = answer.body.get("status", {}).get("conditions") or []
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)

@@ -71,14 +71,15 @@ def serve(name: str) -> Iterator[Server]:
     """The server of that name, for the length of the block."""
     match name:
         case "local":
-            with tempfile.TemporaryDirectory() as directory:
-                with _local(Path(directory)) as server:
-                    yield server
+            with tempfile.TemporaryDirectory() as directory, _local(Path(directory)) as server:
+                yield server
         case "kube-apiserver":
             assets = Path(os.environ.get("KUBEBUILDER_ASSETS", DEFAULT_ASSETS))
-            with tempfile.TemporaryDirectory() as directory:
-                with _kube_apiserver(assets, Path(directory)) as server:
-                    yield server
+            with (
+                tempfile.TemporaryDirectory() as directory,
+                _kube_apiserver(assets, Path(directory)) as server,
+            ):
+                yield server
         case _:
             config = asyncio.run(from_kubeconfig(os.environ["KUBECONFIG"]))
             everything = frozenset({"apiserver", "controller_manager"})

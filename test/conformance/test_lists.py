@@ -234,7 +234,7 @@ async def test_a_field_that_is_not_selectable_is_a_bad_request(api: Api, ns: Spa
 
 
 async def test_a_list_goes_across_namespaces(api: Api, ns: Space, word: str) -> None:
-    other = Space(f"{word}-2")
+    other = Space(f"{word}2")
     await api.create("/api/v1/namespaces", {"metadata": {"name": other.name}})
     for space in (other, ns):
         await api.create(space.leases(), lease("a", labels={"walk": word}))

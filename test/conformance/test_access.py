@@ -1,0 +1,154 @@
+"""Who asks, what they may do, and the reviews that tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from test.conformance.client import Api
+from test.conformance.objects import Space
+
+pytestmark = pytest.mark.apiserver
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+AUTHORIZATION = "/apis/authorization.k8s.io/v1"
+AUTHENTICATION = "/apis/authentication.k8s.io/v1"
+NOBODY = {"Authorization": ""}
+
+
+def acting_as(user: str) -> dict[str, str]:
+    return {"Impersonate-User": user}
+
+
+@pytest.fixture
+async def reader(api: Api, ns: Space) -> dict[str, str]:
+    """The headers of a user who may read the secrets of the namespace and nothing else."""
+    role = {
+        "metadata": {"name": "reader"},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]}],
+    }
+    binding = {
+        "metadata": {"name": "reader"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": ns.name}],
+    }
+    (await api.create(ns.path(RBAC, "roles"), role)).ok()
+    (await api.create(ns.path(RBAC, "rolebindings"), binding)).ok()
+    headers = acting_as(ns.name)
+    await api.repeat(
+        lambda: api.get(ns.secrets(), headers=headers), lambda answer: answer.status == 200
+    )
+    return headers
+
+
+async def test_who_shows_no_token_is_anonymous(api: Api, ns: Space) -> None:
+    answer = await api.get(ns.configmaps(), headers=NOBODY)
+    assert (answer.status, answer.reason) == (403, "Forbidden")
+    assert answer.message == (
+        'configmaps is forbidden: User "system:anonymous" cannot list resource "configmaps" '
+        f'in API group "" in the namespace "{ns.name}"'
+    )
+
+
+async def test_a_wrong_token_is_unauthorized(api: Api, ns: Space) -> None:
+    answer = await api.get(ns.configmaps(), headers={"Authorization": "Bearer wrong"})
+    assert (answer.status, answer.reason) == (401, "Unauthorized")
+
+
+@pytest.mark.parametrize("path", ["/version", "/readyz", "/livez", "/healthz"])
+async def test_health_and_version_are_open_to_all(api: Api, path: str) -> None:
+    assert (await api.get(path, headers=NOBODY)).status == 200
+
+
+async def test_anonymous_may_not_discover(api: Api) -> None:
+    answer = await api.get("/apis", headers=NOBODY)
+    assert answer.status == 403
+    assert answer.message == 'forbidden: User "system:anonymous" cannot get path "/apis"'
+
+
+async def test_a_role_grants_what_it_names(api: Api, ns: Space, reader: dict[str, str]) -> None:
+    read = await api.get(ns.secrets("none"), headers=reader)
+    written = await api.create(ns.secrets(), {"metadata": {"name": "s"}}, headers=reader)
+    other = await api.get(ns.configmaps(), headers=reader)
+    assert (read.status, written.status, other.status) == (404, 403, 403)
+    assert written.message == (
+        f'secrets is forbidden: User "{ns.name}" cannot create resource "secrets" '
+        f'in API group "" in the namespace "{ns.name}"'
+    )
+
+
+async def test_a_role_ends_at_its_namespace(api: Api, ns: Space, reader: dict[str, str]) -> None:
+    answer = await api.get("/api/v1/namespaces/default/secrets", headers=reader)
+    everywhere = await api.get("/api/v1/secrets", headers=reader)
+    assert (answer.status, everywhere.status) == (403, 403)
+    assert "at the cluster scope" in everywhere.message
+
+
+async def test_an_access_review_answers_for_the_asker(
+    api: Api, ns: Space, reader: dict[str, str]
+) -> None:
+    for verb, allowed in (("get", True), ("delete", False)):
+        attributes = {"verb": verb, "resource": "secrets", "namespace": ns.name}
+        body = {"spec": {"resourceAttributes": attributes}}
+        path = f"{AUTHORIZATION}/selfsubjectaccessreviews"
+        answer = await api.create(path, body, headers=reader)
+        assert answer.status == 201
+        assert answer.body["status"]["allowed"] is allowed
+
+
+async def test_an_access_review_answers_for_another(
+    api: Api, ns: Space, reader: dict[str, str]
+) -> None:
+    attributes = {"verb": "list", "resource": "secrets", "namespace": ns.name}
+    for user, allowed in ((ns.name, True), ("stranger", False)):
+        body = {"spec": {"user": user, "resourceAttributes": attributes}}
+        answer = await api.create(f"{AUTHORIZATION}/subjectaccessreviews", body)
+        assert answer.body["status"]["allowed"] is allowed
+
+
+async def test_a_rules_review_lists_what_is_granted(
+    api: Api, ns: Space, reader: dict[str, str]
+) -> None:
+    body = {"spec": {"namespace": ns.name}}
+    path = f"{AUTHORIZATION}/selfsubjectrulesreviews"
+    answer = await api.create(path, body, headers=reader)
+    rules = answer.ok().body["status"]["resourceRules"]
+    assert {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["secrets"]} in rules
+
+
+async def test_a_subject_review_tells_who_one_is(api: Api) -> None:
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path = f"{AUTHENTICATION}/selfsubjectreviews"
+    answer = await api.create(path, body, headers=acting_as("somebody"))
+    assert answer.status == 201
+    user = answer.body["status"]["userInfo"]
+    assert user["username"] == "somebody"
+    assert "system:authenticated" in user["groups"]
+
+
+async def test_a_review_of_a_foreign_token_does_not_authenticate(api: Api) -> None:
+    answer = await api.create(f"{AUTHENTICATION}/tokenreviews", {"spec": {"token": "wrong"}})
+    assert answer.status == 201
+    assert not answer.body["status"].get("authenticated")
+
+
+async def test_who_may_not_impersonate_is_forbidden(
+    api: Api, ns: Space, reader: dict[str, str]
+) -> None:
+    """A service account asks in the name of another."""
+    path = ns.path("/api/v1", "serviceaccounts")
+    (await api.create(path, {"metadata": {"name": "robot"}})).ok()
+    issued = await api.create(f"{path}/robot/token", {"spec": {}})
+    token = issued.ok().body["status"]["token"]
+    headers = {"Authorization": f"Bearer {token}", **reader}
+    answer = await api.get(ns.secrets(), headers=headers)
+    assert answer.status == 403
+    assert "cannot impersonate" in answer.message
+
+
+async def test_a_role_binding_cannot_change_its_role(
+    api: Api, ns: Space, reader: dict[str, str]
+) -> None:
+    path = ns.path(RBAC, "rolebindings", "reader")
+    answer = await api.merge(path, {"roleRef": {"name": "other"}})
+    assert answer.status == 422
+    assert answer.fields == {"roleRef"}
