@@ -27,6 +27,19 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: reading package metadata takes time."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"kaito {version('kaito')}")
+        parser.exit()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Errors are one line on standard error."""
     arguments = build_parser().parse_args(argv)
@@ -73,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="Run large language models on Kubernetes, GPU nodes included.",
         parents=[common],
     )
+    parser.add_argument("--version", action=_Version, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     def command(
@@ -197,8 +211,7 @@ def _count(text: str) -> int:
 
 def _namespaces(text: str) -> tuple[str, ...]:
     # A list of a namespace that cannot be is empty for ever, and the daemon would sit idle.
-    names = (name.strip() for name in text.split(","))
-    return tuple(dict.fromkeys(_namespace(name) for name in names if name))
+    return tuple(dict.fromkeys(_namespace(name.strip()) for name in text.split(",")))
 
 
 def _namespace(text: str) -> str:

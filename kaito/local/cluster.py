@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -173,6 +174,8 @@ class LocalCluster:
         for directory in (self._state, self._data_dir):
             if directory is not None:
                 directory.mkdir(parents=True, exist_ok=True)
+        if self._data_dir is not None:
+            self._stack.enter_context(_sole_user(self._data_dir))
         # Of processes that ended with an earlier run; those that go on begin a new log.
         shutil.rmtree(self._state / "pods", ignore_errors=True)
 
@@ -252,6 +255,24 @@ class LocalCluster:
 
     def _transport(self) -> Transport:
         return InProcess(self._server, token=self._token)
+
+
+@contextlib.contextmanager
+def _sole_user(directory: Path) -> Iterator[None]:
+    """Two clusters on one directory would mix their data; a lock of a dead process is no lock."""
+    with (directory / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DirectoryInUse(
+                f"The data directory {directory} is in use by another local cluster; "
+                "stop that one or take another directory."
+            ) from None
+        yield
+
+
+class DirectoryInUse(Exception):
+    """Another process runs a cluster on this directory."""
 
 
 def _cpu_machine(number: int) -> Machine:

@@ -96,9 +96,13 @@ class ApiError(RuntimeFailure):
             or "Too large resource version" in self.status.message
         )
 
+    @property
+    def said(self) -> str:
+        """The server's answer in one line, without the call."""
+        return f"{self.status.code} {self.status.reason}".rstrip() + f": {self.status.message}"
+
     def __str__(self) -> str:
-        where = f" ({self.call})" if self.call else ""
-        return f"{self.status.code} {self.status.reason}: {self.status.message}{where}"
+        return f"{self.said} ({self.call})" if self.call else self.said
 
 
 class BadRequest(ApiError):
@@ -212,7 +216,8 @@ def _seconds(header: str | None) -> float | None:
 
 def describe(error: BaseException) -> Mapping[str, Any]:
     """The fields of an error that belong in a log line."""
-    fields: dict[str, Any] = {"error": str(error) or type(error).__name__}
+    said = error.said if isinstance(error, ApiError) else str(error)
+    fields: dict[str, Any] = {"error": said or type(error).__name__}
     if isinstance(error, RuntimeFailure) and error.call is not None:
         fields["call"] = str(error.call)
     if not isinstance(error, RuntimeFailure):

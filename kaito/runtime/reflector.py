@@ -152,6 +152,7 @@ class Reflector:
         self._pacer = Pacer(backoff or Backoff(), clock.monotonic, draw)
         self._draw = draw
         self._version = ANY_VERSION
+        self._trouble = ""
         self._log = log.bind(resource=str(resource), namespace=namespace or "*")
 
     async def run(self) -> None:
@@ -181,6 +182,7 @@ class Reflector:
             return after_list_failure(step, error)
         self._version = version
         self._sink.heard(version)
+        self._recovered()
         return after_list(version)
 
     async def _watch(self, step: Step) -> Step:
@@ -200,6 +202,7 @@ class Reflector:
             try:
                 # An answer is a sign of life even where no bookmark ever follows.
                 self._sink.heard(step.version)
+                self._recovered()
                 await self._follow(reply)
             except ConnectionFailed as error:
                 self._complain("watch cut", error, quiet=True)
@@ -258,8 +261,18 @@ class Reflector:
             hint = f"install the definition of {self._resource}"
         elif isinstance(error, OversizedLine):
             hint = "select fewer objects or leave large ones out"
-        emit = self._log.debug if quiet else self._log.warning
-        emit(verb, **describe(error), **({"hint": hint} if hint else {}))
+        fields = {**describe(error), **({"hint": hint} if hint else {})}
+        said = f"{verb}: {fields['error']}"
+        # Told once, not at every try: what is still wrong a second later is no news.
+        emit = self._log.debug if quiet or said == self._trouble else self._log.warning
+        emit(verb, **fields)
+        if not quiet:
+            self._trouble = said
+
+    def _recovered(self) -> None:
+        if self._trouble:
+            self._trouble = ""
+            self._log.info("recovered")
 
 
 class _Watchdog:

@@ -415,6 +415,16 @@ async def test_a_forbidden_list_says_which_right_is_missing(scene: Scene) -> Non
     assert logs[0]["log_level"] == "warning"
 
 
+async def test_the_same_trouble_is_told_once_and_so_is_its_end(scene: Scene) -> None:
+    refused = [refusal(404, "NotFound") for _ in range(5)]
+    scene.script.add(*refused, page("10"), Stream())
+    with capture_logs() as logs:
+        async with scene:
+            await scene.clock.advance(120)
+    told = [(log["event"], log["log_level"]) for log in logs if log["log_level"] != "debug"]
+    assert told == [("list failed", "warning"), ("recovered", "info")]
+
+
 async def test_a_server_that_never_answers_a_list_is_complained_of(scene: Scene) -> None:
     with capture_logs() as logs:
         async with scene:
