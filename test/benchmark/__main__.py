@@ -2,34 +2,76 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
-from test.benchmark import apiserver
+from test.benchmark import apiserver, lists
+from test.benchmark.servers import Server, servers
+from test.benchmark.settings import Settings
 
-SCENARIOS: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
-    "apiserver": apiserver.run,
+Results: TypeAlias = list[dict[str, Any]]
+
+# Against each server there is, ours beside kopf.
+COMPARED: dict[str, Callable[[Server, Settings], Awaitable[Results]]] = {
+    "list": lists.run,
+}
+# These bring what they need.
+ALONE: dict[str, Callable[[Settings], Awaitable[Results]]] = {
+    "apiserver": lambda _: apiserver.run(),
 }
 
 
-async def main(names: list[str]) -> int:
-    unknown = [name for name in names if name not in SCENARIOS]
-    if unknown:
-        print(f"bench: no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
-        return 2
-    missed = []
-    for name in names or SCENARIOS:
-        for result in await SCENARIOS[name]():
+async def main(names: list[str], settings: Settings, wanted: set[str]) -> int:
+    missed: list[str] = []
+
+    def report(results: Results) -> None:
+        for result in results:
             print(json.dumps(result), flush=True)
-            if result.get("missed"):
-                missed.append(result["scenario"])
-    if missed:
-        print(f"bench: below the bar: {', '.join(missed)}", file=sys.stderr)
+            where = f"{result['scenario']} on {result['server']}" if "server" in result else ""
+            missed.extend(
+                f"{where or result['scenario']}: {bar}" for bar in result.get("missed", ())
+            )
+
+    compared = [name for name in names if name in COMPARED]
+    if compared:
+        async with servers(wanted) as found:
+            for name in compared:
+                for server in found:
+                    results = await COMPARED[name](server, settings)
+                    report([{"server": server.name, **result} for result in results])
+    for name in names:
+        if name in ALONE:
+            report(await ALONE[name](settings))
+    for line in missed:
+        print(f"bench: below the bar: {line}", file=sys.stderr)
     return 1 if missed else 0
 
 
+def arguments() -> argparse.Namespace:
+    every = [*COMPARED, *ALONE]
+    parser = argparse.ArgumentParser(prog="python -m test.benchmark", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(every)}")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each contender (default 3)")
+    parser.add_argument("--full", action="store_true", help="20,000 objects instead of 5,000")
+    parser.add_argument(
+        "--server",
+        choices=("local", "real", "both"),
+        default="both",
+        help="the local server, the one of KUBECONFIG, or both where KUBECONFIG is set (default)",
+    )
+    parsed = parser.parse_args()
+    parsed.names = parsed.names or every
+    unknown = [name for name in parsed.names if name not in every]
+    if unknown:
+        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(every)}")
+    return parsed
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1:])))
+    given = arguments()
+    on = {"local", "real"} if given.server == "both" else {given.server}
+    sys.exit(asyncio.run(main(given.names, Settings(given.runs, given.full), on)))

@@ -10,15 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kaito.runtime import Client, Key, Object, Resource, from_kubeconfig
+from test.benchmark.servers import local_server, resident
 
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 NAMESPACES: Resource[Object] = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -165,31 +162,3 @@ def config_map(namespace: str, name: str, letter: str) -> Object:
         "metadata": {"namespace": namespace, "name": name},
         "data": {f"key-{number}": letter * (BYTES // 10) for number in range(10)},
     }
-
-
-@asynccontextmanager
-async def local_server() -> AsyncIterator[tuple[str, int]]:
-    """`kaito local up` without daemons; its kubeconfig and process id."""
-    with tempfile.TemporaryDirectory(prefix="kaito-bench-") as scratch:
-        kubeconfig = str(Path(scratch) / "kubeconfig")
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "kaito.cli", "local", "up"),
-            *("--kubeconfig", kubeconfig, "--no-controllers"),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
-            assert process.stdout is not None
-            if (await process.stdout.readline()).strip() != b"ready":
-                raise RuntimeError("kaito local up did not become ready")
-            yield kubeconfig, process.pid
-        finally:
-            process.terminate()
-            await process.communicate()
-
-
-def resident(process: int) -> int:
-    """Resident memory of a process in bytes (Linux)."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    return 0

@@ -1,0 +1,60 @@
+"""The API servers that the scenarios run against."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One API server: `name` is "local" or "real"."""
+
+    name: str
+    kubeconfig: str
+
+
+@asynccontextmanager
+async def local_server() -> AsyncIterator[tuple[str, int]]:
+    """`kaito local up` without daemons; its kubeconfig and process id."""
+    with tempfile.TemporaryDirectory(prefix="kaito-bench-") as scratch:
+        kubeconfig = str(Path(scratch) / "kubeconfig")
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "kaito.cli", "local", "up"),
+            *("--kubeconfig", kubeconfig, "--no-controllers"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None
+            if (await process.stdout.readline()).strip() != b"ready":
+                raise RuntimeError("kaito local up did not become ready")
+            yield kubeconfig, process.pid
+        finally:
+            process.terminate()
+            await process.communicate()
+
+
+@asynccontextmanager
+async def servers(names: set[str]) -> AsyncIterator[list[Server]]:
+    """Those of `names` there are: the local one, and the real one where KUBECONFIG points to it."""
+    real = os.environ.get("KUBECONFIG")
+    found = [Server("real", real)] if real and "real" in names else []
+    if "local" not in names:
+        yield found
+        return
+    async with local_server() as (kubeconfig, _):
+        yield [Server("local", kubeconfig), *found]
+
+
+def resident(process: int) -> int:
+    """Resident memory of a process in bytes (Linux)."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    return 0
