@@ -65,8 +65,9 @@ def finalized(stage: Stage) -> bool:
 
 
 async def start(stage: Stage, daemon: str) -> Process:
-    # A dead leader's lease must run out before its successor works: the shortest one there is.
-    process = stage.process(daemon, "--lease-seconds", "1")
+    # A dead leader's lease must run out before its successor works; a shorter one could be lost by
+    # a daemon that a busy machine keeps waiting.
+    process = stage.process(daemon, "--lease-seconds", "3")
     await process.start()
     return process
 

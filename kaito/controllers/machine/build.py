@@ -6,10 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from kaito.api.machine import FINALIZER
 from kaito.catalog.catalog import Catalog, load
-from kaito.controllers.kinds import MACHINES
+from kaito.controllers.kinds import (
+    MACHINES,
+    NODE_PARTS,
+    NODES,
+    Node,
+)
 from kaito.controllers.machine.book import PoolBook
 from kaito.controllers.machine.decision import Policy
-from kaito.controllers.machine.kinds import NODES, Node, without_images
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.sweep import Sweep, claimed_live
 from kaito.controllers.machine.writes import ApiWrites
@@ -58,7 +62,7 @@ def build(
 
     machines = manager.informer(MACHINES)
     nodes = manager.informer(
-        NODES, labels=label, indexes={BY_POOL: pool_named}, transform=without_images
+        NODES, labels=label, indexes={BY_POOL: pool_named}, transform=NODE_PARTS
     )
 
     def gpus(instance_type: str) -> int:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaito.api.machine import INITIALIZED, LAUNCHED, READY, REGISTERED, Machine
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.machine.decision import SetStatus, Tell, Write
-from kaito.controllers.machine.kinds import Node
 from kaito.runtime import Object, Truth, find_condition, set_condition
 
 MAX_MESSAGE = 800  # characters; the limit that gpu-provisioner gave to these messages

@@ -18,6 +18,9 @@ from dataclasses import replace
 from kaito.api.labels import INSTANCE_TYPE, ZONE
 from kaito.api.machine import FINALIZER, INITIALIZED, LAUNCHED, REGISTERED, Machine
 from kaito.api.meta import is_true
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.machine import conditions
 from kaito.controllers.machine.cloud import Confirm, Destroy, Launch, Look, Refusal
 from kaito.controllers.machine.conditions import DONE, Progress, Step, report, unlaunched
@@ -32,7 +35,6 @@ from kaito.controllers.machine.decision import (
     Tell,
     Write,
 )
-from kaito.controllers.machine.kinds import Node
 from kaito.controllers.machine.launch import (
     Attempt,
     Wait,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kaito.api.machine import Machine
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.machine.cloud import UNASKED, Ask, CloudFacts
-from kaito.controllers.machine.kinds import Node
 from kaito.runtime import Object
 
 

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from kaito.api import machine as api
 from kaito.api.labels import GPU_RESOURCE
 from kaito.api.machine import Machine, Taint
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.machine import conditions
 from kaito.controllers.machine.conditions import DONE, Step
-from kaito.controllers.machine.kinds import Node
 from kaito.provisioner.quantity import amount
 from kaito.provisioner.request import reserved
 from kaito.runtime import Object

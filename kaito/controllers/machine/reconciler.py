@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from kaito.api.machine import Machine
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.machine.book import NOBODY, PoolBook, Subject
 from kaito.controllers.machine.decide import decide
 from kaito.controllers.machine.decision import Observation, Policy
-from kaito.controllers.machine.kinds import Node
 from kaito.controllers.machine.writes import Writes
 from kaito.runtime import Again, Clock, Key
 

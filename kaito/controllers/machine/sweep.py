@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import structlog
 
 from kaito.controllers.kinds import MACHINES
-from kaito.controllers.machine.kinds import NODECLAIMS
+from kaito.controllers.machine.kinds import (
+    NODECLAIMS,
+)
 from kaito.provisioner import CloudError, NodeSource, Pool, PoolState
 from kaito.provisioner.ownership import made_for_cluster, served
 from kaito.runtime import Client, Clock, Key, NotFound, RuntimeFailure

@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from kaito.api import machine as api
-from kaito.controllers.kinds import MACHINES
+from kaito.controllers.kinds import (
+    MACHINES,
+    NODES,
+)
 from kaito.controllers.machine.decision import (
     DeleteMachine,
     DeleteNode,
@@ -19,7 +22,6 @@ from kaito.controllers.machine.decision import (
     Tell,
     Write,
 )
-from kaito.controllers.machine.kinds import NODES
 from kaito.runtime import Applier, Client, Conflict, EventRecorder, Key, NotFound, Object, Store
 
 

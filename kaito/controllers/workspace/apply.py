@@ -13,7 +13,11 @@ from kaito.api import conditions, labels
 from kaito.api.labels import VALUE_LENGTH
 from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
-from kaito.controllers.workspace.kinds import DEPLOYMENTS, SERVICES, WORKSPACES
+from kaito.controllers.workspace.kinds import (
+    DEPLOYMENTS,
+    SERVICES,
+    WORKSPACES,
+)
 from kaito.controllers.workspace.observation import Observation, Obstacle, Subject
 from kaito.controllers.workspace.observe import Stores
 from kaito.controllers.workspace.words import one_line

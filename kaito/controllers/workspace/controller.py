@@ -7,14 +7,16 @@ from dataclasses import replace
 
 from kaito.api import labels
 from kaito.catalog.catalog import Catalog, load
-from kaito.controllers.kinds import MACHINES
+from kaito.controllers.kinds import (
+    MACHINES,
+    NODE_PARTS,
+    NODES,
+)
 from kaito.controllers.workspace.apply import Writer
 from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Finalizer
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
-    NODE_PARTS,
-    NODES,
     POD_PARTS,
     PODS,
     SERVICES,

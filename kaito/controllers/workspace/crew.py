@@ -16,7 +16,9 @@ from itertools import count, islice
 from kaito.api import labels
 from kaito.api.machine import READY, Machine
 from kaito.api.meta import is_true
-from kaito.controllers.workspace.kinds import Node
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan
 

@@ -17,7 +17,10 @@ from kaito.controllers.workspace.crew import Crew, candidates, muster
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
 from kaito.controllers.workspace.deployment import desired_deployment
 from kaito.controllers.workspace.judgement import Verdict
-from kaito.controllers.workspace.kinds import DEPLOYMENTS, SERVICES
+from kaito.controllers.workspace.kinds import (
+    DEPLOYMENTS,
+    SERVICES,
+)
 from kaito.controllers.workspace.machine import desired_machine
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan, Refusal, on_gpus, plan

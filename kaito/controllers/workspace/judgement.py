@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from kaito.api import conditions, labels
 from kaito.api.machine import LAUNCHED, LIVING, READY, Machine
 from kaito.api.meta import find_condition, is_true
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.deployment import HASH
-from kaito.controllers.workspace.kinds import Node
 from kaito.controllers.workspace.observation import Observation, Obstacle
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble

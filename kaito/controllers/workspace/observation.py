@@ -7,7 +7,12 @@ from dataclasses import dataclass
 
 from kaito.api import labels
 from kaito.api.machine import Machine
-from kaito.controllers.workspace.kinds import WORKSPACES, Node
+from kaito.controllers.kinds import (
+    Node,
+)
+from kaito.controllers.workspace.kinds import (
+    WORKSPACES,
+)
 from kaito.runtime import Key, Object
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from kaito.api import conditions, labels
 from kaito.api.machine import Machine
-from kaito.controllers.workspace.kinds import Node
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.workspace.observation import Observation, Subject, identity_index
 from kaito.runtime import Header, Index, Key, Object, Store, View, is_true
 

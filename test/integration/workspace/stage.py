@@ -10,7 +10,11 @@ from typing import Any
 from kaito.api import crds
 from kaito.api.machine import LIVING
 from kaito.controllers.workspace import Settings, build
-from kaito.controllers.workspace.kinds import DEPLOYMENTS, SERVICES, WORKSPACES
+from kaito.controllers.workspace.kinds import (
+    DEPLOYMENTS,
+    SERVICES,
+    WORKSPACES,
+)
 from kaito.local.apiserver import ApiServer
 from kaito.local.transport import InProcess
 from kaito.runtime import (

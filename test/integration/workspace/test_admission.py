@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from kaito.controllers.workspace.kinds import WORKSPACES
+from kaito.controllers.workspace.kinds import (
+    WORKSPACES,
+)
 from kaito.runtime import Invalid
 from test.integration.workspace.stage import Stage, W
 

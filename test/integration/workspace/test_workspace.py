@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from kaito.controllers.workspace.kinds import DEPLOYMENTS, SERVICES, WORKSPACES
+from kaito.controllers.workspace.kinds import (
+    DEPLOYMENTS,
+    SERVICES,
+    WORKSPACES,
+)
 from kaito.runtime import Key, Object
 from test.integration.workspace.stage import EVENTS, MACHINES, NODES, Stage, W
 

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from kaito.api.labels import INSTANCE_TYPE
 from kaito.api.machine import FINALIZER, Machine
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.machine.cloud import (
     UNKNOWN,
     CloudFacts,
@@ -33,7 +36,6 @@ from kaito.controllers.machine.decision import (
     PatchNode,
     SetStatus,
 )
-from kaito.controllers.machine.kinds import Node
 from kaito.provisioner import Absent, Pool, PoolState, node_request
 from kaito.provisioner.ownership import belongs_to
 from test.unit.controllers.machine.world import (

@@ -13,6 +13,9 @@ from typing import Any
 import msgspec
 
 from kaito.api.machine import FINALIZER, Machine
+from kaito.controllers.kinds import (
+    Node,
+)
 from kaito.controllers.machine.book import PoolBook
 from kaito.controllers.machine.decision import (
     DeleteMachine,
@@ -24,7 +27,6 @@ from kaito.controllers.machine.decision import (
     Tell,
     Write,
 )
-from kaito.controllers.machine.kinds import Node
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.provisioner import (
     Absent,

@@ -7,10 +7,13 @@ from typing import Any
 
 from kaito.api.machine import LAUNCHED, LIVING, Machine
 from kaito.catalog.catalog import load
+from kaito.controllers.kinds import (
+    NODES,
+    Node,
+)
 from kaito.controllers.workspace.crew import machine_name
 from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Decision, Finalizer
-from kaito.controllers.workspace.kinds import NODES, Node
 from kaito.controllers.workspace.observation import Observation
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Object, find_condition, rfc3339

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from kaito.controllers.kinds import MACHINES
+from kaito.controllers.kinds import (
+    MACHINES,
+    NODE_PARTS,
+    NODES,
+)
 from kaito.controllers.workspace.controller import Wakes
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
-    NODE_PARTS,
-    NODES,
     POD_PARTS,
     PODS,
     SERVICES,
