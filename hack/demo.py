@@ -19,6 +19,7 @@ from pathlib import Path
 
 import yaml
 
+from kaito.local.pods import guard
 from kaito.runtime import (
     Call,
     Change,
@@ -37,6 +38,7 @@ QUESTION = ROOT / "examples" / "question.json"
 PATIENCE = 120.0  # seconds for each stage; the whole takes a few
 
 WORKSPACES: Resource[Object] = Resource("kaito.sh", "v1beta1", "workspaces", "Workspace")
+V1ALPHA1: Resource[Object] = Resource("kaito.sh", "v1alpha1", "workspaces", "Workspace")
 MACHINES: Resource[Object] = Resource(
     "karpenter.sh", "v1alpha5", "machines", "Machine", namespaced=False
 )
@@ -79,10 +81,14 @@ async def main() -> None:
 async def local_cluster(kubeconfig: Path, log: Path, screen: Screen) -> AsyncIterator[None]:
     """`kaito local up` as a process, from its `ready` to a clean stop."""
     screen.say("starting a local cluster: kaito local up")
-    command = (sys.executable, "-m", "kaito.cli", "local", "up", "--kubeconfig", str(kubeconfig))
     with log.open("wb") as sink:
+        # Under the guard it ends with the demo, however the demo ends.
         process = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=sink
+            *(sys.executable, "-I", "-S", guard.__file__),
+            *(sys.executable, "-m", "kaito.cli", "local", "up", "--kubeconfig", str(kubeconfig)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=sink,
         )
     try:
         assert process.stdout is not None
@@ -110,8 +116,7 @@ async def walk(client: Client, screen: Screen) -> None:
     key = Key("default", manifest["metadata"]["name"])
     async with watching(client, screen) as workspaces:
         screen.say(f"kubectl apply -f {MANIFEST.relative_to(ROOT)}")
-        written = Resource("kaito.sh", "v1alpha1", "workspaces", "Workspace")
-        await client.create(written, manifest, namespace=key.namespace)
+        await client.create(V1ALPHA1, manifest, namespace=key.namespace)
         await until(lambda: condition(workspaces, key, "WorkspaceReady") == "True", workspaces, key)
         print(table(workspaces.store.object(key) or {}))
 
@@ -233,7 +238,8 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as failure:  # noqa: BLE001 - whatever it was, its reason is the last line
-        while isinstance(failure, BaseExceptionGroup):
-            failure = failure.exceptions[0]
-        print(f"demo: {failure}", file=sys.stderr)
+        reason: BaseException = failure
+        while isinstance(reason, BaseExceptionGroup):
+            reason = reason.exceptions[0]
+        print(f"demo: {reason}", file=sys.stderr)
         sys.exit(1)
