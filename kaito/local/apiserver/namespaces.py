@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from kaito.local.apiserver.core import Call, Core, User
@@ -12,7 +14,7 @@ from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import DeleteOptions
 from kaito.local.apiserver.paths import Target
 from kaito.local.apiserver.status import StatusError
-from kaito.local.apiserver.storage import Event, Stale
+from kaito.local.apiserver.storage import Event, Record, Stale
 
 Object = dict[str, Any]
 CONTROLLER = User("system:serviceaccount:kube-system:namespace-controller", ("system:masters",))
@@ -63,7 +65,8 @@ class Namespaces:
 
     async def _finish(self, namespace: str) -> None:
         core = self._core
-        left = 0
+        left: Counter[str] = Counter()
+        finalizing: Counter[str] = Counter()
         seen: set[str] = set()
         for kind in core.kinds:
             if not kind.namespaced or kind.reviewed or kind.bucket in seen:
@@ -73,15 +76,21 @@ class Namespaces:
             if bucket is None or not bucket.objects:
                 continue
             for key in list(bucket.keys(f"{namespace}/")):
-                left += not await self._delete(kind, namespace, key.rpartition("/")[2])
-        if left:
-            return
+                name = key.rpartition("/")[2]
+                if not await self._delete(kind, namespace, name):
+                    left[f"{kind.plural}.{kind.group}"] += 1
+                    kept = core.record(kind, namespace, name)
+                    if kept is not None:
+                        finalizing.update(kept.value()["metadata"].get("finalizers") or ())
         kind_ = core.kinds.get("", "v1", "namespaces")
         assert kind_ is not None
         record = core.record(kind_, "", namespace)
         if record is None:
             return
         obj = kind_.value(record)
+        if left:
+            self._report(kind_, record, obj, left, finalizing)
+            return
         finalizers = [
             f for f in (obj.get("spec") or {}).get("finalizers") or () if f != "kubernetes"
         ]
@@ -91,6 +100,26 @@ class Namespaces:
             elif finalizers != obj["spec"].get("finalizers"):
                 obj["spec"]["finalizers"] = finalizers
                 core.save(kind_, obj, expect=record.revision)
+        except Stale:
+            self._wake.set()
+
+    def _report(
+        self, kind: Kind, record: Record, obj: Object, left: Counter[str], finalizing: Counter[str]
+    ) -> None:
+        """Write into the status what the namespace waits for."""
+        status = obj.setdefault("status", {})
+        old = {c["type"]: c for c in status.get("conditions") or ()}
+        fresh = []
+        for condition in waiting(left, finalizing):
+            before = old.pop(condition["type"], {})
+            same = before.get("status") == condition["status"]
+            since = before["lastTransitionTime"] if same else self._core.stamp()
+            fresh.append({**condition, "lastTransitionTime": since})
+        if fresh == (status.get("conditions") or []):
+            return
+        status["conditions"] = fresh
+        try:
+            self._core.save(kind, obj, expect=record.revision)
         except Stale:
             self._wake.set()
 
@@ -110,3 +139,49 @@ class Namespaces:
         except StatusError as error:
             return error.code == 404
         return gone
+
+
+def waiting(left: Mapping[str, int], finalizing: Mapping[str, int]) -> list[Object]:
+    """The conditions of a namespace in which objects are left, without their times."""
+    resources = ", ".join(f"{name} has {left[name]} resource instances" for name in sorted(left))
+    finalizers = ", ".join(
+        f"{name} in {finalizing[name]} resource instances" for name in sorted(finalizing)
+    )
+    found = [
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            "False",
+            "ResourcesDiscovered",
+            "All resources successfully discovered",
+        ),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            "False",
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            "False",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        ),
+        (
+            "NamespaceContentRemaining",
+            "True",
+            "SomeResourcesRemain",
+            f"Some resources are remaining: {resources}",
+        ),
+        (
+            "NamespaceFinalizersRemaining",
+            "True",
+            "SomeFinalizersRemain",
+            f"Some content in the namespace has finalizers remaining: {finalizers}",
+        ),
+    ]
+    if not finalizing:
+        found.pop()
+    return [
+        {"type": kind, "status": status, "reason": reason, "message": message}
+        for kind, status, reason, message in found
+    ]

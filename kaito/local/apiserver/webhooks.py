@@ -183,7 +183,7 @@ class Webhooks:
     @staticmethod
     def _refusal(hook: Hook, status: Object) -> StatusError:
         head = f'admission webhook "{hook.name}" denied the request'
-        code = status.get("code") or 403
+        code = max(status.get("code") or 0, 400)  # a refusal is never a success
         message, reason = status.get("message", ""), status.get("reason", "")
         if message:
             text = f"{head}: {message}"
@@ -191,8 +191,7 @@ class Webhooks:
             text = f"{head}: {reason}"
         else:
             text = f"{head} without explanation"
-        default = "Forbidden" if code == 403 else ""
-        return StatusError(code, reason or default, text, status.get("details"))
+        return StatusError(code, reason, text, status.get("details"))
 
     def _shown(self, hook: Hook) -> str:
         config = hook.spec.get("clientConfig") or {}

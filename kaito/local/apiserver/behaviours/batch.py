@@ -54,13 +54,14 @@ def before_create(job: Object) -> None:
 def label_pods(job: Object, uid: str) -> None:
     """The selector and labels by which a job finds its own pods."""
     spec, meta = job["spec"], job["metadata"]
+    name = meta.get("name", "")  # a job without one is refused after this
     if spec.get("manualSelector"):
         return
     labels = {
         f"{PREFIX}controller-uid": uid,
         "controller-uid": uid,
-        f"{PREFIX}job-name": meta["name"],
-        "job-name": meta["name"],
+        f"{PREFIX}job-name": name,
+        "job-name": name,
     }
     own = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
     own.update(labels)

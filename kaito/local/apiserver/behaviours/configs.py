@@ -59,7 +59,7 @@ def validate_map(obj: Object) -> list[FieldError]:
         total += len(value.encode())
     for key, value in sorted(binary.items()):
         errors += [wrong(f"binaryData[{key}]", key, f) for f in key_faults(key)]
-        total += len(value) * 3 // 4
+        total += len(value or "") * 3 // 4
     if total > SIZE:
         errors.append(too_long("", SIZE))
     return errors

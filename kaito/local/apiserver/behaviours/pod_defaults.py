@@ -106,6 +106,8 @@ def default_pod(pod: Object) -> None:
     spec = pod.setdefault("spec", {})
     default_spec(spec)
     spec.setdefault("enableServiceLinks", True)
+    if (spec["terminationGracePeriodSeconds"] or 0) < 0:
+        spec["terminationGracePeriodSeconds"] = 1  # what old clients meant by it
     for part in ("initContainers", "containers"):
         for container in spec.get(part) or ():
             resources = container.get("resources") or {}

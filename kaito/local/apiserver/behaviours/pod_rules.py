@@ -93,9 +93,6 @@ def check_spec(spec: Object, path: str, *, restart: list[str] | None = None) -> 
                 "must be between 1 and 2147483647, inclusive",
             )
         )
-    errors += not_negative(
-        spec.get("terminationGracePeriodSeconds"), f"{path}.terminationGracePeriodSeconds"
-    )
     errors += check_tolerations(spec.get("tolerations") or [], f"{path}.tolerations")
     for part in ("hostname", "subdomain"):
         if spec.get(part):
