@@ -15,14 +15,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import yaml
 
 from kaito.local import kubeconfig
-from kaito.local.apiserver import ApiServer, HttpsFront
 from kaito.local.pki import ensure_pki
-from kaito.local.transport import InProcess
 from kaito.runtime import (
     AlreadyExists,
     Client,
@@ -37,6 +35,10 @@ from kaito.runtime import (
 from kaito.runtime.credentials import Refreshed
 from kaito.testing.faults import Faults
 from kaito.testing.waiting import Pulse, eventually
+
+# The server is imported where it is used: whoever needs a clock alone has no `kaito[local]`.
+if TYPE_CHECKING:
+    from kaito.local.apiserver import ApiServer
 
 CRDS: Resource[Object] = Resource(
     "apiextensions.k8s.io",
@@ -54,6 +56,7 @@ class Cluster:
 
     With `nodes` it is a whole local cluster: so many Nodes, a scheduler, the controllers of
     Deployments, Jobs and the like. `rbac` enforces roles for users other than the tester.
+    ImportError when `kaito[local]` is not installed.
     """
 
     def __init__(self, *, nodes: int = 0, rbac: bool = False, clock: Clock | None = None) -> None:
@@ -70,6 +73,8 @@ class Cluster:
     async def __aenter__(self) -> Self:
         try:
             await (self._start_whole() if self._nodes else self._start_server())
+        except ImportError as error:
+            raise ImportError(f"A Cluster needs `pip install 'kaito[local]'`: {error}.") from error
         except BaseException:
             await self._stack.aclose()
             raise
@@ -101,6 +106,8 @@ class Cluster:
 
     def client(self, *, field_manager: str = "test", metrics: Metrics | None = None) -> Client:
         """A client with every right that needs no socket."""
+        from kaito.local.transport import InProcess
+
         transport = InProcess(self._server, token=self._token)
         return Client(transport, field_manager=field_manager, metrics=metrics, clock=self._clock)
 
@@ -140,6 +147,8 @@ class Cluster:
         """Listen on a free port of 127.0.0.1, from now to the end of the cluster."""
         if self._url:
             return
+        from kaito.local.apiserver import HttpsFront
+
         directory = Path(tempfile.mkdtemp(prefix="kaito-testing-"))
         self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
         pki = ensure_pki(directory, self._clock.now())
@@ -182,12 +191,13 @@ class Cluster:
             moved.append(self._pulse.beat)
 
     async def _start_server(self) -> None:
+        from kaito.local.apiserver import ApiServer
+
         self._server = ApiServer(tokens={TOKEN: "tester"}, clock=self._clock, rbac=self._rbac)
         await self._server.start()
         self._stack.push_async_callback(self._server.aclose)
 
     async def _start_whole(self) -> None:
-        # Late: most tests need no Nodes, and what makes them costs a quarter of a second.
         from kaito.local.cluster import LocalCluster
 
         local = await self._stack.enter_async_context(

@@ -11,21 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kaito.local.apiserver import (
-    ApiServer,
-    Delays,
-    Fails,
-    Fault,
-    Hangs,
-    Request,
-    Resets,
-    TooMany,
-)
-from kaito.local.apiserver.faults import Answer
-from kaito.local.apiserver.paths import target
 from kaito.runtime import Resource
+
+# The server is imported where it is used: whoever needs a clock alone has no `kaito[local]`.
+if TYPE_CHECKING:
+    from kaito.local.apiserver import ApiServer, Fault, Request
+    from kaito.local.apiserver.faults import Answer
 
 VERBS = frozenset({"", "get", "list", "watch", "create", "update", "patch", "delete"})
 _REASONS: Mapping[int, str] = {
@@ -57,33 +50,49 @@ class Requests:
 
     def fails(self, code: int = 500, reason: str = "", message: str = "") -> Fault:
         """A Status of failure. The reason follows from the code when it is left out."""
+        from kaito.local.apiserver import Fails
+
         reason = reason or _REASONS.get(code, "InternalError")
         return self._strike(Fails(code, reason, message or f"{reason}, said the test"))
 
     def too_many(self, retry_after: int = 1) -> Fault:
         """429 with Retry-After in seconds."""
+        from kaito.local.apiserver import TooMany
+
         return self._strike(TooMany(retry_after))
 
     def delays(self, seconds: float) -> Fault:
         """Served as usual, `seconds` late."""
+        from kaito.local.apiserver import Delays
+
         return self._strike(Delays(seconds))
 
     def hangs(self) -> Fault:
         """No answer ever comes."""
+        from kaito.local.apiserver import Hangs
+
         return self._strike(Hangs())
 
     def breaks(self) -> Fault:
         """The connection breaks before the request is served."""
+        from kaito.local.apiserver import Resets
+
         return self._strike(Resets())
 
     def loses_the_answer(self) -> Fault:
         """The request is served, and the connection breaks before the answer arrives."""
+        from kaito.local.apiserver import Resets
+
         return self._strike(Resets(after=True))
 
     def _strike(self, answer: Answer) -> Fault:
+        from kaito.local.apiserver import Fault
+
         return self.server.faults.add(Fault(answer, self._matches, self.times))
 
     def _matches(self, request: Request) -> bool:
+        from kaito.local.apiserver.paths import target
+
         goal = target(request.path)
         if goal is None:
             return False

@@ -11,7 +11,9 @@
     virtual_clock   a clock that moves when told to
 
 `@pytest.mark.kube(nodes=1)` gives `kube` Nodes and the controllers of workloads; `rbac=True` has
-it enforce roles. Coroutine fixtures and tests need pytest-asyncio, in either of its modes.
+it enforce roles. Loading the plugin costs what `kaito.runtime` costs, and a cluster is imported
+by the first test that asks for one. Coroutine fixtures and tests need pytest-asyncio, in either of
+its modes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from kaito.runtime import Client
 from kaito.testing.captured import CapturedEvents, CapturedMetrics
@@ -28,6 +29,11 @@ from kaito.testing.clock import VirtualClock
 from kaito.testing.cluster import Cluster
 from kaito.testing.faults import Faults
 from kaito.testing.shared import SharedCluster
+
+try:
+    from pytest_asyncio import fixture as async_fixture
+except ImportError:  # then no test here can await, and none asks for these
+    async_fixture = pytest.fixture  # type: ignore[assignment]  # the same call, other overloads
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-@pytest_asyncio.fixture
+@async_fixture
 async def kube(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
     """A cluster of this test's own."""
     mark = request.node.get_closest_marker("kube")
@@ -45,14 +51,14 @@ async def kube(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
         yield cluster
 
 
-@pytest_asyncio.fixture
+@async_fixture
 async def kube_client(kube: Cluster) -> AsyncIterator[Client]:
     """A client of `kube` with every right, as field manager "test"."""
     async with kube.client() as client:
         yield client
 
 
-@pytest_asyncio.fixture
+@async_fixture
 async def kube_config(kube: Cluster, tmp_path: Path) -> Path:
     """A kubeconfig of `kube`, for what runs in another process."""
     await kube.serve()
