@@ -245,7 +245,7 @@ def node(obj: Object, now: float) -> list[Any]:
         addresses.get("InternalIP", NONE),
         addresses.get("ExternalIP", NONE),
         info.get("osImage") or UNKNOWN,
-        info.get("kernelVersion") or UNKNOWN,
+        _kernel(info),
         info.get("containerRuntimeVersion") or UNKNOWN,
     ]
 
@@ -303,7 +303,7 @@ def config_map(obj: Object, now: float) -> list[Any]:
 
 
 def service_account(obj: Object, now: float) -> list[Any]:
-    return [name(obj), len(obj.get("secrets") or ()), made(obj, now)]
+    return [name(obj), made(obj, now)]
 
 
 MODES = {
@@ -478,3 +478,10 @@ def scale(obj: Object, now: float) -> list[Any]:
         (obj.get("status") or {}).get("replicas", 0),
         made(obj, now),
     ]
+
+
+def _kernel(info: Object) -> str:
+    kernel, architecture = info.get("kernelVersion"), info.get("architecture")
+    if not kernel:
+        return UNKNOWN
+    return f"{kernel} ({architecture})" if architecture else str(kernel)

@@ -84,6 +84,7 @@ class Core:
             labels=meta.get("labels") or {},
             selectable=selectable,
             version=kind.version,
+            encode=kind.encode,
         )
 
     def remove(self, kind: Kind, record: Record) -> int:

@@ -91,10 +91,10 @@ class Discovery:
                     entry["group"], entry["version"] = sub.group, sub.version
                 found.append(entry)
         version_text = f"{group}/{version}" if group else version
-        body: Object = {"kind": "APIResourceList", "groupVersion": version_text, "resources": found}
+        body: Object = {"kind": "APIResourceList"}
         if group:
             body["apiVersion"] = "v1"
-        return body
+        return {**body, "groupVersion": version_text, "resources": found}
 
     def _sorted(self, group: str, version: str) -> list[Kind]:
         found = self._kinds.of(group, version)

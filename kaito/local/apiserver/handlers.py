@@ -111,7 +111,10 @@ class Handlers:
         self, kind: Kind, obj: Object, want: Wanted, status: int = 200, include: str = ""
     ) -> Response:
         """One object in the wanted form."""
-        return render(self.shaped(kind, obj, want, include), want.media, status)
+        found = self.shaped(kind, obj, want, include)
+        if want.media == JSON and not want.form:
+            return Response(status, {"content-type": JSON}, kind.encode(found))
+        return render(found, want.media, status)
 
     def shaped(self, kind: Kind, obj: Object, want: Wanted, include: str = "") -> Object:
         if want.form == "Table":

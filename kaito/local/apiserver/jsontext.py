@@ -13,6 +13,7 @@ import yaml
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+encode_sorted = msgspec.json.Encoder(order="sorted").encode
 DIGITS = re.compile(rb"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, Protocol
 
-import msgspec
-
 from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.conversions import SHAPES
+from kaito.local.apiserver.jsontext import encode, encode_sorted
 from kaito.local.apiserver.schema import Node, TypeTable
 from kaito.local.apiserver.storage import Record
 from kaito.local.apiserver.tables import Columns
 
 Object = dict[str, Any]
-_encode = msgspec.json.Encoder().encode
 SHORT = {
     "configmaps": "cm",
     "endpoints": "ep",
@@ -119,9 +117,13 @@ class Kind:
     model: str = ""
     prefix: bytes = b""
     reviewed: bool = False
+    deprecation: str = ""
+    encode: Callable[[object], bytes] = encode
 
     def __post_init__(self) -> None:
-        self.prefix = _encode({"kind": self.kind, "apiVersion": self.api_version})[:-1] + b","
+        named = {"kind": self.kind, "apiVersion": self.api_version}
+        self.encode = encode_sorted if self.custom else encode
+        self.prefix = self.encode(named)[:-1] + b","
 
     @property
     def api_version(self) -> str:
@@ -149,7 +151,7 @@ class Kind:
             record.cache = {}
         found = record.cache.get(mark)
         if found is None:
-            found = record.cache[mark] = _encode(shape.read(record.value()))
+            found = record.cache[mark] = self.encode(shape.read(record.value()))
         return found
 
     def json(self, record: Record) -> bytes:

@@ -12,7 +12,7 @@ import msgspec
 
 from kaito.local.apiserver import selectors
 from kaito.local.apiserver.core import Core
-from kaito.local.apiserver.fields import FieldError, denied, unsupported, wrong
+from kaito.local.apiserver.fields import FieldError, denied, unsupported
 from kaito.local.apiserver.http import Query
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.status import StatusError, bad_request, expired, invalid
@@ -396,15 +396,11 @@ _encode = msgspec.json.Encoder().encode
 def list_body(kind: Kind, page: Page, item: Callable[[Record], bytes] | None = None) -> bytes:
     """The list's JSON, its items joined as they are stored."""
     item = item or kind.item
-    head = _encode(
-        {
-            "kind": kind.list_kind,
-            "apiVersion": kind.api_version,
-            "metadata": page.metadata(custom=kind.custom),
-        }
-    )
-    return b"".join((head[:-1], b',"items":[', b",".join([item(r) for r in page.records]), b"]}"))
-
-
-def unused(text: str) -> FieldError:
-    return wrong("", text, "")
+    items = b",".join([item(r) for r in page.records])
+    version, named = {"apiVersion": kind.api_version}, {"kind": kind.list_kind}
+    metadata = {"metadata": page.metadata(custom=kind.custom)}
+    if kind.custom:
+        head, tail = _encode(version), _encode({**named, **metadata})
+        return b"".join((head[:-1], b',"items":[', items, b"],", tail[1:]))
+    head = _encode({**named, **version, **metadata})
+    return b"".join((head[:-1], b',"items":[', items, b"]}"))

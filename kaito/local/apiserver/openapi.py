@@ -28,6 +28,9 @@ from kaito.local.apiserver.typed import go_name
 Object = dict[str, Any]
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 VERSION = re.compile(r"V\d+((alpha|beta)\d+)?")
+ANY = "Any JSON value."
+FIELDS_V1 = "A set of fields as a trie of JSON objects; an empty object stands for a leaf."
+INDEX_TYPE = "text/plain; charset=utf-8"
 REF = "#/components/schemas/"
 SCALARS: dict[str, Object] = {
     "s": {"type": "string"},
@@ -82,7 +85,7 @@ class OpenApi:
                 path = self._path(group, version)
                 tag = _hash(self._document(path, group, version))
                 paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={tag}"}
-        return Response(200, {"content-type": JSON}, encode({"paths": paths}))
+        return Response(200, {"content-type": INDEX_TYPE}, encode({"paths": paths}))
 
     @staticmethod
     def _path(group: str, version: str) -> str:
@@ -141,6 +144,9 @@ class OpenApi:
         found: Object = {"type": "object"}
         schemas[name] = found
         properties = {n: self._field(f, schemas) for n, f in node.fields.items()}
+        if "fieldsV1" in properties:
+            properties["fieldsV1"] = {"allOf": [{"$ref": REF + META + "FieldsV1"}]}
+            schemas[META + "FieldsV1"] = {"type": "object", "description": FIELDS_V1}
         found["properties"] = properties
         needed = [n for n, f in node.fields.items() if f.required]
         if needed:
@@ -177,7 +183,7 @@ class OpenApi:
                 )
                 self._build(node.name, name, schemas)
                 return {"allOf": [{"$ref": REF + name}], "default": {}}
-        return {}
+        return {"description": ANY}
 
     def _add_custom(self, kind: Kind, schemas: Object) -> str:
         prefix = ".".join(reversed(kind.group.split(".")))

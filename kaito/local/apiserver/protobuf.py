@@ -112,7 +112,7 @@ def _put(out: Object, name: str, node: Node, value: Any) -> None:
         key = entry.get(1, b"").decode()
         item = entry.get(2, b"" if node.element.form != "scalar" else None)
         out.setdefault(name, {})[key] = _value(node.element, item) if item is not None else ""
-    else:
+    elif value or node.scalar not in {"t", "mt"}:  # an empty time is no time
         out[name] = _value(node, value)
 
 

@@ -7,12 +7,13 @@ in-process client both call it.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kaito.local.apiserver import negotiation, openapi_v2
+from kaito.local.apiserver import negotiation, openapi_v2, rbac_defaults
 from kaito.local.apiserver.admission import Admission
 from kaito.local.apiserver.behaviours import BEHAVIOURS
 from kaito.local.apiserver.builtin_admission import plugins
@@ -23,12 +24,14 @@ from kaito.local.apiserver.discovery import Discovery
 from kaito.local.apiserver.faults import Faults
 from kaito.local.apiserver.garbage import Collector
 from kaito.local.apiserver.handlers import Handlers, render
-from kaito.local.apiserver.http import Request, Response
+from kaito.local.apiserver.http import JSON, Request, Response
 from kaito.local.apiserver.journal import SqliteJournal
+from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.namespaces import Namespaces
 from kaito.local.apiserver.openapi import OpenApi
 from kaito.local.apiserver.paths import Target, target
+from kaito.local.apiserver.pretty import finish, indented
 from kaito.local.apiserver.proxy import Proxy, Resolver
 from kaito.local.apiserver.rbac import Attributes, Authorizer
 from kaito.local.apiserver.reviews import Reviews
@@ -98,6 +101,7 @@ class ApiServer:
         self._mounts: dict[str, Handler] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._journal: SqliteJournal | None = None
+        self._secret = os.urandom(32)
         self._random = random.Random(seed)  # noqa: S311 names of objects, nothing secret
         self.types = TypeTable()
         self.kinds = Kinds(self.types, BEHAVIOURS, COLUMNS)
@@ -115,7 +119,9 @@ class ApiServer:
         self.openapi = OpenApi(self.kinds, self.types)
         self.reviews = Reviews(core, self.handlers, self.authorizer, self._user_of)
         self.proxy = Proxy(core, self._resolver)
-        self.subresources = Subresources(core, self.handlers, self.proxy, self._tokens)
+        self.subresources = Subresources(
+            core, self.handlers, self.proxy, self._tokens, self._secret
+        )
         self.admission.plugins[:] = plugins(core, self.definitions, lambda: self.proxy.resolver)
         self.collector = Collector(core, self.handlers)
         self.namespaces = Namespaces(core, self.handlers)
@@ -133,6 +139,10 @@ class ApiServer:
         for name in NAMESPACES:
             if self.core.record(self._kind("", "v1", "namespaces"), "", name) is None:
                 await self._bootstrap("/api/v1/namespaces", {"metadata": {"name": name}})
+        for plural, obj in rbac_defaults.defaults():
+            kind = self._kind(rbac_defaults.GROUP, "v1", plural)
+            if self.core.record(kind, "", obj["metadata"]["name"]) is None:
+                await self._bootstrap(f"/apis/{rbac_defaults.GROUP}/v1/{plural}", obj)
         await self._create_service()
         self._tasks.append(asyncio.create_task(self.definitions.run(), name="definitions"))
         if self._controllers:
@@ -163,8 +173,6 @@ class ApiServer:
         return found
 
     async def _bootstrap(self, path: str, body: dict[str, Any]) -> None:
-        from kaito.local.apiserver.jsontext import encode
-
         request = Request("POST", path, "", {"user-agent": "kube-apiserver"}, encode(body))
         await self._resource(request, User("system:apiserver", ("system:masters",)))
 
@@ -233,6 +241,8 @@ class ApiServer:
             response = self._failure(request, error)
         except PlainError as error:
             response = Response.text(error.text, error.code)
+        if isinstance(response.body, bytes):
+            finish(request, response)
         if lost:
             from kaito.local.apiserver.watches import Cut
 
@@ -345,11 +355,14 @@ class ApiServer:
         if kind is None or bool(goal.namespace) > kind.namespaced:
             raise self._nobody(request.path)
         call = Call(request, query, goal, kind, user, verb)
+        notes = [kind.deprecation] if kind.deprecation else []
         try:
-            return await self._call(call)
+            response = await self._call(call)
         except StatusError as error:
-            error.warnings = call.warnings
+            error.warnings = [*notes, *call.warnings]
             raise
+        response.warnings = [*notes, *response.warnings]
+        return response
 
     async def _call(self, call: Call) -> Response:
         """Raises StatusError."""
@@ -424,7 +437,7 @@ class ApiServer:
     @staticmethod
     def _health(request: Request, parts: list[str]) -> Response:
         if parts[0] == "version":
-            return Response.json(VERSION)
+            return Response(200, {"content-type": JSON}, indented(encode(VERSION)))
         checks = HEALTH[parts[0]]
         if len(parts) > 1:
             if parts[1] not in checks:

@@ -172,6 +172,7 @@ class Store:
         labels: dict[str, str],
         selectable: dict[str, str],
         version: str,
+        encode: Callable[[object], bytes] = _encode,
     ) -> Record:
         """Write an object whose revision is `expect` (0: it must not exist). Raises Stale.
 
@@ -183,7 +184,7 @@ class Store:
             raise Stale
         revision = self.revision + 1
         value["metadata"]["resourceVersion"] = str(revision)
-        record = Record(key, _encode(value), revision, labels, selectable, version)
+        record = Record(key, encode(value), revision, labels, selectable, version)
         if self._journal is not None:
             self._journal.put(name, record)
         self.revision = revision

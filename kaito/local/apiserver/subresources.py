@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from kaito.local.apiserver.creates import ownership
 from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.handlers import Handlers, render
 from kaito.local.apiserver.http import Response
+from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.options import WriteOptions, write_options
 from kaito.local.apiserver.proxy import Proxy
 from kaito.local.apiserver.scales import Scales
@@ -36,13 +38,14 @@ class Subresources:
     """Serves every subresource."""
 
     def __init__(
-        self, core: Core, handlers: Handlers, proxy: Proxy, tokens: Mapping[str, str]
+        self, core: Core, handlers: Handlers, proxy: Proxy, tokens: Mapping[str, str], secret: bytes
     ) -> None:
         self._core = core
         self._handlers = handlers
         self._proxy = proxy
         self._scales = Scales(core, handlers)
         self._tokens = tokens
+        self._secret = secret
         self.log_reader: Any = None
 
     async def serve(self, call: Call) -> Response:
@@ -287,7 +290,7 @@ class Subresources:
         return self._handlers.answer(call.kind, body, self._handlers.want(call), 201)
 
     def _issue(self, account: Object, spec: Object, expires: float) -> str:
-        """An unsigned token in the shape of a JWT: this server alone reads it."""
+        """A JWT that lives as long as this server, which alone checks it."""
         meta = account["metadata"]
         claims = {
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",
@@ -298,14 +301,22 @@ class Subresources:
         }
 
         def part(value: object) -> str:
-            return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+            return base64.urlsafe_b64encode(encode(value)).decode().rstrip("=")
 
-        return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(claims)}.{part(self._core.new_uid())}"
+        text = f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part(claims)}"
+        return f"{text}.{self._sign(text)}"
+
+    def _sign(self, text: str) -> str:
+        mac = hmac.digest(self._secret, text.encode(), "sha256")
+        return base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
     def token_user(self, token: str) -> User | None:
         """The service account that a token of ours stands for, while both are alive."""
         parts = token.split(".")
         if len(parts) != 3:
+            return None
+        signature = self._sign(f"{parts[0]}.{parts[1]}")
+        if not hmac.compare_digest(signature.encode(), parts[2].encode()):
             return None
         try:
             claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))

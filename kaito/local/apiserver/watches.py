@@ -54,7 +54,7 @@ class Whole:
         return "whole"
 
     def encode(self, kind: Kind, obj: dict[str, Any]) -> bytes:
-        return _encode(obj)
+        return kind.encode(obj)
 
 
 class MetadataOnly:

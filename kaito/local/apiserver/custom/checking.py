@@ -14,9 +14,9 @@ from kaito.local.apiserver.custom.structural import Schema, Structural
 from kaito.local.apiserver.fields import (
     FieldError,
     duplicate,
+    go_quote,
     required,
     too_long,
-    unsupported,
     wrong,
 )
 
@@ -161,9 +161,7 @@ class Checker:
         """Everything of a schema that needs no descent."""
         options = schema.get("enum")
         if options and not any(same(value, o) for o in options):
-            errors.append(
-                unsupported(path or "<nil>", _printed(value), [_printed(o) for o in options])
-            )
+            errors.append(_not_listed(path or "<nil>", value, options))
         if isinstance(value, str):
             self._text(schema, value, path, errors)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -444,3 +442,9 @@ def _search(pattern: str, value: str) -> bool:
         return re.search(pattern.replace("\\z", "\\Z"), value) is not None
     except re.error:
         return True
+
+
+def _not_listed(path: str, value: Any, options: list[Any]) -> FieldError:
+    """The options are named in the order of the schema, unlike those of built-in kinds."""
+    listed = ", ".join(go_quote(_printed(o)) for o in options)
+    return FieldError(path, "Unsupported value", _printed(value), f"supported values: {listed}")

@@ -249,6 +249,7 @@ class Definitions:
             subresources=subresources,
             shape=shape,
             definition=obj["metadata"]["name"],
+            deprecation=_deprecation(version, f"{group}/{version['name']} {names['kind']}"),
         )
 
     @staticmethod
@@ -435,3 +436,9 @@ def _condition(
             conditions[i] = fresh
             return
     conditions.append(fresh)
+
+
+def _deprecation(version: Object, named: str) -> str:
+    if not version.get("deprecated"):
+        return ""
+    return version.get("deprecationWarning") or f"{named} is deprecated"

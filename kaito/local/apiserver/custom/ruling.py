@@ -7,7 +7,7 @@ from typing import Any
 from kaito.local.apiserver.custom.cel.rules import REASONS, Rule, Uncompilable, to_cel
 from kaito.local.apiserver.custom.checking import MISSING, correlate, json_type, same
 from kaito.local.apiserver.custom.structural import Structural
-from kaito.local.apiserver.fields import NOTHING, FieldError, Raw
+from kaito.local.apiserver.fields import NOTHING, FieldError
 
 Object = dict[str, Any]
 
@@ -113,7 +113,3 @@ def _bare(value: Any, root: bool) -> Any:
     if root and isinstance(value, dict):
         return {k: v for k, v in value.items() if k != "metadata"}
     return value
-
-
-def unused() -> Raw:
-    return Raw("")

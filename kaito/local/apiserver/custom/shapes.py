@@ -19,6 +19,8 @@ UNCHECKED = (
     "some validation rules were not checked because the object was invalid; correct the "
     "existing errors to complete validation"
 )
+# Faults after which the rules are not asked.
+BLOCKING = {"type", "Required value", "Unsupported value", "Too long", "Too many"}
 _epochs = count(1)
 
 
@@ -64,7 +66,7 @@ class VersionShape:
         errors = self.checker.check(obj, old)
         if not self.schema.has_rules:
             return errors
-        if any(e.what == "type" for e in errors):
+        if any(e.what in BLOCKING for e in errors):
             return [*errors, FieldError("<nil>", "Invalid value", None, UNCHECKED)]
         if self._ruling is None:
             from kaito.local.apiserver.custom.ruling import Ruling

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from kaito.local.apiserver.jsontext import encode_sorted
 from kaito.local.apiserver.ownership import structured
 from kaito.local.apiserver.ownership.paths import (
     IllFormed,
@@ -36,6 +37,7 @@ STRIPPED = {
     ("f:metadata", "f:managedFields"),
     ("f:metadata", "f:resourceVersion"),
 }
+KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -310,6 +312,8 @@ class Ownership:
         if merged != bare and me in managed:
             managed[me].time = now
         merged = {**merged, "metadata": dict(merged["metadata"])}
+        if manager == KUBECTL:
+            _note_applied(merged["metadata"], applied)
         if managed:
             merged["metadata"]["managedFields"] = encode(managed)
         return merged
@@ -342,3 +346,15 @@ class Ownership:
         pruned = structured.remove(node, merged, trie(everything - left - named(node, owned)))
         left = named(node, structured.field_set(node, pruned))
         return structured.remove(node, merged, trie((everything - left) & last_named))
+
+
+def _note_applied(metadata: dict[str, Any], applied: dict[str, Any]) -> None:
+    """Keep the note of kubectl's client-side apply in step, where there is one."""
+    notes = metadata.get("annotations") or {}
+    if LAST_APPLIED not in notes:
+        return
+    own = {k: v for k, v in applied["metadata"].items() if k != "managedFields"}
+    if "annotations" in own:
+        own["annotations"] = {k: v for k, v in own["annotations"].items() if k != LAST_APPLIED}
+    text = encode_sorted({**applied, "metadata": own}).decode() + "\n"
+    metadata["annotations"] = {**notes, LAST_APPLIED: text}
