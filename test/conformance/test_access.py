@@ -131,7 +131,6 @@ async def test_a_review_of_a_foreign_token_does_not_authenticate(api: Api) -> No
     assert not answer.body["status"].get("authenticated")
 
 
-@pytest.mark.local_lacks("lets everybody impersonate")
 async def test_who_may_not_impersonate_is_forbidden(
     api: Api, ns: Space, reader: dict[str, str]
 ) -> None:

@@ -295,8 +295,25 @@ class ApiServer:
         wanted = request.headers.get("impersonate-user", "")
         if wanted:
             groups = request.headers.get("impersonate-group", "")
+            self._check_impersonation(user, wanted)
             user = User(wanted, (*[g for g in groups.split(",") if g], "system:authenticated"))
         return user
+
+    def _check_impersonation(self, user: User, wanted: str) -> None:
+        account = wanted.removeprefix("system:serviceaccount:")
+        plural, namespace, name = "users", "", wanted
+        if account != wanted and ":" in account:
+            plural, (namespace, name) = "serviceaccounts", account.split(":", 1)
+        attributes = Attributes(user, "impersonate", "", plural, "", namespace, name)
+        if not self.authorizer.allows(attributes):
+            where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+            raise forbidden(
+                "",
+                plural,
+                name,
+                f'User "{user.name}" cannot impersonate resource "{plural}" '
+                f'in API group "" {where}',
+            )
 
     def _authenticate(self, request: Request) -> User:
         header = request.headers.get("authorization", "")
