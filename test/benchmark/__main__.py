@@ -9,18 +9,23 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from test.benchmark import apiserver, lists
-from test.benchmark.servers import Server, servers
+from test.benchmark import apiserver, churn, ingest, latency, lists, writes
+from test.benchmark.servers import sites
 from test.benchmark.settings import Settings
+from test.benchmark.workspaces import Site
 
 Results: TypeAlias = list[dict[str, Any]]
 
 # Against each server there is, ours beside kopf.
-COMPARED: dict[str, Callable[[Server, Settings], Awaitable[Results]]] = {
+COMPARED: dict[str, Callable[[Site, Settings], Awaitable[Results]]] = {
     "list": lists.run,
+    "write": writes.run,
+    "latency": latency.run,
 }
 # These bring what they need.
 ALONE: dict[str, Callable[[Settings], Awaitable[Results]]] = {
+    "ingest": ingest.run,
+    "churn": churn.run,
     "apiserver": lambda _: apiserver.run(),
 }
 
@@ -38,7 +43,7 @@ async def main(names: list[str], settings: Settings, wanted: set[str]) -> int:
 
     compared = [name for name in names if name in COMPARED]
     if compared:
-        async with servers(wanted) as found:
+        async with sites(wanted) as found:
             for name in compared:
                 for server in found:
                     results = await COMPARED[name](server, settings)

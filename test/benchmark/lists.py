@@ -9,29 +9,26 @@ from functools import partial
 from typing import Any
 
 from test.benchmark.contest import Bar, alternate, judged, medians, run_alone, shown
-from test.benchmark.servers import Server
 from test.benchmark.settings import Settings
-from test.benchmark.workspaces import connected, namespace_of
+from test.benchmark.workspaces import Site
 
 OBJECTS = 5_000
 OBJECTS_FULL = 20_000
 BARS = [Bar("wall_of_kopf", 0.3), Bar("cpu_of_kopf", 0.2), Bar("memory_of_kopf", 0.45)]
 
 
-async def run(server: Server, settings: Settings) -> list[dict[str, Any]]:
+async def run(server: Site, settings: Settings) -> list[dict[str, Any]]:
     count = OBJECTS_FULL if settings.full else OBJECTS
-    async with connected(server.kubeconfig) as client, namespace_of(client, count) as namespace:
-        figures = await alternate(
-            {
-                name: partial(
-                    run_alone,
-                    *(f"{name}_list", namespace, str(count)),
-                    kubeconfig=server.kubeconfig,
-                )
-                for name in ("ours", "kopf", "floor")
-            },
-            settings.runs,
-        )
+    namespace = await server.new_namespace(count)
+    figures = await alternate(
+        {
+            name: partial(
+                run_alone, f"{name}_list", namespace, str(count), kubeconfig=server.kubeconfig
+            )
+            for name in ("ours", "kopf", "floor")
+        },
+        settings.runs,
+    )
     middle = medians(figures)
     ours, kopf, floor = middle["ours"], middle["kopf"], middle["floor"]
     values = {

@@ -7,17 +7,10 @@ import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One API server: `name` is "local" or "real"."""
-
-    name: str
-    kubeconfig: str
+from test.benchmark.workspaces import Site, site
 
 
 @asynccontextmanager
@@ -41,15 +34,17 @@ async def local_server() -> AsyncIterator[tuple[str, int]]:
 
 
 @asynccontextmanager
-async def servers(names: set[str]) -> AsyncIterator[list[Server]]:
+async def sites(names: set[str]) -> AsyncIterator[list[Site]]:
     """Those of `names` there are: the local one, and the real one where KUBECONFIG points to it."""
     real = os.environ.get("KUBECONFIG")
-    found = [Server("real", real)] if real and "real" in names else []
-    if "local" not in names:
+    async with AsyncExitStack() as open_sites:
+        found = []
+        if "local" in names:
+            kubeconfig, _ = await open_sites.enter_async_context(local_server())
+            found.append(await open_sites.enter_async_context(site("local", kubeconfig)))
+        if "real" in names and real:
+            found.append(await open_sites.enter_async_context(site("real", real)))
         yield found
-        return
-    async with local_server() as (kubeconfig, _):
-        yield [Server("local", kubeconfig), *found]
 
 
 def resident(process: int) -> int:

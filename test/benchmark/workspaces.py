@@ -10,9 +10,19 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 
-from kaito.runtime import AlreadyExists, Client, Key, NotFound, Object, Resource, from_kubeconfig
-from test.benchmark.kinds import GROUP, KIND, PLURAL, VERSION, WORKSPACES
+from kaito.runtime import (
+    AlreadyExists,
+    Call,
+    Client,
+    Key,
+    NotFound,
+    Object,
+    Resource,
+    from_kubeconfig,
+)
+from test.benchmark.kinds import CONFIG_MAPS, GROUP, KIND, PLURAL, VERSION, WORKSPACES
 
 CRDS: Resource[Object] = Resource(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", False
@@ -20,6 +30,7 @@ CRDS: Resource[Object] = Resource(
 NAMESPACES: Resource[Object] = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 CALLERS = 16
 ESTABLISH_SECONDS = 30.0
+DELETE_SECONDS = 120.0
 
 
 def workspace(namespace: str, name: str) -> Object:
@@ -48,7 +59,7 @@ def workspace(namespace: str, name: str) -> Object:
                             "args": [f"--option-{number}=value-{number}" for number in range(30)],
                             "env": [
                                 {"name": f"SETTING_{number}", "value": f"value of {name}"}
-                                for number in range(14)
+                                for number in range(22)
                             ],
                             "ports": [{"name": "http", "containerPort": 5000}],
                         }
@@ -82,36 +93,52 @@ def definition() -> Object:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One API server with our kind in it. `name` is "local" or "real"."""
+
+    name: str
+    kubeconfig: str
+    client: Client
+    namespaces: list[str] = field(default_factory=list)
+
+    async def new_namespace(self, count: int) -> str:
+        """A namespace with `count` Workspaces named w-0, w-1 and so on.
+
+        It stays until everything has been measured, for deletions keep a server busy.
+        """
+        namespace = f"kaito-bench-{secrets.token_hex(4)}"
+        await self.client.create(NAMESPACES, {"metadata": {"name": namespace}})
+        self.namespaces.append(namespace)
+
+        async def create(number: int) -> None:
+            await self.client.create(WORKSPACES, workspace(namespace, f"w-{number}"))
+
+        await spread(count, create)
+        return namespace
+
+
 @asynccontextmanager
-async def connected(kubeconfig: str) -> AsyncIterator[Client]:
-    """A client, and the definition of our kind for the length of the block."""
+async def site(name: str, kubeconfig: str) -> AsyncIterator[Site]:
+    """The server of this kubeconfig; what was made there is gone when the block ends."""
     config = await from_kubeconfig(kubeconfig)
     async with Client(config.transport("bench"), field_manager="bench") as client:
         with suppress(AlreadyExists):
             await client.create(CRDS, definition())
+        found = Site(name, kubeconfig, client)
         try:
             async with asyncio.timeout(ESTABLISH_SECONDS):
                 await _served(client)
-            yield client
+            yield found
         finally:
+            for namespace in found.namespaces:
+                # Objects first: some servers have nobody who empties a namespace.
+                for resource in (WORKSPACES, CONFIG_MAPS):
+                    path = resource.path(namespace)
+                    await client.send(Call(method="DELETE", path=path, timeout=DELETE_SECONDS))
+                await client.delete(NAMESPACES, Key("", namespace))
             with suppress(NotFound):
                 await client.delete(CRDS, Key("", f"{PLURAL}.{GROUP}"))
-
-
-@asynccontextmanager
-async def namespace_of(client: Client, count: int) -> AsyncIterator[str]:
-    """A namespace with `count` Workspaces named w-0, w-1 and so on, for the length of the block."""
-    namespace = f"kaito-bench-{secrets.token_hex(4)}"
-    await client.create(NAMESPACES, {"metadata": {"name": namespace}})
-
-    async def create(number: int) -> None:
-        await client.create(WORKSPACES, workspace(namespace, f"w-{number}"))
-
-    try:
-        await spread(count, create)
-        yield namespace
-    finally:
-        await client.delete(NAMESPACES, Key("", namespace))
 
 
 async def spread(count: int, work: Callable[[int], Awaitable[None]]) -> None:

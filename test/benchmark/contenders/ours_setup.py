@@ -8,9 +8,9 @@ import sys
 import structlog
 
 
-def quiet() -> None:
+def quiet(level: int = logging.WARNING) -> None:
     """Warnings alone, and off the lines that are read by whoever started us: as kopf has it."""
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
