@@ -1,0 +1,42 @@
+"""The plugin is loaded by every pytest that has kaito installed, so it must ask for little."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from kaito import testing
+
+EXTRAS = ("cel_expr_python", "cryptography", "jsonpatch", "jsonschema_rs", "pytest_asyncio")
+
+
+def test_the_plugin_loads_without_the_extras_and_without_a_cluster() -> None:
+    script = (
+        "import sys\n"
+        f"sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
+        "import kaito.testing.plugin\n"
+        "assert 'kaito.local.apiserver' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_cluster_without_the_extras_says_what_to_install() -> None:
+    script = (
+        "import asyncio, sys\n"
+        f"sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
+        "from kaito.testing import Cluster\n"
+        "asyncio.run(Cluster().__aenter__())\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "A Cluster needs `pip install 'kaito[local]'`" in run.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", testing.__all__)
+def test_what_is_shown_says_what_it_is(name: str) -> None:
+    value = getattr(testing, name)
+    assert inspect.getdoc(value), f"{name} has no docstring"
