@@ -145,6 +145,35 @@ async def test_who_may_not_impersonate_is_forbidden(
     assert "cannot impersonate" in answer.message
 
 
+async def test_who_may_impersonate_a_user_may_not_take_any_group_along(api: Api, ns: Space) -> None:
+    """Else the right to be somebody would be the right to be an administrator."""
+    name = f"double-{ns.name}"
+    rule = {"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}
+    role = {"metadata": {"name": name}, "rules": [rule]}
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": ns.name}],
+    }
+    accounts = ns.path("/api/v1", "serviceaccounts")
+    (await api.create(accounts, {"metadata": {"name": "robot"}})).ok()
+    (await api.create(f"{RBAC}/clusterroles", role)).ok()
+    (await api.create(f"{RBAC}/clusterrolebindings", binding)).ok()
+    issued = await api.create(f"{accounts}/robot/token", {"spec": {}})
+    token = issued.ok().body["status"]["token"]
+    headers = {"Authorization": f"Bearer {token}", "Impersonate-User": "bob"}
+    alone = await api.repeat(
+        lambda: api.get(ns.secrets(), headers=headers),
+        lambda answer: "cannot impersonate" not in answer.message,
+    )
+    assert 'User "bob" cannot list' in alone.message
+    answer = await api.get(ns.secrets(), headers={**headers, "Impersonate-Group": "system:masters"})
+    assert answer.status == 403
+    assert 'cannot impersonate resource "groups"' in answer.message
+    for kind in ("clusterroles", "clusterrolebindings"):
+        await api.delete(f"{RBAC}/{kind}/{name}")
+
+
 async def test_a_role_binding_cannot_change_its_role(
     api: Api, ns: Space, reader: dict[str, str]
 ) -> None:

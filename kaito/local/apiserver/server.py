@@ -294,16 +294,18 @@ class ApiServer:
         user = self._authenticate(request)
         wanted = request.headers.get("impersonate-user", "")
         if wanted:
-            groups = request.headers.get("impersonate-group", "")
-            self._check_impersonation(user, wanted)
-            user = User(wanted, (*[g for g in groups.split(",") if g], "system:authenticated"))
+            groups = [g for g in request.headers.get("impersonate-group", "").split(",") if g]
+            account = wanted.removeprefix("system:serviceaccount:")
+            if account != wanted and ":" in account:
+                self._may_impersonate(user, "serviceaccounts", *account.split(":", 1))
+            else:
+                self._may_impersonate(user, "users", "", wanted)
+            for group in groups:
+                self._may_impersonate(user, "groups", "", group)
+            user = User(wanted, (*groups, "system:authenticated"))
         return user
 
-    def _check_impersonation(self, user: User, wanted: str) -> None:
-        account = wanted.removeprefix("system:serviceaccount:")
-        plural, namespace, name = "users", "", wanted
-        if account != wanted and ":" in account:
-            plural, (namespace, name) = "serviceaccounts", account.split(":", 1)
+    def _may_impersonate(self, user: User, plural: str, namespace: str, name: str) -> None:
         attributes = Attributes(user, "impersonate", "", plural, "", namespace, name)
         if not self.authorizer.allows(attributes):
             where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
