@@ -18,6 +18,14 @@ KNOWN_OPEN = ("/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *O
 SELF = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}
 
 
+def account_groups(user: str) -> list[str]:
+    """The groups that a service account is in by its name."""
+    parts = user.split(":")
+    if len(parts) != 4 or not user.startswith("system:serviceaccount:"):
+        return []
+    return ["system:serviceaccounts", f"system:serviceaccounts:{parts[2]}"]
+
+
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """What somebody wants to do: to a resource, or to a path when `path` is set."""

@@ -33,7 +33,7 @@ from kaito.local.apiserver.openapi import OpenApi
 from kaito.local.apiserver.paths import Target, target
 from kaito.local.apiserver.pretty import finish, indented
 from kaito.local.apiserver.proxy import Proxy, Resolver
-from kaito.local.apiserver.rbac import Attributes, Authorizer
+from kaito.local.apiserver.rbac import Attributes, Authorizer, account_groups
 from kaito.local.apiserver.reviews import Reviews
 from kaito.local.apiserver.schema import TypeTable
 from kaito.local.apiserver.status import (
@@ -302,7 +302,7 @@ class ApiServer:
                 self._may_impersonate(user, "users", "", wanted)
             for group in groups:
                 self._may_impersonate(user, "groups", "", group)
-            user = User(wanted, (*groups, "system:authenticated"))
+            user = User(wanted, (*(groups or account_groups(wanted)), "system:authenticated"))
         return user
 
     def _may_impersonate(self, user: User, plural: str, namespace: str, name: str) -> None:
