@@ -45,16 +45,22 @@ def fields(data: bytes) -> Iterator[tuple[int, Any]]:
             yield tag >> 3, value
         elif kind == BYTES:
             size, at = _varint(data, at)
-            yield tag >> 3, data[at : at + size]
+            yield tag >> 3, _piece(data, at, size)
             at += size
         elif kind == FIXED64:
-            yield tag >> 3, data[at : at + 8]
+            yield tag >> 3, _piece(data, at, 8)
             at += 8
         elif kind == FIXED32:
-            yield tag >> 3, data[at : at + 4]
+            yield tag >> 3, _piece(data, at, 4)
             at += 4
         else:
             raise ProtobufError("proto: illegal wireType " + str(kind))
+
+
+def _piece(data: bytes, at: int, size: int) -> bytes:
+    if at + size > len(data):
+        raise ProtobufError("unexpected EOF")
+    return data[at : at + size]
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -76,7 +82,16 @@ def decode(body: bytes, types: TypeTable, model: str) -> Object:
         raise ProtobufError(
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
         )
-    envelope: dict[int, Any] = dict(fields(body[len(MAGIC) :]))
+    try:
+        return _decode(body[len(MAGIC) :], types, model)
+    except (AttributeError, TypeError, OverflowError, RecursionError, struct.error) as error:
+        raise ProtobufError("proto: wrong wireType") from error
+    except UnicodeDecodeError as error:
+        raise ProtobufError("proto: invalid UTF-8") from error
+
+
+def _decode(body: bytes, types: TypeTable, model: str) -> Object:
+    envelope: dict[int, Any] = dict(fields(body))
     meta = {n: v.decode() for n, v in fields(envelope.get(1, b""))}
     if model not in _numbers():
         raise ProtobufError(f"no protobuf message is known for {meta.get(2, model)}")
