@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from kaito.local.apiserver.custom.formats import FORMATS
+from kaito.local.apiserver.custom.patterns import compiled
 from kaito.local.apiserver.custom.structural import Schema, Structural
 from kaito.local.apiserver.fields import (
     FieldError,
@@ -439,7 +440,7 @@ def _number_text(value: float) -> str:
 
 def _search(pattern: str, value: str) -> bool:
     try:
-        return re.search(pattern.replace("\\z", "\\Z"), value) is not None
+        return compiled(pattern).search(value) is not None
     except re.error:
         return True
 

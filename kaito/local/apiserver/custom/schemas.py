@@ -17,6 +17,7 @@ from kaito.local.apiserver.custom.cel.rules import OLD, Uncompilable, compile_ex
 from kaito.local.apiserver.custom.cel.types import REQUEST, least
 from kaito.local.apiserver.custom.checking import Checker
 from kaito.local.apiserver.custom.jsonpaths import JsonPath, PathError
+from kaito.local.apiserver.custom.patterns import compiled
 from kaito.local.apiserver.custom.structural import NO_DEFAULT, Structural, build
 from kaito.local.apiserver.fields import (
     FieldError,
@@ -222,7 +223,7 @@ def _list_rules(schema: Object, path: str, errors: list[FieldError]) -> None:
 def regex_fault(pattern: str) -> str:
     """Why a pattern is none, as Go's compiler says it; empty when it is one."""
     try:
-        re.compile(pattern.replace("\\z", "\\Z"))
+        compiled(pattern)
     except re.error as error:
         text = str(error)
         if "unterminated subpattern" in text:
