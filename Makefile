@@ -39,8 +39,9 @@ format: setup ## Let ruff format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## The benchmark: one JSON object a scenario; fails on a missed bar
-	@$(BIN)/python -m test.benchmark
+bench: setup ## The benchmark, beside kopf; ARGS='--runs 5 NAME'. Fails on a missed bar
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m test.benchmark $(ARGS)
 
 manifests: setup ## Regenerate config/ from the code
 	@$(BIN)/python hack/manifests.py

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from kaito.runtime import Client, Informer
+from kaito.runtime import Client, Manager
 from test.benchmark.contenders.memory import Pauses, resident
 from test.benchmark.contenders.ours_setup import quiet
 from test.benchmark.kinds import WORKSPACES
@@ -17,10 +17,11 @@ from test.benchmark.stream import StreamTransport, from_file
 
 async def main(path: Path, count: int) -> None:
     transport = StreamTransport(from_file(path))
-    informer = Informer(Client(transport, field_manager="bench"), WORKSPACES)
+    manager = Manager(Client(transport, field_manager="bench"), name="bench")
+    informer = manager.informer(WORKSPACES)
     before, pauses = resident(), Pauses()
     started = time.process_time()
-    running = asyncio.ensure_future(informer.run())
+    running = asyncio.ensure_future(manager.run())
     await transport.finished.wait()
     seconds = time.process_time() - started
     assert len(informer.store) == count
