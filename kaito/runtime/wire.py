@@ -191,4 +191,6 @@ def _without_managers(body: bytes, managed: bytes, keep_manager: str) -> bytes:
     else:
         del metadata["managedFields"]
     members["metadata"] = metadata
-    return _encode(members)
+    # What the encoder returns was cut down from a larger block, and keeps the rest of that block
+    # out of use: a quarter of the cache. A copy has its exact size.
+    return memoryview(_encode(members)).tobytes()
