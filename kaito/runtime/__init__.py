@@ -31,7 +31,7 @@ from kaito.runtime.conditions import (
     remove_condition,
     set_condition,
 )
-from kaito.runtime.config import ClusterConfig, ConfigError, from_kubeconfig, in_cluster, load
+from kaito.runtime.config import ClusterConfig, from_kubeconfig, in_cluster, load
 from kaito.runtime.controller import (
     Again,
     Controller,
@@ -65,6 +65,7 @@ from kaito.runtime.errors import (
 from kaito.runtime.events import EventRecorder
 from kaito.runtime.http import HttpTransport
 from kaito.runtime.informer import Change, Informer, Scope
+from kaito.runtime.kubeconfig import ConfigError
 from kaito.runtime.lease import Leadership, LeaseLost, LeaseSettings
 from kaito.runtime.manager import Manager, SyncTimeout, UnfinishedWork
 from kaito.runtime.metrics import Metrics
@@ -80,6 +81,7 @@ from kaito.runtime.queue import QueueClosed, WorkQueue
 from kaito.runtime.resource import Key, Object, Resource
 from kaito.runtime.serving import Address, Checks
 from kaito.runtime.store import Index, Store, View
+from kaito.runtime.tls import Tls
 from kaito.runtime.transport import Call, Reply, Transport
 from kaito.runtime.wire import Header, Owner
 
@@ -137,6 +139,7 @@ __all__ = [
     "SystemClock",
     "Terminal",
     "Timer",
+    "Tls",
     "TooManyRequests",
     "Transport",
     "Truth",

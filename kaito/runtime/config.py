@@ -1,46 +1,45 @@
 """Where the API server is and who we are: from a kubeconfig, or from inside a pod.
 
-kubernetes-asyncio reads kubeconfigs (exec plugins, OIDC, certificates, several files) and is
-imported only when there is one: it costs half a second. Inside a cluster the three files of the
-service account are read directly.
+kubernetes-asyncio runs exec plugins and refreshes OIDC tokens; it is imported only for a user who
+needs that, as it costs half a second and 37 MB. Inside a cluster the three files of the service
+account are read directly.
 """
 
 from __future__ import annotations
 
 import os
-import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from kaito.runtime.clock import Clock, SystemClock
-from kaito.runtime.credentials import Anonymous, Credentials, Refreshed, TokenFile
+from kaito.runtime.credentials import Anonymous, Credentials, Fixed, Refreshed, TokenFile
 from kaito.runtime.http import USER_AGENT, HttpTransport
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from kaito.runtime.kubeconfig import ConfigError, Kubeconfig, read_kubeconfig
+from kaito.runtime.tls import Tls
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_KUBECONFIG = "~/.kube/config"
-EXPIRY_LEEWAY = 10.0  # seconds a token is given up before it ends, as client-go does
-
-
-class ConfigError(Exception):
-    """No usable cluster configuration; the message says what was tried and what to set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterConfig:
-    """How to reach one API server. Make it with `load`, `from_kubeconfig` or `in_cluster`."""
+    """How to reach one API server. Make it with `load`, `from_kubeconfig` or `in_cluster`.
+
+    Or by hand: `ClusterConfig(server="http://127.0.0.1:8001")` speaks to a `kubectl proxy`.
+    """
 
     server: str
     namespace: str = "default"
     in_cluster: bool = False
     credentials: Credentials = field(default_factory=Anonymous, repr=False)
-    tls: ssl.SSLContext | None = field(default=None, repr=False)
+    tls: Tls | None = field(default=None, repr=False)
     tls_server_name: str | None = None
     proxy: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every call, as those of impersonation are."""
+    origin: str = ""
+    """Where this was read from, for messages."""
 
     def transport(self, user_agent: str = USER_AGENT) -> HttpTransport:
         """A new transport; its owner closes it."""
@@ -50,13 +49,16 @@ class ClusterConfig:
             tls=self.tls,
             tls_server_name=self.tls_server_name,
             proxy=self.proxy,
+            headers=self.headers,
             user_agent=user_agent,
+            origin=self.origin,
         )
 
 
 async def load(
     kubeconfig: str | None = None,
     *,
+    context: str | None = None,
     environ: Mapping[str, str] = os.environ,
     clock: Clock | None = None,
 ) -> ClusterConfig:
@@ -67,10 +69,10 @@ async def load(
     """
     paths = kubeconfig or environ.get("KUBECONFIG")
     if paths:
-        return await from_kubeconfig(paths, clock=clock)
+        return await from_kubeconfig(paths, context=context, clock=clock)
     default = Path(DEFAULT_KUBECONFIG).expanduser()
     if default.exists():
-        return await from_kubeconfig(str(default), clock=clock)
+        return await from_kubeconfig(str(default), context=context, clock=clock)
     if environ.get("KUBERNETES_SERVICE_HOST"):
         return in_cluster(environ=environ, clock=clock)
     raise ConfigError(
@@ -86,6 +88,7 @@ def in_cluster(
     clock: Clock | None = None,
 ) -> ClusterConfig:
     """The configuration of the pod we run in. ConfigError outside of one."""
+    clock = clock or SystemClock()
     host = environ.get("KUBERNETES_SERVICE_HOST", "")
     port = environ.get("KUBERNETES_SERVICE_PORT", "443")
     token, authority = directory / "token", directory / "ca.crt"
@@ -95,7 +98,7 @@ def in_cluster(
             f"pass --kubeconfig FILE."
         )
     try:
-        tls = ssl.create_default_context(cafile=str(authority))
+        tls = Tls(clock, authority=authority)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigError(f"The cluster's authority {authority} cannot be used: {error}") from error
     namespace = directory / "namespace"
@@ -103,91 +106,62 @@ def in_cluster(
         server=f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
         namespace=namespace.read_text().strip() if namespace.exists() else "default",
         in_cluster=True,
-        credentials=TokenFile(token, clock or SystemClock()),
+        credentials=TokenFile(token, clock),
         tls=tls,
+        origin=f"The service account in {directory}",
     )
 
 
 async def from_kubeconfig(
     paths: str, *, context: str | None = None, clock: Clock | None = None
 ) -> ClusterConfig:
-    """The configuration of a kubeconfig.
+    """The configuration of a kubeconfig, read as kubectl reads it (kubeconfig.py).
 
-    Several paths may be joined by ":"; of those, missing ones are passed over, as kubectl does.
-    ConfigError when no file is there, one is no kubeconfig, or its credentials cannot be had.
+    A plugin is run once, so that one that fails is noticed now. ConfigError when no file is
+    there, one is no kubeconfig, or its credentials cannot be had.
     """
-    # Late: half a second that processes inside a cluster need not spend.
-    from kubernetes_asyncio.config.kube_config import KubeConfigLoader, KubeConfigMerger
-
-    given = [path for path in paths.split(os.pathsep) if path]
-    found = [path for path in given if Path(path).expanduser().exists()]
-    if not found:
-        raise ConfigError(f"The kubeconfig {' or '.join(given)} does not exist.")
-    target = _Target()
+    clock = clock or SystemClock()
+    found = read_kubeconfig(paths, context=context)
     try:
-        merged = KubeConfigMerger(os.pathsep.join(found)).config
-        loader = KubeConfigLoader(config_dict=merged, active_context=context, config_base_path=None)
-        await loader.load_and_set(target)
-        namespace = (loader.current_context or {}).get("context", {}).get("namespace")
-        tls = _tls(target) if target.host.startswith("https") else None
+        tls = _tls(found, clock) if found.server.startswith("https") else None
+        credentials = await _credentials(found, tls, clock)
+    except ConfigError:
+        raise
     except Exception as error:
         # The loader raises whatever its parser, its subprocess or its HTTP client does.
-        raise ConfigError(f"The kubeconfig {paths} cannot be used: {error}") from error
-    if not target.host:
-        raise ConfigError(f"The kubeconfig {paths} names no server for its current context.")
+        raise ConfigError(f"{found.origin}, cannot be used: {error}") from error
     return ClusterConfig(
-        server=target.host,
-        namespace=namespace or "default",
-        credentials=_kubeconfig_credentials(loader, target, clock or SystemClock()),
+        server=found.server,
+        namespace=found.namespace,
+        credentials=credentials,
         tls=tls,
-        tls_server_name=target.tls_server_name,
-        proxy=target.proxy,
+        tls_server_name=found.tls_server_name,
+        proxy=found.proxy,
+        headers=found.impersonation,
+        origin=found.origin,
     )
 
 
-class _Target:
-    """What kubernetes-asyncio's loader writes its findings into."""
-
-    def __init__(self) -> None:
-        self.api_key: dict[str, str] = {}
-        self.host: str = ""
-        self.ssl_ca_cert: str | None = None
-        self.cert_file: str | None = None
-        self.key_file: str | None = None
-        self.verify_ssl = True
-        self.tls_server_name: str | None = None
-        self.proxy: str | None = None
+def _tls(found: Kubeconfig, clock: Clock) -> Tls:
+    return Tls(
+        clock,
+        authority=found.authority,
+        certificate=found.certificate,
+        key=found.key,
+        verify=found.verify,
+    )
 
 
-def _tls(target: _Target) -> ssl.SSLContext:
-    tls = ssl.create_default_context(cafile=target.ssl_ca_cert)
-    if target.cert_file:
-        tls.load_cert_chain(target.cert_file, target.key_file)
-    if not target.verify_ssl:
-        tls.check_hostname = False
-        tls.verify_mode = ssl.CERT_NONE
-    return tls
+async def _credentials(found: Kubeconfig, tls: Tls | None, clock: Clock) -> Credentials:
+    if found.plugin is not None:
+        # Late: most processes need none of what this imports.
+        from kaito.runtime.plugins import Plugin
 
-
-# Any: the loader is untyped.
-def _kubeconfig_credentials(loader: Any, target: _Target, clock: Clock) -> Credentials:
-    if "BearerToken" not in target.api_key:
-        return Anonymous()
-
-    first = True
-
-    async def load_token() -> tuple[str | None, float | None]:
-        nonlocal first
-        if not first:
-            # Asked again, the token ended or was refused: the loader's memory of it is void.
-            loader.__dict__.pop("exec_plugin_expiry", None)
-            await loader.load_and_set(target)
-        first = False
-        expiry = getattr(loader, "exec_plugin_expiry", None)
-        seconds = None
-        if expiry is not None:
-            at = expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC)
-            seconds = at.timestamp() - clock.now() - EXPIRY_LEEWAY
-        return target.api_key.get("BearerToken"), seconds
-
-    return Refreshed(load_token, clock)
+        credentials = Refreshed(Plugin(found.plugin, tls, clock).load, clock)
+        await credentials.authorization()
+        return credentials
+    if found.token_file is not None:
+        credentials_file = TokenFile(found.token_file, clock)
+        await credentials_file.authorization()
+        return credentials_file
+    return Fixed(found.authorization) if found.authorization else Anonymous()

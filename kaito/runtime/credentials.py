@@ -45,6 +45,19 @@ class Anonymous:
         return None
 
 
+class Fixed:
+    """A header value that never changes."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    async def authorization(self) -> str | None:
+        return self._value
+
+    def refused(self, authorization: str | None) -> None:
+        return None
+
+
 class TokenFile:
     """A bearer token in a file that somebody else rotates, as the kubelet does."""
 
@@ -76,7 +89,7 @@ class TokenFile:
 
 
 class Refreshed:
-    """A header value that a loader supplies: a static token, an exec plugin, OIDC.
+    """A header value that a loader supplies: an exec plugin, OIDC.
 
     `load` returns the value and the seconds it may be used (None: until it is refused). It runs
     alone, however many calls wait for it.

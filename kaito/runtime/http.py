@@ -6,16 +6,16 @@ starve the calls.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from yarl import URL
 
 from kaito.runtime.credentials import Credentials
 from kaito.runtime.errors import ConnectionFailed
-from kaito.runtime.transport import Call, Reply
+from kaito.runtime.tls import Tls
+from kaito.runtime.transport import NO_PAIRS, Call, Reply
 
 CONNECT_SECONDS = 10.0
 CALL_CONNECTIONS = 64
@@ -31,17 +31,26 @@ class HttpTransport:
         server: str,
         credentials: Credentials,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: Tls | None = None,
         tls_server_name: str | None = None,
         proxy: str | None = None,
+        headers: Mapping[str, str] = NO_PAIRS,
         user_agent: str = USER_AGENT,
+        origin: str = "",
     ) -> None:
         self._server = server.rstrip("/")
         self._credentials = credentials
         self._tls = tls
         self._tls_server_name = tls_server_name
         self._proxy = proxy
-        self._user_agent = user_agent
+        self._headers = {
+            "User-Agent": user_agent,
+            # Inflating costs more than the bytes do where the server is near.
+            "Accept-Encoding": "identity",
+            **headers,
+        }
+        self._origin = origin
+        self._closed = False
         self._calls: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
 
@@ -50,22 +59,29 @@ class HttpTransport:
         return urlsplit(self._server).netloc
 
     async def send(self, call: Call) -> Reply:
+        if self._closed:
+            raise ConnectionFailed("The connection to the API server has been closed.", call)
         authorization = await self._credentials.authorization()
-        headers = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **call.headers}
+        headers = {**self._headers, **call.headers}
         if authorization:
             headers["Authorization"] = authorization
-        url = URL(self._server + call.path, encoded=True).update_query(call.query)
+        where = self._server + call.path
+        if call.query:
+            where += "?" + urlencode(call.query)
         session = self._session(stream=call.timeout is None)
         try:
             response = await session.request(
                 call.method,
-                url,
+                URL(where, encoded=True),
                 data=call.body,
                 headers=headers,
                 allow_redirects=False,
                 server_hostname=self._tls_server_name,
                 proxy=self._proxy,
+                ssl=True if self._tls is None else self._tls.context(),
             )
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise ConnectionFailed(self._distrust(error), call) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionFailed(_why(error), call) from error
         if response.status == 401:
@@ -73,6 +89,7 @@ class HttpTransport:
         return _HttpReply(response, call)
 
     async def aclose(self) -> None:
+        self._closed = True
         for session in (self._calls, self._streams):
             if session is not None:
                 await session.close()
@@ -83,9 +100,7 @@ class HttpTransport:
         session = self._streams if stream else self._calls
         if session is None:
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0 if stream else CALL_CONNECTIONS, ssl=self._tls or True
-                ),
+                connector=aiohttp.TCPConnector(limit=0 if stream else CALL_CONNECTIONS),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 read_bufsize=CHUNK * 4,
                 auto_decompress=True,
@@ -96,6 +111,14 @@ class HttpTransport:
             else:
                 self._calls = session
         return session
+
+    def _distrust(self, error: aiohttp.ClientConnectorCertificateError) -> str:
+        why = getattr(error.certificate_error, "verify_message", str(error.certificate_error))
+        whose = f"{self._origin}, has" if self._origin else "this client has"
+        return (
+            f"The certificate of {self._server} is not trusted: {why}; "
+            f"{whose} another authority (certificate-authority) or server name (tls-server-name)."
+        )
 
 
 class _HttpReply:

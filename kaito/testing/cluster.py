@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import shutil
-import ssl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +29,7 @@ from kaito.runtime import (
     Object,
     Resource,
     SystemClock,
+    Tls,
     is_true,
 )
 from kaito.runtime.credentials import Refreshed
@@ -178,7 +178,7 @@ class Cluster:
         return ClusterConfig(
             server=self._url,
             credentials=Refreshed(load_token, self._clock),
-            tls=ssl.create_default_context(cadata=ca_pem),
+            tls=Tls(SystemClock(), authority=ca_pem),
         )
 
     def _served(self) -> None:

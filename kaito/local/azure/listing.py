@@ -7,7 +7,6 @@ is an ordinary list of Azure Resource Manager, without Azure's SDK.
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from kaito.local.azure.account import Account
 from kaito.local.azure.settings import CONFIG_MAP, Setting
 from kaito.local.kinds import CONFIG_MAPS
-from kaito.runtime import Call, Client, Clock, HttpTransport, NotFound, SystemClock
+from kaito.runtime import Call, Client, Clock, HttpTransport, NotFound, SystemClock, Tls
 from kaito.runtime.credentials import TokenFile
 
 API_VERSION = "2024-01-01"
@@ -70,7 +69,7 @@ async def list_pools(client: Client, clock: Clock | None = None) -> list[PoolRow
     transport = HttpTransport(
         data[Setting.BASE_URL],
         TokenFile(Path(token), clock or SystemClock()),
-        tls=ssl.create_default_context(cadata=data[Setting.CA_DATA]),
+        tls=Tls(SystemClock(), authority=data[Setting.CA_DATA]),
     )
     async with Client(transport, clock=clock) as cloud:
         return await _read_pages(cloud, _account(data))

@@ -6,6 +6,7 @@ import base64
 import os
 import ssl
 import stat
+import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -114,8 +115,8 @@ async def test_the_authority_is_the_kubeconfigs_and_no_other(
     cluster = {"server": "https://x", "certificate-authority-data": b64(pem[0])}
     config = await from_kubeconfig(kubeconfig(tmp_path / "k", cluster=cluster))
     assert config.tls is not None
-    assert config.tls.verify_mode == ssl.CERT_REQUIRED
-    assert config.tls.cert_store_stats()["x509"] == 1
+    assert config.tls.context().verify_mode == ssl.CERT_REQUIRED
+    assert config.tls.context().cert_store_stats()["x509"] == 1
 
 
 async def test_a_client_certificate_speaks_without_a_header(
@@ -130,7 +131,7 @@ async def test_verification_ends_only_when_it_is_told_to(tmp_path: Path) -> None
     cluster = {"server": "https://x", "insecure-skip-tls-verify": True}
     config = await from_kubeconfig(kubeconfig(tmp_path / "k", cluster=cluster))
     assert config.tls is not None
-    assert config.tls.verify_mode == ssl.CERT_NONE
+    assert config.tls.context().verify_mode == ssl.CERT_NONE
 
 
 async def test_plain_http_needs_no_tls(tmp_path: Path) -> None:
@@ -218,12 +219,120 @@ async def test_several_kubeconfigs_are_joined_and_missing_ones_passed_over(
     assert await authorization(config) == "Bearer t"
 
 
+async def test_the_first_of_several_kubeconfigs_holds_where_two_define_a_name(
+    tmp_path: Path,
+) -> None:
+    first = kubeconfig(tmp_path / "a", user={"token": "first"})
+    second = kubeconfig(tmp_path / "b", user={"token": "second"})
+    config = await from_kubeconfig(os.pathsep.join([first, second]))
+    assert await authorization(config) == "Bearer first"
+
+
+async def test_another_context_than_the_current_one_can_be_asked_for(tmp_path: Path) -> None:
+    first = kubeconfig(tmp_path / "a", user={"token": "dev"}, name="dev")
+    second = kubeconfig(tmp_path / "b", user={"token": "prod"}, name="prod")
+    config = await from_kubeconfig(os.pathsep.join([first, second]), context="prod")
+    assert await authorization(config) == "Bearer prod"
+
+
+async def test_a_path_is_relative_to_the_file_that_names_it(
+    tmp_path: Path, pem: tuple[str, str]
+) -> None:
+    (tmp_path / "ca.crt").write_text(pem[0])
+    (tmp_path / "token").write_text("relative")
+    path = kubeconfig(
+        tmp_path / "k",
+        cluster={"server": "https://x", "certificate-authority": "ca.crt"},
+        user={"tokenFile": "token"},
+    )
+    config = await from_kubeconfig(path)
+    assert config.tls is not None
+    assert config.tls.context().cert_store_stats()["x509"] == 1
+    assert await authorization(config) == "Bearer relative"
+
+
+async def test_a_plugin_given_by_a_path_is_relative_to_its_file(tmp_path: Path) -> None:
+    user = plugin(tmp_path / "p", {})
+    user["exec"]["command"] = "./p"
+    config = await from_kubeconfig(kubeconfig(tmp_path / "k", user=user))
+    assert await authorization(config) == "Bearer run-1"
+
+
+async def test_a_plugin_may_answer_with_a_client_certificate(
+    tmp_path: Path, pem: tuple[str, str]
+) -> None:
+    answer = {"clientCertificateData": pem[0], "clientKeyData": pem[1]}
+    user = plugin(tmp_path / "p", answer)
+    script = (tmp_path / "p").read_text()
+    (tmp_path / "p").write_text(script.replace('status["token"]', 'status["ignored"]'))
+    path = kubeconfig(tmp_path / "k", cluster={"server": "https://x"}, user=user)
+    config = await from_kubeconfig(path)
+    assert config.tls is not None
+    before = config.tls.context()
+    assert await authorization(config) is None
+    assert config.tls.context() is before
+
+
+async def test_a_password_is_sent_as_kubectl_sends_it(tmp_path: Path) -> None:
+    user = {"username": "ann", "password": "secret"}
+    config = await from_kubeconfig(kubeconfig(tmp_path / "k", user=user))
+    assert await authorization(config) == f"Basic {b64('ann:secret')}"
+
+
+async def test_another_user_can_be_impersonated(tmp_path: Path) -> None:
+    user = {"token": "t", "as": "ann", "as-uid": "1"}
+    config = await from_kubeconfig(kubeconfig(tmp_path / "k", user=user))
+    assert config.headers == {"Impersonate-User": "ann", "Impersonate-Uid": "1"}
+
+
+def test_a_kubeconfig_without_a_plugin_does_not_load_the_package_that_runs_them(
+    tmp_path: Path,
+) -> None:
+    path = kubeconfig(tmp_path / "k", user={"token": "t"})
+    program = (
+        "import asyncio, sys; from kaito.runtime import from_kubeconfig; "
+        f"asyncio.run(from_kubeconfig({path!r})); "
+        "sys.exit('kubernetes_asyncio' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 # What can be wrong with them
 
 
 async def test_a_missing_kubeconfig_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"The kubeconfig .*/none does not exist\."):
         await from_kubeconfig(str(tmp_path / "none"))
+
+
+async def test_a_context_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "k", name="dev")
+    with pytest.raises(ConfigError, match=r'/k cannot be used: .* no context "prod"; it has dev\.'):
+        await from_kubeconfig(path, context="prod")
+
+
+async def test_a_plugin_that_fails_is_named_with_what_it_printed(tmp_path: Path) -> None:
+    user = plugin(tmp_path / "p", {})
+    (tmp_path / "p").write_text("#!/bin/sh\necho please log in >&2\nexit 3\n")
+    with pytest.raises(ConfigError, match=r"/k, context c, cannot be used: .* 3.*please log in"):
+        await from_kubeconfig(kubeconfig(tmp_path / "k", user=user))
+
+
+async def test_a_field_of_the_wrong_type_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"context c: server must be a string, not 5\."):
+        await from_kubeconfig(kubeconfig(tmp_path / "k", cluster={"server": 5}))
+
+
+async def test_a_cluster_without_a_server_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="context c, names no server"):
+        await from_kubeconfig(kubeconfig(tmp_path / "k", cluster={"proxy-url": "http://p"}))
+
+
+async def test_an_empty_authority_does_not_mean_the_systems(tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("\n")
+    cluster = {"server": "https://x", "certificate-authority": "ca"}
+    with pytest.raises(ConfigError, match=r"cannot be used: .*the authority is empty"):
+        await from_kubeconfig(kubeconfig(tmp_path / "k", cluster=cluster))
 
 
 @pytest.mark.parametrize("text", ["", "just text", "a: [", "kind: Config"])
@@ -247,8 +356,8 @@ async def test_a_plugin_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 async def test_secrets_do_not_show_when_a_configuration_is_printed(tmp_path: Path) -> None:
-    config = await from_kubeconfig(kubeconfig(tmp_path / "k", user={"token": "secret"}))
-    assert "secret" not in repr(config)
+    config = await from_kubeconfig(kubeconfig(tmp_path / "k", user={"token": "t0ps3cr3t"}))
+    assert "t0ps3cr3t" not in repr(config)
 
 
 # Inside a pod
