@@ -7,6 +7,7 @@ the event loop.
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -160,7 +161,8 @@ def open_object(body: bytes, keep_manager: str = "") -> tuple[Key, Header, bytes
         annotations_hash=hash(annotations) if annotations not in (b"", b"null", b"{}") else 0,
         finalizers=meta.finalizers or (),
     )
-    key = Key(meta.namespace, meta.name)
+    # One string for all objects of a namespace.
+    key = Key(intern(meta.namespace), meta.name)
     managed = bytes(meta.managed_fields)
     if managed and managed != b"null":
         body = _without_managers(body, managed, keep_manager)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import msgspec
@@ -78,6 +79,21 @@ def test_an_unknown_index_is_an_error_and_not_an_empty_answer(
 ) -> None:
     with pytest.raises(KeyError):
         store.by("colour", "red")
+
+
+def test_the_garbage_collector_has_nothing_to_walk() -> None:
+    store = WritableStore(PODS)
+    gc.collect()
+    before = len(gc.get_objects())
+    for number in range(1_000):
+        put(store, f"pod-{number}", {"app": "x"})
+    gc.collect()
+    assert len(gc.get_objects()) - before < 100
+
+
+def test_keys_come_out_as_keys(store: WritableStore[Object]) -> None:
+    put(store, "a", {"x": "1"})
+    assert store.keys()[0].name == store.by("label", "x=1")[0].name == "a"
 
 
 NAMES = st.sampled_from("abcd")
