@@ -14,8 +14,8 @@ last run wrote; a process that cannot watch, or no longer leads, ends. It knows 
 """
 
 from kaito.runtime.apply import Applier, would_change
-from kaito.runtime.backoff import Backoff
-from kaito.runtime.client import Client, Listing
+from kaito.runtime.backoff import Backoff, RetryRate
+from kaito.runtime.client import Client, FieldValidation, Listing
 from kaito.runtime.clock import (
     Clock,
     SystemClock,
@@ -32,16 +32,8 @@ from kaito.runtime.conditions import (
     set_condition,
 )
 from kaito.runtime.config import ClusterConfig, from_kubeconfig, in_cluster, load
-from kaito.runtime.controller import (
-    Again,
-    Controller,
-    Mapper,
-    Predicate,
-    Reconcile,
-    Terminal,
-    Watch,
-    watch,
-)
+from kaito.runtime.controller import Controller, Mapper, Predicate, Watch, watch
+from kaito.runtime.correlation import reconcile_id
 from kaito.runtime.errors import (
     AlreadyExists,
     ApiError,
@@ -60,6 +52,7 @@ from kaito.runtime.errors import (
     Status,
     TooManyRequests,
     Unauthorized,
+    UnreadableAnswer,
     api_error,
 )
 from kaito.runtime.events import EventRecorder
@@ -83,6 +76,7 @@ from kaito.runtime.serving import Address, Checks
 from kaito.runtime.store import Index, Store, View
 from kaito.runtime.tls import Tls
 from kaito.runtime.transport import Call, Reply, Transport
+from kaito.runtime.verdict import Again, Reconcile, Terminal
 from kaito.runtime.wire import Header, Owner
 
 __all__ = [
@@ -107,6 +101,7 @@ __all__ = [
     "Controller",
     "EventRecorder",
     "Expired",
+    "FieldValidation",
     "Forbidden",
     "Header",
     "HttpTransport",
@@ -130,6 +125,7 @@ __all__ = [
     "Reconcile",
     "Reply",
     "Resource",
+    "RetryRate",
     "RuntimeFailure",
     "Scope",
     "ServerError",
@@ -145,6 +141,7 @@ __all__ = [
     "Truth",
     "Unauthorized",
     "UnfinishedWork",
+    "UnreadableAnswer",
     "View",
     "Watch",
     "WorkQueue",
@@ -161,6 +158,7 @@ __all__ = [
     "labels_changed",
     "load",
     "parse_rfc3339",
+    "reconcile_id",
     "remove_condition",
     "rfc3339",
     "rfc3339_micro",

@@ -25,12 +25,16 @@ _IDENTITY = frozenset({"apiVersion", "kind"})
 _IDENTITY_METADATA = frozenset({"name", "namespace", "uid", "resourceVersion"})
 
 
+class _Unread(msgspec.Struct):
+    """What is made of an answer that nobody looks at."""
+
+
 class Applier:
     """Applies desired objects as one field manager, compared against caches."""
 
     def __init__(self, client: Client, *, metrics: Metrics | None = None) -> None:
         self._client = client
-        self._metrics = metrics or Metrics()
+        self._metrics = metrics or client.metrics
 
     async def apply(self, store: Store[Any], desired: Object) -> bool:
         """Make the object so; True when a request was needed. Raises what Client.apply raises."""
@@ -48,7 +52,7 @@ class Applier:
             current, desired, manager=self._client.field_manager, subresource=subresource
         )
         if needed:
-            await self._client.apply(resource, desired, subresource=subresource)
+            await self._client.apply(resource.read_as(_Unread), desired, subresource=subresource)
         self._metrics.applies.labels(str(resource), "yes" if needed else "no").inc()
         return needed
 

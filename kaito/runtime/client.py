@@ -1,40 +1,33 @@
 """The API server's verbs as coroutines, for typed and untyped objects.
 
-Errors are typed (errors.py). Calls are repeated only where that is safe: when the server itself
-asks for it with Retry-After, and reads whose connection broke. Everything else is the caller's
-decision. Reads go to the server; caches are informers, and nothing here starts one.
+Errors are typed (errors.py), and repeated is only what is safe to repeat (exchange.py). Reads go
+to the server; caches are informers, and nothing here starts one.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
 
 import msgspec
 
 from kaito.runtime import fence
-from kaito.runtime.clock import Clock, SystemClock, deadline
-from kaito.runtime.errors import (
-    ApiError,
-    CallTimedOut,
-    ConnectionFailed,
-    Expired,
-    ServerError,
-    TooManyRequests,
-    api_error,
-)
+from kaito.runtime.clock import Clock, SystemClock
+from kaito.runtime.errors import Expired, UnreadableAnswer
+from kaito.runtime.exchange import Exchange
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.resource import Key, Object, Resource
 from kaito.runtime.transport import Call, Reply, Transport
 from kaito.runtime.wire import Page, split_page
 
 T = TypeVar("T")
+M = TypeVar("M", bound=msgspec.Struct)
 
-MAX_RETRIES = 10  # client-go's limit for answers that carry Retry-After
-RECONNECT_SECONDS = 1.0  # client-go's pause before a broken read is repeated
+FieldValidation: TypeAlias = Literal["", "Ignore", "Warn", "Strict"]
+"""What the server does about fields it does not know; "" leaves it to the server, which warns."""
+
 PAGE_SIZE = 500  # client-go's page
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
@@ -51,7 +44,11 @@ class Client:
     """Talks to one API server as one field manager. Close it, or use `async with`.
 
     Every verb raises the errors of errors.py: ApiError when the server refuses, ConnectionFailed
-    when no answer came, CallTimedOut when none came within `timeout` seconds.
+    when no answer came, CallTimedOut when none came within `timeout` seconds, UnreadableAnswer
+    when what came is no object of the kind. Warnings of the server are logged, each once.
+
+    With `dry_run` the server goes through every write and keeps none. `field_validation` is sent
+    with every write.
     """
 
     def __init__(
@@ -60,14 +57,19 @@ class Client:
         *,
         field_manager: str = "kaito-runtime",
         timeout: float = 30.0,
+        field_validation: FieldValidation = "",
+        dry_run: bool = False,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.field_manager = field_manager
-        self._transport = transport
+        self.metrics = metrics or Metrics()
         self._timeout = timeout
-        self._metrics = metrics or Metrics()
+        self._dry_run = dry_run
         self._clock = clock or SystemClock()
+        self._exchange = Exchange(transport, self.metrics, self._clock)
+        asked = {"fieldValidation": field_validation, "dryRun": "All" if dry_run else ""}
+        self._options = {name: text for name, text in asked.items() if text}
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,14 +84,32 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection, running watches included."""
-        await self._transport.aclose()
+        await self._exchange.transport.aclose()
+
+    def with_options(
+        self,
+        *,
+        field_manager: str = "",
+        field_validation: FieldValidation = "",
+        dry_run: bool = False,
+    ) -> Client:
+        """A client over the same connections that writes in another way; closing closes both."""
+        return Client(
+            self._exchange.transport,
+            field_manager=field_manager or self.field_manager,
+            timeout=self._timeout,
+            field_validation=field_validation,
+            dry_run=dry_run,
+            metrics=self.metrics,
+            clock=self._clock,
+        )
 
     # Reading
 
     async def get(self, resource: Resource[T], key: Key) -> T:
         """One object as it is now."""
-        body = await self.send(self._call("GET", resource.path(*key)))
-        return resource.decode(body)
+        call = self._call("GET", resource.path(*key))
+        return _decoded(resource, await self.send(call), call)
 
     async def list(
         self, resource: Resource[T], *, namespace: str = "", labels: str = "", fields: str = ""
@@ -100,7 +120,7 @@ class Client:
         async for page in self.pages(resource, namespace=namespace, labels=labels, fields=fields):
             if page.begins_anew:
                 items.clear()
-            items += [resource.decode(bytes(item)) for item in page.items]
+            items += [_decoded(resource, bytes(item)) for item in page.items]
             version = page.metadata.resource_version
         return Listing(items, version)
 
@@ -127,12 +147,12 @@ class Client:
         path = resource.path(namespace)
         while True:
             try:
-                page = split_page(await self.send(self._call("GET", path, query)))
+                page = await self._page(path, query)
             except Expired:
                 if "continue" not in query:
                     raise
                 query = _selectors(labels, fields)
-                page = split_page(await self.send(self._call("GET", path, query)))
+                page = await self._page(path, query)
                 page.begins_anew = True
             yield page
             if not page.metadata.next:
@@ -140,6 +160,14 @@ class Client:
             # A continue token carries its version; sending one again is an error.
             query.pop("resourceVersion", None)
             query["continue"] = page.metadata.next
+
+    async def _page(self, path: str, query: Mapping[str, str]) -> Page:
+        call = self._call("GET", path, query)
+        body = await self.send(call)
+        try:
+            return split_page(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UnreadableAnswer(f"The answer is no list: {error}.", call) from error
 
     async def open_watch(
         self,
@@ -160,15 +188,7 @@ class Client:
         }
         call = replace(self._call("GET", resource.path(namespace), query), timeout=None)
         # The answer's head must come in time even though its body may last.
-        async with self._deadline(self._timeout, call):
-            reply = await self._transport.send(call)
-            self._count(call, str(reply.status))
-            if reply.status >= 400:
-                try:
-                    raise api_error(reply.status, await reply.read(), call, reply.headers)
-                finally:
-                    await reply.aclose()
-        return reply
+        return await self._exchange.open(call, self._timeout)
 
     # Writing
 
@@ -216,7 +236,8 @@ class Client:
         """Server-side apply: the object shall have these fields, and they are ours.
 
         Fields that we applied before and leave out now are removed. With `force` a field that
-        somebody else owns is taken over; without it that is a Conflict naming the owner.
+        somebody else owns is taken over; without it that is a Conflict whose `.owners` says who.
+        With `subresource="scale"` the object is a Scale of autoscaling/v1.
         """
         path = resource.path(*_key_of(resource, obj), subresource)
         query = {
@@ -252,8 +273,12 @@ class Client:
             options["propagationPolicy"] = propagation
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
+        if self._dry_run:
+            options["dryRun"] = ["All"]
         call = self._call("DELETE", resource.path(*key), body=msgspec.json.encode(options))
-        answer = msgspec.json.decode(await self.send(call), type=_Deleted)
+        answer = _read(_Deleted, await self.send(call), call)
+        if self._dry_run:
+            return
         gone = answer.kind == "Status"
         fence.note(
             fence.Write(
@@ -264,53 +289,13 @@ class Client:
             )
         )
 
-    # Exchanging
-
     async def send(self, call: Call) -> bytes:
-        """One call and its whole answer; ApiError for an error status.
+        """One call of any shape and its whole answer; ApiError for an error status.
 
         A pause that the server asks for is slept through here only when it is no longer than
         the call may take; a longer one is the caller's, who reads it from `.retry_after`.
         """
-        longest = float("inf") if call.timeout is None else call.timeout
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._exchange(call)
-            except ApiError as error:
-                # Only when the server says when: anything else might be sent twice in vain.
-                asked = isinstance(error, TooManyRequests | ServerError)
-                if error.retry_after is None or not asked or attempt > MAX_RETRIES:
-                    raise
-                if error.retry_after > longest:
-                    raise
-                code, pause = str(error.status.code), error.retry_after
-            except ConnectionFailed:
-                if call.method != "GET" or attempt > 1:
-                    raise
-                code, pause = "<error>", RECONNECT_SECONDS
-            self._metrics.request_retries.labels(code, call.method, self._transport.host).inc()
-            await self._clock.sleep(pause)
-
-    async def _exchange(self, call: Call) -> bytes:
-        started = self._clock.monotonic()
-        code = "<error>"
-        try:
-            async with self._deadline(call.timeout, call):
-                reply = await self._transport.send(call)
-                try:
-                    body = await reply.read()
-                    code = str(reply.status)
-                finally:
-                    await reply.aclose()
-        finally:
-            self._count(call, code)
-            took = self._clock.monotonic() - started
-            self._metrics.request_duration.labels(call.method, self._transport.host).observe(took)
-        if reply.status >= 400:
-            raise api_error(reply.status, body, call, reply.headers)
-        return body
+        return await self._exchange.send(call)
 
     async def _replace(self, resource: Resource[T], obj: T | Object, subresource: str) -> T:
         body = resource.encode(obj)
@@ -326,16 +311,17 @@ class Client:
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
     ) -> T:
-        parameters = {"fieldManager": self.field_manager, **(query or {})}
+        parameters = {"fieldManager": self.field_manager, **self._options, **(query or {})}
         call = replace(
             self._call(method, path, parameters, body),
             headers={**JSON, "Content-Type": content_type},
         )
         answer = await self.send(call)
-        written = msgspec.json.decode(answer, type=_Named).metadata
-        key = Key(written.namespace, written.name)
-        fence.note(fence.Write(resource, key, written.uid, written.resource_version))
-        return resource.decode(answer)
+        if not self._dry_run:
+            written = _read(_Named, answer, call).metadata
+            key = Key(written.namespace, written.name)
+            fence.note(fence.Write(resource, key, written.uid, written.resource_version))
+        return _decoded(resource, answer, call)
 
     def _call(
         self,
@@ -352,20 +338,6 @@ class Client:
             body=body,
             timeout=self._timeout,
         )
-
-    @asynccontextmanager
-    async def _deadline(self, seconds: float | None, call: Call) -> AsyncIterator[None]:
-        """A deadline whose error says which call it was."""
-        try:
-            async with deadline(self._clock, seconds):
-                yield
-        except TimeoutError as error:
-            if isinstance(error, CallTimedOut):
-                raise
-            raise CallTimedOut(f"{call} got no complete answer within {seconds} s.", call) from None
-
-    def _count(self, call: Call, code: str) -> None:
-        self._metrics.requests.labels(code, call.method, self._transport.host).inc()
 
 
 class _Meta(msgspec.Struct, rename="camel"):
@@ -389,6 +361,21 @@ class _Deleted(msgspec.Struct):
     kind: str = ""
     metadata: _Meta = msgspec.field(default_factory=_Meta)
     details: _DeletedDetails = msgspec.field(default_factory=_DeletedDetails)
+
+
+def _decoded(resource: Resource[T], body: bytes, call: Call | None = None) -> T:
+    try:
+        return resource.decode(body)
+    except (msgspec.DecodeError, ValueError) as error:  # pydantic's and Unicode's are ValueErrors
+        what = f"The answer is no {resource.kind} as {resource.model.__name__} has it: {error}"
+        raise UnreadableAnswer(what, call) from error
+
+
+def _read(model: type[M], body: bytes, call: Call) -> M:
+    try:
+        return msgspec.json.decode(body, type=model)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableAnswer(f"The answer is no Kubernetes object: {error}.", call) from error
 
 
 def _name_of(body: bytes) -> Key:

@@ -14,6 +14,7 @@
     │   └── ServerError           5xx  the server's fault; try again later
     ├── ConnectionFailed          no answer, or one that broke off (also an OSError)
     ├── CallTimedOut              no answer in time (also a TimeoutError)
+    ├── UnreadableAnswer          an answer of success that is no object of the kind
     └── OversizedLine             a watch sent a line beyond the limit
 
 Every one of them carries `.call`, what was asked.
@@ -21,12 +22,15 @@ Every one of them carries `.call`, what was asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from kaito.runtime.transport import NO_PAIRS, Call
+
+_MANAGER = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 
 
 class Cause(msgspec.Struct, frozen=True):
@@ -124,6 +128,17 @@ class NotFound(ApiError):
 class Conflict(ApiError):
     """409: somebody wrote first. Read again and recompute; do not resend."""
 
+    @property
+    def owners(self) -> Mapping[str, tuple[str, ...]]:
+        """Who owns the fields that an apply without force asked for: their paths by manager."""
+        found: dict[str, tuple[str, ...]] = {}
+        for cause in self.causes:
+            if cause.reason == "FieldManagerConflict":
+                named = _MANAGER.search(cause.message)
+                manager = named[1] if named else cause.message
+                found[manager] = (*found.get(manager, ()), cause.field)
+        return found
+
 
 class AlreadyExists(Conflict):
     """409 on create: an object of that name is there already."""
@@ -159,6 +174,10 @@ class ConnectionFailed(RuntimeFailure, ConnectionError):
 
 class CallTimedOut(RuntimeFailure, TimeoutError):
     """No complete answer within the call's timeout."""
+
+
+class UnreadableAnswer(RuntimeFailure):
+    """The server, or something before it, answered with success and with no such object."""
 
 
 class OversizedLine(RuntimeFailure):

@@ -122,11 +122,12 @@ class HttpTransport:
 
 
 class _HttpReply:
-    __slots__ = ("_call", "_response")
+    __slots__ = ("_call", "_headers", "_response")
 
     def __init__(self, response: aiohttp.ClientResponse, call: Call) -> None:
         self._response = response
         self._call = call
+        self._headers: dict[str, str] | None = None
 
     @property
     def status(self) -> int:
@@ -134,7 +135,13 @@ class _HttpReply:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return {name.lower(): value for name, value in self._response.headers.items()}
+        if self._headers is not None:
+            return self._headers
+        found = self._headers = {}
+        for name, value in self._response.headers.items():
+            lower = name.lower()
+            found[lower] = f"{found[lower]}, {value}" if lower in found else value
+        return found
 
     async def read(self) -> bytes:
         try:

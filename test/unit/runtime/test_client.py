@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 import pytest
+import structlog
 
 from kaito.runtime import (
     ApiError,
@@ -22,6 +23,7 @@ from kaito.runtime import (
     Resource,
     ServerError,
     TooManyRequests,
+    UnreadableAnswer,
 )
 from kaito.runtime.fence import open_ledger
 from kaito.testing import Script, ScriptedReply, Stream, VirtualClock
@@ -46,6 +48,14 @@ def page(*names: str, version: str = "5", next: str = "") -> ScriptedReply:  # n
     return ScriptedReply(
         200, {"metadata": {"resourceVersion": version, "continue": next}, "items": items}
     )
+
+
+class NamedMeta(msgspec.Struct):
+    name: str
+
+
+class Named(msgspec.Struct):
+    metadata: NamedMeta
 
 
 class Line:
@@ -365,3 +375,79 @@ async def test_row_23_closing_the_client_closes_its_one_transport(clock: Virtual
     async with line.client:
         pass
     assert line.script.closed
+
+
+# Other ways to write
+
+
+async def test_a_dry_run_says_so_in_every_write_and_waits_for_none_of_them(
+    clock: VirtualClock,
+) -> None:
+    gone = {"kind": "Status", "details": {"uid": "u"}}
+    line = Line(clock, answer(), answer(), answer(), answer(), answer(gone))
+    rehearsal = line.client.with_options(dry_run=True)
+    ledger = open_ledger()
+    await rehearsal.create(PODS, POD)
+    await rehearsal.update(PODS, POD)
+    await rehearsal.patch(PODS, A, {})
+    await rehearsal.apply(PODS, POD)
+    await rehearsal.delete(PODS, A)
+    assert [call.query.get("dryRun") for call in line.script.calls[:4]] == ["All"] * 4
+    assert line.body() == {"apiVersion": "v1", "kind": "DeleteOptions", "dryRun": ["All"]}
+    assert ledger == []
+
+
+async def test_unknown_fields_are_treated_as_the_client_was_told(clock: VirtualClock) -> None:
+    line = Line(clock, answer(), answer())
+    strict = line.client.with_options(field_validation="Strict", field_manager="other")
+    await strict.create(PODS, POD)
+    assert line.last.query == {"fieldManager": "other", "fieldValidation": "Strict"}
+    await line.client.create(PODS, POD)
+    assert line.last.query == {"fieldManager": "us"}
+
+
+async def test_a_conflict_says_who_owns_which_field(clock: VirtualClock) -> None:
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f'conflict with "{who}" using v1', "field": f}
+        for who, f in [("helm", ".data.a"), ("kubectl", ".data.b"), ("helm", ".data.c")]
+    ]
+    refused = ScriptedReply.refusal(409, "Conflict", details={"causes": causes})
+    line = Line(clock, refused)
+    with pytest.raises(Conflict) as caught:
+        await line.client.apply(PODS, POD, force=False)
+    assert caught.value.owners == {"helm": (".data.a", ".data.c"), "kubectl": (".data.b",)}
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>please log in</html>", b"\xff", b"[]", b'{"metadata": "no"}', b""]
+)
+async def test_an_answer_that_is_no_object_is_an_error_of_ours(
+    clock: VirtualClock, body: bytes
+) -> None:
+    line = Line(clock, *(ScriptedReply(200, body) for _ in range(4)))
+    calls = [
+        line.client.get(PODS.read_as(Named), A),
+        line.client.list(PODS),
+        line.client.apply(PODS, POD),
+        line.client.delete(PODS, A),
+    ]
+    for call in calls:
+        with pytest.raises(UnreadableAnswer) as caught:
+            await call
+        assert caught.value.call is line.last
+
+
+async def test_an_object_that_its_model_does_not_fit_names_the_model(clock: VirtualClock) -> None:
+    line = Line(clock, answer({"metadata": {"name": 5}}))
+    with pytest.raises(UnreadableAnswer, match=r"no Pod as Named has it: .*metadata\.name"):
+        await line.client.get(PODS.read_as(Named), A)
+
+
+async def test_each_warning_of_the_server_is_logged_once(clock: VirtualClock) -> None:
+    warning = r'299 - "the \"old\" way", 299 - "is deprecated"'
+    replies = [ScriptedReply(200, POD, {"warning": warning}) for _ in range(2)]
+    line = Line(clock, *replies)
+    with structlog.testing.capture_logs() as logs:
+        await line.client.get(PODS, A)
+        await line.client.get(PODS, A)
+    assert [entry["warning"] for entry in logs] == ['the "old" way', "is deprecated"]
