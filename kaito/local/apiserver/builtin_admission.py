@@ -9,6 +9,7 @@ from kaito.local.apiserver.admission import Plugin, Review
 from kaito.local.apiserver.behaviours.pods import NODE_FAULTS
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
+from kaito.local.apiserver.service_addresses import ServiceAddresses
 from kaito.local.apiserver.status import forbidden
 from kaito.local.apiserver.webhooks import Resolver, Webhooks
 
@@ -114,4 +115,5 @@ def plugins(
         PodDefaults(core),
         ClaimProtection(),
         Webhooks(core, resolver),
+        ServiceAddresses(core),
     ]

@@ -278,7 +278,7 @@ def port_name_faults(name: str) -> list[str]:
 
     faults = []
     if len(name) > 15:
-        faults.append(names.bytes_too_long(15))
+        faults.append(names.too_long(15))
     if not re.fullmatch(r"[-a-z0-9]+", name):
         faults.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not re.search("[a-z]", name):
