@@ -54,6 +54,8 @@ class Pacer:
 
 # Per item, without jitter: 5 ms, 10 ms ... 655 s on the 18th failure in a row, then 1000 s.
 ITEM_BACKOFF = Backoff(first=0.005, cap=1000.0, jitter=0.0)
+# For keys that ask to come back at once, from the second time in a row on: 10 ms ... 10 s.
+AGAIN_BACKOFF = Backoff(first=0.005, cap=10.0, jitter=0.0)
 
 
 class ItemFailures:
@@ -73,3 +75,55 @@ class ItemFailures:
 
     def count(self, item: Hashable) -> int:
         return self._failures.get(item, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRate:
+    """How often the failed keys of one controller are retried, all together.
+
+    The defaults are client-go's: a hundred at once, then ten a second. ValueError when either is
+    not positive.
+    """
+
+    per_second: float = 10.0
+    burst: int = 100
+
+    def __post_init__(self) -> None:
+        if self.per_second <= 0 or self.burst < 1:
+            raise ValueError(
+                f"A retry rate needs per_second > 0 and burst >= 1; "
+                f"got {self.per_second:g} and {self.burst}."
+            )
+
+
+RETRY_RATE = RetryRate()
+
+
+class TokenBucket:
+    """Hands out the tokens of a rate, future ones too: who takes one is told how long to wait."""
+
+    def __init__(self, rate: RetryRate, monotonic: Callable[[], float]) -> None:
+        self._rate = rate
+        self._monotonic = monotonic
+        self._tokens = float(rate.burst)
+        self._at = monotonic()
+
+    def reserve(self) -> float:
+        """Take the next token; the seconds until it is good."""
+        tokens = self._level()
+        self._tokens = tokens - 1.0
+        return max(-self._tokens / self._rate.per_second, 0.0)
+
+    def take(self) -> bool:
+        """Take a token if there is one now."""
+        if self._level() < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def _level(self) -> float:
+        now, rate = self._monotonic(), self._rate
+        gained = (now - self._at) * rate.per_second
+        self._tokens = min(self._tokens + gained, float(rate.burst))
+        self._at = now
+        return self._tokens

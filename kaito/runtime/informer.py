@@ -137,14 +137,18 @@ class Informer(Generic[T]):
         """Seconds since the quietest of our watches was last heard of."""
         return max(self._clock.monotonic() - feed.heard_at for feed in self._feeds)
 
-    def on_change(self, handler: Handler) -> None:
-        """Call `handler` at each change. What is cached already is replayed to it as added."""
+    def on_change(self, handler: Handler) -> Callable[[], None]:
+        """Call `handler` at each change. What is cached already is replayed to it as added.
+
+        What is returned ends that.
+        """
         for key in self._store:
             header, body = self._store.header(key), self._store.body(key)
             if header is not None and body is not None:
                 change = Change(self.resource, key, header, body, kind="added", initial=True)
                 self._tell_one(handler, change)
         self._handlers.append(handler)
+        return lambda: self._handlers.remove(handler)
 
     async def run(self) -> None:
         """Keep the cache up to date until cancelled; any exception out of here is a defect."""

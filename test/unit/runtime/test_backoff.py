@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kaito.runtime import Backoff
-from kaito.runtime.backoff import ITEM_BACKOFF, ItemFailures, Pacer
+from kaito.runtime import Backoff, RetryRate
+from kaito.runtime.backoff import ITEM_BACKOFF, ItemFailures, Pacer, TokenBucket
 
 
 def test_the_list_and_watch_delays_are_client_gos() -> None:
@@ -45,3 +45,28 @@ def test_a_forgotten_item_starts_over_and_leaves_nothing_behind() -> None:
     assert (failures.count("k"), failures.count("other")) == (0, 1)
     assert failures.next_delay("k") == 0.005
     assert len(failures._failures) == 2
+
+
+def test_a_bucket_hands_out_its_burst_at_once_and_then_its_rate() -> None:
+    now = 0.0
+    bucket = TokenBucket(RetryRate(), lambda: now)
+    assert [bucket.reserve() for _ in range(100)] == [0.0] * 100
+    assert [bucket.reserve() for _ in range(3)] == pytest.approx([0.1, 0.2, 0.3])
+    now = 0.3
+    assert bucket.reserve() == pytest.approx(0.1)
+
+
+def test_a_bucket_fills_up_again_and_never_beyond_its_burst() -> None:
+    now = 0.0
+    bucket = TokenBucket(RetryRate(per_second=1, burst=2), lambda: now)
+    assert [bucket.take() for _ in range(3)] == [True, True, False]
+    now = 1.0
+    assert [bucket.take() for _ in range(2)] == [True, False]
+    now = 1000.0
+    assert [bucket.take() for _ in range(3)] == [True, True, False]
+
+
+@pytest.mark.parametrize(("per_second", "burst"), [(0, 10), (-1, 10), (10, 0)])
+def test_a_rate_of_nothing_is_refused(per_second: float, burst: int) -> None:
+    with pytest.raises(ValueError, match="per_second > 0 and burst >= 1"):
+        RetryRate(per_second=per_second, burst=burst)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from kaito.runtime import (
     Again,
     AlreadyExists,
+    Backoff,
     Call,
     Client,
     Conflict,
@@ -23,15 +25,17 @@ from kaito.runtime import (
     Metrics,
     Object,
     Resource,
+    RetryRate,
     Scope,
     ServerError,
     Status,
     Terminal,
     TooManyRequests,
     generation_changed,
+    reconcile_id,
     watch,
 )
-from kaito.runtime.controller import FENCE_SECONDS
+from kaito.runtime.ledgers import FENCE_SECONDS, SLACK
 from kaito.testing import FakeApi, ScriptedReply, VirtualClock
 
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
@@ -54,6 +58,12 @@ class Scene:
         self.runs: list[tuple[Key, float]] = []
         self.outcomes: list[Outcome] = []
         self.stop = asyncio.Event()
+        self.lead: asyncio.Event | None = None
+        self._woken: list[Key] = []
+
+    def queue_up(self, key: Key) -> None:
+        """Have the controller woken for `key` as soon as it runs."""
+        self._woken.append(key)
 
     async def reconcile(self, key: Key) -> Again | None:
         """Write the run down and end as the test says."""
@@ -78,6 +88,7 @@ class Scene:
     ) -> AsyncIterator[asyncio.Task[None]]:
         settings.setdefault("primary", watch(self.pods))
         controller = Controller("pods", reconcile or self.reconcile, **settings)
+        self.controller = controller
         feeds = [asyncio.create_task(feed.run()) for feed in (self.pods, self.jobs)]
         await self.clock.settle()
         task = asyncio.create_task(
@@ -86,8 +97,12 @@ class Scene:
                 clock=self.clock,
                 metrics=self.metrics,
                 stop=self.stop,
+                lead=self.lead,
             )
         )
+        await asyncio.sleep(0)
+        for key in self._woken:
+            controller.wake(key)
         await self.clock.settle()
         try:
             yield task
@@ -237,8 +252,8 @@ async def test_row_17_reconciles_that_never_wait_do_not_starve_everybody_else(
     scene: Scene,
 ) -> None:
     """Else the loop would never turn again, and this test would never end."""
-    scene.outcomes = [Again.now()] * 100_000
-    scene.api.put(PODS, "a", "ns")
+    for number in range(100_000):
+        scene.queue_up(Key("ns", f"k{number}"))
     async with scene.running(workers=1) as task:
         assert 0 < len(scene.runs) < 100_000
         scene.stop.set()
@@ -273,6 +288,40 @@ async def test_again_now_comes_back_behind_those_who_wait(scene: Scene) -> None:
         pass
     assert scene.keys == [A, B, A]
     assert scene.result("requeue") == 1
+
+
+async def test_again_now_without_end_comes_back_ever_more_rarely(scene: Scene) -> None:
+    scene.outcomes = [Again.now()] * 1000
+    scene.api.put(PODS, "a", "ns")
+    async with scene.running():
+        await scene.clock.advance(3600)
+    assert scene.gaps[:5] == [0, 0.01, 0.02, 0.04, 0.08]
+    assert scene.gaps[-1] == 10
+    assert len(scene.runs) < 400
+
+
+@pytest.mark.parametrize("outcome", [None, Again.after(1), RuntimeError("x"), Terminal("x")])
+async def test_any_other_answer_lets_again_now_be_now_again(scene: Scene, outcome: Outcome) -> None:
+    scene.outcomes = [Again.now(), Again.now(), outcome, Again.now(), None]
+    scene.api.put(PODS, "a", "ns")
+    with capture_logs():
+        async with scene.running():
+            await scene.clock.advance(10)
+            if len(scene.runs) == 3:
+                scene.api.put(PODS, "a", "ns", spec={"x": 2})
+            await scene.clock.advance(10)
+    assert scene.gaps[-1] == 0
+    assert len(scene.runs) == 5
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+async def test_again_after_no_time_is_again_now(scene: Scene, seconds: float) -> None:
+    scene.outcomes = [Again.after(seconds)] * 100
+    scene.api.put(PODS, "a", "ns")
+    async with scene.running():
+        await scene.clock.advance(1)
+    assert len(scene.runs) < 10
+    assert scene.result("requeue") == len(scene.runs)
 
 
 async def test_a_change_comes_before_a_booked_time_and_replaces_it(scene: Scene) -> None:
@@ -325,6 +374,60 @@ async def test_a_server_that_names_a_time_is_left_alone_until_then(scene: Scene)
         async with scene.running():
             await scene.clock.advance(3600)
     assert scene.gaps == [120]
+
+
+async def test_many_failing_keys_are_retried_at_a_common_rate(scene: Scene) -> None:
+    def down(key: Key) -> None:
+        scene.runs.append((key, scene.clock.monotonic()))
+        raise ServerError(Status(503))
+
+    async def reconcile(key: Key) -> None:
+        down(key)
+
+    for number in range(200):
+        scene.api.put(PODS, f"p{number}", "ns")
+    rate = RetryRate(per_second=10, burst=20)
+    with capture_logs():
+        async with scene.running(reconcile, retry_rate=rate, backoff=Backoff(first=0.5, jitter=0)):
+            await scene.clock.advance(10)
+    # Each key's first run is no retry; then the burst, then ten in each second.
+    assert len(scene.runs) == pytest.approx(200 + 20 + 10 * 10, abs=2)
+
+
+async def test_without_a_rate_each_key_is_retried_by_itself(scene: Scene) -> None:
+    for number in range(200):
+        scene.api.put(PODS, f"p{number}", "ns")
+    scene.outcomes = [ServerError(Status(503))] * 200
+    with capture_logs():
+        async with scene.running(retry_rate=None):
+            await scene.clock.advance(0.1)
+    assert len(scene.runs) == 400
+
+
+async def test_conflicts_say_nothing_of_trouble_and_take_no_turn(scene: Scene) -> None:
+    for number in range(200):
+        scene.api.put(PODS, f"p{number}", "ns")
+    scene.outcomes = [Conflict(Status(409))] * 200
+    with capture_logs():
+        async with scene.running(retry_rate=RetryRate(per_second=1, burst=1)):
+            await scene.clock.advance(0.1)
+    assert len(scene.runs) == 400
+
+
+async def test_an_answer_that_is_none_of_the_allowed_is_a_crash_that_says_so(scene: Scene) -> None:
+    async def reconcile(key: Key) -> Any:
+        await scene.reconcile(key)
+        return 30 if len(scene.runs) == 1 else None
+
+    scene.api.put(PODS, "a", "ns")
+    with capture_logs() as logs:
+        async with scene.running(reconcile) as task:
+            await scene.clock.advance(1)
+            assert not task.done()
+    assert logs[0]["error"] == (
+        "The reconcile returned 30; return None, Again.now() or Again.after(seconds)."
+    )
+    assert len(scene.runs) == 2
 
 
 async def test_terminal_is_not_retried_until_something_changes(scene: Scene) -> None:
@@ -427,7 +530,98 @@ async def test_row_33_the_depth_has_no_label_that_grows(scene: Scene) -> None:
     ]
 
 
+# Who said it
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[Any]]:
+    """Every line logged, with what its context adds."""
+    with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        yield lines
+
+
+async def test_lines_of_the_reconcile_and_of_its_tasks_name_their_reconcile(
+    scene: Scene, log_lines: list[Any]
+) -> None:
+    users = structlog.get_logger("user")
+
+    async def helper(key: Key) -> None:
+        users.info("helping", object=key.name)
+
+    async def reconcile(key: Key) -> Again | None:
+        await scene.reconcile(key)
+        users.info("working")
+        await asyncio.create_task(helper(key))
+        users.info("sent along", header=reconcile_id())
+        if len(scene.runs) == 1:
+            raise RuntimeError("x")
+        return None
+
+    scene.api.put(PODS, "a", "ns")
+    async with scene.running(reconcile):
+        await scene.clock.advance(1)
+    assert {(line["controller"], line["key"]) for line in log_lines} == {("pods", "ns/a")}
+    first, second = log_lines[:4], log_lines[4:]
+    assert [line["event"] for line in first] == [
+        "working", "helping", "sent along", "reconcile crashed",
+    ]  # fmt: skip
+    assert len({line["reconcile_id"] for line in first}) == 1
+    assert len({line["reconcile_id"] for line in (first[0], second[0])}) == 2
+    assert first[2]["header"] == first[0]["reconcile_id"]
+
+
+def test_outside_of_a_reconcile_there_is_no_id() -> None:
+    assert reconcile_id() == ""
+
+
+async def test_a_worker_is_named_by_the_key_it_works_on(scene: Scene) -> None:
+    names: list[str] = []
+
+    async def reconcile(key: Key) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        names.append(task.get_name())
+
+    scene.api.put(PODS, "a", "ns")
+    async with scene.running(reconcile, workers=1):
+        assert names == ["pods/worker-0 ns/a"]
+        assert "pods/worker-0" in {task.get_name() for task in asyncio.all_tasks()}
+
+
+# Standing by
+
+
+async def test_a_standby_gathers_keys_and_works_on_them_when_it_leads(scene: Scene) -> None:
+    scene.lead = asyncio.Event()
+    scene.api.put(PODS, "a", "ns")
+    async with scene.running():
+        scene.api.put(PODS, "b", "ns")
+        await scene.clock.settle()
+        assert scene.runs == []
+        assert scene.controller.queues[0].depth == 2
+        scene.lead.set()
+        await scene.clock.settle()
+    assert scene.keys == [B, A], "what has changed comes before what was there"
+
+
+async def test_a_standby_that_is_stopped_has_worked_on_nothing(scene: Scene) -> None:
+    scene.lead = asyncio.Event()
+    scene.api.put(PODS, "a", "ns")
+    async with scene.running() as task:
+        scene.stop.set()
+        await task
+    assert scene.runs == []
+
+
 # Stopping
+
+
+async def test_a_controller_that_has_ended_hears_nothing_more(scene: Scene) -> None:
+    async with scene.running() as task:
+        assert len(scene.pods._handlers) == 1
+        scene.stop.set()
+        await task
+    assert scene.pods._handlers == []
 
 
 async def test_stop_waits_for_what_runs_and_starts_nothing_more(scene: Scene) -> None:
@@ -549,6 +743,24 @@ async def test_when_the_live_read_fails_the_key_is_retried_and_not_let_through(
             scene.api.fault = None
             await scene.clock.advance(2 * FENCE_SECONDS)
     assert found == [False, True]
+
+
+async def test_writes_of_keys_that_never_come_back_are_forgotten(scene: Scene) -> None:
+    async def reconcile(key: Key) -> None:
+        job = {"metadata": {"name": key.name, "namespace": "ns"}}
+        await scene.client.create(JOBS, job)
+
+    count = 20 * SLACK
+    async with scene.running(reconcile) as task:
+        del task
+        [crew] = scene.controller._crews
+        for number in range(count):
+            scene.controller.wake(Key("ns", f"gone-{number}"))
+            if number % 100 == 0:
+                await scene.clock.settle()
+        await scene.clock.settle()
+        assert len(scene.api.writes()) == count
+        assert len(crew._ledgers) <= 2 * SLACK
 
 
 async def test_writes_that_no_informer_will_ever_show_hold_nothing(
