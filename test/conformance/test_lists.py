@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from test.conformance.client import Api
@@ -203,6 +205,54 @@ async def test_a_label_selector_that_does_not_parse_is_a_bad_request(
 
 
 @pytest.mark.parametrize(
+    ("selector", "why"),
+    [
+        ("a in (b", "found '', expected: ',' or ')'"),
+        ("a in (b c)", "found 'c', expected: ',' or ')'"),
+        ("a in ((b))", "found '(', expected: ',', ')' or identifier"),
+        ("a in b", "found 'b' expected: '('"),
+        ("a in (,(", "found '(', expected: ',', or identifier"),
+        ("a b", "found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        ("a=(", "found '(', expected: identifier"),
+        (
+            "a>99999999999999999999",
+            (
+                "values[0]: Invalid value: \"99999999999999999999\": for 'Gt', 'Lt' operators, the "
+                "value must be an integer"
+            ),
+        ),
+    ],
+)
+async def test_a_label_selector_is_refused_for_its_first_wrong_word(
+    api: Api, ns: Space, selector: str, why: str
+) -> None:
+    answer = await api.get(ns.leases(), labelSelector=selector)
+    assert answer.message == f"unable to parse requirement: {why}"
+
+
+async def test_every_wrong_value_of_a_label_selector_is_named(api: Api, ns: Space) -> None:
+    answer = await api.get(ns.leases(), labelSelector="a in (-b,-c)")
+    assert answer.message.startswith("unable to parse requirement: [values[0][a]: Invalid value: ")
+    assert 'values[1][a]: Invalid value: "-c": a valid label' in answer.message
+
+
+@pytest.mark.parametrize(
+    ("selector", "why"),
+    [
+        ("metadata.name", "invalid selector: 'metadata.name'; can't understand 'metadata.name'"),
+        ("metadata.name=a=b", "invalid field selector: unescaped character in value: 61"),
+        (r"metadata.name=a\b", r"invalid field selector: invalid escape sequence: \b"),
+        ("metadata.name=a\\", "invalid field selector: invalid escape sequence: \\"),
+    ],
+)
+async def test_a_field_selector_that_does_not_parse_is_a_bad_request(
+    api: Api, ns: Space, selector: str, why: str
+) -> None:
+    answer = await api.get(ns.leases(), fieldSelector=selector)
+    assert (answer.status, answer.message) == (400, why)
+
+
+@pytest.mark.parametrize(
     ("selector", "found"),
     [
         ("metadata.name=p", ["p"]),
@@ -231,6 +281,79 @@ async def test_a_field_that_is_not_selectable_is_a_bad_request(api: Api, ns: Spa
         '"spec.holderIdentity" is not a known field selector: '
         'only "metadata.name", "metadata.namespace"'
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "why"),
+    [
+        ("/api/v1/namespaces", "name", "field label not supported: name"),
+        ("/api/v1/events", "regarding.kind", "field label not supported: regarding.kind"),
+        ("/apis/events.k8s.io/v1/events", "source", "field label not supported: source"),
+        ("/apis/batch/v1/jobs", "a", 'field label "a" not supported for Job'),
+        ("/api/v1/replicationcontrollers", "a", "field label not supported: a"),
+        (
+            "/apis/apps/v1/replicasets",
+            "status.replicas",
+            (
+                '"status.replicas" is not a known field selector: only "metadata.name", '
+                '"metadata.namespace"'
+            ),
+        ),
+    ],
+)
+async def test_each_kind_has_its_own_words_for_an_unknown_field(
+    api: Api, path: str, field: str, why: str
+) -> None:
+    answer = await api.get(path, fieldSelector=f"{field}=x")
+    assert (answer.status, answer.message) == (400, why)
+
+
+@pytest.mark.parametrize("name", ["limit", "timeoutSeconds"])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("", "invalid syntax"), ("1.5", "invalid syntax"), ("9" * 20, "value out of range")],
+)
+async def test_a_number_in_the_query_has_64_bits(
+    api: Api, ns: Space, name: str, text: str, why: str
+) -> None:
+    answer = await api.get(ns.leases(), **{name: text})
+    assert (answer.status, answer.message) == (400, f'strconv.ParseInt: parsing "{text}": {why}')
+
+
+async def test_a_list_from_the_cache_has_no_pages(api: Api, five: Space) -> None:
+    answer = await api.get(five.leases(), resourceVersion="0", limit=2)
+    assert answer.names == list("abcde")
+    assert "continue" not in answer.metadata
+
+
+async def test_a_page_may_begin_at_any_key(api: Api, five: Space) -> None:
+    text = b'{"v":"meta.k8s.io/v1","rv":-1,"start":"c"}'
+    continuation = base64.urlsafe_b64encode(text).decode().rstrip("=")
+    answer = await api.get(five.leases(), continue_=continuation)
+    assert answer.names == ["c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("token", "why"),
+    [
+        ("a", "illegal base64 data at input byte 0"),
+        ("e30=", "illegal base64 data at input byte 3"),
+        ("e30", "server does not recognize this encoded version "),
+        (
+            "WzFd",
+            "json: cannot unmarshal array into Go value of type storage.continueToken",
+        ),
+        (
+            "eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6LTEsInN0YXJ0IjoiLi4vYSJ9",
+            "../a",
+        ),
+    ],
+)
+async def test_a_continue_token_is_read_with_care(
+    api: Api, ns: Space, token: str, why: str
+) -> None:
+    answer = await api.get(ns.leases(), continue_=token)
+    assert answer.message == f"invalid continue token: continue key is not valid: {why}"
 
 
 async def test_a_list_goes_across_namespaces(api: Api, ns: Space, word: str) -> None:

@@ -14,14 +14,8 @@ from kaito.local.apiserver.deletes import Deleter
 from kaito.local.apiserver.http import JSON, Response
 from kaito.local.apiserver.jsontext import TextError, encode, parse_json
 from kaito.local.apiserver.kinds import Kind
-from kaito.local.apiserver.lists import (
-    Lister,
-    check_options,
-    list_body,
-    list_errors,
-    parse_revision,
-    selection,
-)
+from kaito.local.apiserver.listoptions import parse_revision, read
+from kaito.local.apiserver.lists import Lister, list_body
 from kaito.local.apiserver.negotiation import Wanted
 from kaito.local.apiserver.options import DeleteOptions, WriteOptions, delete_options, write_options
 from kaito.local.apiserver.patching import Patcher
@@ -168,8 +162,7 @@ class Handlers:
     async def list(self, call: Call) -> Response:
         want = self.want(call, listing=True)
         kind = call.kind
-        self._check_numbers(call)
-        page = await self.lister.page(kind, call.target.namespace, call.query)
+        page = await self.lister.page(kind, call.target.namespace, read(call.query))
         if not want.form:
             if want.media == JSON:
                 return Response(200, {"content-type": JSON}, list_body(kind, page))
@@ -202,20 +195,7 @@ class Handlers:
             want.media,
         )
 
-    @staticmethod
-    def _check_numbers(call: Call) -> None:
-        for name in ("limit", "timeoutSeconds"):
-            text = call.query.get(name)
-            if text:
-                try:
-                    int(text)
-                except ValueError as error:
-                    raise bad_request(
-                        f'strconv.ParseInt: parsing "{text}": invalid syntax'
-                    ) from error
-
     async def watch(self, call: Call) -> Response:
-        self._check_numbers(call)
         want = negotiation.wanted(call.request, listing=False, custom=call.kind.custom)
         form: Form = Whole()
         if want.form == "Table":
@@ -223,7 +203,7 @@ class Handlers:
         elif want.form:
             form = MetadataOnly(want.version)
         watch = await self.watcher.open(
-            call.kind, call.target.namespace, call.query, form, call.target.name
+            call.kind, call.target.namespace, read(call.query), form, call.target.name
         )
         self.watches.add(watch)
 
@@ -313,8 +293,9 @@ class Handlers:
         want = self.want(call, listing=True)
         options = self.read_delete_options(call)
         kind = call.kind
-        check_options(list_errors(call.query))
-        chosen = selection(kind, call.query)
+        asked = read(call.query)
+        asked.check_list()
+        chosen = asked.selection(kind)
         bucket = self.core.store.bucket(kind.bucket)
         prefix = f"{call.target.namespace}/" if kind.namespaced and call.target.namespace else ""
         records: list[Record] = [

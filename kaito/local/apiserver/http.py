@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 import msgspec
+
+from kaito.local.apiserver.fields import go_quote
+from kaito.local.apiserver.status import bad_request
 
 JSON = "application/json"
 _encode = msgspec.json.Encoder().encode
@@ -63,9 +67,21 @@ class Query:
         return self._all.get(name, [])
 
     def flag(self, name: str) -> bool:
-        """A boolean as the server reads it: anything but an empty, "0" or "false" is true."""
+        """A boolean as the server reads it: anything but "0" and "false" is true, if empty."""
         values = self._all.get(name)
-        return values is not None and values[0].lower() not in {"0", "false", ""}
+        return values is not None and values[0].lower() not in {"0", "false"}
+
+    def number(self, name: str) -> int | None:
+        """A number of 64 bits; None when unset. Raises StatusError (400)."""
+        values = self._all.get(name)
+        if values is None:
+            return None
+        text = values[0]
+        if not re.fullmatch(r"[-+]?[0-9]+", text):
+            raise bad_request(f"strconv.ParseInt: parsing {go_quote(text)}: invalid syntax")
+        if not -(2**63) <= int(text) < 2**63:
+            raise bad_request(f"strconv.ParseInt: parsing {go_quote(text)}: value out of range")
+        return int(text)
 
     def __contains__(self, name: str) -> bool:
         return name in self._all

@@ -33,7 +33,7 @@ _NAME_PART_SAYS = (
     "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
 _QUALIFIED_SAYS = (
-    "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start "
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start "
     "and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
     "used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS "
     "subdomain prefix and '/' (e.g. 'example.com/MyName')"
@@ -64,7 +64,7 @@ def label(text: str) -> list[str]:
 
 
 def label_1035(text: str) -> list[str]:
-    faults = [] if len(text) <= MAX_LABEL else [bytes_too_long(MAX_LABEL)]
+    faults = [] if len(text) <= MAX_LABEL else [too_long(MAX_LABEL)]
     return faults if LABEL_1035.fullmatch(text) else [*faults, _LABEL_1035_SAYS]
 
 
@@ -74,7 +74,15 @@ def path_segment(text: str) -> list[str]:
     return [f"may not contain '{c}'" for c in "/%" if c in text]
 
 
-def qualified(text: str) -> list[str]:
+def label_key(text: str) -> list[str]:
+    """The key of a label selector: a qualified name, with lengths counted in bytes."""
+    return [
+        f.replace(too_long(MAX_SUBDOMAIN), bytes_too_long(MAX_SUBDOMAIN))
+        for f in qualified(text, "a valid label key")
+    ]
+
+
+def qualified(text: str, called: str = "a qualified name") -> list[str]:
     parts = text.split("/")
     faults: list[str] = []
     if len(parts) == 2:
@@ -86,7 +94,7 @@ def qualified(text: str) -> list[str]:
     elif len(parts) == 1:
         name = parts[0]
     else:
-        return [_QUALIFIED_SAYS]
+        return [f"{called} {_QUALIFIED_SAYS}"]
     if not name:
         faults.append("name part must be non-empty")
     elif len(name) > MAX_LABEL:
@@ -104,7 +112,7 @@ def label_value(text: str) -> list[str]:
 def short_name(text: str) -> list[str]:
     """A label, told apart from a subdomain that has dots."""
     if len(text) > MAX_LABEL:
-        return [bytes_too_long(MAX_LABEL)]
+        return [too_long(MAX_LABEL)]
     if LABEL.fullmatch(text):
         return []
     return ["must not contain dots"] if SUBDOMAIN.fullmatch(text) else [_LABEL_SAYS]

@@ -36,12 +36,7 @@ class Target:
             return "watch"
         if self.name:
             return "get"
-        return (
-            "watch"
-            if query.flag("watch")
-            or ("watch" in query and query.get("watch") not in {"0", "false", ""})
-            else "list"
-        )
+        return "watch" if query.flag("watch") else "list"
 
 
 def target(path: str) -> Target | None:

@@ -10,6 +10,7 @@ from kaito.local.apiserver import names
 from kaito.local.apiserver.fields import go_quote
 
 TOKEN = re.compile(r"\s*(==|!=|=|!|>|<|\(|\)|,|[^\s=!<>(),]+)")
+OPERATOR = re.compile(r"!=|==|=")
 SYMBOLS = {"=", "==", "!=", "in", "notin", ">", "<"}
 
 
@@ -34,10 +35,18 @@ class Requirement:
                 return value is not None and value in self.values
             case "!=" | "notin":
                 return value is None or value not in self.values
-        if value is None or not re.fullmatch(r"[-+]?\d+", value):
+        number, bound = integer(value or ""), integer(self.values[0])
+        if number is None or bound is None:
             return False
-        bound = int(self.values[0])
-        return int(value) > bound if self.operator == ">" else int(value) < bound
+        return number > bound if self.operator == ">" else number < bound
+
+
+def integer(text: str) -> int | None:
+    """A number of 64 bits, or None."""
+    if not re.fullmatch(r"[-+]?[0-9]+", text):
+        return None
+    found = int(text)
+    return found if -(2**63) <= found < 2**63 else None
 
 
 Match = Callable[[Mapping[str, str]], bool]
@@ -113,23 +122,9 @@ class _LabelParser:
             return Requirement(key, "exists")
         operator = self.take()
         if operator not in SYMBOLS:
-            raise SelectorError(
-                f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt"
-                if operator not in SYMBOLS
-                else ""
-            )
+            raise SelectorError(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
         values = self.values() if operator in {"in", "notin"} else (self.exact(),)
-        if operator in {">", "<"} and not re.fullmatch(r"[-+]?\d+", values[0]):
-            raise SelectorError(
-                f"values[0]: Invalid value: {go_quote(values[0])}: for 'Gt', "
-                "'Lt' operators, the value must be an integer"
-            )
-        for i, value in enumerate(values):
-            faults = names.label_value(value)
-            if faults:
-                raise SelectorError(
-                    f"values[{i}][{key}]: Invalid value: {go_quote(value)}: " + "; ".join(faults)
-                )
+        check_values(key, operator, values)
         return Requirement(key, operator, values)
 
     def exact(self) -> str:
@@ -145,39 +140,48 @@ class _LabelParser:
         word = self.take()
         if word != "(":
             raise SelectorError(f"found '{word}' expected: '('")
-        found: list[str] = []
         word = self.peek()
-        if self._identifier(word) or word == ",":
-            expect_value = True
-            while True:
-                word = self.take()
-                if word == ")":
-                    if expect_value:
-                        found.append("")
-                    return tuple(sorted(set(found)))
-                if word == ",":
-                    if expect_value:
-                        found.append("")
-                    expect_value = True
-                elif self._identifier(word):
-                    if not expect_value:
-                        raise SelectorError(f"found '{word}', expected: ',' or ')'")
-                    found.append(word)
-                    expect_value = False
-                else:
-                    raise SelectorError(
-                        f"found '{word}', expected: ',', or ')'"
-                        if found
-                        else f"found '{word}', expected: ',', ')' or identifier"
-                    )
         if word == ")":
             self.take()
             return ("",)
-        raise SelectorError(f"found '{word}', expected: ',', ')' or identifier")
+        if not self._identifier(word) and word != ",":
+            raise SelectorError(f"found '{word}', expected: ',', ')' or identifier")
+        found: set[str] = set()
+        while True:
+            word = self.take()
+            follower = self.peek()
+            if self._identifier(word):
+                found.add(word)
+                if follower not in {",", ")"}:
+                    raise SelectorError(f"found '{follower}', expected: ',' or ')'")
+            elif word == ",":
+                if not found or follower in {",", ")"}:
+                    found.add("")
+            else:
+                raise SelectorError(f"found '{word}', expected: ',', or identifier")
+            if follower == ")":
+                self.take()
+                return tuple(sorted(found))
+
+
+def check_values(key: str, operator: str, values: tuple[str, ...]) -> None:
+    """Raises SelectorError with every fault of the values of one requirement."""
+    faults = []
+    if operator in {">", "<"} and integer(values[0]) is None:
+        faults.append(
+            f"values[0]: Invalid value: {go_quote(values[0])}: for 'Gt', "
+            "'Lt' operators, the value must be an integer"
+        )
+    for i, value in enumerate(values):
+        if wrong := names.label_value(value):
+            shown = go_quote(value)
+            faults.append(f"values[{i}][{key}]: Invalid value: {shown}: " + "; ".join(wrong))
+    if faults:
+        raise SelectorError(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
 
 
 def check_key(key: str) -> None:
-    faults = names.qualified(key)
+    faults = names.label_key(key)
     if faults:
         raise SelectorError(f"<nil>: Invalid value: {go_quote(key)}: " + "; ".join(faults))
 
@@ -192,32 +196,45 @@ class Term:
 def field_terms(text: str) -> list[Term]:
     """The terms of a field selector. Raises SelectorError."""
     terms: list[Term] = []
-    for part in _split(text):
+    for part in sorted(_split(text)):
         if not part:
             continue
-        for operator in ("!=", "==", "="):
-            left, found, right = _partition(part, operator)
-            if found:
-                terms.append(Term(left, "!=" if operator == "!=" else "=", _unescape(right)))
-                break
-        else:
+        found = OPERATOR.search(part)
+        if found is None:
             raise SelectorError(f"invalid selector: '{text}'; can't understand '{part}'")
+        operator = "!=" if found[0] == "!=" else "="
+        terms.append(Term(part[: found.start()], operator, _unescape(part[found.end() :])))
     return terms
 
 
-def _partition(part: str, operator: str) -> tuple[str, str, str]:
-    first = min((part.find(c) for c in "=!" if c in part), default=-1)
-    if first < 0 or not part.startswith(operator, first):
-        return part, "", ""
-    return part[:first], operator, part[first + len(operator) :]
-
-
 def _split(text: str) -> Iterable[str]:
-    return (p for p in re.split(r"(?<!\\),", text))
+    """The terms between commas; a backslash takes the next character as it is."""
+    start, escaped = 0, False
+    for i, char in enumerate(text):
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = True
+        elif char == ",":
+            yield text[start:i]
+            start = i + 1
+    yield text[start:]
 
 
 def _unescape(text: str) -> str:
-    return re.sub(r"\\([\\,=])", r"\1", text)
+    """Raises SelectorError."""
+    out, rest = [], iter(text)
+    for char in rest:
+        if char == "\\":
+            char = next(rest, "")
+            if char not in {"\\", ",", "="}:
+                raise SelectorError(f"invalid field selector: invalid escape sequence: \\{char}")
+        elif char in {",", "="}:
+            raise SelectorError(
+                f"invalid field selector: unescaped character in value: {ord(char)}"
+            )
+        out.append(char)
+    return "".join(out)
 
 
 def field_match(terms: list[Term]) -> Match | None:

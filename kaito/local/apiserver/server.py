@@ -144,6 +144,7 @@ class ApiServer:
             if self.core.record(kind, "", obj["metadata"]["name"]) is None:
                 await self._bootstrap(f"/apis/{rbac_defaults.GROUP}/v1/{plural}", obj)
         await self._create_service()
+        self.core.store.compact()
         self._tasks.append(asyncio.create_task(self.definitions.run(), name="definitions"))
         if self._controllers:
             for runner in (self.collector, self.namespaces):

@@ -8,7 +8,7 @@ Nothing here knows what an object means.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -99,11 +99,11 @@ class Bucket:
         self.sinks: set[Sink] = set()
         self._keys: list[str] = []
 
-    def keys(self, prefix: str = "", after: str = "") -> Iterator[str]:
-        """Sorted keys with a prefix, beyond `after`."""
+    def keys(self, prefix: str = "", start: str = "") -> Iterator[str]:
+        """Sorted keys with a prefix, from `start` on."""
         keys = self._keys
-        start = bisect_right(keys, after) if after else bisect_left(keys, prefix)
-        for i in range(start, len(keys)):
+        at = bisect_left(keys, start or prefix)
+        for i in range(at, len(keys)):
             key = keys[i]
             if prefix and not key.startswith(prefix):
                 return
@@ -145,6 +145,7 @@ class Store:
 
     def __init__(self, journal: Journal | None = None, *, revision: int = 1) -> None:
         self.revision = revision
+        self.floor = revision
         self.buckets: dict[str, Bucket] = {}
         self._journal = journal
         self._log: deque[tuple[Bucket, Event]] = deque()
@@ -153,7 +154,7 @@ class Store:
     def bucket(self, name: str) -> Bucket:
         bucket = self.buckets.get(name)
         if bucket is None:
-            bucket = self.buckets[name] = Bucket(name, self.revision)
+            bucket = self.buckets[name] = Bucket(name, self.floor)
         return bucket
 
     def load(self, name: str, record: Record) -> None:
@@ -216,7 +217,7 @@ class Store:
             stale, dropped = self._log.popleft()
             if stale.events and stale.events[0] is dropped:
                 stale.events.popleft()
-            stale.floor = max(stale.floor, dropped.revision)
+            self.floor = stale.floor = dropped.revision
         for sink in tuple(bucket.sinks):
             sink.push(event)
         for moved in self.moved:
@@ -225,6 +226,7 @@ class Store:
     def compact(self) -> int:
         """Forget all history; older revisions are gone for lists and watches alike."""
         self._log.clear()
+        self.floor = self.revision
         for bucket in self.buckets.values():
             bucket.events.clear()
             bucket.floor = self.revision

@@ -14,16 +14,9 @@ from typing import Any, Protocol
 import msgspec
 
 from kaito.local.apiserver.core import Core
-from kaito.local.apiserver.http import Query
 from kaito.local.apiserver.kinds import Kind
-from kaito.local.apiserver.lists import (
-    Lister,
-    Selection,
-    check_options,
-    parse_revision,
-    selection,
-    watch_errors,
-)
+from kaito.local.apiserver.listoptions import ListOptions, Selection, parse_revision
+from kaito.local.apiserver.lists import Lister
 from kaito.local.apiserver.status import expired
 from kaito.local.apiserver.storage import Bucket, Event, Record
 from kaito.local.apiserver.tables import partial, row, table
@@ -254,23 +247,17 @@ class Watcher:
         self._lister = lister
 
     async def open(
-        self, kind: Kind, namespace: str, query: Query, form: Form, name: str = ""
+        self, kind: Kind, namespace: str, options: ListOptions, form: Form, name: str = ""
     ) -> Watch:
         """Raises StatusError where the parameters contradict each other."""
-        check_options(watch_errors(query))
-        chosen = selection(kind, query)
-        if name:
-            chosen = _named(chosen, name)
-        revision = parse_revision(query.get("resourceVersion"), listing=False)
-        initial = query.flag("sendInitialEvents") if "sendInitialEvents" in query else None
-        if initial and revision and revision > self._core.store.revision:
+        options.check_watch()
+        chosen = options.selection(kind, name)
+        revision = parse_revision(options.version, listing=False)
+        if options.initial and revision and revision > self._core.store.revision:
             await self._lister.wait_for(revision)
-        timeout = query.get("timeoutSeconds")
-        seconds = (
-            float(timeout)
-            if timeout.isdigit() and int(timeout) > 0
-            else DEFAULT_TIMEOUT * (1 + self._core.random.random())
-        )
+        seconds = float(options.timeout or 0)
+        if seconds <= 0:
+            seconds = DEFAULT_TIMEOUT * (1 + self._core.random.random())
         watch = Watch(
             self._core,
             kind,
@@ -278,16 +265,7 @@ class Watcher:
             chosen,
             form,
             timeout=seconds,
-            bookmarks=query.flag("allowWatchBookmarks"),
+            bookmarks=options.bookmarks,
         )
-        watch.begin(revision, initial)
+        watch.begin(revision, options.initial)
         return watch
-
-
-def _named(chosen: Selection, name: str) -> Selection:
-    fields = chosen.fields
-
-    def takes(found: Any) -> bool:
-        return found.get("metadata.name") == name and (fields is None or fields(found))
-
-    return Selection(chosen.labels, takes, name)

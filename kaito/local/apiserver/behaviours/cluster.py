@@ -52,7 +52,7 @@ NAMESPACES = Behaviour(
     status_ignored=(("f:spec",),),
     name_rule="label",
     selectable=lambda o: {"status.phase": (o.get("status") or {}).get("phase", "")},
-    selectors=frozenset({"status.phase", "name"}),
+    selectors=frozenset({"status.phase"}),
 )
 
 

@@ -380,8 +380,6 @@ REPLICA_SETS = Behaviour(
     ignored=SPEC,
     status_ignored=(("f:spec",),),
     scale=SCALE,
-    selectable=lambda o: {"status.replicas": str((o.get("status") or {}).get("replicas", 0))},
-    selectors=frozenset({"status.replicas"}),
 )
 STATEFUL_SETS = Behaviour(
     default=default_stateful_set,
@@ -415,4 +413,6 @@ REPLICATION_CONTROLLERS = Behaviour(
     status_ignored=(("f:spec",),),
     scale=ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector"),
     orphans_by_default=True,
+    selectable=lambda o: {"status.replicas": str((o.get("status") or {}).get("replicas", 0))},
+    selectors=frozenset({"status.replicas"}),
 )
