@@ -286,6 +286,7 @@ class Client:
                 key,
                 answer.details.uid or uid if gone else answer.metadata.uid,
                 "" if gone else answer.metadata.resource_version,
+                None if gone else answer.metadata.labels or {},
             )
         )
 
@@ -320,7 +321,8 @@ class Client:
         if not self._dry_run:
             written = _read(_Named, answer, call).metadata
             key = Key(written.namespace, written.name)
-            fence.note(fence.Write(resource, key, written.uid, written.resource_version))
+            version, labels = written.resource_version, written.labels or {}
+            fence.note(fence.Write(resource, key, written.uid, version, labels))
         return _decoded(resource, answer, call)
 
     def _call(
@@ -345,6 +347,7 @@ class _Meta(msgspec.Struct, rename="camel"):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
+    labels: dict[str, str] | None = None
 
 
 class _Named(msgspec.Struct):

@@ -8,6 +8,7 @@ out again, the controller waits until the informers concerned have passed those 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ class Write:
     uid: str
     resource_version: str
     """"" when the object is gone for good."""
+    labels: Mapping[str, str] | None = None
+    """As written, None when not known: an informer whose selector they miss will not see it."""
 
 
 _writes: ContextVar[list[Write] | None] = ContextVar("kaito_runtime_writes", default=None)

@@ -19,6 +19,7 @@ from kaito.runtime.fence import Write, at_least
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.reflector import YIELD_EVERY, Reflector
 from kaito.runtime.resource import Key, Resource
+from kaito.runtime.selectors import field_test, label_test
 from kaito.runtime.store import Index, Store, View, WritableStore
 from kaito.runtime.wire import Header, Page, open_object
 
@@ -93,6 +94,8 @@ class Informer(Generic[T]):
         self.scope = scope or Scope()
         self._store = WritableStore(resource, indexes)
         self._transform = transform
+        self._takes_labels = label_test(self.scope.labels)
+        self._takes_fields = field_test(self.scope.fields)
         self._client = client
         self._handlers: list[Handler] = []
         self._clock = clock or SystemClock()
@@ -161,10 +164,9 @@ class Informer(Generic[T]):
     def has_seen(self, write: Write) -> bool:
         """Whether the cache is at or past this write."""
         feeds = [feed for feed in self._feeds if feed.covers(write.key)]
-        if not feeds:
-            return True  # never to be seen here, so nothing to wait for
         header = self._store.header(write.key)
-        if not write.resource_version:
+        if not feeds or not write.resource_version or not self._takes(write):
+            # Never to be seen here: at most its old state is yet to go.
             return header is None or header.uid != write.uid
         if header is not None and header.uid == write.uid:
             return at_least(header.resource_version, write.resource_version)
@@ -172,6 +174,10 @@ class Informer(Generic[T]):
         versions = [feed.version for feed in feeds]
         versions.append(self._absent.get(write.key, ""))
         return any(at_least(version, write.resource_version) for version in versions)
+
+    def _takes(self, write: Write) -> bool:
+        known = write.labels is None or self._takes_labels(write.labels)
+        return known and self._takes_fields(write.key)
 
     async def wait_seen(self, write: Write) -> None:
         """Return as soon as `has_seen(write)`."""

@@ -400,6 +400,44 @@ async def test_a_write_outside_the_informers_namespaces_is_not_waited_for(
     assert not informer.has_seen(Write(PODS, Key("one", "a"), "u", "5"))
 
 
+@pytest.mark.parametrize(
+    ("scope", "seen"),
+    [
+        (Scope(labels="app in (web, db)"), True),
+        (Scope(labels="app notin (web, db)"), False),
+        (Scope(labels="!app"), False),
+        (Scope(fields="metadata.name=b"), True),
+        (Scope(fields="metadata.name!=b"), False),
+        (Scope(fields="status.phase=Running"), False),
+    ],
+)
+def test_a_write_that_the_selectors_leave_out_is_not_waited_for(
+    client: Client, clock: VirtualClock, scope: Scope, seen: bool
+) -> None:
+    informer = Informer(client, PODS, clock=clock, scope=scope)
+    assert informer.has_seen(Write(PODS, A, "u", "5", {"tier": "x"})) is seen
+
+
+async def test_a_write_that_takes_an_object_out_of_the_selection_is_seen_when_it_is_gone(
+    api: FakeApi, client: Client, clock: VirtualClock
+) -> None:
+    informer = Informer(client, PODS, clock=clock, scope=Scope(labels="app=x"))
+    api.put(PODS, "a", "ns", metadata={"labels": {"app": "x"}})
+    async with following(informer, clock):
+        header = informer.store.header(A)
+        assert header is not None
+        write = Write(PODS, A, header.uid, "999", {"app": "y"})
+        assert not informer.has_seen(write)
+        api.remove(PODS, "a", "ns")
+        await clock.settle()
+        assert informer.has_seen(write)
+
+
+async def test_a_write_of_unknown_labels_is_waited_for(client: Client, clock: VirtualClock) -> None:
+    informer = Informer(client, PODS, clock=clock, scope=Scope(labels="app=x"))
+    assert not informer.has_seen(Write(PODS, A, "u", "5"))
+
+
 async def test_a_refresh_reads_one_object_past_a_watch_that_lags(
     api: FakeApi, pods: Informer[Object], clock: VirtualClock, seen: Seen
 ) -> None:
