@@ -1,7 +1,8 @@
 """Builds data/types.json and kinds.json of kaito/local/apiserver: the built-in kinds as tables.
 
-Field names, types and required fields come from the `kubernetes` package, the rest (number widths,
-zero values, list keys, patch strategies) from apiserver_types.txt beside this file.
+Field types and required fields come from the `kubernetes` package, the rest (which fields there are
+and in which order, number widths, Go types, zero values, list keys, patch strategies) from
+apiserver_types.txt beside this file.
 Run it after raising the version of that package; the data files are committed.
 """
 
@@ -32,12 +33,16 @@ def code(kind: str, annotation: str) -> str:
     return SCALARS.get(kind) or "R:" + kind
 
 
-def overlay() -> dict[tuple[str, str], list[str]]:
-    table: dict[tuple[str, str], list[str]] = {}
-    for line in (HERE / "apiserver_types.txt").read_text().splitlines():
+def overlay() -> dict[str, tuple[list[str], dict[str, list[str]]]]:
+    """By model: its own tokens, and the tokens of its fields in the order of the Go struct."""
+    text = (HERE / "apiserver_types.txt").read_text().replace("\n  ", " ")
+    table: dict[str, tuple[list[str], dict[str, list[str]]]] = {}
+    for line in text.splitlines():
         if line and not line.startswith("#"):
-            model, field, *tokens = line.split()
-            table[model, field] = tokens
+            head, _, body = line.partition(": ")
+            model, *flags = head.split()
+            entries = [entry.split() for entry in body.split("; ")]
+            table[model] = flags, {name: tokens for name, *tokens in entries}
     return table
 
 
@@ -48,15 +53,16 @@ def build_types(wanted: set[str]) -> dict[str, dict[str, str]]:
     while queue:
         name = queue.pop()
         cls = getattr(models, name, None)
-        if name in types or cls is None or not hasattr(cls, "openapi_types"):
+        if name in types or name not in extra:
             continue
-        fields: dict[str, str] = {}
-        if "atomic" in extra.get((name, "-"), []):
-            fields["-"] = "atomic"
-        for attribute, kind in cls.openapi_types.items():
-            wire = cls.attribute_map[attribute]
+        flags, known = extra[name]
+        fields: dict[str, str] = {"-": " ".join(flags)} if flags else {}
+        attributes = {wire: a for a, wire in cls.attribute_map.items()}
+        for wire, given in known.items():
+            tokens = list(given)
+            attribute = attributes.get(wire, "")
+            kind = cls.openapi_types.get(attribute, "object")
             info = cls.model_fields.get(attribute) or cls.model_fields.get("var_" + attribute)
-            tokens = list(extra.get((name, wire), []))
             narrow = next((t[5:] for t in tokens if t.startswith("type=")), "")
             tokens = [t for t in tokens if not t.startswith("type=")]
             wire_type = narrow or code(kind, str(info.annotation) if info else "")
@@ -166,9 +172,10 @@ def build_kinds() -> list[dict[str, object]]:
                 ("V", "Core", "Events", "Auth", "Resource")
             ):
                 entry.setdefault("model", sent or answer)
+    served = overlay()
     result = []
     for entry in kinds.values():
-        if "model" not in entry:
+        if entry.get("model") not in served:
             continue
         verbs = entry["verbs"]
         assert isinstance(verbs, set)

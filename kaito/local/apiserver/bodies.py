@@ -10,15 +10,18 @@ from kaito.local.apiserver.http import Request
 from kaito.local.apiserver.jsontext import (
     TextError,
     encode,
+    key_paths,
     may_repeat_keys,
     parse_json,
+    parse_literal,
     parse_yaml,
     repeated_keys,
     repeated_yaml_keys,
 )
 from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.options import WriteOptions
-from kaito.local.apiserver.schema import TypeTable
+from kaito.local.apiserver.scalars import json_kind
+from kaito.local.apiserver.schema import Node, TypeTable
 from kaito.local.apiserver.status import StatusError, bad_request
 
 Object = dict[str, Any]
@@ -112,7 +115,7 @@ def probe(value: Any, expected: str, text: bytes) -> tuple[str, str]:
     if not isinstance(value, dict):
         raise bad_request(
             f"the object provided is unrecognized (must be of type {expected}): couldn't get "
-            f"version/kind; json parse error: json: cannot unmarshal {typed.json_kind(value)} "
+            f"version/kind; json parse error: json: cannot unmarshal {json_kind(value)} "
             f"into Go value of type {META_PROBE} ({text.hex()})"
         )
     for name, go in (("apiVersion", "APIVersion"), ("kind", "Kind")):
@@ -120,7 +123,7 @@ def probe(value: Any, expected: str, text: bytes) -> tuple[str, str]:
         if part is not None and not isinstance(part, str):
             raise bad_request(
                 f"the object provided is unrecognized (must be of type {expected}): couldn't get "
-                f"version/kind; json parse error: json: cannot unmarshal {typed.json_kind(part)} "
+                f"version/kind; json parse error: json: cannot unmarshal {json_kind(part)} "
                 f"into Go struct field .{name} of type string ({text.hex()})"
                 if go
                 else ""
@@ -145,7 +148,8 @@ def read_object(request: Request, kind: Kind, kinds: Kinds, options: WriteOption
     value = value or {}
     check_kind(version or kind.api_version, name or kind.kind, kind, kinds)
     value["apiVersion"], value["kind"] = kind.api_version, kind.kind
-    return decode_built_in(value, repeated, kind, options)
+    head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+    return _decoded(kind.node, value, repeated, head, request, options)
 
 
 def check_kind(version: str, name: str, kind: Kind, kinds: Kinds) -> None:
@@ -164,28 +168,64 @@ def check_kind(version: str, name: str, kind: Kind, kinds: Kinds) -> None:
     )
 
 
-def decode_built_in(
-    value: Object, repeated: list[str], kind: Kind, options: WriteOptions
+def _decoded(
+    node: Node,
+    value: Object,
+    repeated: list[str],
+    head: str,
+    request: Request,
+    options: WriteOptions,
 ) -> Object:
-    head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
     try:
-        decoded = typed.decode(kind.node, value)
+        decoded = typed.decode(node, value)
     except typed.WrongType as error:
-        raise bad_request(head + str(error)) from error
-    report(head, repeated, decoded.unknown, options)
+        raise bad_request(head + _as_written(node, request, str(error))) from error
+    if options.validation != "Ignore" and (repeated or decoded.unknown):
+        report(head, faults(node, request, repeated, decoded.unknown), options)
     return decoded.value
 
 
-def report(head: str, repeated: list[str], unknown: list[str], options: WriteOptions) -> None:
-    """Refuse or warn of repeated and unknown fields, as fieldValidation says."""
-    if options.validation == "Ignore" or not (repeated or unknown):
+def _as_written(node: Node, request: Request, why: str) -> str:
+    """The fault of a body, its numbers shown as they were written."""
+    if media_type(request) in JSON_TYPES:
+        try:
+            typed.decode(node, parse_literal(request.body))
+        except typed.WrongType as error:
+            return str(error)
+    return why
+
+
+def faults(node: Node, request: Request, repeated: list[str], unknown: list[str]) -> list[str]:
+    """What strict decoding finds, in the order of the text; nothing inside of what is skipped."""
+    if not repeated or isinstance(repeated[0], Line):
+        return listed(repeated, unknown)
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    again, strange = set(repeated), set(unknown)
+    for path in key_paths(request.body):
+        if path in strange:
+            found[f"unknown field {go_quote(path)}"] = None
+        elif path in seen and path in again and typed.reads(node, path):
+            found[f"duplicate field {go_quote(path)}"] = None
+        seen.add(path)
+    return list(found)
+
+
+def listed(repeated: list[str], unknown: list[str]) -> list[str]:
+    """Repeated fields, then unknown ones, in the words of strict decoding."""
+    return [
+        *(str(p) if isinstance(p, Line) else f"duplicate field {go_quote(p)}" for p in repeated),
+        *(f"unknown field {go_quote(p)}" for p in unknown),
+    ]
+
+
+def report(head: str, found: list[str], options: WriteOptions) -> None:
+    """Refuse or warn of what strict decoding found, as fieldValidation says."""
+    if options.validation == "Ignore" or not found:
         return
-    faults = [
-        str(p) if isinstance(p, Line) else f"duplicate field {go_quote(p)}" for p in repeated
-    ] + [f"unknown field {go_quote(p)}" for p in unknown]
     if options.validation == "Strict":
-        raise bad_request(f"{head}strict decoding error: {', '.join(faults)}")
-    for fault in faults:
+        raise bad_request(f"{head}strict decoding error: {', '.join(found)}")
+    for fault in found:
         options.warn(fault)
 
 
@@ -206,12 +246,7 @@ def read_as(
         )
     value["apiVersion"], value["kind"] = version, name
     head = f'{name} in version "{version.rpartition("/")[2]}" cannot be handled as a {name}: '
-    try:
-        decoded = typed.decode(node, value)
-    except typed.WrongType as error:
-        raise bad_request(head + str(error)) from error
-    report(head, repeated, decoded.unknown, options)
-    return decoded.value
+    return _decoded(node, value, repeated, head, request, options)
 
 
 def read_back(value: Any, kind: Kind) -> Object:

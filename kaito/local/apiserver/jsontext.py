@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from kaito.local.apiserver.scalars import Literal
+
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="sorted").encode
@@ -33,6 +35,11 @@ def parse_json(text: bytes) -> Any:
         raise TextError(explain(text)) from error
 
 
+def parse_literal(text: bytes) -> Any:
+    """The value of a JSON text whose fractions remember how they were written."""
+    return msgspec.json.Decoder(float_hook=Literal).decode(text)
+
+
 def explain(text: bytes) -> str:
     """The first fault of a text that is not JSON."""
     return _Scanner(text).fault()
@@ -46,6 +53,11 @@ def may_repeat_keys(text: bytes, value: object) -> bool:
 def repeated_keys(text: bytes) -> list[str]:
     """Paths of keys that occur twice in one object, in the order of the text."""
     return _Scanner(text).repeats()
+
+
+def key_paths(text: bytes) -> list[str]:
+    """The path of every key in the order of the text, repeated ones as often as they occur."""
+    return _Scanner(text).paths()
 
 
 def parse_yaml(text: bytes) -> Any:
@@ -137,6 +149,7 @@ class _Scanner:
         self.text = text
         self.at = 0
         self.found: list[str] = []
+        self.keys: list[str] = []
 
     def fault(self) -> str:
         try:
@@ -156,6 +169,10 @@ class _Scanner:
         except TextError:
             pass
         return self.found
+
+    def paths(self) -> list[str]:
+        self.repeats()
+        return self.keys
 
     def char(self) -> str:
         char = self.text[self.at : self.at + 1]
@@ -252,6 +269,7 @@ class _Scanner:
                 raise self.fail("looking for beginning of object key string")
             key = self.string()
             inner = f"{path}.{key}" if path else key
+            self.keys.append(inner)
             if key in seen and inner not in self.found:
                 self.found.append(inner)
             seen.add(key)

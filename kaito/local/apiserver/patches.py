@@ -10,9 +10,9 @@ import jsonpatch
 import jsonpointer
 
 from kaito.local.apiserver.jsontext import TextError, parse_json
+from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.schema import ANY, Field, Node
 from kaito.local.apiserver.status import StatusError, bad_request, plain_failure
-from kaito.local.apiserver.typed import json_kind
 
 Object = dict[str, Any]
 OPERATIONS_LIMIT = 10_000

@@ -12,8 +12,10 @@ from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.jsontext import TextError, parse_yaml, repeated_keys, repeated_yaml_keys
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions, write_options
-from kaito.local.apiserver.ownership import structured
-from kaito.local.apiserver.ownership.managers import Conflicts
+from kaito.local.apiserver.ownership.checking import Mismatch
+from kaito.local.apiserver.ownership.entries import Conflicts
+from kaito.local.apiserver.ownership.managers import Unconvertible
+from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.status import (
     StatusError,
     bad_request,
@@ -122,8 +124,7 @@ class Patcher:
 
         if not isinstance(patched, dict):
             raise unfit(
-                f"json: cannot unmarshal {typed.json_kind(patched)} into Go value of type "
-                f"v1.{kind.kind}"
+                f"json: cannot unmarshal {json_kind(patched)} into Go value of type v1.{kind.kind}"
             )
         patched = copy.deepcopy(patched)
         version, name = patched.get("apiVersion"), patched.get("kind")
@@ -154,7 +155,7 @@ class Patcher:
                 f'unknown field "{p}"' for p in unknown
             ]
             raise unfit(f"strict decoding error: {', '.join(faults)}")
-        bodies.report("", repeated, unknown, options)
+        bodies.report("", bodies.listed(repeated, unknown), options)
         if not kind.custom:
             kind.behaviour.default(obj)
         return obj
@@ -182,7 +183,7 @@ class Patcher:
                 f"uid mismatch: the provided object specified uid {meta['uid']}, "
                 "and no existing object was found",
             )
-        rules = ownership(kind, subresource)
+        rules = ownership(core.kinds, kind, subresource)
 
         def change(live: Object) -> Object:
             self._match(call, applied, live)
@@ -192,8 +193,10 @@ class Patcher:
                 )
             except Conflicts as conflicts:
                 raise conflicts.status() from conflicts
-            except structured.Mismatch as error:
+            except Mismatch as error:
                 raise self._untyped(kind, applied, error) from error
+            except Unconvertible as error:
+                raise plain_failure(str(error)) from error
             return self._decode_applied(kind, merged, applied, options)
 
         if record is None:
@@ -223,7 +226,7 @@ class Patcher:
         if not isinstance(applied, dict):
             raise bad_request(
                 f"error decoding YAML: error unmarshaling JSON: while decoding JSON: "
-                f"json: cannot unmarshal {typed.json_kind(applied)} into Go value "
+                f"json: cannot unmarshal {json_kind(applied)} into Go value "
                 "of type map[string]interface {}"
             )
         repeated = repeated_yaml_keys(call.request.body)
@@ -273,7 +276,7 @@ class Patcher:
                 "sent on the request"
             )
 
-    def _untyped(self, kind: Kind, applied: Object, error: structured.Mismatch) -> StatusError:
+    def _untyped(self, kind: Kind, applied: Object, error: Mismatch) -> StatusError:
         meta = applied["metadata"]
         name = f"{meta.get('namespace', '')}/{meta.get('name', '')}"
         text = (

@@ -8,6 +8,7 @@ Nothing here looks at values.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ class Field:
     strategy: tuple[str, ...] = ()
     merge_key: str = ""
     default: Any = None
+    go_name: str = ""
 
     def key_default(self) -> Any:
         """What an absent list key counts as: its default, or the zero value it is printed with."""
@@ -39,7 +41,8 @@ class Field:
 class Node:
     """One value's shape. `form` is struct, map, list, scalar or any.
 
-    `relation` is atomic, granular (struct and map), map or set (lists).
+    `relation` is atomic, granular (struct and map), map or set (lists). `go` is the name of the Go
+    type where it is not the usual one; messages print a `tagged` struct with its JSON names.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class Node:
         relation: str = "granular",
         keys: tuple[str, ...] = (),
         fields: Callable[[], dict[str, Field]] | None = None,
+        go: str = "",
+        tagged: bool = False,
     ) -> None:
         self.form = form
         self.name = name
@@ -59,7 +64,10 @@ class Node:
         self.element = element
         self.relation = relation
         self.keys = keys
+        self.go = go
+        self.tagged = tagged
         self._fields = fields
+        self._settled: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     @cached_property
     def fields(self) -> dict[str, Field]:
@@ -76,6 +84,28 @@ class Node:
             return field.node
         return self.element or ANY
 
+    def reconciled(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        """A path that somebody owns, cut off where this schema is atomic by now."""
+        found = self._settled.get(path)
+        if found is None:
+            if len(self._settled) >= REMEMBERED:
+                self._settled.clear()
+            found = self._settled[path] = self._cut(path)
+        return found
+
+    def _cut(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        node = self
+        for i, element in enumerate(path):
+            if node.form == "scalar" or (node.form == "any" and not node.atomic):
+                break
+            if node.atomic and i:
+                return path[:i]
+            if element[0] == "f":
+                node = node.child(element[2:])
+            elif node.element is not None:
+                node = node.element
+        return path
+
     def defaults(self) -> dict[str, Any]:
         """Defaults of this list's members' keys."""
         if self.element is None:
@@ -87,6 +117,9 @@ class Node:
             if k in found and (default := found[k].key_default()) is not None
         }
 
+
+MEMBER = re.compile(r"(?<=\])[\w.\[\]]+$")  # the Go type of the members of a list or map
+REMEMBERED = 4096  # paths for each schema
 
 ANY = Node("any")
 OPAQUE = Node("any", relation="atomic")
@@ -115,6 +148,7 @@ class TypeTable:
         text = resources.files("kaito.local.apiserver").joinpath("data/types.json").read_bytes()
         self._raw: dict[str, dict[str, str]] = json.loads(text)
         self._nodes: dict[str, Node] = {}
+        self._named: dict[tuple[str, str], Node] = {}
 
     def __contains__(self, model: str) -> bool:
         return model in self._raw
@@ -125,10 +159,12 @@ class TypeTable:
             raw = self._raw.get(model)
             if raw is None:
                 return ANY
+            flags = raw.get("-", "").split()
             node = self._nodes[model] = Node(
                 "struct",
                 name=model,
-                relation="atomic" if raw.get("-") else "granular",
+                relation="atomic" if "atomic" in flags else "granular",
+                tagged="tagged" in flags,
                 fields=lambda: {n: self._field(n, t) for n, t in raw.items() if n != "-"},
             )
         return node
@@ -148,22 +184,27 @@ class TypeTable:
             strategy=tuple(strategy.split("+")) if strategy else (),
             merge_key=key,
             default=default,
+            go_name=options.get("name", ""),
         )
 
     def _type(self, code: str, options: dict[str, str]) -> Node:
+        go = options.get("go", "")
+        member = {"go": found[0]} if (found := MEMBER.search(go)) else {}
         if code[0] == "L":
             kind, _, keys = options.get("list", "atomic").partition(":")
             return Node(
                 "list",
-                element=self._type(code[1:], {}),
+                element=self._type(code[1:], member),
                 relation=kind,
                 keys=tuple(keys.split(",")) if keys else (),
+                go=go,
             )
         if code[0] == "M":
             return Node(
                 "map",
-                element=self._type(code[1:], {}),
+                element=self._type(code[1:], member),
                 relation="atomic" if "atomic" in options else "granular",
+                go=go,
             )
         if code.startswith("R:"):
             node = self.node(code[2:])
@@ -173,4 +214,6 @@ class TypeTable:
                     "struct", name=node.name, relation="atomic", fields=lambda: inner.fields
                 )
             return node
+        if go and code in SCALARS:
+            return self._named.setdefault((code, go), Node("scalar", scalar=code, go=go))
         return SCALARS.get(code, OPAQUE)

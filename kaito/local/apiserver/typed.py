@@ -6,25 +6,17 @@ gone, required ones present, quantities and times in canonical form.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaito.local.apiserver import quantity, times
+from kaito.local.apiserver.scalars import GO, Unfit, json_kind, scalar
 from kaito.local.apiserver.schema import ZEROS, Field, Node
 
-GO_SCALARS = {
-    "s": "string",
-    "b": "bool",
-    "i32": "int32",
-    "i64": "int64",
-    "f": "float64",
-    "B": "[]uint8",
-}
-LIMITS = {"i32": 2**31, "i64": 2**63}
-PREFIX = re.compile(r"^(?:[A-Z][a-z]+)?V\d+(?=[A-Z])")
+MODEL = re.compile(r"^(?:[A-Z][a-z]+)?(V\d+(?:(?:alpha|beta)\d+)?)(?=[A-Z])")
+COLLECTIONS = frozenset({"list", "map"})
+# Where a value lies: what is around it, and a field name, an index or the key of a map.
+Place = tuple[Any, "str | int | tuple[str]"] | None
 
 
 class WrongType(ValueError):
@@ -40,211 +32,164 @@ class Decoded:
 
 
 def decode(node: Node, value: dict[str, Any]) -> Decoded:
-    """Raises WrongType at the first value that does not fit."""
-    result = Decoded({})
-    walker = _Walker(result.unknown)
-    result.value = walker.struct(node, value, "", "")
-    return result
+    """Raises WrongType for the value that the server complains of.
+
+    That is the first one that does not fit, unless one with a decoder of its own comes later.
+    """
+    walker = _Walker()
+    try:
+        found = walker.struct(node, value, None)
+    except Unfit as error:
+        raise WrongType(error.why) from error
+    if walker.first:
+        raise WrongType(walker.first)
+    return Decoded(found, walker.unknown)
 
 
 def go_name(model: str) -> str:
     """The struct's own name: `Container` of `V1Container`."""
-    return PREFIX.sub("", model)
+    return MODEL.sub("", model)
 
 
 def go_type(node: Node) -> str:
+    if node.go:
+        return node.go
     if node.form == "list":
         return "[]" + go_type(node.element) if node.element else "[]"
     if node.form == "map":
         return "map[string]" + go_type(node.element) if node.element else "map[string]"
     if node.form == "struct":
-        return "v1." + go_name(node.name)
-    return GO_SCALARS.get(node.scalar, {"q": "resource.Quantity"}.get(node.scalar, "string"))
+        found = MODEL.match(node.name)
+        return f"{found[1].lower() if found else 'v1'}.{go_name(node.name)}"
+    return GO.get(node.scalar, "string")
 
 
-def json_kind(value: Any) -> str:
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, list):
-        return "array"
-    if isinstance(value, dict):
-        return "object"
-    return "number"
+def path_of(place: Place) -> str:
+    """A place as unknown fields are named: `spec.containers[0].name`."""
+    parts: list[str] = []
+    while place is not None:
+        place, part = place
+        name = part[0] if isinstance(part, tuple) else part
+        parts.append(f"[{name}]" if isinstance(name, int) else f".{name}")
+    return "".join(reversed(parts)).removeprefix(".")
+
+
+def _fields_of(place: Place) -> str:
+    """A place as types are named: fields only."""
+    parts: list[str] = []
+    while place is not None:
+        place, part = place
+        if isinstance(part, str):
+            parts.append(part)
+    return ".".join(reversed(parts))
 
 
 class _Walker:
-    def __init__(self, unknown: list[str]) -> None:
-        self.unknown = unknown
+    def __init__(self) -> None:
+        self.unknown: list[str] = []
+        self.first = ""
 
-    def struct(self, node: Node, value: dict[str, Any], path: str, plain: str) -> dict[str, Any]:
-        """`path` has list indexes and names unknown fields; `plain` has none and names types."""
+    def struct(self, node: Node, value: dict[str, Any], place: Place) -> dict[str, Any]:
         fields = node.fields
         out: dict[str, Any] = {}
         for name, given in value.items():
             known = fields.get(name)
-            inner = f"{path}.{name}" if path else name
             if known is None:
-                self.unknown.append(inner)
+                self.unknown.append(path_of((place, name)))
                 continue
             if name == "managedFields" and given == []:
                 out[name] = []  # a request to forget all owners
                 continue
             if given is None:
                 continue
-            plain_inner = f"{plain}.{name}" if plain else name
-            settled = self.value(known.node, given, inner, plain_inner, node)
+            settled = self.value(known.node, given, (place, name), node)
             if keeps(known, settled):
                 out[name] = settled
         for name, known in fields.items():
             if known.zero and name not in out:
-                out[name] = zero_of(known.node)
+                out[name] = None if known.pointer else zero_of(known.node)
         return out
 
-    def value(self, node: Node, value: Any, path: str, plain: str, owner: Node) -> Any:
-        match node.form:
-            case "scalar":
-                return self.scalar(node.scalar, value, plain, owner)
-            case "struct":
-                if not isinstance(value, dict):
-                    raise mismatch(value, node, plain, owner)
-                return self.struct(node, value, path, plain)
-            case "list":
-                if not isinstance(value, list):
-                    raise mismatch(value, node, plain, owner)
+    def value(self, node: Node, value: Any, place: Place, owner: Node) -> Any:
+        form = node.form
+        if form == "scalar":
+            code = node.scalar
+            if code == "s" and type(value) is str:
+                return value
+            try:
+                return scalar(code, node.go, value)
+            except Unfit as error:
+                return self.unfit(error, place, owner)
+        if form == "struct":
+            if isinstance(value, dict):
+                return self.struct(node, value, place)
+        elif form == "list":
+            if isinstance(value, list):
                 element = node.element
                 assert element is not None
                 return [
-                    zero_of(element)
-                    if v is None
-                    else self.value(element, v, f"{path}[{i}]", plain, owner)
+                    zero_of(element) if v is None else self.value(element, v, (place, i), owner)
                     for i, v in enumerate(value)
                 ]
-            case "map":
-                if not isinstance(value, dict):
-                    raise mismatch(value, node, plain, owner)
+        elif form == "map":
+            if isinstance(value, dict):
                 element = node.element
                 assert element is not None
                 return {
-                    k: zero_of(element)
+                    k: member_zero(element)
                     if v is None
-                    else self.value(element, v, f"{path}.{k}", plain, owner)
+                    else self.value(element, v, (place, (k,)), owner)
                     for k, v in value.items()
                 }
-        return value
-
-    def scalar(self, code: str, value: Any, plain: str, owner: Node) -> Any:
-        if code == "s":
-            if type(value) is str:
-                return value
-        elif code == "b":
-            if type(value) is bool:
-                return value
-        elif code in LIMITS:
-            limit = LIMITS[code]
-            if type(value) is int and -limit <= value < limit:
-                return value
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                raise WrongType(
-                    f"json: cannot unmarshal number {number(value)} into Go struct "
-                    f"field {go_name(owner.name)}.{plain} of type {GO_SCALARS[code]}"
-                )
-        elif code == "f":
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                return value
         else:
-            return special(code, value)
-        raise WrongType(
-            f"json: cannot unmarshal {json_kind(value)} into Go struct field "
-            f"{go_name(owner.name)}.{plain} of type {GO_SCALARS[code]}"
-        )
-
-
-def special(code: str, value: Any) -> Any:
-    """Types with a decoder of their own; their errors name no field."""
-    if code == "q":
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            try:
-                return quantity.canonical(str(value))
-            except quantity.QuantityError as error:
-                raise WrongType(str(error)) from error
-        raise WrongType(f"quantities must match the regular expression '{quantity.SHAPE}'")
-    if code in {"t", "mt"}:
-        if not isinstance(value, str):
-            raise WrongType(
-                f"json: cannot unmarshal {json_kind(value)} into Go value of type string"
-            )
-        try:
-            moment = times.parse(value)
-        except times.TimeError as error:
-            raise WrongType(str(error)) from error
-        return times.micros(moment) if code == "mt" else times.seconds(moment)
-    if code == "ios":
-        if isinstance(value, str) or (
-            isinstance(value, int) and not isinstance(value, bool) and -(2**31) <= value < 2**31
-        ):
             return value
-        shown = (
-            f"number {number(value)}"
-            if isinstance(value, int | float) and not isinstance(value, bool)
-            else json_kind(value)
-        )
-        raise WrongType(f"json: cannot unmarshal {shown} into Go value of type int32")
-    if code == "B":
-        if not isinstance(value, str):
-            raise WrongType(
-                f"json: cannot unmarshal {json_kind(value)} into Go value of type []uint8"
+        return self.unfit(Unfit(json_kind(value), go_type(node)), place, owner)
+
+    def unfit(self, error: Unfit, place: Place, owner: Node) -> None:
+        """Remember the first fault; the last word of a decoder of its own ends the walk."""
+        if not error.why:
+            error.why = (
+                f"json: cannot unmarshal {error.given} into Go struct field "
+                f"{go_name(owner.name)}.{_fields_of(place)} of type {error.wanted}"
             )
-        try:
-            return base64.b64encode(
-                base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
-            ).decode()
-        except binascii.Error as error:
-            raise WrongType(f"illegal base64 data at input byte {bad_byte(value)}") from error
-    return value
+        if error.last:
+            raise error
+        self.first = self.first or error.why
 
 
-def bad_byte(text: str) -> int:
-    for i, char in enumerate(text):
-        if not (char.isascii() and (char.isalnum() or char in "+/=\r\n")):
-            return i
-    padding = text.find("=")
-    return padding if padding >= 0 and len(text) % 4 else len(text) - len(text) % 4
-
-
-def number(value: float) -> str:
-    return (
-        repr(value).removesuffix(".0")
-        if isinstance(value, float) and value.is_integer() and abs(value) >= 1e21
-        else repr(value)
-    )
-
-
-def mismatch(value: Any, node: Node, plain: str, owner: Node) -> WrongType:
-    return WrongType(
-        f"json: cannot unmarshal {json_kind(value)} into Go struct field "
-        f"{go_name(owner.name)}.{plain} of type {go_type(node)}"
-    )
+def reads(node: Node, path: str) -> bool:
+    """Does decoding look at the fields of what holds this path? Raw and unknown values it skips."""
+    for name in re.sub(r"\[\d+\]", "", path).split(".")[:-1]:
+        if node.form == "struct" and name not in node.fields:
+            return False
+        node = node.child(name)
+        while node.form == "list" and node.element is not None:
+            node = node.element
+    return node.form != "any"
 
 
 def keeps(known: Field, value: Any) -> bool:
     """Is a value that was sent printed again? Zero values of optional fields are not."""
+    node = known.node
+    if node.form in COLLECTIONS:
+        return bool(value)  # an empty one is stored as none
     if known.pointer or known.zero:
         return True
-    node = known.node
     if node.form == "struct":
         return not known.omit_zero or bool(value)
-    if node.form in {"list", "map"}:
-        return bool(value)
     if node.form == "any":
         return True
     return node.scalar in {"q", "t", "mt", "ios"} or value != ZEROS[node.scalar]
 
 
+def member_zero(node: Node) -> Any:
+    """What a null member of a map becomes."""
+    return "" if node.scalar == "B" else zero_of(node)
+
+
 def zero_of(node: Node) -> Any:
     if node.form == "struct":
-        return {n: zero_of(f.node) for n, f in node.fields.items() if f.zero}
+        return {n: None if f.pointer else zero_of(f.node) for n, f in node.fields.items() if f.zero}
     if node.form == "scalar":
         return ZEROS[node.scalar]
     return None

@@ -10,6 +10,7 @@ from kaito.local.apiserver.custom.shapes import VersionShape
 from kaito.local.apiserver.fields import go_quote, wrong
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.status import bad_request, invalid
 
 Object = dict[str, Any]
@@ -38,7 +39,7 @@ def read_custom(
         raise bad_request(
             f"the object provided is unrecognized (must be of type {kind.kind}): "
             f"couldn't get version/kind; json parse error: json: cannot unmarshal "
-            f"{typed.json_kind(value)} into Go value of type {META_PROBE} "
+            f"{json_kind(value)} into Go value of type {META_PROBE} "
             f"({text.hex()})"
         )
     version, name = value.get("apiVersion"), value.get("kind")
@@ -65,9 +66,9 @@ def read_custom(
     obj, unknown, fault = clean_custom(value, kind)
     if fault:
         raise bad_request(head + fault)
-    from kaito.local.apiserver.bodies import report
+    from kaito.local.apiserver.bodies import listed, report
 
-    report(head, repeated, unknown, options)
+    report(head, listed(repeated, unknown), options)
     return obj
 
 
@@ -82,7 +83,7 @@ def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
             value,
             [],
             (
-                f"json: cannot unmarshal {typed.json_kind(meta)} into Go struct field "
+                f"json: cannot unmarshal {json_kind(meta)} into Go struct field "
                 f".metadata of type v1.ObjectMeta"
             ),
         )
