@@ -12,9 +12,8 @@ from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.jsontext import TextError, parse_yaml, repeated_keys, repeated_yaml_keys
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions, write_options
-from kaito.local.apiserver.ownership.checking import Mismatch
-from kaito.local.apiserver.ownership.entries import Conflicts
-from kaito.local.apiserver.ownership.managers import Unconvertible
+from kaito.local.apiserver.ownership import structured
+from kaito.local.apiserver.ownership.managers import Conflicts
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.status import (
     StatusError,
@@ -124,7 +123,8 @@ class Patcher:
 
         if not isinstance(patched, dict):
             raise unfit(
-                f"json: cannot unmarshal {json_kind(patched)} into Go value of type v1.{kind.kind}"
+                f"json: cannot unmarshal {json_kind(patched)} into Go value of type "
+                f"v1.{kind.kind}"
             )
         patched = copy.deepcopy(patched)
         version, name = patched.get("apiVersion"), patched.get("kind")
@@ -183,7 +183,7 @@ class Patcher:
                 f"uid mismatch: the provided object specified uid {meta['uid']}, "
                 "and no existing object was found",
             )
-        rules = ownership(core.kinds, kind, subresource)
+        rules = ownership(kind, subresource)
 
         def change(live: Object) -> Object:
             self._match(call, applied, live)
@@ -193,10 +193,8 @@ class Patcher:
                 )
             except Conflicts as conflicts:
                 raise conflicts.status() from conflicts
-            except Mismatch as error:
+            except structured.Mismatch as error:
                 raise self._untyped(kind, applied, error) from error
-            except Unconvertible as error:
-                raise plain_failure(str(error)) from error
             return self._decode_applied(kind, merged, applied, options)
 
         if record is None:
@@ -276,7 +274,7 @@ class Patcher:
                 "sent on the request"
             )
 
-    def _untyped(self, kind: Kind, applied: Object, error: Mismatch) -> StatusError:
+    def _untyped(self, kind: Kind, applied: Object, error: structured.Mismatch) -> StatusError:
         meta = applied["metadata"]
         name = f"{meta.get('namespace', '')}/{meta.get('name', '')}"
         text = (
