@@ -24,6 +24,7 @@ from kaito.runtime import (
     Object,
     Resource,
     RuntimeFailure,
+    Unauthorized,
     load,
 )
 
@@ -57,7 +58,7 @@ async def run_daemon(
                 config.namespace if config.in_cluster else SYSTEM_NAMESPACE
             )
             if not config.in_cluster:
-                await _ensure_namespace(client, namespace)
+                await _ensure_namespace(client, namespace, config)
             lease = LeaseSettings.lasting(arguments.lease_seconds, name=name, namespace=namespace)
         manager = Manager(
             client,
@@ -85,10 +86,15 @@ def _address(what: str, text: str | None, port: int, config: ClusterConfig) -> A
     return Address(ALL_INTERFACES, port) if config.in_cluster else Address("127.0.0.1", 0)
 
 
-async def _ensure_namespace(client: Client, name: str) -> None:
+async def _ensure_namespace(client: Client, name: str, config: ClusterConfig) -> None:
     """Outside of a cluster nobody has installed our namespace; the lease needs one."""
     try:
         await client.get(NAMESPACES, Key("", name))
+    except Unauthorized as error:
+        raise CommandError(
+            f"{config.origin}: {config.server} does not accept these credentials (401); log in "
+            "again, or name another user or token there."
+        ) from error
     except NotFound:
         namespace: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         try:

@@ -127,8 +127,7 @@ async def from_kubeconfig(
         credentials = await _credentials(found, tls, clock)
     except ConfigError:
         raise
-    except Exception as error:
-        # The loader raises whatever its parser, its subprocess or its HTTP client does.
+    except (OSError, ImportError) as error:  # ssl.SSLError and ConnectionFailed are OSErrors
         raise ConfigError(f"{found.origin}, cannot be used: {error}") from error
     return ClusterConfig(
         server=found.server,

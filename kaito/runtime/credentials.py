@@ -111,8 +111,10 @@ class Refreshed:
             if self._clock.monotonic() >= self._good_until:
                 try:
                     self._value, seconds = await self._load()
+                except ConnectionFailed:
+                    raise
                 except Exception as error:
-                    # A plugin, its parser or its network: whatever they raise, it is not ours.
+                    # Whatever a loader raises, the call cannot be made.
                     raise ConnectionFailed(f"No credentials: {error}") from error
                 lasts = float("inf") if seconds is None else max(seconds, 1.0)
                 self._good_until = self._clock.monotonic() + lasts

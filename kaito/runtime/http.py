@@ -6,6 +6,8 @@ starve the calls.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlencode, urlsplit
 
@@ -82,6 +84,8 @@ class HttpTransport:
             )
         except aiohttp.ClientConnectorCertificateError as error:
             raise ConnectionFailed(self._distrust(error), call) from error
+        except aiohttp.ClientConnectorError as error:
+            raise ConnectionFailed(self._unreachable(error), call) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ConnectionFailed(_why(error), call) from error
         if response.status == 401:
@@ -112,11 +116,18 @@ class HttpTransport:
                 self._calls = session
         return session
 
+    def _unreachable(self, error: aiohttp.ClientConnectorError) -> str:
+        where = f"Cannot connect to {self._proxy or self._server}"
+        known = error.os_error.errno in errno.errorcode
+        why = os.strerror(error.os_error.errno or 0) if known else _why(error.os_error)
+        whose = f" {self._origin}, says that it is there." if self._origin else ""
+        return f"{where}: {why}.{whose}"
+
     def _distrust(self, error: aiohttp.ClientConnectorCertificateError) -> str:
         why = getattr(error.certificate_error, "verify_message", str(error.certificate_error))
-        whose = f"{self._origin}, has" if self._origin else "this client has"
+        whose = f"{self._origin}, has" if self._origin else "This client has"
         return (
-            f"The certificate of {self._server} is not trusted: {why}; "
+            f"The certificate of {self._server} is not trusted: {why}. "
             f"{whose} another authority (certificate-authority) or server name (tls-server-name)."
         )
 

@@ -5,14 +5,19 @@ Imported only for a user entry that names one.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC
 from pathlib import Path
 
 from kubernetes_asyncio.config.kube_config import KubeConfigLoader
 
 from kaito.runtime.clock import Clock
+from kaito.runtime.errors import ConnectionFailed
 from kaito.runtime.resource import Object
 from kaito.runtime.tls import Tls
+
+# The loader logs what it raises; an application without handlers would see it twice.
+logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
 
 EXPIRY_LEEWAY = 10.0  # seconds a token is given up before it ends, as client-go does
 
@@ -31,6 +36,8 @@ class Plugin:
             },
             config_base_path="",
         )
+        run = user.get("exec")
+        self._name = f"The plugin {run['command']}" if run else "The auth provider"
         self._tls = tls
         self._clock = clock
 
@@ -39,7 +46,11 @@ class Plugin:
         # Asked again, the token ended or was refused: the loader's memory of it is void.
         self._loader.__dict__.pop("exec_plugin_expiry", None)
         found = _Found()
-        await self._loader.load_and_set(found)
+        try:
+            await self._loader.load_and_set(found)
+        except Exception as error:
+            # Whatever its parser, its subprocess or its HTTP client raise, it is not ours.
+            raise ConnectionFailed(f"{self._name} failed: {error}") from error
         if self._tls is not None and found.cert_file and found.key_file:
             self._tls.present(Path(found.cert_file), Path(found.key_file))
         expiry = getattr(self._loader, "exec_plugin_expiry", None)
