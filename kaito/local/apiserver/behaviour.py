@@ -42,7 +42,8 @@ def no_text(new: Object) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """Hooks of a kind. `generation` counts changes outside metadata and status.
+    """Hooks of a kind. `generation` counts changes outside metadata and status, with
+    `counts_annotations` those of annotations too; `name_warnings` come with a creation only.
 
     `keeps_status`: a status sent on creation is stored. `after_identity` gets the new object and
     its uid once both are settled. `hold` marks an object for deletion at a moment in the kind's own
@@ -59,7 +60,9 @@ class Behaviour:
     selectable: Callable[[Object], dict[str, str]] = no_fields
     selectors: frozenset[str] = frozenset()
     warnings: Callable[[Object], list[str]] = no_text
+    name_warnings: Callable[[Object], list[str]] = no_text
     generation: bool = False
+    counts_annotations: bool = False
     has_status: bool = False
     status_owns_metadata: bool = True
     ignored: tuple[Path, ...] = ()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kaito.local.apiserver import meta as metadata
 from kaito.local.apiserver.admission import Admission, Review
 from kaito.local.apiserver.core import Call, Core
-from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.options import WriteOptions
-from kaito.local.apiserver.ownership.managers import Ownership
+from kaito.local.apiserver.ownership import checking
+from kaito.local.apiserver.ownership.managers import Ownership, Unconvertible, View, Views
 from kaito.local.apiserver.status import (
     StatusError,
     already_exists,
@@ -33,9 +35,46 @@ CLEARED = (
 RETRIES = 8  # attempts at a free generated name
 
 
-def ownership(kind: Kind, subresource: str = "") -> Ownership:
+def views(kinds: Kinds, kind: Kind) -> Views:
+    """The other versions of a kind, as ownership sees them."""
+
+    def custom(version: str) -> View:
+        group, _, name = version.rpartition("/")
+        node = kind.siblings.get(name)
+        if group != kind.group or node is None:
+            raise Unconvertible(f"request to convert CR to an invalid group/version: {version}")
+
+        def convert(obj: Object) -> Object:
+            shown = {**obj, "apiVersion": version}
+            try:
+                checking.validate(node, shown)
+            except checking.Mismatch as error:
+                raise Unconvertible(str(error)) from error
+            return shown
+
+        return View(node, convert)
+
+    def built_in(version: str) -> View | None:
+        found = next(
+            (k for k in kinds if (k.bucket, k.api_version) == (kind.bucket, version)), None
+        )
+        if found is None:
+            return None
+        other = found
+
+        def convert(obj: Object) -> Object:
+            stored = kind.stored(copy.deepcopy(obj))
+            return other.shape.read(stored) if other.shape else stored
+
+        return View(other.node, convert)
+
+    return custom if kind.custom else built_in
+
+
+def ownership(kinds: Kinds, kind: Kind, subresource: str = "") -> Ownership:
     """Who may own what through the object itself or through a subresource."""
     behaviour = kind.behaviour
+    seen = views(kinds, kind)
     if subresource == "status":
         return Ownership(
             kind.node,
@@ -43,8 +82,11 @@ def ownership(kind: Kind, subresource: str = "") -> Ownership:
             subresource,
             ignored=behaviour.status_ignored,
             only=(("f:status",),) if not behaviour.status_owns_metadata else (),
+            views=seen,
         )
-    return Ownership(kind.node, kind.api_version, subresource, ignored=behaviour.ignored)
+    return Ownership(
+        kind.node, kind.api_version, subresource, ignored=behaviour.ignored, views=seen
+    )
 
 
 def check_namespace(call: Call, obj: Object) -> None:
@@ -61,6 +103,21 @@ def check_namespace(call: Call, obj: Object) -> None:
         meta["namespace"] = wanted
     elif given:
         del meta["namespace"]
+
+
+def check_place(call: Call, meta: Object) -> None:
+    """An object's namespace becomes the path's, its name is the path's. Raises StatusError."""
+    check_namespace(call, {"metadata": meta})
+    name, wanted = meta.get("name", ""), call.target.name
+    if not name:
+        raise bad_request(
+            f"the name of the object ({wanted} based on URL) was undeterminable: "
+            "name must be provided"
+        )
+    if name != wanted:
+        raise bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({wanted})"
+        )
 
 
 class Creator:
@@ -141,7 +198,7 @@ class Creator:
         kind, core, behaviour = call.kind, self._core, call.kind.behaviour
         meta = obj["metadata"]
         if not applied:
-            ownership(kind).update(empty(kind), obj, options.manager, now)
+            ownership(core.kinds, kind).update(empty(kind), obj, options.manager, now)
         review = Review("CREATE", call, obj, None, options)
         await self._admission.mutate(review)
         obj = review.object
@@ -171,7 +228,7 @@ class Creator:
         errors += behaviour.validate(obj)
         if errors:
             raise invalid(kind.error_group, kind.kind, meta.get("name", ""), errors)
-        for text in behaviour.warnings(obj):
+        for text in (*behaviour.name_warnings(obj), *behaviour.warnings(obj)):
             options.warn(text)
         await self._admission.validate(review)
         existing = core.record(kind, meta.get("namespace", ""), meta["name"])

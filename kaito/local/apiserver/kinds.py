@@ -95,7 +95,9 @@ class Subresource:
 
 @dataclass(slots=True)
 class Kind:
-    """One resource in one served version."""
+    """One resource in one served version; `siblings` are the shapes of all versions of its
+    definition, served or not.
+    """
 
     group: str
     version: str
@@ -119,6 +121,7 @@ class Kind:
     reviewed: bool = False
     deprecation: str = ""
     encode: Callable[[object], bytes] = encode
+    siblings: Mapping[str, Node] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         named = {"kind": self.kind, "apiVersion": self.api_version}

@@ -6,22 +6,17 @@ import json
 from typing import Any
 
 from kaito.local.apiserver import bodies, patches, typed
+from kaito.local.apiserver.applying import Applier
 from kaito.local.apiserver.core import Call, Core
-from kaito.local.apiserver.creates import Creator, ownership
+from kaito.local.apiserver.creates import Creator
 from kaito.local.apiserver.fields import wrong
-from kaito.local.apiserver.jsontext import TextError, parse_yaml, repeated_keys, repeated_yaml_keys
+from kaito.local.apiserver.jsontext import repeated_keys
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions, write_options
-from kaito.local.apiserver.ownership import structured
-from kaito.local.apiserver.ownership.managers import Conflicts
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.status import (
     StatusError,
-    bad_request,
-    conflict,
     invalid,
-    not_found,
-    plain_failure,
 )
 from kaito.local.apiserver.updates import Updater
 
@@ -34,7 +29,7 @@ class Patcher:
     def __init__(self, core: Core, updater: Updater, creator: Creator) -> None:
         self._core = core
         self._updater = updater
-        self._creator = creator
+        self._applier = Applier(core, updater, creator)
 
     async def patch(self, call: Call, subresource: str = "") -> tuple[Object, bool, WriteOptions]:
         """The stored object, whether it was created, and the options with their warnings."""
@@ -48,7 +43,7 @@ class Patcher:
         )
         options.warnings = call.warnings
         if form == "apply":
-            obj, created = await self._apply(call, options, subresource)
+            obj, created = await self._applier.apply(call, options, subresource)
             return obj, created, options
         change = self._change(call, form, options)
         return (
@@ -123,8 +118,7 @@ class Patcher:
 
         if not isinstance(patched, dict):
             raise unfit(
-                f"json: cannot unmarshal {json_kind(patched)} into Go value of type "
-                f"v1.{kind.kind}"
+                f"json: cannot unmarshal {json_kind(patched)} into Go value of type v1.{kind.kind}"
             )
         patched = copy.deepcopy(patched)
         version, name = patched.get("apiVersion"), patched.get("kind")
@@ -158,150 +152,6 @@ class Patcher:
         bodies.report("", bodies.listed(repeated, unknown), options)
         if not kind.custom:
             kind.behaviour.default(obj)
-        return obj
-
-    async def _apply(
-        self, call: Call, options: WriteOptions, subresource: str
-    ) -> tuple[Object, bool]:
-        kind, core = call.kind, self._core
-        applied = self._parse_apply(call)
-        meta = applied.setdefault("metadata", {}) or {}
-        applied["metadata"] = meta
-        if not meta.get("name"):
-            raise bad_request(
-                f"the name of the object ({call.target.name} based on URL) was "
-                "undeterminable: name must be provided"
-            )
-        record = core.record(kind, call.target.namespace, call.target.name)
-        if record is None and subresource:
-            raise not_found(kind.group, kind.plural, call.target.name)
-        if record is None and meta.get("uid"):
-            raise conflict(
-                kind.group,
-                kind.plural,
-                call.target.name,
-                f"uid mismatch: the provided object specified uid {meta['uid']}, "
-                "and no existing object was found",
-            )
-        rules = ownership(kind, subresource)
-
-        def change(live: Object) -> Object:
-            self._match(call, applied, live)
-            try:
-                merged = rules.apply(
-                    live, applied, options.manager, force=options.force, now=core.stamp()
-                )
-            except Conflicts as conflicts:
-                raise conflicts.status() from conflicts
-            except structured.Mismatch as error:
-                raise self._untyped(kind, applied, error) from error
-            return self._decode_applied(kind, merged, applied, options)
-
-        if record is None:
-            named = {"name": call.target.name}
-            empty: Object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": named}
-            if kind.namespaced:
-                named["namespace"] = call.target.namespace
-            obj = change(empty)
-            obj["metadata"].pop("resourceVersion", None)
-            return await self._creator.create(call, obj, options, applied=True), True
-        return await self._updater.update(
-            call, change, options, subresource=subresource, owned=True
-        ), False
-
-    def _parse_apply(self, call: Call) -> Object:
-        kind = call.kind
-        try:
-            applied = (
-                parse_yaml(call.request.body)
-                if not call.request.body.lstrip().startswith(b"{")
-                else self._parse_flow(call.request.body)
-            )
-        except TextError as error:
-            raise bad_request(
-                f"error decoding YAML: error converting YAML to JSON: {error}"
-            ) from error
-        if not isinstance(applied, dict):
-            raise bad_request(
-                f"error decoding YAML: error unmarshaling JSON: while decoding JSON: "
-                f"json: cannot unmarshal {json_kind(applied)} into Go value "
-                "of type map[string]interface {}"
-            )
-        repeated = repeated_yaml_keys(call.request.body)
-        if repeated and call.query.get("fieldValidation") == "Strict":
-            lines = "\n  ".join(repeated)
-            raise bad_request(
-                "error strict decoding YAML: error converting YAML to JSON: yaml: "
-                f"unmarshal errors:\n  {lines}"
-            )
-        if (
-            not applied.get("kind")
-            or not applied.get("apiVersion")
-            or applied["kind"] != kind.kind
-            or applied["apiVersion"] != kind.api_version
-        ):
-            raise bad_request(self._wrong_kind(kind, applied))
-        if (applied.get("metadata") or {}).get("managedFields"):
-            raise bad_request("metadata.managedFields must be nil")
-        return applied
-
-    @staticmethod
-    def _parse_flow(body: bytes) -> Any:
-        from kaito.local.apiserver.jsontext import parse_json
-
-        try:
-            return parse_json(body)
-        except TextError:
-            return parse_yaml(body)
-
-    @staticmethod
-    def _wrong_kind(kind: Kind, applied: Object) -> str:
-        group, _, version = (applied.get("apiVersion") or "").rpartition("/")
-        return f"invalid object type: {group}/{version}, Kind={applied.get('kind') or ''}"
-
-    def _match(self, call: Call, applied: Object, live: Object) -> None:
-        meta, target = applied["metadata"], call.target
-        name = meta.get("name")
-        if name and name != target.name:
-            raise bad_request(
-                f"the name of the object ({name}) does not match the name on the "
-                f"URL ({target.name})"
-            )
-        namespace = meta.get("namespace")
-        if namespace and namespace != target.namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace "
-                "sent on the request"
-            )
-
-    def _untyped(self, kind: Kind, applied: Object, error: structured.Mismatch) -> StatusError:
-        meta = applied["metadata"]
-        name = f"{meta.get('namespace', '')}/{meta.get('name', '')}"
-        text = (
-            "errors:\n" + "\n".join(f"  {e}" for e in error.errors)
-            if len(error.errors) > 1
-            else error.errors[0]
-        )
-        group = f"{kind.group}/{kind.version}" if kind.group else f"/{kind.version}"
-        return plain_failure(
-            f"failed to create typed patch object ({name}; {group}, Kind={kind.kind}): {text}"
-        )
-
-    def _decode_applied(
-        self, kind: Kind, merged: Object, applied: Object, options: WriteOptions
-    ) -> Object:
-        if kind.custom:
-            from kaito.local.apiserver.custom.bodies import clean_custom
-
-            obj, _, fault = clean_custom(merged, kind)
-            if fault:
-                raise bad_request(fault)
-            return obj
-        try:
-            obj = typed.decode(kind.node, merged).value
-        except typed.WrongType as error:
-            raise plain_failure(f"failed to convert new object: {error}") from error
-        kind.behaviour.default(obj)
         return obj
 
 

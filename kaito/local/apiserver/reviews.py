@@ -44,7 +44,9 @@ class Reviews:
         if kind.plural == "bindings":
             raise method_not_allowed()
         if kind.plural != "selfsubjectreviews":
-            ownership(kind).update(empty(kind), obj, options.manager, self._core.stamp())
+            ownership(self._core.kinds, kind).update(
+                empty(kind), obj, options.manager, self._core.stamp()
+            )
             obj["metadata"].pop("creationTimestamp", None)
         spec = obj.get("spec") or {}
         match kind.plural:

@@ -11,7 +11,7 @@ from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.handlers import Handlers, render
 from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.options import WriteOptions, write_options
-from kaito.local.apiserver.ownership.managers import (
+from kaito.local.apiserver.ownership.entries import (
     Conflicts,
     Managed,
     Manager,

@@ -169,7 +169,8 @@ class Subresources:
             raise not_found(kind.group, kind.plural, call.target.name)
         obj: Object = change(kind.value(record))
         live = kind.value(record)
-        ownership(kind, call.target.subresource).update(live, obj, options.manager, core.stamp())
+        rules = ownership(core.kinds, kind, call.target.subresource)
+        rules.update(live, obj, options.manager, core.stamp())
         if not options.dry_run:
             core.save(kind, obj, expect=record.revision)
         return obj

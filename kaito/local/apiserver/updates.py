@@ -8,13 +8,12 @@ from typing import Any
 from kaito.local.apiserver import meta as metadata
 from kaito.local.apiserver.admission import Admission, Review
 from kaito.local.apiserver.core import Call, Core
-from kaito.local.apiserver.creates import Creator, check_namespace, ownership
+from kaito.local.apiserver.creates import Creator, check_place, ownership
 from kaito.local.apiserver.fields import FieldError, required, wrong
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.status import (
     StatusError,
-    bad_request,
     conflict,
     invalid,
     not_found,
@@ -50,18 +49,8 @@ class Updater:
         """PUT: the stored object and whether it was created."""
         kind, target = call.kind, call.target
         meta = obj.setdefault("metadata", {})
-        check_namespace(call, obj)
-        name = meta.get("name", "")
-        if not name:
-            raise bad_request(
-                f"the name of the object ({target.name} based on URL) was "
-                "undeterminable: name must be provided"
-            )
-        if name != target.name:
-            raise bad_request(
-                f"the name of the object ({name}) does not match the name on the "
-                f"URL ({target.name})"
-            )
+        check_place(call, meta)
+        name = meta["name"]
         kind.behaviour.default(obj)
         if self._core.record(kind, target.namespace, name) is None:
             if not kind.behaviour.create_by_update or subresource:
@@ -131,8 +120,8 @@ class Updater:
         new = change(kind.value(record))
         meta = new["metadata"]
         given_uid = meta.get("uid", "")
-        if not replacing and not owned:
-            self._same_place(call, meta)
+        if not replacing:
+            check_place(call, meta)
         if replacing and given_uid and given_uid != old_meta["uid"]:
             raise self._uid_conflict(kind, call, given_uid, old_meta["uid"])
         if metadata.owner_duplicates(meta):
@@ -141,9 +130,8 @@ class Updater:
                 "admission happens"
             )
         if not owned:
-            ownership(kind, subresource).update(live, new, options.manager, core.stamp())
-        elif subresource:
-            pass
+            rules = ownership(core.kinds, kind, subresource)
+            rules.update(live, new, options.manager, core.stamp())
         review = Review("UPDATE", call, new, live, options, subresource)
         await self._admission.mutate(review)
         new = review.object
@@ -182,24 +170,6 @@ class Updater:
                 options.warn(text)
         await self._admission.validate(review)
         return self._save(kind, record, new, live, options)
-
-    @staticmethod
-    def _same_place(call: Call, meta: Object) -> None:
-        """A patch cannot move an object. Raises StatusError."""
-        name, namespace = meta.get("name", ""), meta.get("namespace", "")
-        if name != call.target.name:
-            raise bad_request(
-                f"the name of the object ({name}) does not match the name on the "
-                f"URL ({call.target.name})"
-                if name
-                else f"the name of the object ({call.target.name} based on URL) was "
-                "undeterminable: name must be provided"
-            )
-        if call.kind.namespaced and namespace != call.target.namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace "
-                "sent on the request"
-            )
 
     def _prepare(self, kind: Kind, new: Object, live: Object, subresource: str) -> None:
         """Put back what an update cannot touch; count a generation where something changed."""
@@ -289,6 +259,10 @@ def _copy(new: Object, live: Object, name: str) -> None:
 
 def changed(kind: Kind, new: Object, live: Object) -> bool:
     """Did anything outside metadata (and status, where it is apart) change?"""
+    if kind.behaviour.counts_annotations and new["metadata"].get("annotations") != live[
+        "metadata"
+    ].get("annotations"):
+        return True
     ignored = {"metadata", "apiVersion", "kind"}
     if kind.behaviour.has_status:
         ignored.add("status")

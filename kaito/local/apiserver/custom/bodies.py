@@ -98,3 +98,15 @@ def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
         return value, [], str(error)
     unknown = [*(f"metadata.{p}" for p in decoded.unknown), *unknown]
     return value, unknown, ""
+
+
+def complete(value: Object, kind: Kind) -> str:
+    """Fill the defaults of an applied object in place; why it does not decode, if so."""
+    shape = kind.shape
+    assert isinstance(shape, VersionShape)
+    try:
+        value["metadata"] = typed.decode(shape.metadata, value["metadata"]).value
+    except typed.WrongType as error:
+        return str(error)
+    shape.complete(value)
+    return ""

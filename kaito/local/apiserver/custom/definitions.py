@@ -127,7 +127,8 @@ class Definitions:
             live = self._kind.value(record)
             status["acceptedNames"] = {"plural": "", "kind": "", **wanted}
             status["conditions"] = conditions
-            ownership(self._kind, "status").update(live, obj, "kube-apiserver", now)
+            rules = ownership(self._core.kinds, self._kind, "status")
+            rules.update(live, obj, "kube-apiserver", now)
             try:
                 self._core.save(self._kind, obj, expect=record.revision)
             except Stale:
@@ -183,13 +184,20 @@ class Definitions:
         if self._specs.get(key) == mark:
             return
         self._specs[key] = mark
-        fresh = [self._build(obj, v) for v in obj["spec"]["versions"] if v.get("served")]
+        versions = obj["spec"]["versions"]
+        fresh = [self._build(obj, v) for v in versions if v.get("served")]
+        siblings = {k.version: k.node for k in fresh}
+        for version in versions:
+            if version["name"] not in siblings:
+                schema = build((version.get("schema") or {}).get("openAPIV3Schema") or {})
+                siblings[version["name"]] = to_node(schema, self._core.kinds.types, root=True)
         old = {k.version: k for k in self._served.get(key, ())}
         kept = {k.version for k in fresh}
         for version, kind in old.items():
             if version not in kept:
                 self._core.kinds.remove(kind)
         for kind in fresh:
+            kind.siblings = siblings
             self._core.kinds.add(kind)
         self._served[key] = fresh
         self._core.store.bucket(fresh[0].bucket if fresh else f"{obj['spec']['group']}/")

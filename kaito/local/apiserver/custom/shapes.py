@@ -37,17 +37,24 @@ class VersionShape:
         self.stored_as: Structural | None = None
 
     def read(self, obj: Object) -> Object:
-        """A stored object as this version shows it."""
-        if self.schema.has_defaults:
-            cleaning.default(obj, self.schema)
+        """A stored object as this version shows it, with the defaults of the stored version."""
+        stored = self.stored_as or self.schema
+        if stored.has_defaults:
+            cleaning.default(obj, stored)
         cleaning.prune(obj, self.schema, root=True)
         return obj
 
     def write(self, obj: Object) -> Object:
-        """What is stored: only what the stored version knows."""
+        """What is stored: what the stored version knows, without nulls that it forbids."""
+        stored = self.stored_as or self.schema
         if self.stored_as is not None:
-            cleaning.prune(obj, self.stored_as, root=True)
+            cleaning.prune(obj, stored, root=True)
+        cleaning.settle_nulls(obj, stored)
         return obj
+
+    def complete(self, obj: Object) -> None:
+        """Fill defaults in place; nulls without one stay until the object is stored."""
+        cleaning.default(obj, self.schema)
 
     def clean(self, obj: Object) -> list[str]:
         """Clean a sent object in place; the paths of what was unknown. Raises EmbeddedFault."""

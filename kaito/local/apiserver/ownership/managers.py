@@ -1,166 +1,97 @@
-"""managedFields: who owns which fields, after updates and after server-side apply.
+"""Who owns which fields, after updates and after server-side apply.
 
 Pure functions over decoded objects. Times are text; the caller decides what now is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from kaito.local.apiserver.jsontext import encode_sorted
-from kaito.local.apiserver.ownership import structured
-from kaito.local.apiserver.ownership.paths import (
-    IllFormed,
-    Path,
-    listed,
-    paths,
-    printed,
-    trie,
+from kaito.local.apiserver.jsontext import TextError, encode_sorted, parse_json
+from kaito.local.apiserver.ownership import checking, merging
+from kaito.local.apiserver.ownership.atoms import same
+from kaito.local.apiserver.ownership.comparing import Comparison, compare, field_set
+from kaito.local.apiserver.ownership.entries import (
+    Conflicts,
+    Managed,
+    Manager,
+    Owned,
+    encode,
+    identify,
+    is_reset,
+    lenient,
 )
+from kaito.local.apiserver.ownership.paths import Path, trie
 from kaito.local.apiserver.schema import Node
-from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.typed import zero_of
 
-MANY_UPDATERS = 10  # beyond it the oldest are merged into one entry
+Object = dict[str, Any]
+MANY_UPDATERS = 10  # beyond it the oldest are merged into one entry for each version
 STRIPPED = {
     ("f:apiVersion",),
     ("f:kind",),
     ("f:metadata",),
-    ("f:metadata", "f:name"),
-    ("f:metadata", "f:namespace"),
-    ("f:metadata", "f:creationTimestamp"),
-    ("f:metadata", "f:selfLink"),
-    ("f:metadata", "f:uid"),
-    ("f:metadata", "f:clusterName"),
-    ("f:metadata", "f:generation"),
-    ("f:metadata", "f:managedFields"),
-    ("f:metadata", "f:resourceVersion"),
+    *(
+        ("f:metadata", f"f:{name}")
+        for name in (
+            "name",
+            "namespace",
+            "creationTimestamp",
+            "selfLink",
+            "uid",
+            "clusterName",
+            "generation",
+            "managedFields",
+            "resourceVersion",
+        )
+    ),
 }
 KUBECTL = "kubectl"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-class Manager(NamedTuple):
-    """Who a field set belongs to. Appliers are the same in every version."""
+class Unconvertible(ValueError):
+    """Somebody owns fields in a version that the definition does not have; its text says which."""
 
-    name: str
-    operation: str
-    api_version: str
-    subresource: str
 
-    def text(self) -> str:
-        shown = f'"{self.name}"'
-        if self.subresource:
-            shown += f' with subresource "{self.subresource}"'
-        return f"{shown} using {self.api_version}" if self.operation == "Update" else shown
+class View(NamedTuple):
+    """A kind in another version: its shape, and how an object looks in it."""
+
+    node: Node
+    convert: Callable[[Object], Object]
+
+
+Views = Callable[[str], View | None]
+
+
+def alone(version: str) -> View | None:
+    """The views of a kind that has one version."""
+    return None
 
 
 @dataclass(slots=True)
-class Owned:
-    fields: set[Path]
-    version: str
-    time: str
+class _Comparisons:
+    """What a write changed, seen in each version that somebody owns fields in."""
 
+    rules: Ownership
+    old: Object
+    new: Object
+    found: dict[str, Comparison | None]
 
-class Conflicts(Exception):
-    """An apply met fields of others; `found` names managers and paths."""
-
-    def __init__(self, found: list[tuple[Manager, Path]]) -> None:
-        super().__init__("conflicts")
-        self.found = found
-
-    def status(self) -> StatusError:
-        causes = [
-            {
-                "reason": "FieldManagerConflict",
-                "message": f"conflict with {m.text()}",
-                "field": printed(p),
-            }
-            for m, p in self.found
-        ]
-        if len(self.found) == 1:
-            manager, path = self.found[0]
-            message = (
-                f"Apply failed with 1 conflict: conflict with {manager.text()}: {printed(path)}"
-            )
-        else:
-            lines = []
-            for manager in sorted({m for m, _ in self.found}, key=lambda m: m.name):
-                lines.append(f"conflicts with {manager.text()}:")
-                lines += [f"- {printed(p)}" for m, p in self.found if m == manager]
-            message = f"Apply failed with {len(self.found)} conflicts: " + "\n".join(lines)
-        return StatusError(409, "Conflict", message, {"causes": causes})
-
-
-Managed = dict[Manager, Owned]
-
-
-def identify(name: str, operation: str, version: str, subresource: str) -> Manager:
-    return Manager(name, operation, "" if operation == "Apply" else version, subresource)
-
-
-def decode(entries: Any) -> Managed:
-    """Raises IllFormed on entries that the server would not write."""
-    managed: Managed = {}
-    for entry in entries or ():
-        if not isinstance(entry, dict) or entry.get("fieldsType", "") not in {"FieldsV1"}:
-            raise IllFormed("invalid fields type")
-        operation = entry.get("operation", "")
-        if operation not in {"Apply", "Update"}:
-            raise IllFormed("invalid operation")
-        key = identify(
-            entry.get("manager", ""),
-            operation,
-            entry.get("apiVersion", ""),
-            entry.get("subresource", ""),
-        )
-        managed[key] = Owned(
-            paths(entry.get("fieldsV1") or {}), entry.get("apiVersion", ""), entry.get("time", "")
-        )
-    return managed
-
-
-def encode(managed: Managed) -> list[dict[str, Any]]:
-    entries = []
-    order = sorted(
-        managed.items(),
-        key=lambda i: (i[0].operation, i[1].time, i[0].name, i[1].version, i[0].subresource),
-    )
-    for manager, owned in order:
-        entry: dict[str, Any] = {
-            "manager": manager.name,
-            "operation": manager.operation,
-            "apiVersion": owned.version,
-        }
-        if owned.time:
-            entry["time"] = owned.time
-        entry["fieldsType"] = "FieldsV1"
-        entry["fieldsV1"] = trie(owned.fields)
-        if manager.subresource:
-            entry["subresource"] = manager.subresource
-        if not manager.name:
-            del entry["manager"]
-        entries.append(entry)
-    return entries
-
-
-def lenient(entries: Any) -> Managed:
-    try:
-        return decode(entries)
-    except (IllFormed, TypeError, AttributeError):
-        return {}
-
-
-def is_reset(metadata: dict[str, Any]) -> bool:
-    entries = metadata.get("managedFields")
-    return entries == [] or entries == [{}]
+    def at(self, version: str) -> Comparison | None:
+        """None where nobody serves the version any more. Raises Unconvertible."""
+        if version not in self.found:
+            self.found[version] = self.rules.compared(version, self.old, self.new)
+        return self.found[version]
 
 
 class Ownership:
     """The rules for one resource in one version, on the object itself or a subresource.
 
     `ignored` are path prefixes that this endpoint never owns; `only` the prefix it may own alone.
+    `views` finds the other versions of the resource.
     """
 
     def __init__(
@@ -171,12 +102,14 @@ class Ownership:
         *,
         ignored: tuple[Path, ...] = (),
         only: tuple[Path, ...] = (),
+        views: Views = alone,
     ) -> None:
         self.node = node
         self.version = version
         self.subresource = subresource
         self._ignored = ignored
         self._only = only
+        self._views = views
 
     def _mine(self, found: set[Path]) -> set[Path]:
         if self._ignored:
@@ -185,14 +118,41 @@ class Ownership:
             found = {p for p in found if any(p[: len(o)] == o for o in self._only)}
         return found
 
-    def update(self, live: dict[str, Any], new: dict[str, Any], manager: str, now: str) -> None:
+    def compared(self, version: str, old: Object, new: Object) -> Comparison | None:
+        node = self.node
+        if version != self.version:
+            view = self._views(version)
+            if view is None:
+                return None
+            node, old, new = view.node, view.convert(old) if old else old, view.convert(new)
+        found = compare(node, old, new)
+        return Comparison(
+            self._mine(found.added), self._mine(found.removed), self._mine(found.modified)
+        )
+
+    def _compare(self, old: Object, new: Object) -> _Comparisons:
+        return _Comparisons(self, old, new, {})
+
+    def _reconciled(self, managed: Managed) -> Managed:
+        """The owners with fields below what the schema calls atomic by now drawn together."""
+        found: Managed = {}
+        for manager, owned in managed.items():
+            node: Node | None = self.node
+            if owned.version != self.version:
+                view = self._views(owned.version)
+                node = view.node if view else None
+            if node is not None:
+                fields = {node.reconciled(p) for p in owned.fields}
+                found[manager] = Owned(fields, owned.version, owned.time)
+        return found
+
+    def update(self, live: Object, new: Object, manager: str, now: str) -> None:
         """Set `new`'s managedFields after a create, replace or patch. `live` is {} on create."""
         live_meta, new_meta = live.get("metadata") or {}, new["metadata"]
         if self.subresource:
             managed = lenient(live_meta.get("managedFields"))
         elif is_reset(new_meta):
-            new_meta.pop("managedFields")
-            return
+            managed = {}
         else:
             managed = lenient(new_meta.get("managedFields")) or lenient(
                 live_meta.get("managedFields")
@@ -200,117 +160,65 @@ class Ownership:
         new_meta.pop("managedFields", None)
         if not managed and live_meta.get("uid"):
             return  # nobody owns anything: tracking begins anew with the first apply
-        bare = (
-            {**live, "metadata": {k: v for k, v in live_meta.items() if k != "managedFields"}}
-            if live
-            else live
-        )
-        self._record(bare, new, managed, manager, now)
+        try:
+            managed = self._updated(_bare(live), new, managed, manager, now)
+        except Unconvertible:
+            return
         if managed:
             new_meta["managedFields"] = encode(managed)
 
-    def _record(
-        self, live: dict[str, Any], new: dict[str, Any], managed: Managed, manager: str, now: str
-    ) -> None:
+    def _updated(
+        self, live: Object, new: Object, managed: Managed, manager: str, now: str
+    ) -> Managed:
         me = identify(manager, "Update", self.version, self.subresource)
-        before = set(managed[me].fields) if me in managed else None
-        comparison = self._settle(live, new, managed, me, force=True)
-        mine = managed.get(me) or Owned(set(), self.version, "")
-        fields = (
-            self._mine((mine.fields - comparison.removed) | comparison.modified | comparison.added)
-            - STRIPPED
-        )
-        if not fields:
-            managed.pop(me, None)
-            return
-        managed[me] = Owned(fields, self.version, mine.time if fields == before else now)
-        self._cap(managed)
+        comparisons = self._compare(live, new)
+        managed = self._taken(comparisons, self._reconciled(managed), None)
+        own = comparisons.at(self.version)
+        assert own is not None
+        written = own.written() - STRIPPED
+        if written:
+            if me in managed:
+                written |= managed[me].fields
+            managed[me] = Owned(written, self.version, now)
+        return capped(managed)
 
-    def _cap(self, managed: Managed) -> None:
-        updaters = sorted(
-            (m for m in managed if m.operation == "Update"), key=lambda m: (managed[m].time, m.name)
-        )
-        excess = len(updaters) - MANY_UPDATERS
-        if excess <= 0:
-            return
-        for old in updaters[: excess + 1]:
-            owned = managed.pop(old)
-            key = identify("ancient-changes", "Update", owned.version, old.subresource)
-            before = managed.get(key)
-            managed[key] = Owned(
-                owned.fields | (before.fields if before else set()), owned.version, owned.time
-            )
-
-    def _settle(
-        self, live: Any, new: Any, managed: Managed, me: Manager, *, force: bool
-    ) -> structured.Comparison:
-        """Take changed and removed fields from the others. Raises Conflicts unless forced."""
-        comparison = structured.compare(self.node, live or {}, new)
-        comparison.added = self._mine(comparison.added)
-        comparison.modified = self._mine(comparison.modified)
-        comparison.removed = self._mine(comparison.removed)
-        changed = comparison.added | comparison.modified
-        conflicts: dict[Manager, set[Path]] = {}
+    @staticmethod
+    def _taken(comparisons: _Comparisons, managed: Managed, me: Manager | None) -> Managed:
+        """The owners after a write took what it changed and removed from all but `me`."""
+        left: Managed = {}
         for manager, owned in managed.items():
+            fields = owned.fields
             if manager != me:
-                both = owned.fields & changed
-                if both:
-                    conflicts[manager] = both
-        if conflicts and not force:
-            raise Conflicts(
-                [(m, p) for m in sorted(conflicts) for p in sorted(conflicts[m], key=listed)]
-            )
-        for manager in list(managed):
-            if manager == me:
-                continue
-            owned = managed[manager]
-            left = owned.fields - conflicts.get(manager, set()) - comparison.removed
-            if left:
-                managed[manager] = Owned(left, owned.version, owned.time)
-            else:
-                del managed[manager]
-        return comparison
+                found = comparisons.at(owned.version)
+                if found is None:
+                    continue
+                fields = fields - found.added - found.modified - found.removed
+            if fields:
+                left[manager] = Owned(fields, owned.version, owned.time)
+        return left
 
     def apply(
-        self, live: dict[str, Any], applied: dict[str, Any], manager: str, *, force: bool, now: str
-    ) -> dict[str, Any]:
-        """The object after a server-side apply, managedFields set. Raises Conflicts, Mismatch.
+        self, live: Object, applied: Object, manager: str, *, force: bool, now: str
+    ) -> Object:
+        """The object after a server-side apply, managedFields set.
 
-        `live` is an empty object of the kind when the apply creates it.
+        `live` is an empty object of the kind when the apply creates it. Raises Conflicts, Mismatch,
+        Unconvertible.
         """
-        structured.validate(self.node, applied)
+        checking.validate(self.node, applied)
+        bare = _bare(live)
         managed = lenient((live.get("metadata") or {}).get("managedFields"))
-        metadata = {k: v for k, v in (live.get("metadata") or {}).items() if k != "managedFields"}
-        bare = {**live, "metadata": metadata}
-        if not managed and metadata.get("uid"):
+        if not managed and bare["metadata"].get("uid"):
             empty = zero_of(self.node) if self.node.name else {}
-            self._record(
-                {**empty, "apiVersion": live["apiVersion"], "kind": live["kind"]},
-                bare,
-                managed,
-                "before-first-apply",
-                now,
-            )
-        me = identify(manager, "Apply", self.version, self.subresource)
-        last = managed.get(me)
-        mine = self._mine(structured.field_set(self.node, applied))
-        managed[me] = Owned(mine, self.version, last.time if last else "")
-        merged = structured.merge(self.node, bare, applied)
-        if last is not None and last.fields:
-            merged = self._prune(merged, managed, last.fields)
-        attempt = {m: Owned(set(o.fields), o.version, o.time) for m, o in managed.items()}
+            empty = {**empty, "apiVersion": live["apiVersion"], "kind": live["kind"]}
+            managed = self._updated(empty, bare, managed, "before-first-apply", now)
         try:
-            self._settle(bare, merged, attempt, me, force=force)
+            merged, managed = self._applied(bare, applied, managed, manager, force, now)
         except Conflicts as conflict:
-            if not self._last_applied_covers(bare, merged, conflict):
+            if manager != KUBECTL:
                 raise
-            self._settle(bare, merged, attempt, me, force=True)
-        managed = attempt
-        managed[me].fields -= STRIPPED
-        if not managed[me].fields:
-            del managed[me]
-        if merged != bare and me in managed:
-            managed[me].time = now
+            self._forgive(bare, conflict)
+            merged, managed = self._applied(bare, applied, managed, manager, True, now)
         merged = {**merged, "metadata": dict(merged["metadata"])}
         if manager == KUBECTL:
             _note_applied(merged["metadata"], applied)
@@ -318,40 +226,124 @@ class Ownership:
             merged["metadata"]["managedFields"] = encode(managed)
         return merged
 
-    def _last_applied_covers(
-        self, live: dict[str, Any], merged: dict[str, Any], conflict: Conflicts
-    ) -> bool:
-        """May the conflicts be ignored, since client-side apply set all those fields before?"""
-        import json
+    def _applied(
+        self, live: Object, applied: Object, managed: Managed, manager: str, force: bool, now: str
+    ) -> tuple[Object, Managed]:
+        managed = self._reconciled(managed)
+        me = identify(manager, "Apply", self.version, self.subresource)
+        last = managed.get(me)
+        mine = self._mine(field_set(self.node, applied))
+        managed[me] = Owned(mine, self.version, last.time if last else "")
+        merged = merging.merge(self.node, live, applied)
+        if last is not None and last.fields:
+            merged = self._pruned(merged, managed, last)
+        comparisons = self._compare(live, merged)
+        if not force:
+            self._refuse(comparisons, managed, me)
+        managed = self._taken(comparisons, managed, me)
+        if me in managed:
+            managed[me].fields -= STRIPPED
+            if not managed[me].fields:
+                del managed[me]
+            elif not same(merged, live):
+                managed[me].time = now
+        return merged, managed
 
-        text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
+    @staticmethod
+    def _refuse(comparisons: _Comparisons, managed: Managed, me: Manager) -> None:
+        """Raises Conflicts where the write changes what others own."""
+        found = []
+        for manager, owned in managed.items():
+            if manager != me and (seen := comparisons.at(owned.version)) is not None:
+                found += [(manager, path) for path in owned.fields & seen.written()]
+        if found:
+            raise Conflicts(found)
+
+    def _forgive(self, live: Object, conflict: Conflicts) -> None:
+        """Raises Conflicts over what client-side apply did not set as it is now."""
+        text = (live["metadata"].get("annotations") or {}).get(LAST_APPLIED)
         if not text:
-            return False
+            raise conflict
         try:
-            before = json.loads(text)
-        except ValueError:
-            return False
-        covered = structured.field_set(self.node, before)
-        return all(p in covered for _, p in conflict.found)
+            before = parse_json(text.encode())
+            checking.validate(self.node, before)
+        except (TextError, checking.Mismatch):
+            raise conflict from None
+        if not isinstance(before, dict) or before.get("apiVersion") != self.version:
+            raise conflict
+        found = compare(self.node, before, live)
+        covered = field_set(self.node, before) - found.written() - found.removed
+        left = [(m, p) for m, p in conflict.found if p not in covered]
+        if left:
+            raise Conflicts(left)
 
-    def _prune(self, merged: Any, managed: Managed, last: set[Path]) -> Any:
+    def _in(self, version: str, obj: Object) -> tuple[Node, Object] | None:
+        if version == self.version:
+            return self.node, obj
+        view = self._views(version)
+        return None if view is None else (view.node, view.convert(obj))
+
+    def _pruned(self, merged: Object, managed: Managed, last: Owned) -> Object:
         """Drop what this applier applied before and no longer does, unless others own it."""
-        node = self.node
-        named = structured.with_named_fields
-        last_named = named(node, last)
-        pruned = structured.remove(node, merged, trie(last_named))
-        owned = set[Path]().union(*(o.fields for o in managed.values()))
-        everything = named(node, structured.field_set(node, merged))
-        left = named(node, structured.field_set(node, pruned))
-        pruned = structured.remove(node, merged, trie(everything - left - named(node, owned)))
-        left = named(node, structured.field_set(node, pruned))
-        return structured.remove(node, merged, trie((everything - left) & last_named))
+        seen = self._in(last.version, merged)
+        if seen is None:
+            return merged
+        node, before = seen
+        named = merging.with_named_fields
+        last_named = named(node, last.fields)
+        pruned = merging.remove(node, before, trie(last_named))
+        versions = dict.fromkeys([last.version, *(o.version for o in managed.values())])
+        for version in versions:
+            whole, left = self._in(version, merged), self._in(version, pruned)
+            if whole is None or left is None:
+                continue
+            owned = set[Path]().union(*(o.fields for o in managed.values() if o.version == version))
+            gone = named(whole[0], field_set(*whole)) - named(left[0], field_set(*left))
+            pruned = merging.remove(*whole, trie(gone - named(whole[0], owned)))
+        left = self._in(last.version, pruned)
+        assert left is not None
+        gone = named(node, field_set(node, before)) - named(node, field_set(*left))
+        kept = merging.remove(node, before, trie(gone & last_named))
+        return {**kept, "apiVersion": merged["apiVersion"], "kind": merged["kind"]}
 
 
-def _note_applied(metadata: dict[str, Any], applied: dict[str, Any]) -> None:
+def _bare(obj: Object) -> Object:
+    """An object without its managedFields; {} stays."""
+    if not obj:
+        return obj
+    metadata = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+def capped(managed: Managed) -> Managed:
+    """The owners with the oldest updaters drawn into one entry for each version."""
+    updaters = sorted(
+        (m for m in managed if m.operation == "Update"), key=lambda m: (managed[m].time, m)
+    )
+    excess = len(updaters) - MANY_UPDATERS
+    first: dict[str, Manager] = {}
+    for manager in updaters:
+        if excess <= 0:
+            break
+        version = managed[manager].version
+        if version not in first:
+            first[version] = manager
+            continue
+        bucket = identify("ancient-changes", "Update", version, "")
+        if bucket not in managed:
+            managed[bucket] = managed.pop(first[version])
+        owned = managed[manager]
+        fields = owned.fields | managed[bucket].fields
+        managed.pop(manager)
+        managed[bucket] = Owned(fields, version, owned.time)
+        excess -= 1
+    return managed
+
+
+def _note_applied(metadata: Object, applied: Object) -> None:
     """Keep the note of kubectl's client-side apply in step, where there is one."""
     notes = metadata.get("annotations") or {}
-    if LAST_APPLIED not in notes:
+    if not notes.get(LAST_APPLIED):
         return
     own = {k: v for k, v in applied["metadata"].items() if k != "managedFields"}
     if "annotations" in own:

@@ -54,13 +54,30 @@ def _collect(node: Trie, prefix: Path, found: set[Path]) -> None:
         if element == ".":
             found.add(prefix)
             continue
-        if element[:2] not in {"f:", "k:", "v:", "i:"}:
-            raise IllFormed(f"unknown element {element}")
+        if element[1:2] != ":":
+            raise IllFormed(f"an element without a colon: {element}")
+        if element[0] not in "fkvi":
+            continue  # what a later server may know
+        if element[0] in "kv":
+            element = _settled(element)
         path = (*prefix, element)
         if below == {}:
             found.add(path)
         else:
             _collect(below, path, found)
+
+
+def _settled(element: str) -> str:
+    """A key or value element as this server would write it. Raises IllFormed."""
+    try:
+        value = json.loads(element[2:])
+    except ValueError as error:
+        raise IllFormed(f"not JSON: {element}") from error
+    if element[0] == "k":
+        if not isinstance(value, dict):
+            raise IllFormed(f"not a key: {element}")
+        value = dict(sorted(value.items()))
+    return element[:2] + json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def has(node: Trie, element: str) -> bool:
@@ -79,10 +96,26 @@ def below(node: Trie, element: str) -> Trie:
     return dict(found)
 
 
-def listed(path: Path) -> list[tuple[int, str]]:
+def listed(path: Path) -> list[tuple[bool, tuple[Any, ...]]]:
     """Sort key of paths in messages: at each level members come before what lies deeper."""
     last = len(path) - 1
-    return [(i < last, element) for i, element in enumerate(path)]
+    return [(i < last, _rank(element)) for i, element in enumerate(path)]
+
+
+def _rank(element: str) -> tuple[Any, ...]:
+    """Fields come before keys, keys before values; numbers compare as numbers."""
+    rest = element[2:]
+    if element[0] == "k":
+        return (1, [(k, _value_rank(v)) for k, v in sorted(json.loads(rest).items())])
+    if element[0] == "v":
+        return (2, _value_rank(json.loads(rest)))
+    return (3, int(rest)) if element[0] == "i" else (0, rest)
+
+
+def _value_rank(value: Any) -> tuple[int, Any]:
+    if isinstance(value, bool):
+        return (2, value)
+    return (0, value) if isinstance(value, int | float) else (1, str(value))
 
 
 def printed(path: Path) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from kaito.local.apiserver.ownership.managers import Conflicts, Ownership
-from kaito.local.apiserver.ownership.structured import Mismatch
+from kaito.local.apiserver.ownership.checking import Mismatch
+from kaito.local.apiserver.ownership.entries import Conflicts
+from kaito.local.apiserver.ownership.managers import Ownership
 from kaito.local.apiserver.schema import TypeTable
 
 Object = dict[str, Any]

@@ -1,0 +1,176 @@
+"""PATCH requests of server-side apply: the configuration, and the object that comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kaito.local.apiserver import typed
+from kaito.local.apiserver.core import Call, Core
+from kaito.local.apiserver.creates import Creator, check_place, ownership
+from kaito.local.apiserver.jsontext import TextError, parse_json, parse_yaml, repeated_yaml_keys
+from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.ownership.checking import Mismatch
+from kaito.local.apiserver.ownership.entries import Conflicts
+from kaito.local.apiserver.ownership.managers import Unconvertible
+from kaito.local.apiserver.scalars import json_kind
+from kaito.local.apiserver.status import (
+    StatusError,
+    bad_request,
+    conflict,
+    not_found,
+    plain_failure,
+)
+from kaito.local.apiserver.updates import Updater
+
+Object = dict[str, Any]
+
+
+class Applier:
+    """Applies configurations to objects of any kind, and creates what is missing."""
+
+    def __init__(self, core: Core, updater: Updater, creator: Creator) -> None:
+        self._core = core
+        self._updater = updater
+        self._creator = creator
+
+    async def apply(
+        self, call: Call, options: WriteOptions, subresource: str
+    ) -> tuple[Object, bool]:
+        """The stored object and whether it was created. Raises StatusError."""
+        kind, core = call.kind, self._core
+        record = core.record(kind, call.target.namespace, call.target.name)
+        if record is None and subresource:
+            raise not_found(kind.group, kind.plural, call.target.name)
+        applied = read_configuration(call, kind.api_version, kind.kind)
+        rules = ownership(core.kinds, kind, subresource)
+
+        def change(live: Object) -> Object:
+            try:
+                merged = rules.apply(
+                    live, applied, options.manager, force=options.force, now=core.stamp()
+                )
+            except Conflicts as conflicts:
+                raise conflicts.status() from conflicts
+            except Mismatch as error:
+                raise untyped(kind.api_version, kind.kind, applied, error) from error
+            except Unconvertible as error:
+                raise plain_failure(str(error)) from error
+            check_repeats(call, options)
+            return _completed(kind, merged, applied)
+
+        if record is not None:
+            return await self._updater.update(
+                call, change, options, subresource=subresource, owned=True
+            ), False
+        obj = change({"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}})
+        meta = obj["metadata"]
+        if meta.get("uid"):
+            raise conflict(
+                kind.group,
+                kind.plural,
+                call.target.name,
+                f"uid mismatch: the provided object specified uid {meta['uid']}, "
+                "and no existing object was found",
+            )
+        check_place(call, meta)
+        meta.pop("resourceVersion", None)
+        return await self._creator.create(call, obj, options, applied=True), True
+
+
+def read_configuration(call: Call, api_version: str, kind: str) -> Object:
+    """The body of an apply, its metadata a map. Raises StatusError."""
+    body = call.request.body
+    try:
+        applied = _parsed(body)
+    except TextError as error:
+        raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from error
+    if not isinstance(applied, dict):
+        raise bad_request(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
+            f"json: cannot unmarshal {json_kind(applied)} into Go value "
+            "of type map[string]interface {}"
+        )
+    version, name = applied.get("apiVersion") or "", applied.get("kind") or ""
+    if (version, name) != (api_version, kind):
+        group, _, short = version.rpartition("/")
+        raise bad_request(f"invalid object type: {group}/{short}, Kind={name}")
+    if isinstance((applied.get("metadata") or {}).get("managedFields"), list):
+        raise bad_request("metadata.managedFields must be nil")
+    applied["metadata"] = applied.get("metadata") or {}
+    return applied
+
+
+def _parsed(body: bytes) -> Any:
+    """JSON where it is JSON, which is read faster, else YAML. Raises TextError."""
+    if body.lstrip().startswith(b"{"):
+        try:
+            return _whole(parse_json(body))
+        except TextError:
+            return parse_yaml(body)
+    return parse_yaml(body)
+
+
+def _whole(value: Any) -> Any:
+    """A value whose fractions without a rest are integers, as they are on their way from YAML."""
+    if isinstance(value, dict):
+        return {k: _whole(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_whole(v) for v in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)
+    return value
+
+
+def check_repeats(call: Call, options: WriteOptions) -> None:
+    """Refuse or warn of keys that a body has twice, as fieldValidation says."""
+    if options.validation == "Ignore":
+        return
+    repeated = repeated_yaml_keys(call.request.body)
+    if not repeated:
+        return
+    lines = "\n  ".join(repeated)
+    found = f"error converting YAML to JSON: yaml: unmarshal errors:\n  {lines}"
+    if options.validation == "Strict":
+        raise bad_request(f"error strict decoding YAML: {found}")
+    options.warn(found)
+
+
+def untyped(api_version: str, kind: str, applied: Object, error: Mismatch) -> StatusError:
+    """The answer to a configuration that does not fit its schema."""
+    return plain_failure(
+        f"failed to create typed patch object ({_named(applied, api_version, kind)}): "
+        + (
+            "errors:\n" + "\n".join(f"  {e}" for e in error.errors)
+            if len(error.errors) > 1
+            else error.errors[0]
+        )
+    )
+
+
+def _named(obj: Object, api_version: str, kind: str) -> str:
+    meta = obj["metadata"]
+    group, _, version = api_version.rpartition("/")
+    name = f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
+    return f"{name}; {group}/{version}, Kind={kind}"
+
+
+def _completed(kind: Kind, merged: Object, applied: Object) -> Object:
+    """What an apply made, decoded and with defaults. Raises StatusError."""
+    if kind.custom:
+        from kaito.local.apiserver.custom.bodies import complete
+
+        fault = complete(merged, kind)
+        if fault:
+            raise plain_failure(fault)
+        return merged
+    try:
+        obj = typed.decode(kind.node, merged).value
+    except typed.WrongType as error:
+        raise plain_failure(
+            f"failed to convert new object ({_named(applied, kind.api_version, kind.kind)}) to "
+            f"proper version: unable to convert unstructured object to "
+            f"{_named(applied, kind.api_version, kind.kind).partition('; ')[2]}: {error}"
+        ) from error
+    kind.behaviour.default(obj)
+    return obj
