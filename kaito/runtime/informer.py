@@ -136,6 +136,14 @@ class Informer(Generic[T]):
         for feed in self._feeds:
             await feed.synced.wait()
 
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The resourceVersion that each watch has reached, "" before the first list is complete.
+
+        One, or one for each namespace of the scope.
+        """
+        return tuple(feed.version for feed in self._feeds)
+
     def silence(self) -> float:
         """Seconds since the quietest of our watches was last heard of."""
         return max(self._clock.monotonic() - feed.heard_at for feed in self._feeds)
