@@ -162,10 +162,14 @@ def check_kind(version: str, name: str, kind: Kind, kinds: Kinds) -> None:
         raise bad_request(
             f'{head}no kind "{name}" is registered for version "{version}" in scheme "{SCHEME}"'
         )
-    internal = kind.group.partition(".")[0] or "core"
-    raise bad_request(
-        f"{head}converting (v1.{name}) to ({internal}.{kind.kind}): unknown conversion"
-    )
+    raise bad_request(head + foreign(version, name, kind.api_version, kind.kind))
+
+
+def foreign(version: str, name: str, wanted_version: str, wanted: str) -> str:
+    """Why an object of one kind is none of another."""
+    short = version.rpartition("/")[2]
+    internal = wanted_version.rpartition("/")[0].partition(".")[0] or "core"
+    return f"converting ({short}.{name}) to ({internal}.{wanted}): unknown conversion"
 
 
 def _decoded(

@@ -6,6 +6,7 @@ from typing import Any
 
 from kaito.local.apiserver import bodies, patches, typed
 from kaito.local.apiserver.behaviour import ScalePaths
+from kaito.local.apiserver.changes import Change, Target
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.handlers import Handlers, render
@@ -160,28 +161,18 @@ class Scales:
             call.request, call.query, "PatchOptions", apply=form == "apply", patch=True
         )
         body = call.request.body
-        if form == "json":
-            operations = patches.parse_json_patch(body)
+        if form == "apply":
+            merge = patches.parse_merge_patch(body)
             return await self._store(
-                call, lambda live: self._decode(patches.json_patch(live, operations)), options
+                call,
+                lambda live: typed.decode(self._node(), patches.merge_patch(live, merge)).value,
+                options,
+                applied=True,
             )
-        merge = patches.parse_merge_patch(body, strategic=form == "strategic")
-        return await self._store(
-            call,
-            lambda live: self._decode(patches.merge_patch(live, merge)),
-            options,
-            applied=form == "apply",
-        )
-
-    def _decode(self, patched: Any) -> Object:
-        try:
-            return typed.decode(self._node(), patched).value
-        except typed.WrongType as error:
-            from kaito.local.apiserver.jsontext import encode
-
-            raise invalid(
-                "", "", "", [wrong("patch", encode(patched).decode(), str(error))]
-            ) from error
+        options.warnings = call.warnings
+        target = Target(self._node(), VERSION, "Scale")
+        change = Change(form, body, target, self._core.kinds, options)
+        return await self._store(call, change.apply, options)
 
     async def _store(
         self, call: Call, make: Any, options: WriteOptions, *, applied: bool = False

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kaito.local.apiserver import patches
+from kaito.local.apiserver import patches, strategic
 from kaito.local.apiserver.schema import TypeTable
 from kaito.local.apiserver.status import StatusError
 
@@ -26,16 +26,16 @@ def test_a_merge_patch_drops_nulls_and_replaces_lists() -> None:
 
 def test_a_strategic_patch_merges_lists_by_key() -> None:
     patch = {"spec": {"containers": [{"name": "b", "image": "new"}]}}
-    found = patches.strategic_merge(POD, containers("a", "b"), patch)["spec"]["containers"]
+    found = strategic.merge(POD, containers("a", "b"), patch)["spec"]["containers"]
     assert {c["name"]: c["image"] for c in found} == {"a": "old", "b": "new"}
 
 
 def test_a_strategic_patch_deletes_and_replaces_on_request() -> None:
     gone = {"spec": {"containers": [{"name": "a", "$patch": "delete"}]}}
-    found = patches.strategic_merge(POD, containers("a", "b"), gone)
+    found = strategic.merge(POD, containers("a", "b"), gone)
     assert [c["name"] for c in found["spec"]["containers"]] == ["b"]
     only = {"spec": {"containers": [{"$patch": "replace"}, {"name": "z"}]}}
-    found = patches.strategic_merge(POD, containers("a", "b"), only)
+    found = strategic.merge(POD, containers("a", "b"), only)
     assert [c["name"] for c in found["spec"]["containers"]] == ["z"]
 
 

@@ -1,0 +1,168 @@
+"""A patch of one form over the live object, decoded as the server decodes what comes out.
+
+A result that does not decode is refused with the whole of it (or, for a strategic patch, with the
+patch), so the texts here are in the order in which the server prints.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from kaito.local.apiserver import bodies, converting, gojson, patches, strategic, typed
+from kaito.local.apiserver.fields import go_quote, wrong
+from kaito.local.apiserver.jsontext import repeated_keys
+from kaito.local.apiserver.kinds import Kind, Kinds
+from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.scalars import json_kind
+from kaito.local.apiserver.schema import Node
+from kaito.local.apiserver.status import StatusError, invalid
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is patched: a kind, or the Scale of one. `custom` is set for custom resources."""
+
+    node: Node
+    version: str
+    kind: str
+    custom: Kind | None = None
+
+    @staticmethod
+    def of(kind: Kind) -> Target:
+        return Target(kind.node, kind.api_version, kind.kind, kind if kind.custom else None)
+
+
+class Change:
+    """A parsed patch of the form json, merge or strategic."""
+
+    def __init__(
+        self, form: str, body: bytes, target: Target, kinds: Kinds, options: WriteOptions
+    ) -> None:
+        """Raises StatusError where the body is no patch of this form."""
+        checked = options.validation != "Ignore"
+        self._form = form
+        self._target = target
+        self._kinds = kinds
+        self._options = options
+        if form == "json":
+            self._patch: Any = patches.parse_json_patch(body, checked=checked)
+        else:
+            self._patch = patches.parse_merge_patch(
+                body, strategic=form == "strategic", checked=checked
+            )
+        self._found = self._strict(body) if checked else []
+
+    def _strict(self, body: bytes) -> list[str]:
+        """What strict decoding finds in the patch itself."""
+        found = [f"duplicate field {go_quote(p)}" for p in repeated_keys(body)]
+        if self._form == "json":
+            unknown = patches.unknown_operation_fields(self._patch)
+            found = [*found, *(f"unknown field {go_quote(p)}" for p in unknown)]
+            return [f"json patch {f}" for f in found]
+        return found
+
+    def apply(self, live: Object) -> Object:
+        """The decoded object that the patch makes of the live one. Raises StatusError."""
+        if self._form == "strategic":
+            patch = copy.deepcopy(self._patch)
+            merged = strategic.merge(self._target.node, copy.deepcopy(live), patch)
+            return self._converted(merged, patch)
+        patched = self._patched(live)
+        try:
+            obj, unknown = self._decoded(copy.deepcopy(patched))
+            self._report(obj, unknown)
+        except typed.WrongType as error:
+            raise _unfit(gojson.text(self._patched(self._printed(live))), str(error)) from error
+        return obj
+
+    def _patched(self, live: Object) -> Any:
+        if self._form == "json":
+            return patches.json_patch(live, self._patch)
+        return patches.merge_patch(live, self._patch)
+
+    def _printed(self, live: Object) -> Object:
+        node = self._target.node
+        found: Object = gojson.by_key(live) if self._target.custom else gojson.ordered(node, live)
+        return found
+
+    def _converted(self, merged: Object, patch: Object) -> Object:
+        target = self._target
+        try:
+            decoded = converting.convert(target.node, merged)
+            self._report(decoded.value, decoded.unknown)
+        except typed.WrongType as error:
+            raise _unfit(strategic.go_map(patch), str(error)) from error
+        return {**decoded.value, "apiVersion": target.version, "kind": target.kind}
+
+    def _decoded(self, patched: Any) -> tuple[Object, list[str]]:
+        """The object and its unknown fields. Raises WrongType."""
+        target = self._target
+        if not isinstance(patched, dict):
+            raise typed.WrongType(
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal "
+                f"{json_kind(patched)} into Go value of type {bodies.META_PROBE}"
+            )
+        version, name = patched.get("apiVersion"), patched.get("kind")
+        if target.custom is not None:
+            return self._custom(target.custom, patched)
+        node = target.node
+        if (version, name) != (target.version, target.kind):
+            node = self._named(version, name)
+        decoded = typed.decode(node, patched)
+        if node is not target.node:
+            raise typed.WrongType(
+                bodies.foreign(
+                    version or target.version, name or target.kind, target.version, target.kind
+                )
+            )
+        decoded.value["apiVersion"], decoded.value["kind"] = target.version, target.kind
+        return decoded.value, decoded.unknown
+
+    def _named(self, version: Any, name: Any) -> Node:
+        """The shape of the kind that a patched object names. Raises WrongType."""
+        for field, part in (("apiVersion", version), ("kind", name)):
+            if part is not None and not isinstance(part, str):
+                raise typed.WrongType(
+                    f"couldn't get version/kind; json parse error: json: cannot unmarshal "
+                    f"{json_kind(part)} into Go struct field .{field} of type string"
+                )
+        version, name = version or self._target.version, name or self._target.kind
+        if (version, name) == (self._target.version, self._target.kind):
+            return self._target.node
+        known = self._kinds.by_kind(version, name)
+        if known is None or known.custom:
+            raise typed.WrongType(
+                f'no kind "{name}" is registered for version "{version}" in scheme '
+                f'"{bodies.SCHEME}"'
+            )
+        return known.node
+
+    @staticmethod
+    def _custom(kind: Kind, patched: Object) -> tuple[Object, list[str]]:
+        from kaito.local.apiserver.custom.bodies import clean_custom, foreign_kind
+
+        version, name = patched.get("apiVersion"), patched.get("kind")
+        if (version, name) != (kind.api_version, kind.kind):
+            raise typed.WrongType(foreign_kind(kind, version, name))
+        obj, unknown, fault = clean_custom(patched, kind)
+        if fault:
+            raise typed.WrongType(fault)
+        return obj, unknown
+
+    def _report(self, obj: Object, unknown: list[str]) -> None:
+        """Warn of what strict decoding found. Raises WrongType where it is to fail."""
+        options = self._options
+        if options.validation == "Ignore":
+            return
+        found = [*self._found, *bodies.listed([], unknown)]
+        if found and options.validation == "Strict":
+            raise typed.WrongType(f"strict decoding error: {', '.join(found)}")
+        bodies.report("", found, options)
+
+
+def _unfit(shown: str, why: str) -> StatusError:
+    return invalid("", "", "", [wrong("patch", shown, why)])
