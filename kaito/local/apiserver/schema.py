@@ -30,6 +30,12 @@ class Field:
     merge_key: str = ""
     default: Any = None
     go_name: str = ""
+    inside: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name behind those of the structs that the field is embedded through."""
+        return f"{self.inside}.{self.name}" if self.inside else self.name
 
     def key_default(self) -> Any:
         """What an absent list key counts as: its default, or the zero value it is printed with."""
@@ -185,6 +191,7 @@ class TypeTable:
             merge_key=key,
             default=default,
             go_name=options.get("name", ""),
+            inside=options.get("in", ""),
         )
 
     def _type(self, code: str, options: dict[str, str]) -> Node:
@@ -216,4 +223,6 @@ class TypeTable:
             return node
         if go and code in SCALARS:
             return self._named.setdefault((code, go), Node("scalar", scalar=code, go=go))
+        if go:
+            return Node("any", relation="atomic", go=go)
         return SCALARS.get(code, OPAQUE)

@@ -15,7 +15,8 @@ from kaito.local.apiserver.schema import ZEROS, Field, Node
 
 MODEL = re.compile(r"^(?:[A-Z][a-z]+)?(V\d+(?:(?:alpha|beta)\d+)?)(?=[A-Z])")
 COLLECTIONS = frozenset({"list", "map"})
-# Where a value lies: what is around it, and a field name, an index or the key of a map.
+SCHEMA_OR_BOOL = "v1.JSONSchemaPropsOrBool"
+# Where a value lies: what is around it, and a field's label, an index or the key of a map.
 Place = tuple[Any, "str | int | tuple[str]"] | None
 
 
@@ -69,8 +70,10 @@ def path_of(place: Place) -> str:
     parts: list[str] = []
     while place is not None:
         place, part = place
-        name = part[0] if isinstance(part, tuple) else part
-        parts.append(f"[{name}]" if isinstance(name, int) else f".{name}")
+        if isinstance(part, int):
+            parts.append(f"[{part}]")
+        else:
+            parts.append("." + (part.rpartition(".")[2] if isinstance(part, str) else part[0]))
     return "".join(reversed(parts)).removeprefix(".")
 
 
@@ -95,14 +98,14 @@ class _Walker:
         for name, given in value.items():
             known = fields.get(name)
             if known is None:
-                self.unknown.append(path_of((place, name)))
+                self.unknown.append(path_of((place, (name,))))
                 continue
             if name == "managedFields" and given == []:
                 out[name] = []  # a request to forget all owners
                 continue
             if given is None:
                 continue
-            settled = self.value(known.node, given, (place, name), node)
+            settled = self.value(known.node, given, (place, known.label), node)
             if keeps(known, settled):
                 out[name] = settled
         for name, known in fields.items():
@@ -141,6 +144,8 @@ class _Walker:
                     else self.value(element, v, (place, (k,)), owner)
                     for k, v in value.items()
                 }
+        elif node.go == SCHEMA_OR_BOOL and not isinstance(value, bool | dict):
+            return self.unfit(Unfit(why="boolean or JSON schema expected", last=True), place, owner)
         else:
             return value
         return self.unfit(Unfit(json_kind(value), go_type(node)), place, owner)
