@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from kaito.local.apiserver import typed
@@ -95,9 +96,11 @@ def read_configuration(call: Call, api_version: str, kind: str) -> Object:
     if (version, name) != (api_version, kind):
         group, _, short = version.rpartition("/")
         raise bad_request(f"invalid object type: {group}/{short}, Kind={name}")
-    if isinstance((applied.get("metadata") or {}).get("managedFields"), list):
+    meta = applied.get("metadata")
+    if meta is None:
+        applied["metadata"] = {}
+    elif isinstance(meta, dict) and isinstance(meta.get("managedFields"), list):
         raise bad_request("metadata.managedFields must be nil")
-    applied["metadata"] = applied.get("metadata") or {}
     return applied
 
 
@@ -149,7 +152,7 @@ def untyped(api_version: str, kind: str, applied: Object, error: Mismatch) -> St
 
 
 def _named(obj: Object, api_version: str, kind: str) -> str:
-    meta = obj["metadata"]
+    meta = obj["metadata"] if isinstance(obj["metadata"], dict) else {}
     group, _, version = api_version.rpartition("/")
     name = f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
     return f"{name}; {group}/{version}, Kind={kind}"
@@ -170,7 +173,16 @@ def _completed(kind: Kind, merged: Object, applied: Object) -> Object:
         raise plain_failure(
             f"failed to convert new object ({_named(applied, kind.api_version, kind.kind)}) to "
             f"proper version: unable to convert unstructured object to "
-            f"{_named(applied, kind.api_version, kind.kind).partition('; ')[2]}: {error}"
+            f"{_named(applied, kind.api_version, kind.kind).partition('; ')[2]}: "
+            f"{_unconverted(str(error))}"
         ) from error
     kind.behaviour.default(obj)
     return obj
+
+
+def _unconverted(why: str) -> str:
+    """The fault of a value as it is found when maps become structs, not when text is read."""
+    if why.startswith("illegal base64"):
+        return f"error decoding from json: {why}"
+    found = re.match(r"json: cannot unmarshal number .* of type (\w+)$", why)
+    return f"cannot convert float64 to {found[1]}" if found else why

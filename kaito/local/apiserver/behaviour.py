@@ -6,7 +6,7 @@ hooks get decoded objects and may change the new one only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,7 +43,8 @@ def no_text(new: Object) -> list[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """Hooks of a kind. `generation` counts changes outside metadata and status, with
-    `counts_annotations` those of annotations too; `name_warnings` come with a creation only.
+    `counts_annotations` those of annotations too, with `counts_labels` those of labels;
+    `name_warnings` come with a creation only.
 
     `keeps_status`: a status sent on creation is stored. `after_identity` gets the new object and
     its uid once both are settled. `hold` marks an object for deletion at a moment in the kind's own
@@ -63,6 +64,7 @@ class Behaviour:
     name_warnings: Callable[[Object], list[str]] = no_text
     generation: bool = False
     counts_annotations: bool = False
+    counts_labels: bool = False
     has_status: bool = False
     status_owns_metadata: bool = True
     ignored: tuple[Path, ...] = ()
@@ -77,6 +79,21 @@ class Behaviour:
     hold: Callable[[Object, str], bool] | None = None
     loose_finalizers: bool = False
     after_identity: Callable[[Object, str], None] | None = None
+    status_warnings: Callable[[Object], list[str]] = no_text
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A subresource that writes one part of the object.
+
+    `prepare` puts back all but that part; `owned` are the paths a writer of it may own, where `*`
+    stands for any member of a list.
+    """
+
+    prepare: Callable[[Object, Object], None]
+    validate: Callable[[Object, Object], list[FieldError]]
+    owned: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,14 @@ def ownership(kinds: Kinds, kind: Kind, subresource: str = "") -> Ownership:
             only=(("f:status",),) if not behaviour.status_owns_metadata else (),
             views=seen,
         )
+    part = behaviour.parts.get(subresource)
     return Ownership(
-        kind.node, kind.api_version, subresource, ignored=behaviour.ignored, views=seen
+        kind.node,
+        kind.api_version,
+        subresource,
+        ignored=() if part else behaviour.ignored,
+        only=part.owned if part else (),
+        views=seen,
     )
 
 
@@ -144,13 +150,8 @@ class Creator:
             meta.pop(name, None)
         if not applied:
             kind.behaviour.default(obj)
-        if metadata.owner_duplicates(meta):
-            options.warn(
-                "metadata.ownerReferences contains duplicate entries after mutating "
-                "admission happens; API server dedups owner references in 1.20+, and "
-                "may reject such requests as early as 1.24; please fix your requests; "
-                f"duplicate UID(s) observed: {meta['ownerReferences'][0].get('uid')}"
-            )
+        if repeated := metadata.without_repeated_owners(meta, late=applied):
+            options.warn(repeated)
         now = core.stamp()
         self._live_namespace(kind, meta)
         generated = not meta.get("name") and meta.get("generateName")
@@ -240,7 +241,7 @@ class Creator:
                 error.message = "object is being deleted: " + error.message
             raise error
         if options.dry_run:
-            return obj
+            return kind.kept(obj)
         try:
             record = core.save(kind, obj, expect=0)
         except Stale as error:

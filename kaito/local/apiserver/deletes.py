@@ -159,7 +159,7 @@ class Deleter:
         self, kind: Kind, record: Record, obj: Object, options: DeleteOptions
     ) -> tuple[Object, bool]:
         if not options.dry_run:
-            self._core.remove(kind, record)
+            obj["metadata"]["resourceVersion"] = str(self._core.remove(kind, record))
         return obj, True
 
     def _held(

@@ -50,7 +50,17 @@ SHOWN_WHEN_GONE = {
     ),
     *(
         ("storage.k8s.io", p)
-        for p in ("csidrivers", "csinodes", "storageclasses", "volumeattachments")
+        for p in (
+            "csidrivers",
+            "csinodes",
+            "storageclasses",
+            "volumeattachments",
+            "volumeattributesclasses",
+        )
+    ),
+    *(
+        ("resource.k8s.io", p)
+        for p in ("deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices")
     ),
 }
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.conversions import SHAPES
+from kaito.local.apiserver.facts import settled
 from kaito.local.apiserver.jsontext import encode, encode_sorted
 from kaito.local.apiserver.schema import Node, TypeTable
 from kaito.local.apiserver.storage import Record
@@ -177,6 +178,13 @@ class Kind:
         bare = {k: v for k, v in obj.items() if k not in {"apiVersion", "kind"}}
         return bare if self.shape is None else self.shape.write(bare)
 
+    def kept(self, obj: Object) -> Object:
+        """An object as it is read back once it was stored; its parts may be shared."""
+        if self.shape is None:
+            return obj
+        shown = self.shape.read(self.shape.write({**obj}))
+        return {**shown, "kind": self.kind, "apiVersion": self.api_version}
+
     def storage_hash(self) -> str:
         text = STORED_ELSEWHERE.get(
             (self.group, self.kind), f"{self.group}/{self.version}/{self.kind}"
@@ -211,7 +219,7 @@ class Kinds:
         group, version, plural = entry["group"], entry["version"], entry["plural"]
         kind = go_name(entry["model"])
         verbs = tuple(entry["verbs"])
-        behaviour = behaviours.get((group, plural), Behaviour())
+        behaviour = settled(plural, behaviours.get((group, plural), Behaviour()))
         found = Kind(
             group=group,
             version=version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from kaito.local.apiserver import names
@@ -16,7 +17,9 @@ from kaito.local.apiserver.fields import (
 )
 
 ANNOTATIONS_LIMIT = 256 * 1024  # bytes of keys and values together
+MANAGER_LIMIT, SUBRESOURCE_LIMIT = 128, 256  # bytes
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
+AFTER_ADMISSION = " after mutating admission happens"
 STANDARD_FINALIZERS = {FOREGROUND, ORPHAN, "kubernetes"}
 Metadata = dict[str, Any]
 
@@ -132,28 +135,19 @@ def owners_text(owners: list[dict[str, Any]]) -> str:
 
 
 def finalizer_errors(finalizers: list[str], *, custom: bool) -> list[FieldError]:
+    """`custom` kinds take names that are not qualified too."""
     errors: list[FieldError] = []
-    for i, text in enumerate(finalizers):
-        path = "metadata.finalizers" if custom else f"metadata.finalizers[{i}]"
-        faults = names.qualified(text)
-        errors += [wrong("metadata.finalizers", text, f) for f in faults]
-        if not faults and "/" not in text and text not in STANDARD_FINALIZERS and not custom:
-            errors.append(
-                wrong(
-                    path,
-                    text,
-                    "name is neither a standard finalizer name nor is it fully qualified",
-                )
-            )
+    for text in finalizers:
+        errors += [wrong("metadata.finalizers", text, f) for f in names.qualified(text)]
     if FOREGROUND in finalizers and ORPHAN in finalizers:
         errors.append(
             wrong(
                 "metadata.finalizers",
                 finalizers,
-                f'"{ORPHAN}" and "{FOREGROUND}" cannot both be set',
+                f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set",
             )
         )
-    return errors
+    return errors if custom else errors + _bare_finalizers(finalizers)
 
 
 def managed_errors(entries: list[dict[str, Any]]) -> list[FieldError]:
@@ -169,24 +163,131 @@ def managed_errors(entries: list[dict[str, Any]]) -> list[FieldError]:
         if entry.get("fieldsType", "") not in {"FieldsV1", ""}:
             errors.append(wrong(f"{path}.fieldsType", entry["fieldsType"], "must be `FieldsV1`"))
         errors += manager_errors(entry.get("manager", ""), f"{path}.manager")
+        if len(entry.get("subresource", "")) > SUBRESOURCE_LIMIT:
+            errors.append(too_long(f"{path}.subresource", SUBRESOURCE_LIMIT))
     return errors
 
 
 def manager_errors(manager: str, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
-    if len(manager) > 128:
-        errors.append(too_long(path, 128))
-    for i, char in enumerate(manager):
+    if len(manager.encode()) > MANAGER_LIMIT:
+        errors.append(too_long(path, MANAGER_LIMIT))
+    at = 0
+    for char in manager:
         if not char.isprintable():
-            return [
-                *errors,
-                wrong(path, manager, f"invalid character U+{ord(char):04X} (at position {i})"),
-            ]
+            why = f"invalid character U+{ord(char):04X} (at position {at})"
+            errors.append(wrong(path, manager, why))
+        at += len(char.encode())
     return errors
 
 
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How often a kind's own rules look at metadata again after the general ones did.
+
+    Each time they report once more what they find: `updates` as changes, `wholes` as for a new
+    object.
+    """
+
+    updates: int = 1
+    wholes: int = 0
+
+
+USUAL = Repeats()
+TWICE = Repeats(1, 1)
+WHOLE = Repeats(0, 1)
+NEVER = Repeats(0, 0)
+REPEATS = {
+    **dict.fromkeys(
+        (
+            "configmaps",
+            "secrets",
+            "pods",
+            "serviceaccounts",
+            "persistentvolumeclaims",
+            "nodes",
+            "namespaces",
+            "endpoints",
+            "controllerrevisions",
+            "jobs",
+            "ingresses",
+            "ingressclasses",
+            "roles",
+            "clusterroles",
+            "rolebindings",
+            "clusterrolebindings",
+            "storageclasses",
+            "csistoragecapacities",
+            "volumeattributesclasses",
+            "runtimeclasses",
+        ),
+        TWICE,
+    ),
+    **dict.fromkeys(
+        (
+            "limitranges",
+            "csinodes",
+            "volumeattachments",
+            "endpointslices",
+            "flowschemas",
+            "prioritylevelconfigurations",
+            "validatingwebhookconfigurations",
+            "mutatingwebhookconfigurations",
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+        ),
+        WHOLE,
+    ),
+    "persistentvolumes": Repeats(0, 2),
+    "events": NEVER,
+    "poddisruptionbudgets": NEVER,
+}
+LOOSE = {
+    "leases",
+    "runtimeclasses",
+    "validatingwebhookconfigurations",
+    "mutatingwebhookconfigurations",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+}
+
+
+def repeats(plural: str, subresource: str, *, custom: bool) -> Repeats:
+    """The facts of one kind; custom resources share theirs."""
+    if custom:
+        return USUAL
+    if subresource == "status":
+        return NEVER if plural in {"poddisruptionbudgets", "cronjobs"} else USUAL
+    return REPEATS.get(plural, USUAL)
+
+
+def update_errors(
+    new: Metadata, old: Metadata, *, namespaced: bool, plural: str, custom: bool, again: Repeats
+) -> list[FieldError]:
+    """All that is wrong with the metadata of an update, as often as the server says it."""
+    whole = validate(new, namespaced=namespaced, rule="segment", custom=True)
+    errors = [*whole, *validate_update(new, old)]
+    if errors:
+        errors += validate_update(new, old) * again.updates + whole * again.wholes
+    if not custom and plural not in LOOSE:
+        errors += _bare_finalizers(new.get("finalizers") or []) * (again.updates + again.wholes)
+    return errors
+
+
+def _bare_finalizers(finalizers: list[str]) -> list[FieldError]:
+    return [
+        wrong(
+            f"metadata.finalizers[{i}]",
+            text,
+            "name is neither a standard finalizer name nor is it fully qualified",
+        )
+        for i, text in enumerate(finalizers)
+        if "/" not in text and text not in STANDARD_FINALIZERS
+    ]
+
+
 def validate_update(new: Metadata, old: Metadata) -> list[FieldError]:
-    """What an update may not change."""
+    """What an update may not change, and the parts that are looked at on each."""
     errors: list[FieldError] = []
     added = [f for f in new.get("finalizers") or [] if f not in (old.get("finalizers") or [])]
     if old.get("deletionTimestamp") and added:
@@ -217,17 +318,30 @@ def validate_update(new: Metadata, old: Metadata) -> list[FieldError]:
         errors.append(
             wrong("metadata.generation", new.get("generation", 0), "must not be decremented")
         )
+    errors += label_errors(new.get("labels"), "metadata.labels")
+    errors += annotation_errors(new.get("annotations"), "metadata.annotations")
+    errors += owner_errors(new.get("ownerReferences") or [])
+    errors += managed_errors(new.get("managedFields") or [])
     return errors
 
 
-def owner_duplicates(meta: Metadata) -> bool:
-    """Drop repeated owner references; tells whether any were dropped."""
-    owners = meta.get("ownerReferences") or []
+def without_repeated_owners(meta: Metadata, *, late: bool) -> str:
+    """Drop repeated owner references; what to warn of, where there were any.
+
+    `late` says that admission may have changed the object before.
+    """
     unique: list[Any] = []
-    for owner in owners:
-        if owner not in unique:
+    repeated: list[str] = []
+    for owner in meta.get("ownerReferences") or ():
+        if owner in unique:
+            repeated.append(owner.get("uid", ""))
+        else:
             unique.append(owner)
-    if len(unique) == len(owners):
-        return False
+    if not repeated:
+        return ""
     meta["ownerReferences"] = unique
-    return True
+    return (
+        f".metadata.ownerReferences contains duplicate entries{AFTER_ADMISSION if late else ''}; "
+        "API server dedups owner references in 1.20+, and may reject such requests as early as "
+        f"1.24; please fix your requests; duplicate UID(s) observed: {', '.join(repeated)}"
+    )

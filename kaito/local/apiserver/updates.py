@@ -7,9 +7,11 @@ from typing import Any
 
 from kaito.local.apiserver import meta as metadata
 from kaito.local.apiserver.admission import Admission, Review
+from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator, check_place, ownership
-from kaito.local.apiserver.fields import FieldError, required, wrong
+from kaito.local.apiserver.facts import FLOWS
+from kaito.local.apiserver.fields import FieldError, wrong
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.status import (
@@ -23,6 +25,7 @@ from kaito.local.apiserver.storage import Record, Stale
 
 Object = dict[str, Any]
 Change = Callable[[Object], Object]
+KEPT_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 ATTEMPTS = 16  # retries of an update without a version of its own, when others write in between
 
 
@@ -51,6 +54,8 @@ class Updater:
         meta = obj.setdefault("metadata", {})
         check_place(call, meta)
         name = meta["name"]
+        if repeated := metadata.without_repeated_owners(meta, late=False):
+            options.warn(repeated)
         kind.behaviour.default(obj)
         if self._core.record(kind, target.namespace, name) is None:
             if not kind.behaviour.create_by_update or subresource:
@@ -124,11 +129,6 @@ class Updater:
             check_place(call, meta)
         if replacing and given_uid and given_uid != old_meta["uid"]:
             raise self._uid_conflict(kind, call, given_uid, old_meta["uid"])
-        if metadata.owner_duplicates(meta):
-            options.warn(
-                "metadata.ownerReferences contains duplicate entries after mutating "
-                "admission happens"
-            )
         if not owned:
             rules = ownership(core.kinds, kind, subresource)
             rules.update(live, new, options.manager, core.stamp())
@@ -136,6 +136,8 @@ class Updater:
         await self._admission.mutate(review)
         new = review.object
         meta = new["metadata"]
+        if repeated := metadata.without_repeated_owners(meta, late=True):
+            options.warn(repeated)
         version = parse_version(meta.get("resourceVersion", ""))
         errors: list[FieldError] = []
         if not version and not behaviour.blind_update:
@@ -145,31 +147,36 @@ class Updater:
             raise conflict(kind.group, kind.plural, call.target.name)
         self._prepare(kind, new, live, subresource)
         meta = new["metadata"]
-        errors = metadata.validate_update(meta, old_meta)
-        errors += errors
-        if not meta.get("name"):
-            errors.append(required("metadata.name", "name or generateName is required"))
-        errors += [
-            e
-            for e in metadata.validate(
-                meta,
-                namespaced=kind.namespaced,
-                rule=behaviour.name_rule,
-                custom=kind.custom or behaviour.loose_finalizers,
-            )
-            if e.field not in {"metadata.name", "metadata.generateName"}
-        ]
+        errors = metadata.update_errors(
+            meta,
+            old_meta,
+            namespaced=kind.namespaced,
+            plural=kind.plural,
+            custom=kind.custom,
+            again=metadata.repeats(kind.plural, subresource, custom=kind.custom),
+        )
         if subresource == "status":
             errors += behaviour.validate_status(new, live)
+        elif subresource in behaviour.parts:
+            errors += behaviour.parts[subresource].validate(new, live)
         elif not subresource or subresource == "scale" or behaviour.validate is not None:
             errors += behaviour.validate_update(new, live)
         if errors:
             raise invalid(kind.error_group, kind.kind, call.target.name, errors)
-        if not subresource:
-            for text in behaviour.warnings(new):
-                options.warn(text)
+        for text in self._warnings(behaviour, new, live, subresource):
+            options.warn(text)
         await self._admission.validate(review)
         return self._save(kind, record, new, live, options)
+
+    @staticmethod
+    def _warnings(behaviour: Behaviour, new: Object, live: Object, subresource: str) -> list[str]:
+        """Kinds that count generations warn again only when they count a new one."""
+        if subresource == "status":
+            return behaviour.status_warnings(new)
+        counted = new["metadata"].get("generation") != live["metadata"].get("generation")
+        if subresource or (behaviour.generation and not counted):
+            return []
+        return behaviour.warnings(new)
 
     def _prepare(self, kind: Kind, new: Object, live: Object, subresource: str) -> None:
         """Put back what an update cannot touch; count a generation where something changed."""
@@ -183,6 +190,10 @@ class Updater:
             self._only_status(kind, new, live)
             behaviour.before_status(new, live)
         else:
+            if subresource in behaviour.parts:
+                for name in KEPT_METADATA:
+                    _copy(meta, old, name)
+                behaviour.parts[subresource].prepare(new, live)
             if behaviour.has_status:
                 _copy(new, live, "status")
             behaviour.before_update(new, live)
@@ -203,11 +214,14 @@ class Updater:
 
     @staticmethod
     def _only_status(kind: Kind, new: Object, live: Object) -> None:
-        if kind.custom:
+        if not kind.behaviour.status_owns_metadata:
             managed = new["metadata"].get("managedFields")
             version = new["metadata"].get("resourceVersion")
+            uid = new["metadata"].get("uid")
             new["metadata"] = dict(live["metadata"])
             new["metadata"]["resourceVersion"] = version
+            if uid and not kind.custom and kind.plural not in FLOWS:
+                new["metadata"]["uid"] = uid
             if managed is not None:
                 new["metadata"]["managedFields"] = managed
             else:
@@ -221,6 +235,8 @@ class Updater:
         core, meta = self._core, new["metadata"]
         meta["resourceVersion"] = str(record.revision)
         settle_times(meta, live["metadata"])
+        if new != live:
+            new = kind.kept(new)
         if new == live:
             return live
         inner = (new.get("spec") or {}).get("finalizers") if kind.plural == "namespaces" else None
@@ -262,6 +278,10 @@ def changed(kind: Kind, new: Object, live: Object) -> bool:
     if kind.behaviour.counts_annotations and new["metadata"].get("annotations") != live[
         "metadata"
     ].get("annotations"):
+        return True
+    if kind.behaviour.counts_labels and new["metadata"].get("labels") != live["metadata"].get(
+        "labels"
+    ):
         return True
     ignored = {"metadata", "apiVersion", "kind"}
     if kind.behaviour.has_status:

@@ -72,7 +72,7 @@ SCALAR_CODES = {"string": "s", "integer": "i64", "number": "f", "boolean": "b"}
 def to_node(schema: Structural, types: TypeTable, *, root: bool = False) -> Node:
     """The node that ownership and merging use."""
     if schema.int_or_string:
-        return Node("scalar", scalar="any")
+        return ANY
     if schema.type in SCALAR_CODES:
         return SCALARS[SCALAR_CODES[schema.type]]
     if schema.type == "array":
