@@ -15,6 +15,7 @@ last run wrote; a process that cannot watch, or no longer leads, ends. It knows 
 
 from kaito.runtime.apply import Applier, would_change
 from kaito.runtime.backoff import Backoff, RetryRate
+from kaito.runtime.change import Change
 from kaito.runtime.client import Client, FieldValidation, Listing
 from kaito.runtime.clock import (
     Clock,
@@ -57,10 +58,11 @@ from kaito.runtime.errors import (
 )
 from kaito.runtime.events import EventRecorder
 from kaito.runtime.http import HttpTransport
-from kaito.runtime.informer import Change, Informer, Scope
+from kaito.runtime.informer import Informer, Scope
 from kaito.runtime.kubeconfig import ConfigError
 from kaito.runtime.lease import Leadership, LeaseLost, LeaseSettings
 from kaito.runtime.manager import Manager, SyncTimeout, UnfinishedWork
+from kaito.runtime.metadata import Metadata, Owner, PartialObject
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.predicates import (
     all_of,
@@ -77,7 +79,7 @@ from kaito.runtime.store import Index, Store, View
 from kaito.runtime.tls import Tls
 from kaito.runtime.transport import Call, Reply, Transport
 from kaito.runtime.verdict import Again, Reconcile, Terminal
-from kaito.runtime.wire import Header, Owner
+from kaito.runtime.wire import Header
 
 __all__ = [
     "Address",
@@ -115,11 +117,13 @@ __all__ = [
     "Listing",
     "Manager",
     "Mapper",
+    "Metadata",
     "Metrics",
     "NotFound",
     "Object",
     "OversizedLine",
     "Owner",
+    "PartialObject",
     "Predicate",
     "QueueClosed",
     "Reconcile",

@@ -6,7 +6,7 @@ to the server; caches are informers, and nothing here starts one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeAlias, TypeVar
@@ -15,12 +15,13 @@ import msgspec
 
 from kaito.runtime import fence
 from kaito.runtime.clock import Clock, SystemClock
-from kaito.runtime.errors import Expired, UnreadableAnswer
+from kaito.runtime.errors import UnreadableAnswer
 from kaito.runtime.exchange import Exchange
 from kaito.runtime.metrics import Metrics
+from kaito.runtime.pages import Page
+from kaito.runtime.paging import read_pages
 from kaito.runtime.resource import Key, Object, Resource
 from kaito.runtime.transport import Call, Reply, Transport
-from kaito.runtime.wire import Page, split_page
 
 T = TypeVar("T")
 M = TypeVar("M", bound=msgspec.Struct)
@@ -29,7 +30,7 @@ FieldValidation: TypeAlias = Literal["", "Ignore", "Warn", "Strict"]
 """What the server does about fields it does not know; "" leaves it to the server, which warns."""
 
 PAGE_SIZE = 500  # client-go's page
-JSON = {"Accept": "application/json", "Content-Type": "application/json"}
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Client:
 
     async def get(self, resource: Resource[T], key: Key) -> T:
         """One object as it is now."""
-        call = self._call("GET", resource.path(*key))
+        call = self._call("GET", resource.path(*key), accept=resource.accept())
         return _decoded(resource, await self.send(call), call)
 
     async def list(
@@ -124,7 +125,7 @@ class Client:
             version = page.metadata.resource_version
         return Listing(items, version)
 
-    async def pages(
+    def pages(
         self,
         resource: Resource[T],
         *,
@@ -133,41 +134,22 @@ class Client:
         fields: str = "",
         resource_version: str = "",
         page_size: int = PAGE_SIZE,
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """The pages of a list, undecoded.
 
-        When a continue token expires on the way, the list begins anew, unpaged: that page says
-        so (`begins_anew`), and the pages before it must be forgotten.
+        With `page_size=0` the whole list is asked for in one answer, which is cut into pages while
+        it arrives. When a continue token expires on the way, the list begins anew: the next page
+        says so (`begins_anew`), and the pages before it must be forgotten.
         """
         query = _selectors(labels, fields)
         if resource_version:
             query["resourceVersion"] = resource_version
         if page_size:
             query["limit"] = str(page_size)
-        path = resource.path(namespace)
-        while True:
-            try:
-                page = await self._page(path, query)
-            except Expired:
-                if "continue" not in query:
-                    raise
-                query = _selectors(labels, fields)
-                page = await self._page(path, query)
-                page.begins_anew = True
-            yield page
-            if not page.metadata.next:
-                return
-            # A continue token carries its version; sending one again is an error.
-            query.pop("resourceVersion", None)
-            query["continue"] = page.metadata.next
-
-    async def _page(self, path: str, query: Mapping[str, str]) -> Page:
-        call = self._call("GET", path, query)
-        body = await self.send(call)
-        try:
-            return split_page(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UnreadableAnswer(f"The answer is no list: {error}.", call) from error
+        accept = resource.accept(many=True)
+        call = self._call("GET", resource.path(namespace), query, accept=accept)
+        kind = f"{resource.answered_kind}List" if resource.partial else ""
+        return read_pages(self._exchange, call, kind=kind, clock=self._clock, silence=self._timeout)
 
     async def open_watch(
         self,
@@ -178,15 +160,23 @@ class Client:
         namespace: str = "",
         labels: str = "",
         fields: str = "",
+        initial_events: bool = False,
     ) -> Reply:
-        """A running watch; the caller reads its chunks and closes it."""
+        """A running watch; the caller reads its chunks and closes it.
+
+        With `initial_events` it begins with all objects there are, as of `resource_version` or
+        later ("": the latest), and a bookmark after them.
+        """
         query = _selectors(labels, fields) | {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
             "timeoutSeconds": str(timeout_seconds),
         }
-        call = replace(self._call("GET", resource.path(namespace), query), timeout=None)
+        if initial_events:
+            query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        call = self._call("GET", resource.path(namespace), query, accept=resource.accept())
+        call = replace(call, timeout=None)
         # The answer's head must come in time even though its body may last.
         return await self._exchange.open(call, self._timeout)
 
@@ -315,7 +305,7 @@ class Client:
         parameters = {"fieldManager": self.field_manager, **self._options, **(query or {})}
         call = replace(
             self._call(method, path, parameters, body),
-            headers={**JSON, "Content-Type": content_type},
+            headers={"Accept": resource.accept(), "Content-Type": content_type},
         )
         answer = await self.send(call)
         if not self._dry_run:
@@ -331,12 +321,14 @@ class Client:
         path: str,
         query: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        *,
+        accept: str = JSON,
     ) -> Call:
         return Call(
             method=method,
             path=path,
             query=dict(query or {}),
-            headers=JSON,
+            headers={"Accept": accept, "Content-Type": JSON},
             body=body,
             timeout=self._timeout,
         )

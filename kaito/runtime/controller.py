@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from kaito.runtime.backoff import ITEM_BACKOFF, RETRY_RATE, Backoff, RetryRate
+from kaito.runtime.change import Change
 from kaito.runtime.clock import Clock, SystemClock
 from kaito.runtime.crew import DEFAULT_WORKERS, Crew, Practice
-from kaito.runtime.informer import Change, Informer
+from kaito.runtime.informer import Informer
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.queue import INITIAL, NORMAL, WorkQueue
 from kaito.runtime.resource import Key

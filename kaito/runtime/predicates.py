@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kaito.runtime.change import Change
 from kaito.runtime.controller import Predicate
-from kaito.runtime.informer import Change
 
 
 def generation_changed(change: Change) -> bool:

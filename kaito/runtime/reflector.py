@@ -11,25 +11,22 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, TypeAlias
 
-import msgspec
 import structlog
 
+from kaito.runtime.advice import advice
 from kaito.runtime.backoff import Backoff, Pacer
-from kaito.runtime.client import Client
-from kaito.runtime.clock import Clock, Timer
+from kaito.runtime.client import PAGE_SIZE, Client
+from kaito.runtime.clock import Clock
 from kaito.runtime.errors import (
     ApiError,
     CallTimedOut,
     ConnectionFailed,
     Expired,
-    Forbidden,
-    NotFound,
-    OversizedLine,
     RuntimeFailure,
     Status,
     TooManyRequests,
@@ -38,9 +35,11 @@ from kaito.runtime.errors import (
 )
 from kaito.runtime.fence import at_least
 from kaito.runtime.metrics import Metrics
+from kaito.runtime.pages import Page
 from kaito.runtime.resource import Resource
-from kaito.runtime.transport import Reply
-from kaito.runtime.wire import LineSplitter, Page, resource_version_of, split_event
+from kaito.runtime.streamed import NotStreamed, WatchStream
+from kaito.runtime.watchdog import Watchdog
+from kaito.runtime.wire import open_bookmark, split_event
 
 ANY_VERSION = "0"  # whatever the server's watch cache holds; no read from etcd
 LATEST = ""  # a consistent read
@@ -48,6 +47,18 @@ WATCH_SECONDS = (300, 600)  # the server ends a watch after a time drawn from he
 IDLE_SECONDS = 120.0  # silence taken for death; servers send a bookmark about once a minute
 SHORT_WATCH = 1.0  # seconds; a watch that ends sooner without an event did not work
 YIELD_EVERY = 256  # members of a page or events of a chunk between two looks at the event loop
+# Answers to a request for initial events that mean: not here. 403 because who may not watch may
+# still list, and is told about the watch in its own turn.
+UNSTREAMED = frozenset({400, 403, 405, 406, 415, 422, 501})
+
+Fill: TypeAlias = Literal["list", "stream", "pages"]
+"""How a cache is filled.
+
+"list"    one answer, from the server's watch cache: the fastest. It is cut while it arrives.
+"stream"  as the beginning of the watch, consistent: the least memory on the server, which "list"
+          makes build the whole answer. Where the server cannot, "list" is used.
+"pages"   500 objects an answer, consistent, from etcd: for servers without a watch cache.
+"""
 
 log = structlog.get_logger("kaito.runtime.reflector")
 
@@ -60,6 +71,8 @@ class Step:
     version: str
     wait: bool = False
     reason: str = ""
+    pause: float = 0.0
+    """Seconds that the backoff is at least to last, because the server said so."""
 
 
 FIRST = Step("list", ANY_VERSION, reason="start")
@@ -77,7 +90,14 @@ def after_list_failure(step: Step, error: Exception) -> Step:
     )
     if unservable and step.version != LATEST:
         return Step("list", LATEST, reason="version unavailable")
-    return replace(step, wait=True)
+    return replace(step, wait=True, pause=_pause(error))
+
+
+def cannot_stream(error: Exception) -> bool:
+    """Whether a streamed list failed because this server does not have such lists."""
+    return isinstance(error, NotStreamed) or (
+        isinstance(error, ApiError) and error.status.code in UNSTREAMED
+    )
 
 
 def after_watch_end(version: str, *, lasted: float, moved: bool) -> Step:
@@ -98,13 +118,17 @@ def after_watch_failure(version: str, error: Exception) -> Step:
         case ApiError() if error.version_too_large:
             return Step("list", LATEST, reason="version unavailable")
         case TooManyRequests() | ConnectionFailed():
-            return Step("watch", version, wait=True)
+            return Step("watch", version, wait=True, pause=_pause(error))
         case CallTimedOut():
             return Step("watch", version)
         case ApiError() if error.transient:
-            return Step("watch", version, wait=True)
+            return Step("watch", version, wait=True, pause=_pause(error))
         case _:
             return Step("list", version, wait=True, reason=type(error).__name__)
+
+
+def _pause(error: Exception) -> float:
+    return (error.retry_after or 0.0) if isinstance(error, ApiError) else 0.0
 
 
 class Sink(Protocol):
@@ -114,7 +138,7 @@ class Sink(Protocol):
         """Hold exactly the objects of these pages; return the list's version."""
 
     def event(self, kind: str, body: bytes) -> str:
-        """ADDED, MODIFIED or DELETED; returns the object's version."""
+        """ADDED, MODIFIED or DELETED; returns the object's version, "" if it is not known."""
 
     def heard(self, version: str) -> None:
         """The server is alive, and `version` has been reached."""
@@ -138,6 +162,7 @@ class Reflector:
         namespace: str = "",
         labels: str = "",
         fields: str = "",
+        fill: Fill = "list",
         backoff: Backoff | None = None,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -149,83 +174,113 @@ class Reflector:
         self._namespace = namespace
         self._labels = labels
         self._fields = fields
+        self._fill = fill
         self._pacer = Pacer(backoff or Backoff(), clock.monotonic, draw)
         self._draw = draw
         self._version = ANY_VERSION
-        self._trouble = ""
+        self._stream: WatchStream | None = None
         self._log = log.bind(resource=str(resource), namespace=namespace or "*")
+        self.trouble = ""
+        """What is wrong at the moment, "" when nothing is."""
 
     async def run(self) -> None:
         step = FIRST
-        while True:
-            if step.wait:
-                await self._clock.sleep(self._pacer.next_delay())
-            step = await (self._list(step) if step.do == "list" else self._watch(step))
+        try:
+            while True:
+                if step.wait:
+                    await self._clock.sleep(max(self._pacer.next_delay(), step.pause))
+                step = await (self._list(step) if step.do == "list" else self._watch(step))
+        finally:
+            await self._close()
 
     async def _list(self, step: Step) -> Step:
         if step.reason:
             self._metrics.relists.labels(str(self._resource), step.reason).inc()
         try:
-            version = await self._sink.replace(
-                self._client.pages(
-                    self._resource,
-                    namespace=self._namespace,
-                    labels=self._labels,
-                    fields=self._fields,
-                    resource_version=step.version,
-                    # A limit makes the server read etcd unless any version will do.
-                    page_size=0 if step.version not in (ANY_VERSION, LATEST) else 500,
-                )
-            )
-        except (RuntimeFailure, msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._complain("list failed", error)
+            async with aclosing(self._pages(step.version)) as pages:
+                version = await self._sink.replace(pages)
+        except RuntimeFailure as error:
+            await self._close()
+            if self._fill == "stream" and cannot_stream(error):
+                self._log.info("lists are not streamed here", **describe(error))
+                self._fill = "list"
+                return replace(step, wait=False, reason="")
+            self._complain("list", "list failed", error)
             return after_list_failure(step, error)
         self._version = version
         self._sink.heard(version)
         self._recovered()
         return after_list(version)
 
+    def _pages(self, version: str) -> AsyncGenerator[Page, None]:
+        if self._fill == "stream":
+            return self._streamed(LATEST if version == ANY_VERSION else version)
+        paged = self._fill == "pages"
+        return self._client.pages(
+            self._resource,
+            namespace=self._namespace,
+            labels=self._labels,
+            fields=self._fields,
+            # A limit is heeded only where etcd is read, and there the latest costs no more.
+            resource_version=LATEST if paged else version,
+            page_size=PAGE_SIZE if paged else 0,
+        )
+
+    async def _streamed(self, version: str) -> AsyncGenerator[Page, None]:
+        self._stream = await self._open(version, initial_events=True)
+        async with aclosing(self._stream.initial_pages(self._clock)) as pages:
+            async for page in pages:
+                yield page
+
     async def _watch(self, step: Step) -> Step:
         started = self._clock.monotonic()
-        low, high = WATCH_SECONDS
-        seconds = int(low + (high - low) * self._draw())
         self._version = step.version
         try:
-            reply = await self._client.open_watch(
-                self._resource,
-                namespace=self._namespace,
-                labels=self._labels,
-                fields=self._fields,
-                resource_version=step.version,
-                timeout_seconds=seconds,
-            )
-            try:
+            if self._stream is None:
+                self._stream = await self._open(step.version)
                 # An answer is a sign of life even where no bookmark ever follows.
                 self._sink.heard(step.version)
                 self._recovered()
-                await self._follow(reply)
+            try:
+                await self._follow(self._stream)
             except ConnectionFailed as error:
-                self._complain("watch cut", error, quiet=True)
-            finally:
-                await reply.aclose()
-        except (RuntimeFailure, msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._complain("watch", "watch cut", error, quiet=True)
+        except RuntimeFailure as error:
             # An expired version and a silent server are the ordinary ends of a watch.
             quiet = isinstance(error, Expired | CallTimedOut)
-            self._complain("watch failed", error, quiet=quiet)
+            self._complain("watch", "watch failed", error, quiet=quiet)
             return after_watch_failure(self._version, error)
+        finally:
+            await self._close()
         lasted = self._clock.monotonic() - started
         moved = self._version != step.version
         return after_watch_end(self._version, lasted=lasted, moved=moved)
 
-    async def _follow(self, reply: Reply) -> None:
-        """Feed the stream into the sink until it ends; how many events it had."""
-        splitter = LineSplitter()
+    async def _open(self, version: str, *, initial_events: bool = False) -> WatchStream:
+        low, high = WATCH_SECONDS
+        reply = await self._client.open_watch(
+            self._resource,
+            namespace=self._namespace,
+            labels=self._labels,
+            fields=self._fields,
+            resource_version=version,
+            timeout_seconds=int(low + (high - low) * self._draw()),
+            initial_events=initial_events,
+        )
+        return WatchStream(reply)
+
+    async def _close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.aclose()
+
+    async def _follow(self, stream: WatchStream) -> None:
+        """Feed the stream into the sink until it ends."""
         count = self._metrics.events.labels(str(self._resource)).inc
         events = 0
-        async with _Watchdog(self._clock, IDLE_SECONDS, f"The watch of {self._resource}") as dog:
-            async for chunk in reply.chunks():
+        async with Watchdog(self._clock, IDLE_SECONDS, f"The watch of {self._resource}") as dog:
+            async for lines in stream.batches():
                 dog.pat()
-                lines = splitter.feed(chunk)
                 for line in lines:
                     self._take(line)
                     events += 1
@@ -238,9 +293,9 @@ class Reflector:
         kind, body = split_event(line)
         match kind:
             case "ADDED" | "MODIFIED" | "DELETED":
-                self._version = self._sink.event(kind, body)
+                self._version = self._sink.event(kind, body) or self._version
             case "BOOKMARK":
-                version = resource_version_of(body)
+                version = open_bookmark(body).resource_version
                 if version != self._version and at_least(self._version, version):
                     # A server that lost its data would otherwise have us wait for ever for
                     # versions beyond the one we know.
@@ -252,68 +307,17 @@ class Reflector:
             case _:
                 self._log.warning("event skipped", type=kind)
 
-    def _complain(self, verb: str, error: Exception, *, quiet: bool = False) -> None:
-        hint = ""
-        if isinstance(error, Forbidden):
-            verbs = "list, watch"
-            hint = f"grant {verbs} on {self._resource} to this user or service account"
-        elif isinstance(error, NotFound):
-            hint = f"install the definition of {self._resource}"
-        elif isinstance(error, OversizedLine):
-            hint = "select fewer objects or leave large ones out"
+    def _complain(self, verb: str, what: str, error: Exception, *, quiet: bool = False) -> None:
+        hint = advice(error, self._resource, verb, self._namespace)
         fields = {**describe(error), **({"hint": hint} if hint else {})}
-        said = f"{verb}: {fields['error']}"
+        said = f"{what}: {fields['error']}" + (f"; {hint}" if hint else "")
         # Told once, not at every try: what is still wrong a second later is no news.
-        emit = self._log.debug if quiet or said == self._trouble else self._log.warning
-        emit(verb, **fields)
+        emit = self._log.debug if quiet or said == self.trouble else self._log.warning
+        emit(what, **fields)
         if not quiet:
-            self._trouble = said
+            self.trouble = said
 
     def _recovered(self) -> None:
-        if self._trouble:
-            self._trouble = ""
+        if self.trouble:
+            self.trouble = ""
             self._log.info("recovered")
-
-
-class _Watchdog:
-    """Ends a block that has not been heard of for `limit` seconds with CallTimedOut.
-
-    One timer looks at the time of the last `pat`: moving a timeout at each event would cost as
-    much as splitting the event.
-    """
-
-    def __init__(self, clock: Clock, limit: float, what: str) -> None:
-        self._clock = clock
-        self._limit = limit
-        self._what = what
-        self._last = clock.monotonic()
-        self._timeout = asyncio.timeout(None)
-        self._timer: Timer | None = None
-
-    def pat(self) -> None:
-        self._last = self._clock.monotonic()
-
-    async def __aenter__(self) -> Self:
-        await self._timeout.__aenter__()
-        self._look()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
-            raise CallTimedOut(f"{self._what} was silent for {self._limit:g} s.") from None
-
-    def _look(self) -> None:
-        left = self._last + self._limit - self._clock.monotonic()
-        if left <= 0:
-            self._timeout.reschedule(asyncio.get_running_loop().time())
-        else:
-            self._timer = self._clock.call_later(left, self._look)

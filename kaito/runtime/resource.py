@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import msgspec
+
+from kaito.runtime.metadata import PartialObject
 
 # An untyped Kubernetes object. Any, because its shape is known to its kind and not to us.
 Object: TypeAlias = dict[str, Any]
@@ -51,7 +53,7 @@ class Resource(Generic[T]):
 
     `model` is `dict` for untyped objects, a pydantic model, or a msgspec Struct, which may be a
     partial view: fields it does not name are skipped without being built. Two resources are
-    equal when they name the same path, whatever they are read as.
+    equal when they name the same path and the same part of the objects, whatever they are read as.
     """
 
     group: str
@@ -60,6 +62,8 @@ class Resource(Generic[T]):
     kind: str
     namespaced: bool = True
     model: type[T] = field(default=cast("type[T]", dict), compare=False)
+    partial: bool = False
+    """Whether the server is asked for metadata alone; see `metadata_only`."""
 
     @property
     def api_version(self) -> str:
@@ -89,7 +93,25 @@ class Resource(Generic[T]):
 
     def read_as(self, model: type[U]) -> Resource[U]:
         """The same kind, read as another type."""
-        return Resource(self.group, self.version, self.plural, self.kind, self.namespaced, model)
+        return replace(cast("Resource[U]", self), model=model)
+
+    def metadata_only(self) -> Resource[PartialObject]:
+        """The same kind, of whose objects the server sends the metadata alone.
+
+        For caches of large objects of which only names, labels or owners are asked for.
+        """
+        return replace(cast("Resource[PartialObject]", self), model=PartialObject, partial=True)
+
+    @property
+    def answered_kind(self) -> str:
+        """The kind that answers of the server have."""
+        return "PartialObjectMetadata" if self.partial else self.kind
+
+    def accept(self, *, many: bool = False) -> str:
+        """The Accept header of a call for one object or a watch, or for a list."""
+        if not self.partial:
+            return "application/json"
+        return f"application/json;as={self.answered_kind}{'List' * many};g=meta.k8s.io;v=v1"
 
     def decode(self, body: bytes) -> T:
         """One object of this kind; the model's own error when the body does not fit it."""
@@ -98,7 +120,7 @@ class Resource(Generic[T]):
             obj = _decode_object(body)
             # Members of a list of built-in objects come without these two.
             obj.setdefault("apiVersion", self.api_version)
-            obj.setdefault("kind", self.kind)
+            obj.setdefault("kind", self.answered_kind)
             return cast("T", obj)
         if hasattr(model, "model_validate_json"):
             return cast("T", model.model_validate_json(body))

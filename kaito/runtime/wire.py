@@ -1,8 +1,7 @@
-"""Bytes of the watch and list protocols, split without building the objects in them.
+"""Bytes of the watch protocol and of single objects, split without building the objects.
 
 msgspec finds where a member begins and ends and reads the few fields of the header; bodies stay
-bytes. One list page of 500 objects is split in half a millisecond this way, so no list freezes
-the event loop.
+bytes.
 """
 
 from __future__ import annotations
@@ -12,22 +11,13 @@ from typing import Any
 
 import msgspec
 
-from kaito.runtime.errors import OversizedLine
+from kaito.runtime.errors import OversizedLine, UnreadableAnswer
+from kaito.runtime.metadata import Owner
 from kaito.runtime.resource import Key
 
 # etcd refuses requests over 1.5 MiB and API servers bodies over 3 MiB, so an honest event is far
 # below this; beyond it we would rather fail than fill the memory.
 MAX_LINE = 16 * 1024 * 1024
-
-
-class Owner(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """An owner reference, as far as mapping needs it."""
-
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-    api_version: str = ""
-    controller: bool = False
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):
@@ -62,25 +52,22 @@ class _Metadata(msgspec.Struct, gc=False, rename="camel"):
 
 class _Body(msgspec.Struct, gc=False):
     metadata: _Metadata
+    kind: str = ""
+
+
+class _BareMetadata(msgspec.Struct, rename="camel"):
+    name: str = ""
+    namespace: str = ""
+    resource_version: str = ""
+
+
+class _Bare(msgspec.Struct):
+    metadata: _BareMetadata
 
 
 class _Envelope(msgspec.Struct, gc=False):
     type: str
     object: msgspec.Raw
-
-
-class _ListMeta(msgspec.Struct, rename={"resource_version": "resourceVersion", "next": "continue"}):
-    resource_version: str = ""
-    next: str = ""
-
-
-class Page(msgspec.Struct):
-    """One page of a list: its members as bytes, and where the next one begins."""
-
-    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
-    items: list[msgspec.Raw] = msgspec.field(default_factory=list)
-    begins_anew: bool = False
-    """Set by the client: the list began again with this page, what came before is void."""
 
 
 class _ManagedBy(msgspec.Struct):
@@ -90,7 +77,7 @@ class _ManagedBy(msgspec.Struct):
 
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
-_decode_page = msgspec.json.Decoder(Page).decode
+_decode_bare = msgspec.json.Decoder(_Bare).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_manager = msgspec.json.Decoder(_ManagedBy).decode
@@ -131,52 +118,73 @@ class LineSplitter:
 
 
 def split_event(line: bytes) -> tuple[str, bytes]:
-    """The type of a watch event and its object's bytes. msgspec.DecodeError if it is no event."""
-    envelope = _decode_envelope(line)
+    """The type of a watch event and its object's bytes. UnreadableAnswer if it is no event."""
+    try:
+        envelope = _decode_envelope(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableAnswer(f"A line of the watch is no event: {error}.") from error
     return envelope.type, bytes(envelope.object)
 
 
-def split_page(body: bytes) -> Page:
-    """A list answer. msgspec.DecodeError if it is none."""
-    return _decode_page(body)
-
-
-def open_object(body: bytes, keep_manager: str = "") -> tuple[Key, Header, bytes]:
+def open_object(body: bytes, keep_manager: str = "", kind: str = "") -> tuple[Key, Header, bytes]:
     """An object's key, its header, and its body as we keep it.
 
     managedFields are dropped, except what `keep_manager` has applied: the test whether a write
-    would change anything needs to know which fields are ours. msgspec.DecodeError when the bytes
-    are no object.
+    would change anything needs to know which fields are ours. UnreadableAnswer when the bytes are
+    no object, or one that calls itself something other than `kind`.
     """
-    meta = _decode_body(body).metadata
-    annotations = bytes(meta.annotations)
-    header = Header(
-        uid=meta.uid,
-        resource_version=meta.resource_version,
-        generation=meta.generation,
-        deleting=meta.deletion_timestamp is not None,
-        labels=meta.labels or {},
-        owners=meta.owner_references or (),
-        created=meta.creation_timestamp or "",
-        annotations_hash=hash(annotations) if annotations not in (b"", b"null", b"{}") else 0,
-        finalizers=meta.finalizers or (),
-    )
-    # One string for all objects of a namespace.
-    key = Key(intern(meta.namespace), meta.name)
-    managed = bytes(meta.managed_fields)
-    if managed and managed != b"null":
-        body = _without_managers(body, managed, keep_manager)
+    try:
+        found = _decode_body(body)
+        if kind and found.kind not in ("", kind):
+            raise msgspec.ValidationError(f"it is a {found.kind}")
+        meta = found.metadata
+        annotations = bytes(meta.annotations)
+        header = Header(
+            uid=meta.uid,
+            resource_version=meta.resource_version,
+            generation=meta.generation,
+            deleting=meta.deletion_timestamp is not None,
+            labels=meta.labels or {},
+            owners=meta.owner_references or (),
+            created=meta.creation_timestamp or "",
+            annotations_hash=hash(annotations) if annotations not in (b"", b"null", b"{}") else 0,
+            finalizers=meta.finalizers or (),
+        )
+        # One string for all objects of a namespace.
+        key = Key(intern(meta.namespace), meta.name)
+        managed = bytes(meta.managed_fields)
+        if managed and managed != b"null":
+            body = _without_managers(body, managed, keep_manager)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableAnswer(f"The object is no {kind or 'object'}: {error}.") from error
     return key, header, body
 
 
-def resource_version_of(body: bytes) -> str:
-    """The metadata.resourceVersion of an object."""
-    return _decode_body(body).metadata.resource_version
+def name_of_unreadable(body: bytes) -> tuple[Key, str]:
+    """Key and version of what `open_object` refuses, as far as they can be made out."""
+    try:
+        metadata = _decode_bare(body).metadata
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Key("", ""), ""
+    return Key(metadata.namespace, metadata.name), metadata.resource_version
 
 
-def is_last_initial_event(body: bytes) -> bool:
-    """Whether a bookmark says that the initial events of a streamed list are complete."""
-    return b'"k8s.io/initial-events-end":"true"' in bytes(_decode_body(body).metadata.annotations)
+class Bookmark(msgspec.Struct):
+    """How far a watch has come."""
+
+    resource_version: str
+    ends_list: bool
+    """Whether the objects that were there at the beginning have all been sent."""
+
+
+def open_bookmark(body: bytes) -> Bookmark:
+    """The object of a BOOKMARK event. UnreadableAnswer if it is none."""
+    try:
+        metadata = _decode_body(body).metadata
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableAnswer(f"A bookmark of the watch is none: {error}.") from error
+    ends_list = b'"k8s.io/initial-events-end":"true"' in bytes(metadata.annotations)
+    return Bookmark(metadata.resource_version, ends_list)
 
 
 def _without_managers(body: bytes, managed: bytes, keep_manager: str) -> bytes:

@@ -618,10 +618,10 @@ async def test_a_standby_that_is_stopped_has_worked_on_nothing(scene: Scene) -> 
 
 async def test_a_controller_that_has_ended_hears_nothing_more(scene: Scene) -> None:
     async with scene.running() as task:
-        assert len(scene.pods._handlers) == 1
+        assert len(scene.pods._cache.listeners) == 1
         scene.stop.set()
         await task
-    assert scene.pods._handlers == []
+    assert len(scene.pods._cache.listeners) == 0
 
 
 async def test_stop_waits_for_what_runs_and_starts_nothing_more(scene: Scene) -> None:

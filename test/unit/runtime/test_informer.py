@@ -481,7 +481,7 @@ async def test_a_lagging_watch_does_not_bring_back_what_a_refresh_found_gone(
         api.put(PODS, "a", "ns")
         await clock.settle()
         assert seen.said == ["added a", "deleted a", "added a"]
-        assert not pods._absent
+        assert not pods._cache.live
 
 
 async def test_a_lagging_watch_does_not_delete_the_successor_that_a_refresh_found(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaito.runtime import Key, OversizedLine
+from kaito.runtime import Key, OversizedLine, UnreadableAnswer
 from kaito.runtime.wire import (
     LineSplitter,
-    is_last_initial_event,
+    name_of_unreadable,
+    open_bookmark,
     open_object,
-    resource_version_of,
     split_event,
-    split_page,
 )
 
 
@@ -60,21 +61,9 @@ def test_a_watch_event_is_its_type_and_the_bytes_of_its_object() -> None:
 
 
 @pytest.mark.parametrize("line", [b"<html>", b"{}", b'{"type":"ADDED"}', b"[]"])
-def test_what_is_no_event_is_a_decode_error(line: bytes) -> None:
-    with pytest.raises(msgspec.DecodeError):
+def test_what_is_no_event_is_a_typed_error(line: bytes) -> None:
+    with pytest.raises(UnreadableAnswer, match="no event"):
         split_event(line)
-
-
-def test_a_page_knows_its_version_and_where_the_next_begins() -> None:
-    page = split_page(b'{"metadata":{"resourceVersion":"7","continue":"c"},"items":[{"a":1}]}')
-    assert page.metadata.resource_version == "7"
-    assert page.metadata.next == "c"
-    assert [bytes(item) for item in page.items] == [b'{"a":1}']
-    assert not page.begins_anew
-
-
-def test_an_empty_list_may_have_no_items_at_all() -> None:
-    assert split_page(b'{"metadata":{"resourceVersion":"7"}}').items == []
 
 
 OBJECT = {
@@ -140,16 +129,55 @@ def test_managed_fields_are_dropped_except_what_our_manager_applied(
     assert stored["spec"] == obj["spec"]
 
 
-def test_an_object_without_metadata_is_a_decode_error() -> None:
-    with pytest.raises(msgspec.DecodeError):
-        open_object(b'{"kind":"Status"}')
+def test_what_is_cached_has_no_more_bytes_than_it_needs() -> None:
+    obj = {"metadata": {"name": "a", "managedFields": ENTRIES}, "spec": {"text": "x" * 3_000}}
+    stored = open_object(msgspec.json.encode(obj))[2]
+    assert sys.getsizeof(stored) == sys.getsizeof(b"") + len(stored)
+    assert len(stored) < 3_100
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"kind":"Status"}',
+        b'{"kind":"Table","metadata":{"name":"a"},"rows":[]}',
+        b'{"metadata":{"name":"a","labels":{"x":1}}}',
+        b'{"metadata":{"name":"\xff"}}',
+        b"<html>",
+        b"[]",
+        b"",
+    ],
+)
+def test_what_is_no_such_object_is_a_typed_error(body: bytes) -> None:
+    with pytest.raises(UnreadableAnswer, match="no Pod"):
+        open_object(body, kind="Pod")
+
+
+def test_members_of_lists_need_not_say_their_kind() -> None:
+    assert open_object(b'{"metadata":{"name":"a"}}', kind="Pod")[0].name == "a"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b'{"metadata":{"name":"a","resourceVersion":"7","labels":3}}', (Key("", "a"), "7")),
+        (b"<html>", (Key("", ""), "")),
+    ],
+)
+def test_what_cannot_be_read_is_named_if_it_says_its_name(
+    body: bytes, found: tuple[Key, str]
+) -> None:
+    assert name_of_unreadable(body) == found
 
 
 def test_a_bookmark_carries_nothing_but_a_version() -> None:
-    assert resource_version_of(b'{"kind":"Pod","metadata":{"resourceVersion":"9"}}') == "9"
+    bookmark = open_bookmark(b'{"kind":"Pod","metadata":{"resourceVersion":"9"}}')
+    assert (bookmark.resource_version, bookmark.ends_list) == ("9", False)
+    with pytest.raises(UnreadableAnswer, match="bookmark"):
+        open_bookmark(b"{}")
 
 
 def test_the_bookmark_that_ends_the_initial_events_is_told_from_others() -> None:
-    last = b'{"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}}'
-    assert is_last_initial_event(last)
-    assert not is_last_initial_event(b'{"metadata":{"resourceVersion":"9"}}')
+    assert open_bookmark(
+        b'{"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}}'
+    ).ends_list
