@@ -15,6 +15,7 @@ last run wrote; a process that cannot watch, or no longer leads, ends. It knows 
 
 from kaito.runtime.apply import Applier, would_change
 from kaito.runtime.backoff import Backoff, RetryRate
+from kaito.runtime.certificate import Certificate
 from kaito.runtime.change import Change
 from kaito.runtime.client import Client, FieldValidation, Listing
 from kaito.runtime.clock import (
@@ -57,6 +58,7 @@ from kaito.runtime.errors import (
     api_error,
 )
 from kaito.runtime.events import EventRecorder
+from kaito.runtime.exits import ExitCode
 from kaito.runtime.http import HttpTransport
 from kaito.runtime.informer import Informer, Scope
 from kaito.runtime.kubeconfig import ConfigError
@@ -72,6 +74,7 @@ from kaito.runtime.predicates import (
     generation_changed,
     labels_changed,
 )
+from kaito.runtime.process import exit_code, run_process
 from kaito.runtime.queue import QueueClosed, WorkQueue
 from kaito.runtime.resource import Key, Object, Resource
 from kaito.runtime.serving import Address, Checks
@@ -92,6 +95,7 @@ __all__ = [
     "Call",
     "CallTimedOut",
     "Cause",
+    "Certificate",
     "Change",
     "Checks",
     "Client",
@@ -102,6 +106,7 @@ __all__ = [
     "ConnectionFailed",
     "Controller",
     "EventRecorder",
+    "ExitCode",
     "Expired",
     "FieldValidation",
     "Forbidden",
@@ -153,6 +158,7 @@ __all__ = [
     "annotations_changed",
     "any_of",
     "api_error",
+    "exit_code",
     "finalizers_changed",
     "find_condition",
     "from_kubeconfig",
@@ -166,6 +172,7 @@ __all__ = [
     "remove_condition",
     "rfc3339",
     "rfc3339_micro",
+    "run_process",
     "set_condition",
     "watch",
     "would_change",

@@ -13,6 +13,7 @@ import contextlib
 import os
 import random
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -26,6 +27,8 @@ import structlog
 from kaito.runtime.client import Client
 from kaito.runtime.clock import Clock, SystemClock, deadline, rfc3339_micro
 from kaito.runtime.errors import AlreadyExists, Conflict, NotFound, RuntimeFailure, describe
+from kaito.runtime.exits import ExitCode
+from kaito.runtime.heartbeat import stack_of
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.resource import Key, Object, Resource
 
@@ -113,11 +116,11 @@ class Elector:
     async def acquire(self) -> None:
         """Return when the lease is ours; wait for that as long as it takes."""
         waiting = False
-        while not await self._try(self._settings.renew_deadline):
+        # An answer that was long on its way may tell of a lease that has run out since.
+        while not (await self._try(self._settings.renew_deadline) and self._holds):
             if not waiting:
                 waiting = True
-                holder = self._record.get("holderIdentity")
-                log.info("waiting for the lease", lease=self._settings.name, holder=holder)
+                log.info("waiting for the lease", lease=self._settings.name, holder=self.holder)
             await self._clock.sleep(self._settings.retry * (1 + JITTER * self._draw()))
 
     async def hold(self) -> None:
@@ -127,14 +130,12 @@ class Elector:
             await self._clock.sleep(settings.retry)
             # A try may take what is left of the deadline and no more, however many calls it makes.
             while not await self._try(self.renewed_at + settings.renew_deadline - self._now()):
-                silent = self._now() - self.renewed_at
-                if silent + settings.retry > settings.renew_deadline or not self._ours:
-                    raise LeaseLost(
-                        f"The lease {settings.namespace}/{settings.name} could not be renewed for "
-                        f"{silent:.1f} s; the record names "
-                        f"{self._record.get('holderIdentity') or 'nobody'} as its holder."
-                    )
+                if not self._ours or not self._holds_for(settings.retry):
+                    raise self._lost()
                 await self._clock.sleep(settings.retry)
+            # It was our turn too late: this process was stopped, or the answer was.
+            if not self._holds:
+                raise self._lost()
 
     async def release(self) -> None:
         """Give the lease back, if it is still ours, so that others need not wait it out."""
@@ -149,12 +150,32 @@ class Elector:
             log.warning("lease not released", lease=self._settings.name, **describe(error))
 
     @property
+    def _holds(self) -> bool:
+        return self._holds_for(0.0)
+
+    def _holds_for(self, seconds: float) -> bool:
+        return self._now() + seconds <= self.renewed_at + self._settings.renew_deadline
+
+    def _lost(self) -> LeaseLost:
+        settings = self._settings
+        return LeaseLost(
+            f"The lease {settings.namespace}/{settings.name} could not be renewed for "
+            f"{self._now() - self.renewed_at:.1f} s; the record names "
+            f"{self.holder or 'nobody'} as its holder."
+        )
+
+    @property
+    def holder(self) -> str:
+        """Who holds the lease, as far as we know; "" for nobody."""
+        return str(self._record.get("holderIdentity") or "")
+
+    @property
     def _key(self) -> Key:
         return Key(self._settings.namespace, self._settings.name)
 
     @property
     def _ours(self) -> bool:
-        return self._record.get("holderIdentity") == self._settings.identity
+        return self.holder == self._settings.identity
 
     def _now(self) -> float:
         return self._clock.monotonic()
@@ -244,7 +265,7 @@ class Leadership:
         *,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
-        abandon: Callable[[], None] = lambda: os._exit(70),
+        abandon: Callable[[], None] = lambda: os._exit(ExitCode.STUCK),
     ) -> None:
         self._settings = settings
         self._connect = connect
@@ -254,6 +275,7 @@ class Leadership:
         self._status = self._metrics.leader.labels(settings.name)
         self._status.set(0)
         self._release = False
+        self._elector: Elector | None = None
         self.acquired = asyncio.Event()
         self.lost = asyncio.Event()
         self.why: LeaseLost | None = None
@@ -261,6 +283,7 @@ class Leadership:
 
     async def __aenter__(self) -> Self:
         self._main = asyncio.get_running_loop()
+        self._guarded = threading.get_ident()
         self._finished = asyncio.Event()
         self._elector_loop = asyncio.new_event_loop()
         self._task = self._elector_loop.create_task(self._elect())
@@ -281,6 +304,18 @@ class Leadership:
         self._thread.join()
         self._elector_loop.close()
 
+    def describe(self) -> str:
+        """In one line for people: which lease, who holds it, since when it was renewed."""
+        settings, elector = self._settings, self._elector
+        said = f"{settings.namespace}/{settings.name}, we are {settings.identity}: "
+        if self.why is not None:
+            return f"{said}lost; {self.why}"
+        if elector is None:
+            return f"{said}not asked for yet"
+        if self.acquired.is_set():
+            return f"{said}held, renewed {self._clock.monotonic() - elector.renewed_at:.1f} s ago"
+        return f"{said}held by {elector.holder or 'nobody we know of'}"
+
     def _run(self) -> None:
         loop = self._elector_loop
         asyncio.set_event_loop(loop)
@@ -297,6 +332,7 @@ class Leadership:
         try:
             async with self._connect(self._settings.call_timeout) as client:
                 elector = Elector(client, self._settings, clock=self._clock, metrics=self._metrics)
+                self._elector = elector
                 await elector.acquire()
                 try:
                     self._status.set(1)
@@ -328,7 +364,11 @@ class Leadership:
         if expires == float("-inf"):
             return  # we never led
         await self._clock.sleep(max(expires - self._clock.monotonic(), 0.0))
-        log.critical("guarded work outlived the lease", lease=self._settings.name)
+        log.critical(
+            "guarded work outlived the lease",
+            lease=self._settings.name,
+            stack=stack_of(sys._current_frames().get(self._guarded)),
+        )
         self._abandon()
 
     def _tell(self, callback: Callable[[], None]) -> None:

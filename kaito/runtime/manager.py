@@ -1,9 +1,11 @@
 """The manager: starts what a process consists of in order, and stops it in the reverse order.
 
     probes and metrics  before caches, or the kubelet kills a slow first list
-    informers           until every one has synced
+    heartbeat           of the event loop
+    informers, events   until every cache has synced
     lease               until this process leads
     controllers         until told to stop
+    events              those recorded last are still written, within a bound
 
 Each layer is a block inside the one before, so the order of stopping cannot be got wrong, and an
 informer or task that dies takes the whole process with it: nothing is ever silently idle.
@@ -14,26 +16,42 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
+from kaito.runtime import inspection
+from kaito.runtime.certificate import Certificate, ServedCertificate
 from kaito.runtime.client import Client
 from kaito.runtime.clock import Clock, SystemClock
+from kaito.runtime.collector import freeze_heap, heap_is_frozen
 from kaito.runtime.controller import Controller
 from kaito.runtime.events import EventRecorder
+from kaito.runtime.heartbeat import BLOCKED_SECONDS, Heartbeat
 from kaito.runtime.informer import Informer, Scope, Transform
 from kaito.runtime.lease import Leadership, LeaseLost, LeaseSettings
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.reflector import IDLE_SECONDS
 from kaito.runtime.resource import Resource
-from kaito.runtime.serving import Address, Checks, serving
+from kaito.runtime.serving import (
+    Address,
+    Checks,
+    Page,
+    Site,
+    debug_routes,
+    metric_routes,
+    probe_routes,
+    serving,
+)
+from kaito.runtime.signals import STOP_SIGNALS, stopping_on
 from kaito.runtime.store import Index
 
 T = TypeVar("T")
 
 SYNC_SECONDS = 120.0  # controller-runtime's CacheSyncTimeout
 GRACE_SECONDS = 30.0  # for running reconciles to end
+FLUSH_SECONDS = 5.0  # for the events recorded last to be written
 # Twice the reflector's own limit: it has then failed to reopen the watch as well.
 SILENCE_SECONDS = 2 * IDLE_SECONDS
 
@@ -50,7 +68,14 @@ class Manager:
     """One process's informers and controllers over one client.
 
     `connect` makes another client with the given timeout, for the lease's own thread; it is
-    needed only with `lease`.
+    needed only with `lease`. `warm` has controllers gather their keys before this process leads,
+    so that it reconciles at once when it does.
+
+    `probes` serves /healthz and /readyz, `metrics_address` /metrics, over TLS with `certificate`.
+    `debug` serves /debug, and must be on loopback. `grace` and `sync_timeout` are seconds.
+    `blocked_after` seconds without a turn of the event loop are a warning; 0: never.
+    `freeze_heap` exempts what lives for long from garbage collection, unless somebody has done so
+    in this process before.
     """
 
     def __init__(
@@ -60,29 +85,50 @@ class Manager:
         name: str,
         lease: LeaseSettings | None = None,
         connect: Callable[[float], Client] | None = None,
+        warm: bool = False,
         namespaces: Sequence[str] = (),
         probes: Address | None = None,
         metrics_address: Address | None = None,
+        certificate: Certificate | None = None,
+        debug: Address | None = None,
         metrics: Metrics | None = None,
         clock: Clock | None = None,
         sync_timeout: float = SYNC_SECONDS,
         grace: float = GRACE_SECONDS,
+        blocked_after: float = BLOCKED_SECONDS,
+        freeze_heap: bool = True,
     ) -> None:
         if lease is not None and connect is None:
             raise ValueError("A manager with a lease needs `connect`.")
+        if debug is not None and not debug.is_loopback:
+            raise ValueError(
+                f"The debug page shows the inside of the process to whoever asks; {debug} is not "
+                f"on loopback, 127.0.0.1 or [::1] are."
+            )
         self.client = client
         self.clock = clock or SystemClock()
-        self.metrics = metrics or Metrics()
+        self.metrics = metrics or client.metrics
         self.checks = Checks()
-        self.recorder = EventRecorder(client, component=name, clock=self.clock)
+        self.addresses: Mapping[str, Address] = {}
+        """Where "probes", "metrics" and "debug" are served while the manager runs; port 0 is
+        resolved."""
+        self.recorder = EventRecorder(
+            client, component=name, clock=self.clock, metrics=self.metrics
+        )
         self._name = name
         self._lease = lease
         self._connect = connect
         self._namespaces = tuple(sorted(set(namespaces)))
         self._probes = probes
         self._metrics_address = metrics_address
+        self._certificate = certificate
+        self._debug = debug
         self._sync_timeout = sync_timeout
         self._grace = grace
+        self._warm = warm
+        self._freeze_heap = freeze_heap
+        self._heartbeat = Heartbeat(self.metrics, blocked_after=blocked_after)
+        self._leadership: Leadership | None = None
         self._informers: dict[tuple[Resource[Any], Scope], Informer[Any]] = {}
         self._controllers: list[Controller] = []
         self._tasks: list[tuple[str, Task]] = []
@@ -163,23 +209,23 @@ class Manager:
         """Have `run` return, after running reconciles have ended. Safe to call twice."""
         self._stop.set()
 
-    async def run(self) -> None:
-        """Run until `stop` or cancellation.
+    async def run(self, *, signals: bool = False) -> None:
+        """Run until `stop` or cancellation; with `signals` until SIGTERM or SIGINT, too.
 
-        Raises LeaseLost, SyncTimeout, UnfinishedWork, OSError for an address in use, or the
-        ExceptionGroup of what died.
+        A second signal ends the process at once, with 128 plus its number. Raises LeaseLost,
+        SyncTimeout, UnfinishedWork, OSError for an address in use or a certificate that is none,
+        or the ExceptionGroup of what died. ValueError for `signals` outside of the main thread.
         """
         self._running = True
+        freezing = self._freeze_heap and not heap_is_frozen()
+        if freezing:
+            freeze_heap()
         ending: Exception | None = None
         async with AsyncExitStack() as layers:
-            await layers.enter_async_context(
-                serving(
-                    probes=self._probes,
-                    metrics=self._metrics_address,
-                    checks=self.checks,
-                    registry=self.metrics.registry,
-                )
-            )
+            if signals:
+                layers.enter_context(stopping_on(STOP_SIGNALS, self.stop))
+            self.addresses = await layers.enter_async_context(serving(self._sites(layers)))
+            await layers.enter_async_context(self._heartbeat)
             async with asyncio.TaskGroup() as background:
                 servants = [
                     (f"informer/{informer.resource}", informer.run)
@@ -191,7 +237,10 @@ class Manager:
                 ]
                 try:
                     if await self._synced():
+                        if freezing:
+                            freeze_heap()
                         await self._elect()
+                    await self.recorder.flush(FLUSH_SECONDS)
                 except (LeaseLost, SyncTimeout, UnfinishedWork) as error:
                     ending = error  # raised below, outside of the group and its wrapping
                 finally:
@@ -199,6 +248,30 @@ class Manager:
                         task.cancel()
         if ending is not None:
             raise ending
+
+    def _sites(self, layers: AsyncExitStack) -> dict[str, Site]:
+        sites = {}
+        if self._probes is not None:
+            sites["probes"] = Site(address=self._probes, routes=probe_routes(self.checks))
+        if self._metrics_address is not None:
+            tls = None
+            if self._certificate is not None:
+                served = ServedCertificate(
+                    self._certificate, clock=self.clock, metrics=self.metrics
+                )
+                tls = layers.enter_context(served).context
+            routes = metric_routes(self.metrics.registry)
+            sites["metrics"] = Site(address=self._metrics_address, routes=routes, tls=tls)
+        if self._debug is not None:
+            pages: dict[str, Page] = {
+                "loop": partial(inspection.loop_page, self._heartbeat),
+                "queues": partial(inspection.queues_page, self._controllers),
+                "informers": lambda: inspection.informers_page(self._informers.values()),
+                "lease": lambda: inspection.lease_page(self._leadership),
+                "tasks": inspection.tasks_page,
+            }
+            sites["debug"] = Site(address=self._debug, routes=debug_routes(pages))
+        return sites
 
     async def _synced(self) -> bool:
         """Whether the caches are full; False when told to stop before."""
@@ -228,19 +301,26 @@ class Manager:
             await self._lead(None)
             return
         assert self._connect is not None
-        leadership = Leadership(self._lease, self._connect, metrics=self.metrics, clock=self.clock)
+        self._leadership = leadership = Leadership(
+            self._lease, self._connect, metrics=self.metrics, clock=self.clock
+        )
         async with leadership:
-            events = (self._stop, leadership.acquired, leadership.lost)
-            ends = [asyncio.ensure_future(event.wait()) for event in events]
-            try:
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for end in ends:
-                    end.cancel()
-            if leadership.why is not None:
-                raise leadership.why
-            if not self._stop.is_set():
+            if self._warm or await self._elected(leadership):
                 await self._lead(leadership)
+
+    async def _elected(self, leadership: Leadership, *others: asyncio.Future[Any]) -> bool:
+        """Wait until we lead, and say so; False when told to stop, or when one of `others` is
+        done, before that. Raises LeaseLost when we never will."""
+        events = (self._stop, leadership.acquired, leadership.lost)
+        ends = [asyncio.ensure_future(event.wait()) for event in events]
+        try:
+            await asyncio.wait([*ends, *others], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+        if leadership.why is not None:
+            raise leadership.why
+        return leadership.acquired.is_set() and not self._stop.is_set()
 
     async def _lead(self, leadership: Leadership | None) -> None:
         """Run the controllers until told to stop; raise LeaseLost when deposed."""
@@ -250,10 +330,12 @@ class Manager:
         ends: set[asyncio.Future[Any]] = {work, stopping}
         if leadership is not None:
             ends.add(asyncio.ensure_future(leadership.lost.wait()))
-        self.leading.set()
-        log.info("started", manager=self._name, controllers=[c.name for c in self._controllers])
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if leadership is None or await self._elected(leadership, work):
+                self.leading.set()
+                controllers = [controller.name for controller in self._controllers]
+                log.info("started", manager=self._name, controllers=controllers)
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if leadership is not None and leadership.why is not None:
                 raise leadership.why
             finish.set()
@@ -279,11 +361,18 @@ class Manager:
     async def _work(self, finish: asyncio.Event) -> None:
         informers = list(self._informers.values())
         async with asyncio.TaskGroup() as tasks:
-            extra = [tasks.create_task(_run(task), name=name) for name, task in self._tasks]
+            extra = [
+                tasks.create_task(_when(self.leading, task), name=name)
+                for name, task in self._tasks
+            ]
             controllers = [
                 tasks.create_task(
                     controller.run(
-                        informers=informers, clock=self.clock, metrics=self.metrics, stop=finish
+                        informers=informers,
+                        clock=self.clock,
+                        metrics=self.metrics,
+                        stop=finish,
+                        lead=self.leading,
                     ),
                     name=f"controller/{controller.name}",
                 )
@@ -324,7 +413,8 @@ async def _endless(name: str, run: Task) -> None:
     raise Ended(f"{name} ended, and nothing would be kept up to date by it any more.")
 
 
-async def _run(task: Task) -> None:
+async def _when(leading: asyncio.Event, task: Task) -> None:
+    await leading.wait()
     await task()
 
 

@@ -15,6 +15,7 @@ RECONCILE_BUCKETS: Sequence[float] = (
     1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60,
 )  # fmt: skip
 QUEUE_BUCKETS: Sequence[float] = tuple(1e-8 * 10**power for power in range(12))
+LAG_BUCKETS: Sequence[float] = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 REQUEST_BUCKETS: Sequence[float] = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
 
 
@@ -143,4 +144,29 @@ class Metrics:
             "kaito_runtime_applies_total",
             "Server-side applies, by whether a request was needed.",
             ["resource", "sent"],
+        )
+        self.recorded_events = counter(
+            "kaito_runtime_recorded_events_total",
+            "Events recorded, by what became of them.",
+            ["outcome"],
+        )
+        self.loop_lag = Histogram(
+            "kaito_runtime_loop_lag_seconds",
+            "How late the event loop comes round, looked at ten times a second.",
+            buckets=LAG_BUCKETS,
+            registry=self.registry,
+        )
+        self.gc_pauses = Histogram(
+            "kaito_runtime_gc_pause_seconds",
+            "Stops by the garbage collector that lasted a millisecond or more.",
+            buckets=LAG_BUCKETS,
+            registry=self.registry,
+        )
+        self.certificate_reads = counter(
+            "certwatcher_read_certificate_total", "Serving certificates read.", []
+        )
+        self.certificate_errors = counter(
+            "certwatcher_read_certificate_errors_total",
+            "Serving certificates that could not be used; the earlier one is kept.",
+            [],
         )

@@ -176,6 +176,19 @@ class WorkQueue(Generic[K]):
     def delayed(self) -> int:
         return len(self._delayed)
 
+    @property
+    def oldest(self) -> float:
+        """Seconds for which the key that waits longest has been ready; 0 when none waits."""
+        if not self._ready:
+            return 0.0
+        return self._clock.monotonic() - min(entry.since for entry in self._ready.values())
+
+    @property
+    def working(self) -> dict[K, float]:
+        """The keys now worked on, each with the seconds since it was handed out."""
+        now = self._clock.monotonic()
+        return {key: now - work.since for key, work in self._working.items()}
+
     def ages(self) -> list[float]:
         """Seconds since each of the keys now worked on was handed out."""
         now = self._clock.monotonic()

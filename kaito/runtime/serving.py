@@ -1,12 +1,15 @@
-"""Health probes and metrics over plain HTTP, as kubelets and Prometheus ask for them.
+"""Health probes, metrics and a look inside over HTTP, as kubelets, Prometheus and people ask.
 
 `/healthz` and `/readyz` answer 200 `ok` or 500 with the failed checks; `?verbose` lists all of
-them and `?exclude=NAME` leaves one out. `/metrics` is the Prometheus text format.
+them, `?exclude=NAME` leaves one out, and `/healthz/NAME` asks one alone. `/metrics` is the
+Prometheus text format, over TLS if wanted. `/debug` is text, and listens on loopback alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -18,6 +21,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 Check: TypeAlias = Callable[[], str]
 """A health check: "" when well, else one sentence."""
+Page: TypeAlias = Callable[[], str]
+"""A section of the debug page, made when it is asked for."""
 
 SHUTDOWN_SECONDS = 5.0
 
@@ -41,8 +46,19 @@ class Address:
             raise ValueError(f"{text!r} is no address; write HOST:PORT, :PORT, or 0 for none.")
         return Address(host.strip("[]"), int(port))
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nobody outside of this machine can reach it. A name other than localhost
+        does not count, for it may resolve to anything."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(slots=True)
@@ -53,69 +69,105 @@ class Checks:
     ready: dict[str, Check] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """What is served where: its routes, and TLS if there is a context."""
+
+    address: Address
+    routes: Iterable[web.RouteDef]
+    tls: ssl.SSLContext | None = None
+
+
 @asynccontextmanager
-async def serving(
-    *,
-    probes: Address | None,
-    metrics: Address | None,
-    checks: Checks,
-    registry: CollectorRegistry,
-) -> AsyncIterator[Mapping[str, Address]]:
-    """Serve while the block runs. Yields the addresses in use, by "probes" and "metrics".
+async def serving(sites: Mapping[str, Site]) -> AsyncIterator[Mapping[str, Address]]:
+    """Serve while the block runs. Yields the addresses in use, by the names of the sites.
 
     OSError when an address cannot be listened on.
     """
     runners: list[web.AppRunner] = []
     bound: dict[str, Address] = {}
     try:
-        for name, address, routes in (
-            ("probes", probes, _probe_routes(checks)),
-            ("metrics", metrics, _metric_routes(registry)),
-        ):
-            if address is None:
-                continue
+        for name, site in sites.items():
             app = web.Application()
-            app.add_routes(routes)
+            app.add_routes(site.routes)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
             await runner.setup()
             runners.append(runner)
-            site = web.TCPSite(runner, address.host or None, address.port)
-            await site.start()
-            bound[name] = Address(address.host, runner.addresses[0][1])
-            log.info("listening", what=name, address=str(bound[name]))
+            host, port = site.address.host, site.address.port
+            await web.TCPSite(runner, host or None, port, ssl_context=site.tls).start()
+            bound[name] = Address(host, runner.addresses[0][1])
+            log.info("listening", what=name, address=str(bound[name]), tls=site.tls is not None)
         yield bound
     finally:
         for runner in reversed(runners):
             await runner.cleanup()
 
 
-def _probe_routes(checks: Checks) -> list[web.RouteDef]:
-    def probe(
-        of: Callable[[], Mapping[str, Check]],
-    ) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def answer(request: web.Request) -> web.Response:
-            left_out = request.query.getall("exclude", [])
-            results = {name: check() for name, check in of().items() if name not in left_out}
-            failed = {name: why for name, why in results.items() if why}
-            if not failed and "verbose" not in request.query:
-                return web.Response(text="ok")
-            lines = [
-                f"[{'-' if why else '+'}] {name} {why or 'ok'}" for name, why in results.items()
-            ]
-            return web.Response(text="\n".join(lines) + "\n", status=500 if failed else 200)
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 
-        return answer
 
+def probe_routes(checks: Checks) -> list[web.RouteDef]:
+    """`/healthz` for `checks.live`, `/readyz` for `checks.ready`; both look at each request."""
     return [
-        web.get("/healthz", probe(lambda: checks.live)),
-        web.get("/readyz", probe(lambda: checks.ready)),
+        *_routes_of("/healthz", checks.live),
+        *_routes_of("/readyz", checks.ready),
     ]
 
 
-def _metric_routes(registry: CollectorRegistry) -> list[web.RouteDef]:
+def metric_routes(registry: CollectorRegistry) -> list[web.RouteDef]:
+    """`/metrics`."""
+
     async def answer(_: web.Request) -> web.Response:
         return web.Response(
             body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
 
     return [web.get("/metrics", answer)]
+
+
+def debug_routes(pages: Mapping[str, Page]) -> list[web.RouteDef]:
+    """`/debug` for all pages, `/debug/NAME` for one."""
+
+    async def answer(request: web.Request) -> web.Response:
+        name = request.match_info.get("name", "")
+        if name and name not in pages:
+            known = ", ".join(pages)
+            return web.Response(text=f"no page {name!r}; there are {known}\n", status=404)
+        wanted = [name] if name else list(pages)
+        text = "\n".join(f"# {each}\n\n{_said(pages[each])}" for each in wanted)
+        return web.Response(text=text)
+
+    return [web.get("/debug", answer), web.get("/debug/{name}", answer)]
+
+
+def _routes_of(path: str, checks: Mapping[str, Check]) -> list[web.RouteDef]:
+    async def answer_all(request: web.Request) -> web.Response:
+        left_out = request.query.getall("exclude", [])
+        results = {name: _said(check) for name, check in checks.items() if name not in left_out}
+        failed = any(results.values())
+        if not failed and "verbose" not in request.query:
+            return web.Response(text="ok")
+        lines = [f"[{'-' if why else '+'}] {name} {why or 'ok'}" for name, why in results.items()]
+        lines += [
+            f"warning: there is no check {name!r} to exclude"
+            for name in left_out
+            if name not in checks
+        ]
+        return web.Response(text="\n".join(lines) + "\n", status=500 if failed else 200)
+
+    async def answer_one(request: web.Request) -> web.Response:
+        check = checks.get(request.match_info["name"])
+        if check is None:
+            known = ", ".join(checks) or "none"
+            return web.Response(text=f"no such check; there are: {known}\n", status=404)
+        why = _said(check)
+        return web.Response(text=why or "ok", status=500 if why else 200)
+
+    return [web.get(path, answer_all), web.get(f"{path}/{{name}}", answer_one)]
+
+
+def _said(look: Callable[[], str]) -> str:
+    try:
+        return look()
+    except Exception as error:  # noqa: BLE001 - one that fails says so, and spares the others
+        return f"{type(error).__name__}: {error}"

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import gc
+import os
+import re
+import signal
+import ssl
+import threading
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from kaito.local.pki import ensure_pki
 from kaito.runtime import (
     Address,
     Again,
     Call,
+    Certificate,
     Client,
     Clock,
     ConnectionFailed,
@@ -23,6 +34,7 @@ from kaito.runtime import (
     LeaseLost,
     LeaseSettings,
     Manager,
+    Metrics,
     Object,
     Resource,
     SyncTimeout,
@@ -33,9 +45,10 @@ from kaito.runtime import (
 )
 from kaito.runtime.lease import LEASES
 from kaito.runtime.manager import Ended
-from kaito.testing import FakeApi, ScriptedReply, VirtualClock
+from kaito.testing import FakeApi, ScriptedReply, VirtualClock, running
 
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
+EVENTS: Resource[Object] = Resource("", "v1", "events", "Event")
 NODES: Resource[Object] = Resource("", "v1", "nodes", "Node", namespaced=False)
 LEASE = LeaseSettings(
     name="l", namespace="ns", identity="us", duration=30, renew_deadline=0.2, retry=0.02
@@ -306,6 +319,215 @@ async def test_cancellation_ends_everything(scene: Scene) -> None:
     assert scene.api.watches == 0
 
 
+# Looking in from outside
+
+
+async def ask(address: Address, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{address}{path}") as reply:
+        return reply.status, await reply.text()
+
+
+ANYWHERE = Address("127.0.0.1", 0)
+
+
+async def test_where_it_is_served_can_be_asked(api: FakeApi, clock: VirtualClock) -> None:
+    scene = Scene(api, clock, probes=ANYWHERE, metrics_address=ANYWHERE)
+    assert scene.manager.addresses == {}
+    async with scene.running():
+        await within(scene.manager.leading.wait())
+        addresses = scene.manager.addresses
+        assert await ask(addresses["probes"], "/readyz/caches") == (200, "ok")
+        status, text = await ask(addresses["metrics"], "/metrics")
+        assert status == 200
+        assert "kaito_runtime_loop_lag_seconds_count" in text
+
+
+async def test_metrics_of_the_client_are_the_managers_unless_others_are_given(
+    api: FakeApi,
+) -> None:
+    metrics = Metrics()
+    client = Client(api, metrics=metrics)
+    assert Manager(client, name="m").metrics is metrics
+    other = Metrics()
+    assert Manager(client, name="m", metrics=other).metrics is other
+
+
+async def test_the_debug_page_shows_what_goes_on(api: FakeApi, clock: VirtualClock) -> None:
+    api.put(PODS, "a", "ns")
+    scene = Scene(api, clock, debug=ANYWHERE)
+    scene.gate.clear()
+    async with scene.running():
+        await within(scene.began.wait())
+        status, text = await ask(scene.manager.addresses["debug"], "/debug")
+        scene.gate.set()
+    assert status == 200
+    _, *parts = re.split(r"^# (\w+)\n\n", text, flags=re.M)
+    pages = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert pages["loop"].startswith("lag 0.")
+    assert pages["queues"].splitlines() == [
+        "pods: 0 ready (oldest for 0.0 s), 0 delayed, 1 worked on",
+        "    ns/a for 0.0 s",
+        "",
+    ]
+    assert pages["informers"].startswith("pods: synced, 1 objects, heard of 0.0 s ago, at version")
+    assert pages["lease"].startswith("none")
+    assert "pods/worker-0 ns/a" in pages["tasks"]
+    assert "in Scene.reconcile" in pages["tasks"], "the whole chain of awaits is shown"
+    assert "await self.gate.wait()" in pages["tasks"]
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "10.1.2.3"])
+def test_the_debug_page_is_not_for_the_network(api: FakeApi, host: str) -> None:
+    with pytest.raises(ValueError, match="not on loopback"):
+        Manager(Client(api), name="m", debug=Address(host, 6060))
+
+
+async def test_metrics_are_served_over_tls_when_there_is_a_certificate(
+    api: FakeApi, clock: VirtualClock, tmp_path: Path
+) -> None:
+    pki = ensure_pki(tmp_path, SystemClock().now())
+    certificate = Certificate(pki.certificate, pki.key)
+    scene = Scene(api, clock, probes=ANYWHERE, metrics_address=ANYWHERE, certificate=certificate)
+    trust = ssl.create_default_context(cafile=str(pki.ca))
+    async with scene.running():
+        await within(scene.manager.leading.wait())
+        addresses = scene.manager.addresses
+        url = f"https://{addresses['metrics']}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url, ssl=trust) as reply:
+            assert reply.status == 200
+        assert await ask(addresses["probes"], "/healthz") == (200, "ok"), "as kubelets ask"
+
+
+async def test_a_certificate_that_is_none_ends_the_start(
+    api: FakeApi, clock: VirtualClock, tmp_path: Path
+) -> None:
+    missing = Certificate(tmp_path / "tls.crt", tmp_path / "tls.key")
+    scene = Scene(api, clock, metrics_address=ANYWHERE, certificate=missing)
+    with pytest.raises(FileNotFoundError):
+        await scene.manager.run()
+    assert api.calls == []
+
+
+async def test_a_reconcile_that_blocks_the_loop_is_named_with_its_key(
+    api: FakeApi, clock: VirtualClock
+) -> None:
+    api.put(PODS, "a", "ns")
+    heard = threading.Event()
+    lines: list[Any] = []
+
+    def hear(_: Any, __: str, line: Any) -> Any:
+        if line["event"] == "event loop blocked":
+            lines.append(line)
+            heard.set()
+        raise structlog.DropEvent
+
+    async def blocking(_: Key) -> None:
+        assert heard.wait(10), "nobody noticed"
+
+    manager = Manager(Client(api, clock=clock), name="m", clock=clock, blocked_after=0.02)
+    manager.add(Controller("blocking", blocking, primary=watch(manager.informer(PODS))))
+    configured = structlog.get_config()
+    structlog.configure(processors=[hear])
+    try:
+        async with running(manager):
+            await clock.settle()
+    finally:
+        structlog.configure(**configured)
+    assert lines[0]["task"].startswith("blocking/worker-")
+    assert lines[0]["task"].endswith(" ns/a")
+    assert "in blocking" in lines[0]["stack"]
+
+
+# Signals
+
+
+async def test_a_signal_stops_it_in_order(scene: Scene) -> None:
+    scene.gate.clear()
+    task = asyncio.create_task(scene.manager.run(signals=True))
+    await within(scene.began.wait())
+    os.kill(os.getpid(), signal.SIGTERM)
+    await scene.clock.settle()
+    assert not task.done()
+    scene.gate.set()
+    await finished(task)
+    assert task.exception() is None
+    assert scene.ended == 1
+
+
+async def test_signals_are_left_alone_unless_asked_for(scene: Scene) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    async with scene.running():
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+# Events
+
+
+async def test_events_recorded_last_are_still_written(scene: Scene) -> None:
+    async def task() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            pod = {"kind": "Pod", "namespace": "ns", "name": "a"}
+            scene.manager.recorder.event(pod, reason="Ended", message="m")
+
+    scene.manager.add_task("t", task)
+    async with scene.running() as run:
+        scene.manager.stop()
+        await run
+    assert [event["reason"] for event in scene.api.objects(EVENTS)] == ["Ended"]
+
+
+async def test_events_that_cannot_be_written_hold_the_end_up_no_longer_than_a_bound(
+    scene: Scene,
+) -> None:
+    async with scene.running() as run:
+        scene.api.hang = lambda call: call.method == "POST"
+        pod = {"kind": "Pod", "namespace": "ns", "name": "a"}
+        scene.manager.recorder.event(pod, reason="Lost", message="m")
+        scene.manager.stop()
+        with capture_logs():
+            await scene.clock.advance(4.9)
+            assert not run.done()
+            await scene.clock.advance(0.2)
+            await run
+
+
+# The heap
+
+
+@pytest.fixture
+def thawed() -> Iterator[None]:
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("thawed")
+async def test_what_lives_long_is_exempt_from_collection_once_the_caches_are_full(
+    api: FakeApi, clock: VirtualClock
+) -> None:
+    holding = True
+    api.hang = lambda call: holding
+    scene = Scene(api, clock)
+    async with scene.running():
+        at_start = gc.get_freeze_count()
+        assert at_start > 0
+        holding = False
+        api.cut()
+    frozen = gc.get_freeze_count()
+    async with Scene(FakeApi(), clock).running():
+        assert gc.get_freeze_count() <= frozen, "it was frozen before: that is left alone"
+
+
+@pytest.mark.usefixtures("thawed")
+async def test_who_looks_after_the_heap_himself_is_left_alone(
+    api: FakeApi, clock: VirtualClock
+) -> None:
+    async with Scene(api, clock, freeze_heap=False).running():
+        assert gc.get_freeze_count() == 0
+
+
 # Leading. The elector lives in a thread, so these run by the machine's clock.
 
 
@@ -375,6 +597,70 @@ async def test_row_36_a_manager_that_was_never_elected_starts_nothing_while_it_s
             await finished(run)
             assert run.exception() is None
     assert (led.runs, began, led.holder()) == ([], [], "them")
+
+
+async def test_a_warm_standby_has_its_keys_and_starts_no_reconcile(led: Led) -> None:
+    led = Led(warm=True)
+    held = {"holderIdentity": "them", "leaseDurationSeconds": 1}
+    led.leases.put(LEASES, "l", "ns", spec=held)
+    gathered = asyncio.Event()
+    on_change = led.pods.on_change
+
+    def noticed(handler: Any) -> Any:
+        end = on_change(handler)
+        gathered.set()
+        return end
+
+    led.pods.on_change = noticed  # type: ignore[method-assign]  # to hear of it
+    async with led.running() as task:
+        await within(gathered.wait())
+        assert led.manager._controllers[0].queues[0].depth == 1
+        assert led.runs == []
+        assert not led.manager.leading.is_set()
+        with capture_logs():
+            await within(led.began.wait())
+        assert led.holder() == "us"
+        led.manager.stop()
+        await finished(task)
+        assert task.exception() is None
+    assert led.holder() == ""
+
+
+async def test_row_36_a_warm_standby_that_is_stopped_has_started_nothing() -> None:
+    led = Led(warm=True)
+    held = {"holderIdentity": "them", "leaseDurationSeconds": 3600}
+    led.leases.put(LEASES, "l", "ns", spec=held)
+    began: list[str] = []
+
+    async def task() -> None:
+        began.append("task")
+
+    led.manager.add_task("t", task)
+    with capture_logs():
+        async with led.running() as run:
+            await within(led.pods.wait_synced())
+            led.manager.stop()
+            await finished(run)
+            assert run.exception() is None
+    assert (led.runs, began, led.holder()) == ([], [], "them")
+
+
+async def test_a_warm_standby_whose_elector_fails_ends() -> None:
+    led = Led(warm=True)
+    led.leases.fault = lambda call: ZeroDivisionError("a defect")
+    with capture_logs():
+        async with led.running() as task:
+            await finished(task)
+            assert isinstance(task.exception(), LeaseLost)
+    assert led.runs == []
+
+
+async def test_the_debug_page_tells_of_the_lease() -> None:
+    led = Led(debug=ANYWHERE)
+    async with led.running():
+        await within(led.began.wait())
+        _, text = await ask(led.manager.addresses["debug"], "/debug/lease")
+    assert "ns/l, we are us: held, renewed 0." in text
 
 
 async def test_a_deposed_manager_ends_with_lease_lost_itself(led: Led) -> None:

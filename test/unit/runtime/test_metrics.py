@@ -28,6 +28,8 @@ NAMES = [
     "rest_client_request_retries_total",
     "leader_election_master_status",
     "leader_election_slowpath_total",
+    "certwatcher_read_certificate_total",
+    "certwatcher_read_certificate_errors_total",
 ]
 
 

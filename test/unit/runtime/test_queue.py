@@ -203,6 +203,19 @@ async def test_overtaken_bookings_do_not_pile_up(
     assert await drain(queue) == ["b"]
 
 
+async def test_what_waits_and_what_is_worked_on_can_be_looked_at(
+    queue: WorkQueue[str], clock: VirtualClock
+) -> None:
+    assert (queue.oldest, queue.working) == (0.0, {})
+    queue.add("a")
+    await clock.advance(2)
+    queue.add("b")
+    assert queue.oldest == 2
+    await queue.get()
+    await clock.advance(3)
+    assert (queue.oldest, queue.working) == (3, {"a": 3})
+
+
 class Reports:
     def __init__(self) -> None:
         self.depths: list[int] = []
