@@ -22,6 +22,7 @@ from typing import Any, TypeAlias, TypeVar
 import structlog
 
 from kaito.runtime import inspection
+from kaito.runtime.cache import Transform
 from kaito.runtime.certificate import Certificate, ServedCertificate
 from kaito.runtime.client import Client
 from kaito.runtime.clock import Clock, SystemClock
@@ -29,7 +30,7 @@ from kaito.runtime.collector import freeze_heap, heap_is_frozen
 from kaito.runtime.controller import Controller
 from kaito.runtime.events import EventRecorder
 from kaito.runtime.heartbeat import BLOCKED_SECONDS, Heartbeat
-from kaito.runtime.informer import Informer, Scope, Transform
+from kaito.runtime.informer import Informer, Scope
 from kaito.runtime.lease import Leadership, LeaseLost, LeaseSettings
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.reflector import IDLE_SECONDS
