@@ -85,15 +85,10 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A subresource that writes one part of the object.
-
-    `prepare` puts back all but that part; `owned` are the paths a writer of it may own, where `*`
-    stands for any member of a list.
-    """
+    """A subresource that writes one part of the object; `prepare` puts back all but that part."""
 
     prepare: Callable[[Object, Object], None]
     validate: Callable[[Object, Object], list[FieldError]]
-    owned: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)

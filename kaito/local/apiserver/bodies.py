@@ -234,14 +234,23 @@ def report(head: str, found: list[str], options: WriteOptions) -> None:
 
 
 def read_as(
-    types: TypeTable, model: str, request: Request, name: str, version: str, options: WriteOptions
+    types: TypeTable,
+    model: str,
+    request: Request,
+    name: str,
+    version: str,
+    options: WriteOptions,
+    *aliases: str,
 ) -> Object:
-    """A body of a fixed kind such as Scale or Binding. Raises StatusError."""
+    """A body of a fixed kind such as Scale or Binding. Raises StatusError.
+
+    `aliases` are older versions that mean the same.
+    """
     node = types.node(model)
     value, repeated = load(request, name, types=types, model=model)
     given, kind = probe(value, name, request.body)
     value = value or {}
-    if (given and given != version) or (kind and kind != name):
+    if (given and given not in {version, *aliases}) or (kind and kind != name):
         short = (given or version).rpartition("/")[2]
         raise bad_request(
             f'{kind or name} in version "{short}" cannot be handled as a {name}: '

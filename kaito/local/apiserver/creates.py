@@ -84,15 +84,8 @@ def ownership(kinds: Kinds, kind: Kind, subresource: str = "") -> Ownership:
             only=(("f:status",),) if not behaviour.status_owns_metadata else (),
             views=seen,
         )
-    part = behaviour.parts.get(subresource)
-    return Ownership(
-        kind.node,
-        kind.api_version,
-        subresource,
-        ignored=() if part else behaviour.ignored,
-        only=part.owned if part else (),
-        views=seen,
-    )
+    ignored = () if subresource in behaviour.parts else behaviour.ignored
+    return Ownership(kind.node, kind.api_version, subresource, ignored=ignored, views=seen)
 
 
 def check_namespace(call: Call, obj: Object) -> None:

@@ -38,7 +38,7 @@ class Deleter:
             if record is None:
                 raise not_found(kind.group, kind.plural, name)
             obj = kind.value(record)
-            self._precondition(kind, obj, options)
+            self.check(kind, obj, options)
             review = Review(
                 "DELETE", call, obj, obj, WriteOptions("", dry_run=options.dry_run), name=name
             )
@@ -48,7 +48,9 @@ class Deleter:
             except Stale:
                 continue
 
-    def _precondition(self, kind: Kind, obj: Object, options: DeleteOptions) -> None:
+    @staticmethod
+    def check(kind: Kind, obj: Object, options: DeleteOptions) -> None:
+        """The object is the one and in the state that was meant. Raises StatusError."""
         meta = obj["metadata"]
         if options.uid and options.uid != meta["uid"]:
             raise conflict(

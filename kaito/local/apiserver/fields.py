@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,9 +114,14 @@ def missing(field: str, value: Any) -> FieldError:
     return FieldError(field, "Not found", value)
 
 
-def unsupported(field: str, value: Any, allowed: list[str]) -> FieldError:
-    listed = ", ".join(go_quote(a) for a in sorted(allowed))
-    return FieldError(field, "Unsupported value", value, f"supported values: {listed}")
+def unsupported(field: str, value: Any, allowed: Iterable[str]) -> FieldError:
+    return listed(field, value, sorted(allowed))
+
+
+def listed(field: str, value: Any, allowed: Iterable[str]) -> FieldError:
+    """An unsupported value whose alternatives keep the order given."""
+    known = ", ".join(go_quote(a) for a in allowed)
+    return FieldError(field, "Unsupported value", value, f"supported values: {known}")
 
 
 def too_long(field: str, limit: int) -> FieldError:

@@ -11,6 +11,7 @@ SHAPE = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 DECIMAL = {"n": -3, "u": -2, "m": -1, "": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 NANO = Decimal("0.000000001")
+MILLI = Decimal("0.001")
 
 
 class QuantityError(ValueError):
@@ -40,7 +41,25 @@ def value(text: str | float) -> Decimal:
 @lru_cache(4096)
 def canonical(text: str) -> str:
     """The one way to print a quantity: no fraction, the largest suffix that fits."""
+    return _printed(*_split(text))
+
+
+def added(left: str, right: str) -> str:
+    """The sum of two quantities in the style of the first that is not zero."""
+    first, style = _split(left)
+    second, other = _split(right)
+    return _printed(first + second, style if first else other)
+
+
+def rounded(text: str, step: Decimal = MILLI) -> str:
+    """A quantity rounded up to a multiple of `step`; one that is a multiple stays as it is."""
     number, style = _split(text)
+    if not number % step:
+        return text
+    return _printed((number / step).to_integral_value(rounding=ROUND_CEILING) * step, style)
+
+
+def _printed(number: Decimal, style: str) -> str:
     number = number.quantize(NANO, rounding=ROUND_CEILING) if number % NANO else number
     if style == "binary" and abs(number) >= 1024:
         whole = int(number.to_integral_value(rounding=ROUND_CEILING))

@@ -8,30 +8,25 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kaito.local.apiserver import bodies, selectors, times, typed
+from kaito.local.apiserver import bodies, times, typed
 from kaito.local.apiserver.core import Call, Core, User
-from kaito.local.apiserver.creates import ownership
 from kaito.local.apiserver.fields import wrong
-from kaito.local.apiserver.handlers import Handlers, render
+from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.jsontext import encode
-from kaito.local.apiserver.options import WriteOptions, write_options
+from kaito.local.apiserver.options import write_options
+from kaito.local.apiserver.pod_actions import PodActions
 from kaito.local.apiserver.proxy import Proxy
 from kaito.local.apiserver.scales import Scales
 from kaito.local.apiserver.status import (
-    StatusError,
     bad_request,
-    conflict,
     invalid,
     method_not_allowed,
     not_found,
-    plain_failure,
 )
 
 Object = dict[str, Any]
-SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 TOKEN_MIN = 600  # seconds; a shorter token is refused
-DISRUPTED = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
 class Subresources:
@@ -44,6 +39,7 @@ class Subresources:
         self._handlers = handlers
         self._proxy = proxy
         self._scales = Scales(core, handlers)
+        self._pods = PodActions(core, handlers)
         self._tokens = tokens
         self._secret = secret
         self.log_reader: Any = None
@@ -61,9 +57,9 @@ class Subresources:
             return await self._finalize(call)
         self._exists(call)
         if name == "binding":
-            return await self._bind(call)
+            return await self._pods.bind(call)
         if name == "eviction":
-            return await self._evict(call)
+            return await self._pods.evict(call)
         if name == "token":
             return self._token(call)
         if name == "log":
@@ -106,133 +102,6 @@ class Subresources:
             saved = core.save(kind, live, expect=record.revision)
             meta["resourceVersion"] = str(saved.revision)
         return self._handlers.answer(kind, live, self._handlers.want(call))
-
-    async def _bind(self, call: Call) -> Response:
-        target = call.target
-        options = write_options(call.request, call.query, "CreateOptions")
-        body = bodies.read_as(
-            self._core.kinds.types, "V1Binding", call.request, "Binding", "v1", options
-        )
-        goal = body.get("target") or {}
-        if goal.get("kind") not in {None, "", "Node"}:
-            raise plain_failure(
-                "target.kind: Unsupported value: "
-                f'"{goal["kind"]}": supported values: "Node", "<empty>"'
-            )
-        if not goal.get("name"):
-            raise plain_failure("target.name: Required value")
-        now = self._core.stamp()
-
-        def change(live: Object) -> Object:
-            spec = live["spec"]
-            if spec.get("nodeName"):
-                raise conflict(
-                    "",
-                    "pods/binding",
-                    target.name,
-                    f'pod {target.name} is already assigned to node "{spec["nodeName"]}"',
-                )
-            if live["metadata"].get("deletionTimestamp"):
-                raise conflict(
-                    "",
-                    "pods/binding",
-                    target.name,
-                    f"pod {target.name} is being deleted, cannot be assigned to a host",
-                )
-            spec["nodeName"] = goal["name"]
-            extra = (body.get("metadata") or {}).get("annotations")
-            if extra:
-                live["metadata"]["annotations"] = {
-                    **(live["metadata"].get("annotations") or {}),
-                    **extra,
-                }
-            conditions = live["status"].setdefault("conditions", [])
-            conditions[:] = [c for c in conditions if c["type"] != "PodScheduled"]
-            conditions.append(
-                {
-                    "type": "PodScheduled",
-                    "status": "True",
-                    "lastProbeTime": None,
-                    "lastTransitionTime": now,
-                }
-            )
-            return live
-
-        self._write(call, change, options)
-        return render({**SUCCESS}, self._handlers.want(call).media, 201)
-
-    def _write(self, call: Call, change: Any, options: WriteOptions) -> Object:
-        """Store a change that no user spelled out; ownership is left as it is."""
-        kind, core = call.kind, self._core
-        record = core.record(kind, call.target.namespace, call.target.name)
-        if record is None:
-            raise not_found(kind.group, kind.plural, call.target.name)
-        obj: Object = change(kind.value(record))
-        live = kind.value(record)
-        rules = ownership(core.kinds, kind, call.target.subresource)
-        rules.update(live, obj, options.manager, core.stamp())
-        if not options.dry_run:
-            core.save(kind, obj, expect=record.revision)
-        return obj
-
-    async def _evict(self, call: Call) -> Response:
-        target = call.target
-        options = write_options(call.request, call.query, "CreateOptions")
-        body = bodies.read_as(
-            self._core.kinds.types, "V1Eviction", call.request, "Eviction", "policy/v1", options
-        )
-        name = (body.get("metadata") or {}).get("name", "")
-        if name and name != target.name:
-            raise bad_request("name in URL does not match name in Eviction object")
-        pod = self._exists(call)
-        self._spend_budget(call, pod, options)
-        from kaito.local.apiserver.options import delete_options
-
-        wanted = delete_options(body.get("deleteOptions") or {}, call.query)
-        wanted.dry_run = wanted.dry_run or options.dry_run
-        await self._handlers.deleter.delete(call, target.namespace, target.name, wanted)
-        return render({**SUCCESS}, self._handlers.want(call).media, 201)
-
-    def _spend_budget(self, call: Call, pod: Object, options: WriteOptions) -> None:
-        """Take one disruption from the budget that covers a pod. Raises StatusError (429)."""
-        if (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed", "Pending"} and (
-            pod["status"]["phase"] != "Pending" or pod["metadata"].get("deletionTimestamp")
-        ):
-            return
-        kind = self._core.kinds.get("policy", "v1", "poddisruptionbudgets")
-        assert kind is not None
-        bucket = self._core.store.bucket(kind.bucket)
-        covering = []
-        for key in bucket.keys(f"{call.target.namespace}/"):
-            budget = kind.value(bucket.objects[key])
-            selector = (budget.get("spec") or {}).get("selector")
-            if selectors.of_label_selector(selector)(pod["metadata"].get("labels") or {}):
-                covering.append((budget, bucket.objects[key]))
-        if not covering:
-            return
-        if len(covering) > 1:
-            raise plain_failure(
-                "This pod has more than one PodDisruptionBudget, which the "
-                "eviction subresource does not support."
-            )
-        budget, record = covering[0]
-        name, status = budget["metadata"]["name"], budget.get("status") or {}
-        if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-            raise disrupted(
-                f"The disruption budget {name} is still being processed by the server.", 10
-            )
-        allowed = status.get("disruptionsAllowed", 0)
-        if allowed <= 0:
-            raise disrupted(
-                f"The disruption budget {name} needs "
-                f"{status.get('desiredHealthy', 0)} healthy pods and has "
-                f"{status.get('currentHealthy', 0)} currently",
-                0,
-            )
-        if not options.dry_run:
-            status["disruptionsAllowed"] = allowed - 1
-            status.setdefault("disruptedPods", {})[call.target.name] = self._core.stamp()
-            self._core.save(kind, budget, expect=record.revision)
 
     def _token(self, call: Call) -> Response:
         account = self._exists(call)
@@ -366,10 +235,3 @@ class Subresources:
             return Response.text("")
         response: Response = await self.log_reader(call, wanted or names[0])
         return response
-
-
-def disrupted(message: str, retry: int) -> StatusError:
-    details: Object = {"causes": [{"reason": "DisruptionBudget", "message": message}]}
-    if retry:
-        details["retryAfterSeconds"] = retry
-    return StatusError(429, "TooManyRequests", DISRUPTED, details, retry_after=retry or None)

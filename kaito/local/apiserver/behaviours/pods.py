@@ -1,16 +1,30 @@
-"""Pods: defaults, quality of service, what may change, grace."""
+"""Pods: what creation settles, what clients may select by, how they end."""
 
 from __future__ import annotations
 
-import copy
-import json
 from typing import Any
 
-from kaito.local.apiserver import quantity
-from kaito.local.apiserver.behaviour import Behaviour
-from kaito.local.apiserver.behaviours.pod_defaults import default_pod, default_template
-from kaito.local.apiserver.behaviours.pod_rules import check_spec
-from kaito.local.apiserver.fields import FieldError, denied
+from kaito.local.apiserver.behaviour import Behaviour, Part
+from kaito.local.apiserver.behaviours import pod_updates
+from kaito.local.apiserver.behaviours.pod_defaults import (
+    default_addresses,
+    default_pod,
+    default_template,
+    drop_disabled,
+)
+from kaito.local.apiserver.behaviours.pod_quality import quality
+from kaito.local.apiserver.behaviours.pod_rules import check_new_pod, check_template
+from kaito.local.apiserver.behaviours.pod_status import (
+    keep_generations,
+    status_warnings,
+    validate_status,
+)
+from kaito.local.apiserver.behaviours.pod_warnings import (
+    pod_warnings,
+    template_warnings,
+)
+from kaito.local.apiserver.behaviours.podspec.placement import label_key_terms
+from kaito.local.apiserver.fields import FieldError
 
 Object = dict[str, Any]
 NODE_FAULTS = [
@@ -35,42 +49,13 @@ SELECTORS = frozenset(
         "status.nominatedNodeName",
     }
 )
-MUTABLE = (
-    "spec.containers[*].image,spec.initContainers[*].image,spec.activeDeadlineSeconds,"
-    "spec.tolerations (only additions to existing tolerations),"
-    "spec.terminationGracePeriodSeconds (allow it to be set to 1 if it was previously "
-    "negative)"
-)
-
-
-def quality(pod: Object) -> str:
-    """BestEffort, Burstable or Guaranteed, from requests and limits of cpu and memory."""
-    spec = pod.get("spec") or {}
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    requests: dict[str, Any] = {}
-    limits: dict[str, Any] = {}
-    guaranteed = True
-    for container in containers:
-        resources = container.get("resources") or {}
-        bounded = set()
-        for part, total in (("requests", requests), ("limits", limits)):
-            for name, text in (resources.get(part) or {}).items():
-                amount = quantity.value(text)
-                if name in {"cpu", "memory"} and amount > 0:
-                    total[name] = total.get(name, 0) + amount
-                    if part == "limits":
-                        bounded.add(name)
-        guaranteed = guaranteed and bounded == {"cpu", "memory"}
-    if not requests and not limits:
-        return "BestEffort"
-    if guaranteed and requests == limits:
-        return "Guaranteed"
-    return "Burstable"
 
 
 def before_create(pod: Object) -> None:
+    spec = pod.get("spec") or {}
     pod["status"] = {"phase": "Pending", "qosClass": quality(pod)}
-    if (pod.get("spec") or {}).get("schedulingGates"):
+    drop_disabled(spec)
+    if spec.get("schedulingGates"):
         pod["status"]["conditions"] = [
             {
                 "type": "PodScheduled",
@@ -78,9 +63,33 @@ def before_create(pod: Object) -> None:
                 "reason": "SchedulingGated",
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
                 "lastProbeTime": None,
-                "lastTransitionTime": None,
             }
         ]
+    merge_label_keys(pod)
+
+
+def date_conditions(pod: Object, uid: str) -> None:
+    """The first conditions are as old as the pod."""
+    for condition in pod["status"].get("conditions") or ():
+        condition["lastTransitionTime"] = pod["metadata"]["creationTimestamp"]
+
+
+def merge_label_keys(pod: Object) -> None:
+    """Terms that ask for the pod's own labels get the values that the pod has."""
+    labels = pod["metadata"].get("labels") or {}
+    for term in label_key_terms(pod.get("spec") or {}):
+        selector = term.get("labelSelector")
+        if selector is None:
+            continue
+        for part, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
+            for key in term.get(part) or ():
+                if key in labels:
+                    rule = {"key": key, "operator": operator, "values": [labels[key]]}
+                    selector.setdefault("matchExpressions", []).append(rule)
+
+
+def before_update(new: Object, old: Object) -> None:
+    drop_disabled(new.get("spec") or {})
 
 
 def before_status(new: Object, old: Object) -> None:
@@ -90,57 +99,11 @@ def before_status(new: Object, old: Object) -> None:
     else:
         new["metadata"].pop("ownerReferences", None)
     status = new.setdefault("status", {})
-    status.setdefault("qosClass", (old.get("status") or {}).get("qosClass", "BestEffort"))
-
-
-def validate(pod: Object) -> list[FieldError]:
-    return check_spec(pod.get("spec") or {}, "spec")
-
-
-def validate_update(new: Object, old: Object) -> list[FieldError]:
-    errors = check_spec(new.get("spec") or {}, "spec")
-    fixed = copy.deepcopy(new.get("spec") or {})
-    before = old.get("spec") or {}
-    for part in ("containers", "initContainers"):
-        for mine, theirs in zip(fixed.get(part) or (), before.get(part) or (), strict=False):
-            mine["image"] = theirs.get("image", "")
-    for name in ("activeDeadlineSeconds",):
-        _keep(fixed, before, name)
-    tolerations = fixed.get("tolerations") or []
-    if all(t in tolerations for t in before.get("tolerations") or ()):
-        _keep(fixed, before, "tolerations")
-    if len(fixed.get("schedulingGates") or ()) <= len(before.get("schedulingGates") or ()):
-        if before.get("schedulingGates"):
-            _keep(fixed, before, "nodeSelector")
-        _keep(fixed, before, "schedulingGates")
-    if len(new["spec"].get("containers") or ()) != len(before.get("containers") or ()):
-        return [*errors, denied("spec.containers", "pod updates may not add or remove containers")]
-    if fixed != before:
-        errors.append(
-            denied(
-                "spec",
-                "pod updates may not change fields other than "
-                f"`{MUTABLE.replace(',', '`,`')}`\n"
-                f"{_difference(before, fixed)}",
-            )
-        )
-    return errors
-
-
-def _keep(new: Object, old: Object, name: str) -> None:
-    if name in old:
-        new[name] = old[name]
-    else:
-        new.pop(name, None)
-
-
-def _difference(old: Object, new: Object) -> str:
-    lines = []
-    for name in sorted({*old, *new}):
-        if old.get(name) != new.get(name):
-            lines.append(f"- {name}: {json.dumps(old.get(name), sort_keys=True)}")
-            lines.append(f"+ {name}: {json.dumps(new.get(name), sort_keys=True)}")
-    return "\n".join(lines)
+    quality_before = (old.get("status") or {}).get("qosClass")
+    if not status.get("qosClass") and quality_before:
+        status["qosClass"] = quality_before
+    default_addresses(status)
+    keep_generations(new, old)
 
 
 def selectable(pod: Object) -> dict[str, str]:
@@ -153,7 +116,6 @@ def selectable(pod: Object) -> dict[str, str]:
         "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
         "status.phase": status.get("phase", ""),
         "status.podIP": status.get("podIP", ""),
-        "status.podIPs": status.get("podIP", ""),
         "status.nominatedNodeName": status.get("nominatedNodeName", ""),
     }
 
@@ -162,14 +124,27 @@ def grace(pod: Object) -> int:
     return int((pod.get("spec") or {}).get("terminationGracePeriodSeconds") or 0)
 
 
+def default_pod_template(obj: Object) -> None:
+    default_template(obj.setdefault("template", {}))
+
+
+def validate_pod_template(obj: Object) -> list[FieldError]:
+    return check_template(obj.get("template") or {}, "template")
+
+
 PODS = Behaviour(
     default=default_pod,
     before_create=before_create,
+    after_identity=date_conditions,
+    before_update=before_update,
     before_status=before_status,
-    validate=validate,
-    validate_update=validate_update,
+    validate=check_new_pod,
+    validate_update=pod_updates.validate_update,
+    validate_status=validate_status,
     selectable=selectable,
     selectors=SELECTORS,
+    name_warnings=pod_warnings,
+    status_warnings=status_warnings,
     generation=True,
     has_status=True,
     ignored=(("f:status",),),
@@ -179,11 +154,17 @@ PODS = Behaviour(
         ("f:metadata", "f:ownerReferences"),
     ),
     grace=grace,
+    parts={
+        "ephemeralcontainers": Part(
+            prepare=pod_updates.only_debugging, validate=pod_updates.validate_debugging
+        ),
+        "resize": Part(prepare=pod_updates.only_resizing, validate=pod_updates.validate_resizing),
+    },
 )
-
-
-def default_pod_template(obj: Object) -> None:
-    default_template(obj.setdefault("template", {}))
-
-
-POD_TEMPLATES = Behaviour(default=default_pod_template, generation=True)
+POD_TEMPLATES = Behaviour(
+    default=default_pod_template,
+    validate=validate_pod_template,
+    validate_update=lambda new, old: validate_pod_template(new),
+    warnings=lambda obj: template_warnings(obj.get("template") or {}, "template"),
+    generation=True,
+)
