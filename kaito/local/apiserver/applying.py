@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from kaito.local.apiserver import typed
+from kaito.local.apiserver import converting, typed
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator, check_place, ownership
 from kaito.local.apiserver.jsontext import TextError, parse_json, parse_yaml, repeated_yaml_keys
@@ -168,21 +167,12 @@ def _completed(kind: Kind, merged: Object, applied: Object) -> Object:
             raise plain_failure(fault)
         return merged
     try:
-        obj = typed.decode(kind.node, merged).value
+        obj = converting.convert(kind.node, merged).value
     except typed.WrongType as error:
         raise plain_failure(
             f"failed to convert new object ({_named(applied, kind.api_version, kind.kind)}) to "
             f"proper version: unable to convert unstructured object to "
-            f"{_named(applied, kind.api_version, kind.kind).partition('; ')[2]}: "
-            f"{_unconverted(str(error))}"
+            f"{_named(applied, kind.api_version, kind.kind).partition('; ')[2]}: {error}"
         ) from error
     kind.behaviour.default(obj)
     return obj
-
-
-def _unconverted(why: str) -> str:
-    """The fault of a value as it is found when maps become structs, not when text is read."""
-    if why.startswith("illegal base64"):
-        return f"error decoding from json: {why}"
-    found = re.match(r"json: cannot unmarshal number .* of type (\w+)$", why)
-    return f"cannot convert float64 to {found[1]}" if found else why

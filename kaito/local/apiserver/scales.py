@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 from kaito.local.apiserver import bodies, patches, typed
+from kaito.local.apiserver.applying import read_configuration, untyped
 from kaito.local.apiserver.behaviour import ScalePaths
 from kaito.local.apiserver.changes import Change, Target
 from kaito.local.apiserver.core import Call, Core
+from kaito.local.apiserver.creates import check_place
 from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.handlers import Handlers, render
 from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.options import WriteOptions, write_options
-from kaito.local.apiserver.ownership.entries import (
-    Conflicts,
-    Managed,
-    Manager,
-    Owned,
-    encode,
-    identify,
-    lenient,
-)
-from kaito.local.apiserver.ownership.paths import Path
+from kaito.local.apiserver.ownership import scaling as ownership
+from kaito.local.apiserver.ownership.checking import Mismatch
+from kaito.local.apiserver.ownership.entries import Conflicts, encode, lenient
+from kaito.local.apiserver.ownership.managers import Ownership
 from kaito.local.apiserver.status import (
     StatusError,
     bad_request,
@@ -29,10 +27,16 @@ from kaito.local.apiserver.status import (
     invalid,
     method_not_allowed,
     not_found,
+    plain_failure,
 )
+from kaito.local.apiserver.updates import uid_conflict
 
 Object = dict[str, Any]
+Make = Callable[[Object, Ownership], Object]
 VERSION = "autoscaling/v1"
+NO_VERSION = f"request to convert CR to an invalid group/version: {VERSION}"
+UNSET = -(2**31)  # what a custom resource without the field counts as
+APPLY = "application/apply-patch+yaml"
 META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -94,8 +98,8 @@ class Scales:
                 scale = bodies.read_as(
                     self._core.kinds.types, "V1Scale", call.request, "Scale", VERSION, options
                 )
-                self._named(call, scale)
-                return await self._store(call, lambda live: scale, options)
+                check_place(call, scale.setdefault("metadata", {}))
+                return await self._store(call, lambda live, rules: copy.deepcopy(scale), options)
             case "patch":
                 return await self._patch(call)
         raise method_not_allowed()
@@ -132,27 +136,6 @@ class Scales:
             "status": status,
         }
 
-    @staticmethod
-    def _named(call: Call, scale: Object) -> None:
-        meta = scale.setdefault("metadata", {})
-        name = meta.get("name", "")
-        if not name:
-            raise bad_request(
-                f"the name of the object ({call.target.name} based on URL) was "
-                "undeterminable: name must be provided"
-            )
-        if name != call.target.name:
-            raise bad_request(
-                f"the name of the object ({name}) does not match the name on the "
-                f"URL ({call.target.name})"
-            )
-        namespace = meta.get("namespace")
-        if namespace and namespace != call.target.namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace "
-                "sent on the request"
-            )
-
     async def _patch(self, call: Call) -> Response:
         form = patches.PATCH_TYPES.get(bodies.media_type(call.request), "")
         if form not in {"json", "merge", "strategic", "apply"}:
@@ -162,59 +145,90 @@ class Scales:
         )
         body = call.request.body
         if form == "apply":
-            merge = patches.parse_merge_patch(body)
-            return await self._store(
-                call,
-                lambda live: typed.decode(self._node(), patches.merge_patch(live, merge)).value,
-                options,
-                applied=True,
-            )
+            return await self._store(call, self._applying(call, options), options)
         options.warnings = call.warnings
         target = Target(self._node(), VERSION, "Scale")
         change = Change(form, body, target, self._core.kinds, options)
-        return await self._store(call, change.apply, options)
+        return await self._store(call, lambda live, rules: change.apply(live), options)
 
-    async def _store(
-        self, call: Call, make: Any, options: WriteOptions, *, applied: bool = False
-    ) -> Response:
-        paths = self._paths(call)
+    def _applying(self, call: Call, options: WriteOptions) -> Make:
+        applied: Object | None = None
+
+        def make(live: Object, rules: Ownership) -> Object:
+            nonlocal applied
+            if applied is None:
+                applied = read_configuration(call, VERSION, "Scale")
+            if call.kind.custom and not live["metadata"].get("managedFields"):
+                raise plain_failure(
+                    "failed to create manager for existing fields: failed to convert live object "
+                    f"(/; {VERSION}, Kind=Scale) to proper version: {NO_VERSION}"
+                )
+            try:
+                merged = rules.apply(
+                    live,
+                    applied,
+                    options.manager,
+                    force=options.force,
+                    now=self._core.stamp(),
+                )
+            except Conflicts as conflicts:
+                raise conflicts.status() from conflicts
+            except Mismatch as error:
+                raise untyped(VERSION, "Scale", applied, error) from error
+            if call.kind.custom and merged.get("spec") != live.get("spec"):
+                name = f"{applied['metadata'].get('namespace') or ''}/{call.target.name}"
+                raise plain_failure(
+                    f"failed to convert new object ({name}; {VERSION}, Kind=Scale) to proper "
+                    f"version: {NO_VERSION}"
+                )
+            return typed.decode(self._node(), merged).value
+
+        return make
+
+    async def _store(self, call: Call, make: Make, options: WriteOptions) -> Response:
+        """Turn the live object into a scale, let `make` change it, and back."""
+        paths, kind, target = self._paths(call), call.kind, call.target
         replicas_path = tuple(f"f:{p}" for p in paths.spec.strip(".").split("."))
+        rules = Ownership(self._node(), VERSION, "scale")
+        applying = bodies.media_type(call.request) == APPLY
 
         def change(live: Object) -> Object:
-            scale = make(self._scale(call, live, lenient=True))
+            owners = lenient(live["metadata"].get("managedFields"))
+            before = self._scale(call, live, lenient=True)
+            if kind.custom and dig(live, paths.spec) is None:
+                before["spec"] = {"replicas": UNSET}
+            entries = encode(ownership.of_scale(owners, replicas_path))
+            if entries:
+                before["metadata"]["managedFields"] = entries
+            scale = make(copy.deepcopy(before), rules)
+            meta = scale.setdefault("metadata", {})
+            check_place(call, meta)
             replicas = (scale.get("spec") or {}).get("replicas", 0)
-            if replicas < 0 and call.kind.custom:
+            if not applying:
+                rules.update(before, scale, options.manager, self._core.stamp())
+            if replicas == UNSET:
+                raise bad_request(f'the spec replicas field "{paths.spec}" cannot be empty')
+            if replicas < 0 and kind.custom:
+                why = "should be a non-negative integer"
                 raise invalid(
-                    call.kind.group,
-                    call.kind.kind,
-                    call.target.name,
-                    [wrong(paths.spec, replicas, "should be a non-negative integer")],
+                    kind.group, kind.kind, target.name, [wrong(paths.spec, replicas, why)]
                 )
             if replicas < 0:
-                raise invalid(
-                    "autoscaling",
-                    "Scale",
-                    call.target.name,
-                    [wrong("spec.replicas", replicas, "must be greater than or equal to 0")],
-                )
-            version = scale["metadata"].get("resourceVersion", "")
-            uid = scale["metadata"].get("uid", "")
-            if uid and uid != live["metadata"]["uid"]:
-                from kaito.local.apiserver.status import conflict
-
-                raise conflict(
-                    call.kind.group,
-                    call.kind.plural,
-                    call.target.name,
-                    f"Precondition failed: UID in precondition: {uid}, UID in object "
-                    f"meta: {live['metadata']['uid']}",
-                )
-            if applied:
-                self._claim(call, live, replicas_path, dig(live, paths.spec) != replicas, options)
-            elif not call.kind.custom:
-                self._take(call, live, replicas_path, dig(live, paths.spec) != replicas, options)
+                why = "must be greater than or equal to 0"
+                errors = [wrong("spec.replicas", replicas, why)]
+                raise invalid("autoscaling", "Scale", target.name, errors)
+            uid = meta.get("uid", "")
+            if call.verb == "update" and uid and uid != live["metadata"]["uid"]:
+                raise uid_conflict(kind, target, uid, live["metadata"]["uid"])
+            owners = ownership.to_parent(
+                owners, lenient(meta.get("managedFields")), replicas_path, kind.api_version
+            )
+            live["metadata"].pop("managedFields", None)
+            if owners:
+                live["metadata"]["managedFields"] = encode(owners)
             put(live, paths.spec, replicas)
-            live["metadata"]["resourceVersion"] = version or live["metadata"]["resourceVersion"]
+            version = meta.get("resourceVersion") or live["metadata"]["resourceVersion"]
+            live["metadata"]["resourceVersion"] = version
             return live
 
         stored = await self._handlers.updater.update(
@@ -223,48 +237,6 @@ class Scales:
         response = self._answer(call, self._scale(call, stored))
         response.warnings = options.warnings
         return response
-
-    def _take(
-        self, call: Call, live: Object, path: Path, changed: bool, options: WriteOptions
-    ) -> None:
-        """A changed number of replicas belongs to the writer; no time is noted."""
-        if not changed:
-            return
-        managed = lenient(live["metadata"].get("managedFields"))
-        me = identify(options.manager, "Update", call.kind.api_version, "scale")
-        self._hand_over(live, managed, me, path, call.kind.api_version, "")
-
-    def _claim(
-        self, call: Call, live: Object, path: Path, changed: bool, options: WriteOptions
-    ) -> None:
-        """An applied number belongs to the applier, if nobody else holds another one."""
-        managed = lenient(live["metadata"].get("managedFields"))
-        me = identify(options.manager, "Apply", call.kind.api_version, "scale")
-        others = [m for m, o in managed.items() if m != me and path in o.fields]
-        if others and changed and not options.force:
-            raise Conflicts([(m._replace(api_version=VERSION), path) for m in others]).status()
-        self._hand_over(
-            live, managed, me, path, call.kind.api_version, self._core.stamp(), shared=not changed
-        )
-
-    @staticmethod
-    def _hand_over(
-        live: Object,
-        managed: Managed,
-        me: Manager,
-        path: Path,
-        version: str,
-        now: str,
-        *,
-        shared: bool = False,
-    ) -> None:
-        for manager, owned in list(managed.items()):
-            if manager != me and not shared:
-                owned.fields.discard(path)
-                if not owned.fields:
-                    del managed[manager]
-        managed[me] = Owned({path}, version, now)
-        live["metadata"]["managedFields"] = encode(managed)
 
     def _answer(self, call: Call, scale: Object) -> Response:
         want = self._handlers.want(call)

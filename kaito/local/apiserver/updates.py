@@ -14,6 +14,7 @@ from kaito.local.apiserver.facts import FLOWS
 from kaito.local.apiserver.fields import FieldError, wrong
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.paths import Target
 from kaito.local.apiserver.status import (
     StatusError,
     conflict,
@@ -61,7 +62,7 @@ class Updater:
             if not kind.behaviour.create_by_update or subresource:
                 raise not_found(kind.group, kind.plural, name)
             if meta.get("uid"):
-                raise self._uid_conflict(kind, call, meta["uid"], "")
+                raise uid_conflict(kind, target, meta["uid"], "")
             parse_version(meta.get("resourceVersion", ""))
             meta.pop("resourceVersion", None)
             return await self._creator.create(call, obj, options), True
@@ -70,17 +71,6 @@ class Updater:
         return await self.update(
             call, lambda live: copy.deepcopy(obj), options, subresource=subresource, replacing=True
         ), False
-
-    def _uid_conflict(self, kind: Kind, call: Call, given: str, found: str) -> StatusError:
-        key = f"/registry/{storage_path(kind)}/{kind.key(call.target.namespace, call.target.name)}"
-        return conflict(
-            kind.group,
-            kind.plural,
-            call.target.name,
-            f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, "
-            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, "
-            f"UID in object meta: {found}",
-        )
 
     async def update(
         self,
@@ -128,7 +118,7 @@ class Updater:
         if not replacing:
             check_place(call, meta)
         if replacing and given_uid and given_uid != old_meta["uid"]:
-            raise self._uid_conflict(kind, call, given_uid, old_meta["uid"])
+            raise uid_conflict(kind, call.target, given_uid, old_meta["uid"])
         if not owned:
             rules = ownership(core.kinds, kind, subresource)
             rules.update(live, new, options.manager, core.stamp())
@@ -257,6 +247,19 @@ class Updater:
             return kind.value(saved)
         meta["resourceVersion"] = str(saved.revision)
         return new
+
+
+def uid_conflict(kind: Kind, target: Target, given: str, found: str) -> StatusError:
+    """The answer to a PUT over an object with another uid, or over none."""
+    key = f"/registry/{storage_path(kind)}/{kind.key(target.namespace, target.name)}"
+    return conflict(
+        kind.group,
+        kind.plural,
+        target.name,
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, "
+        f"UID in object meta: {found}",
+    )
 
 
 def storage_path(kind: Kind) -> str:
