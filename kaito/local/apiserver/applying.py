@@ -7,7 +7,7 @@ from typing import Any
 from kaito.local.apiserver import converting, typed
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator, check_place, ownership
-from kaito.local.apiserver.jsontext import TextError, parse_json, parse_yaml, repeated_yaml_keys
+from kaito.local.apiserver.jsontext import TextError, parse_json
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.ownership.checking import Mismatch
@@ -22,6 +22,7 @@ from kaito.local.apiserver.status import (
     plain_failure,
 )
 from kaito.local.apiserver.updates import Updater
+from kaito.local.apiserver.yamltext import parse_yaml, repeated_yaml_keys
 
 Object = dict[str, Any]
 

@@ -14,15 +14,15 @@ from kaito.local.apiserver.jsontext import (
     may_repeat_keys,
     parse_json,
     parse_literal,
-    parse_yaml,
+    parse_merging,
     repeated_keys,
-    repeated_yaml_keys,
 )
 from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.schema import Node, TypeTable
 from kaito.local.apiserver.status import StatusError, bad_request
+from kaito.local.apiserver.yamltext import parse_yaml, repeated_yaml_keys
 
 Object = dict[str, Any]
 LIMIT = 3 * 1024 * 1024  # bytes of a request body, as the server's default
@@ -31,7 +31,16 @@ META_PROBE = (
     'Kind string "json:\\"kind,omitempty\\"" }'
 )
 SCHEME = "pkg/api/legacyscheme/scheme.go:30"
-CRD_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+META_SCHEME = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
+COMMON_KINDS = {
+    *("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions"),
+    *("UpdateOptions", "WatchEvent", "Status", "List", "APIGroup", "APIGroupList"),
+    *("APIResourceList", "APIVersions"),
+}
+PROBED = "couldn't get version/kind; "
+YAML_FAULTS = "yaml: unmarshal errors:\n  "
+SHOWN = 30  # bytes of a body in a message
+FAULTS = 100  # that strict decoding lists
 JSON_TYPES = {"application/json", ""}
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -81,54 +90,79 @@ def load(
         try:
             value = parse_json(text)
         except TextError as error:
-            raise unrecognised(expected, f"json parse error: {error}", text) from error
-        return value, repeated_keys(text) if may_repeat_keys(text, value) else []
+            raise unrecognised(expected, f"{PROBED}json parse error: {error}", text) from error
+        if not may_repeat_keys(text, value):
+            return value, []
+        repeated = repeated_keys(text)
+        return parse_merging(text) if repeated else value, repeated
     if kind == YAML:
         try:
             found = repeated_yaml_keys(text)
             lines = "\n  ".join(found)
-            return parse_yaml(text), [Line(f"yaml: unmarshal errors:\n  {lines}")] if found else []
+            return parse_yaml(text), [Line(f"{YAML_FAULTS}{lines}")] if found else []
         except TextError as error:
-            raise unrecognised(expected, f"yaml: {error}", text) from error
+            raise unrecognised(expected, str(error), text) from error
     if kind == PROTOBUF and types is not None:
         from kaito.local.apiserver.protobuf import ProtobufError, decode
 
         try:
             return decode(text, types, model), []
         except ProtobufError as error:
-            raise bad_request(str(error)) from error
+            raise unrecognised(expected, str(error), text) from error
     raise unsupported_media(kind, custom=custom)
 
 
 def unrecognised(expected: str, why: str, text: bytes) -> StatusError:
-    shown = "<empty>" if not text else text.decode(errors="replace")
+    """A body that has no kind and version; only deletion says so without more words."""
+    if not expected:
+        return bad_request(why)
     return bad_request(
-        f"the object provided is unrecognized (must be of type {expected}): "
-        f"couldn't get version/kind; {why} ({shown})"
+        f"the object provided is unrecognized (must be of type {expected}): {why} ({_start(text)})"
     )
+
+
+def _start(text: bytes) -> str:
+    """The first bytes of a body, as they are or as numbers."""
+    if not text:
+        return "<empty>"
+    start, more = text[:SHOWN], " ..." if len(text) > SHOWN else ""
+    return (start.decode(errors="replace") if text[:1] == b"{" else start.hex()) + more
 
 
 def probe(value: Any, expected: str, text: bytes) -> tuple[str, str]:
     """apiVersion and kind of a body. Raises StatusError where it has no such parts."""
     if value is None:
         return "", ""
+    head = f"{PROBED}json parse error: json: cannot unmarshal"
     if not isinstance(value, dict):
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {expected}): couldn't get "
-            f"version/kind; json parse error: json: cannot unmarshal {json_kind(value)} "
-            f"into Go value of type {META_PROBE} ({text.hex()})"
-        )
-    for name, go in (("apiVersion", "APIVersion"), ("kind", "Kind")):
+        why = f"{head} {json_kind(value)} into Go value of type {META_PROBE}"
+        raise unrecognised(expected, why, text)
+    for name in ("apiVersion", "kind"):
         part = value.get(name)
         if part is not None and not isinstance(part, str):
-            raise bad_request(
-                f"the object provided is unrecognized (must be of type {expected}): couldn't get "
-                f"version/kind; json parse error: json: cannot unmarshal {json_kind(part)} "
-                f"into Go struct field .{name} of type string ({text.hex()})"
-                if go
-                else ""
-            )
-    return value.get("apiVersion") or "", value.get("kind") or ""
+            why = f"{head} {json_kind(part)} into Go struct field .{name} of type string"
+            raise unrecognised(expected, why, text)
+    version: str = value.get("apiVersion") or ""
+    if version.count("/") > 1:
+        raise unrecognised(expected, f"unexpected GroupVersion string: {version}", text)
+    return version, value.get("kind") or ""
+
+
+def read_delete_options(request: Request, types: TypeTable) -> Object:
+    """The options in the body of a deletion, which has one. Raises StatusError."""
+    value, _ = load(request, "", types=types, model="V1DeleteOptions")
+    version, kind = probe(value, "", request.body)
+    value = {**(value or {}), "kind": kind or "DeleteOptions", "apiVersion": version or "v1"}
+    if value["kind"] != "DeleteOptions":
+        raise bad_request(
+            f'no kind "{kind}" is registered for version "{value["apiVersion"]}" in scheme '
+            f'"{META_SCHEME}"'
+        )
+    node = types.node("V1DeleteOptions")
+    try:
+        return typed.decode(node, value).value
+    except typed.WrongType as error:
+        raise bad_request(_as_written(node, request, str(error))) from error
 
 
 def read_object(request: Request, kind: Kind, kinds: Kinds, options: WriteOptions) -> Object:
@@ -157,12 +191,19 @@ def check_kind(version: str, name: str, kind: Kind, kinds: Kinds) -> None:
         return
     short = version.rpartition("/")[2]
     head = f'{name} in version "{short}" cannot be handled as a {kind.kind}: '
-    known = kinds.by_kind(version, name)
-    if known is None or known.custom:
+    if not registered(kinds, version, name):
         raise bad_request(
             f'{head}no kind "{name}" is registered for version "{version}" in scheme "{SCHEME}"'
         )
     raise bad_request(head + foreign(version, name, kind.api_version, kind.kind))
+
+
+def registered(kinds: Kinds, version: str, name: str) -> bool:
+    """Does a built-in group know this kind, be it a list or one that belongs to every group?"""
+    known = kinds.by_kind(version, name) or kinds.by_kind(version, name.removesuffix("List"))
+    if known is not None:
+        return not known.custom
+    return name in COMMON_KINDS and any(k.api_version == version for k in kinds)
 
 
 def foreign(version: str, name: str, wanted_version: str, wanted: str) -> str:
@@ -185,7 +226,8 @@ def _decoded(
     except typed.WrongType as error:
         raise bad_request(head + _as_written(node, request, str(error))) from error
     if options.validation != "Ignore" and (repeated or decoded.unknown):
-        report(head, faults(node, request, repeated, decoded.unknown), options)
+        found = faults(node, request, repeated, decoded.unknown)
+        report(head, found[:FAULTS], options)
     return decoded.value
 
 
@@ -230,7 +272,8 @@ def report(head: str, found: list[str], options: WriteOptions) -> None:
     if options.validation == "Strict":
         raise bad_request(f"{head}strict decoding error: {', '.join(found)}")
     for fault in found:
-        options.warn(fault)
+        for line in fault.removeprefix(YAML_FAULTS).split("\n  "):
+            options.warn(line)
 
 
 def read_as(

@@ -12,7 +12,7 @@ from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator
 from kaito.local.apiserver.deletes import Deleter
 from kaito.local.apiserver.http import JSON, Response
-from kaito.local.apiserver.jsontext import TextError, encode, parse_json
+from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.listoptions import parse_revision, read
 from kaito.local.apiserver.lists import Lister, list_body
@@ -31,7 +31,6 @@ from kaito.local.apiserver.updates import Updater
 from kaito.local.apiserver.watches import Form, MetadataOnly, Rows, Watch, Watcher, Whole
 
 Object = dict[str, Any]
-META_SCHEME = "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"
 
 
 # Kinds whose deletion answers the object even when it is gone at once.
@@ -259,21 +258,11 @@ class Handlers:
         return self._written(call, obj, want, options, 201 if created else 200)
 
     def read_delete_options(self, call: Call) -> DeleteOptions:
-        body = call.request.body
-        if not body:
+        if not call.request.body:
             return delete_options({}, call.query)
-        try:
-            value = parse_json(body)
-        except TextError as error:
-            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
-        if not isinstance(value, dict):
-            value = {}
-        kind, version = value.get("kind") or "DeleteOptions", value.get("apiVersion") or "v1"
-        if kind != "DeleteOptions":
-            raise bad_request(
-                f'no kind "{kind}" is registered for version "{version}" in scheme "{META_SCHEME}"'
-            )
-        return delete_options(value or {"kind": kind}, call.query)
+        return delete_options(
+            bodies.read_delete_options(call.request, self.core.kinds.types), call.query
+        )
 
     async def delete(self, call: Call) -> Response:
         """A Status when the object is gone (a pod is always shown), else the object."""

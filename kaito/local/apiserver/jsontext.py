@@ -1,26 +1,33 @@
-"""JSON and YAML text: parse it fast, and explain what is wrong with it as the server does.
+"""JSON text: parse it fast, and explain what is wrong with it as the server does.
 
 Numbers keep their kind: an integer literal is an int, anything else a float.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import msgspec
-import yaml
 
 from kaito.local.apiserver.scalars import Literal
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="sorted").encode
-DIGITS = re.compile(rb"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
+SCIENCE, SIGNS = (b"e", b"E"), (b"+", b"-")
+# The parts of a number behind its sign: how one starts, all of it, and where a fault in it is.
+NUMBER: tuple[tuple[tuple[bytes, ...], re.Pattern[bytes], str], ...] = (
+    ((), re.compile(rb"0|[1-9]\d*"), "in numeric literal"),
+    ((b".",), re.compile(rb"\.\d+"), "after decimal point in numeric literal"),
+    (SCIENCE, re.compile(rb"[eE][-+]?\d+"), "in exponent of numeric literal"),
+)
+HEX = re.compile(rb"[0-9a-fA-F]{0,4}")
 
 
 class TextError(ValueError):
-    """The text is not JSON (or YAML); the message is the server's."""
+    """The text is not JSON or YAML; the message is the server's."""
 
 
 def encode(value: object) -> bytes:
@@ -32,7 +39,31 @@ def parse_json(text: bytes) -> Any:
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise TextError(explain(text)) from error
+        fault = explain(text)
+        if fault:
+            raise TextError(fault) from error
+        return _lenient(text)
+
+
+def _lenient(text: bytes) -> Any:
+    """The value of JSON with halves of characters or broken UTF-8, which are replaced."""
+    shown = json.dumps(json.loads(text.decode(errors="replace")), ensure_ascii=False)
+    return json.loads(shown.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def parse_merging(text: bytes) -> Any:
+    """The value of a JSON text where a repeated object adds to the one before."""
+
+    def gather(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            before = found.get(key)
+            if isinstance(before, dict) and isinstance(value, dict):
+                value = gather([*before.items(), *value.items()])
+            found[key] = value
+        return found
+
+    return json.loads(text, object_pairs_hook=gather)
 
 
 def parse_literal(text: bytes) -> Any:
@@ -41,7 +72,7 @@ def parse_literal(text: bytes) -> Any:
 
 
 def explain(text: bytes) -> str:
-    """The first fault of a text that is not JSON."""
+    """The first fault of a text that is not JSON; empty where there is none."""
     return _Scanner(text).fault()
 
 
@@ -58,88 +89,6 @@ def repeated_keys(text: bytes) -> list[str]:
 def key_paths(text: bytes) -> list[str]:
     """The path of every key in the order of the text, repeated ones as often as they occur."""
     return _Scanner(text).paths()
-
-
-def parse_yaml(text: bytes) -> Any:
-    """The value of a YAML 1.1 text, keys turned into strings as JSON needs them."""
-    try:
-        return _stringed(yaml.load(text, Loader=_Loader))  # noqa: S506 a SafeLoader subclass
-    except yaml.YAMLError as error:
-        raise TextError(_yaml_fault(error)) from error
-
-
-def repeated_yaml_keys(text: bytes) -> list[str]:
-    """Keys set twice in one map of a YAML text, each as the server reports it."""
-    found: list[str] = []
-
-    def walk(node: yaml.Node | None) -> None:
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                name = str(key.value)
-                if name in seen:
-                    found.append(f'line {key.start_mark.line + 1}: key "{name}" already set in map')
-                seen.add(name)
-                walk(value)
-        elif isinstance(node, yaml.SequenceNode):
-            for item in node.value:
-                walk(item)
-
-    try:
-        walk(yaml.compose(text, Loader=_Loader))
-    except yaml.YAMLError:
-        return []
-    return found
-
-
-def _yaml_fault(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    line = mark.line + isinstance(error, yaml.scanner.ScannerError) if mark is not None else 0
-    where = f"line {line}: " if line else ""
-    return f"yaml: {where}{problem}"
-
-
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_Base):  # type: ignore[misc]  # the fast loader where it is built
-    """YAML 1.1 without timestamps, which JSON does not have."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool",
-    re.compile(
-        r"^(?:y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON"
-        r"|off|Off|OFF)$"
-    ),
-    list("yYnNtTfFoO"),
-)
-
-
-def _bool(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> bool:
-    return str(loader.construct_scalar(node)).lower() in {"y", "yes", "true", "on"}
-
-
-_Loader.add_constructor("tag:yaml.org,2002:bool", _bool)
-
-
-def _stringed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_key(k): _stringed(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_stringed(v) for v in value]
-    return value
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool):
-        return "true" if key else "false"
-    return "null" if key is None else str(key)
 
 
 class _Scanner:
@@ -160,7 +109,7 @@ class _Scanner:
                 return f"invalid character {self.char()} after top-level value"
         except TextError as error:
             return str(error)
-        return "invalid JSON"
+        return ""
 
     def repeats(self) -> list[str]:
         try:
@@ -227,13 +176,16 @@ class _Scanner:
     def number(self) -> None:
         if self.text[self.at : self.at + 1] == b"-":
             self.at += 1
-            if not self.text[self.at : self.at + 1].isdigit():
-                raise self.fail("in numeric literal")
-            self.at -= 1
-        found = DIGITS.match(self.text, self.at)
-        if not found:
-            raise self.fail("in numeric literal")
-        self.at = found.end()
+        for lead, pattern, where in NUMBER:
+            if lead and self.text[self.at : self.at + 1] not in lead:
+                continue
+            found = pattern.match(self.text, self.at)
+            if not found:
+                self.at += len(lead[:1])
+                if lead == SCIENCE and self.text[self.at : self.at + 1] in SIGNS:
+                    self.at += 1
+                raise self.fail(where)
+            self.at = found.end()
 
     def string(self) -> str:
         start = self.at
@@ -249,6 +201,12 @@ class _Scanner:
                 self.at += 1
                 if self.at < len(self.text) and self.text[self.at] not in b'"\\/bfnrtu':
                     raise self.fail("in string escape code")
+                if self.text[self.at : self.at + 1] == b"u":
+                    digits = HEX.match(self.text, self.at + 1)
+                    assert digits is not None
+                    if len(digits[0]) < 4:
+                        self.at = digits.end()
+                        raise self.fail("in \\u hexadecimal character escape")
             elif char < 0x20:
                 raise self.fail("in string literal")
             self.at += 1

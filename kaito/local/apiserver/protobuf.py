@@ -82,6 +82,8 @@ def decode(body: bytes, types: TypeTable, model: str) -> Object:
         raise ProtobufError(
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
         )
+    if body == MAGIC:
+        raise ProtobufError("empty body")
     try:
         return _decode(body[len(MAGIC) :], types, model)
     except (AttributeError, TypeError, OverflowError, RecursionError, struct.error) as error:

@@ -1,17 +1,21 @@
-"""Quantities: parse, compare and print them in their canonical form."""
+"""Quantities: parse, compare and print them as the server does."""
 
 from __future__ import annotations
 
 import re
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, localcontext
 from functools import lru_cache
 
-PATTERN = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+))([numkMGTPE]|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?\d+)?$")
+PATTERN = re.compile(r"^(?=.)([+-]?\d*\.?\d*)([numkMGTPE]|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?\d+)?$")
+LOOSE = re.compile(r"^[+-]?\d*(?:\.\d*)?[eEinumkKMGTP]*[-+]?\d*$")
 SHAPE = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 DECIMAL = {"n": -3, "u": -2, "m": -1, "": 0, "k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
-NANO = Decimal("0.000000001")
-MILLI = Decimal("0.001")
+SUFFIXES = {power: name for name, power in DECIMAL.items()}
+WRITTEN = re.compile(r"[+-]?0*(\d*)(?:\.(\d*))?(.*)")
+NANO, MILLI = Decimal("0.000000001"), Decimal("0.001")
+LARGEST = Decimal(2**63 - 1)  # of quantities with a binary suffix
+PRECISION = 2000  # digits; enough for exponents of three digits
 
 
 class QuantityError(ValueError):
@@ -21,10 +25,11 @@ class QuantityError(ValueError):
 def _split(text: str) -> tuple[Decimal, str]:
     found = PATTERN.match(text)
     if not found:
-        if re.match(SHAPE, text):
-            raise QuantityError("unable to parse quantity's suffix" if text else "")
+        if text and LOOSE.match(text):
+            raise QuantityError("unable to parse quantity's suffix")
         raise QuantityError(f"quantities must match the regular expression '{SHAPE}'")
-    number, suffix = Decimal(found[1]), found[2] or ""
+    digits, suffix = found[1], found[2] or ""
+    number = Decimal(digits) if re.search(r"\d", digits) else Decimal(0)
     if suffix in BINARY:
         return number * 1024 ** BINARY[suffix], "binary"
     if suffix and suffix[0] in "eE" and len(suffix) > 1:
@@ -40,43 +45,71 @@ def value(text: str | float) -> Decimal:
 
 @lru_cache(4096)
 def canonical(text: str) -> str:
-    """The one way to print a quantity: no fraction, the largest suffix that fits."""
-    return _printed(*_split(text))
+    """How the server prints a quantity: as it was written where that is short enough.
+
+    Otherwise without a fraction, with the largest suffix that fits. Raises QuantityError.
+    """
+    number, style = _split(text)
+    if _stays(text, style):
+        return text
+    with localcontext(prec=PRECISION):
+        return _printed(number, style)
 
 
 def added(left: str, right: str) -> str:
     """The sum of two quantities in the style of the first that is not zero."""
     first, style = _split(left)
     second, other = _split(right)
-    return _printed(first + second, style if first else other)
+    with localcontext(prec=PRECISION):
+        return _printed(first + second, style if first else other)
 
 
+@lru_cache(4096)
 def rounded(text: str, step: Decimal = MILLI) -> str:
     """A quantity rounded up to a multiple of `step`; one that is a multiple stays as it is."""
     number, style = _split(text)
-    if not number % step:
-        return text
-    return _printed((number / step).to_integral_value(rounding=ROUND_CEILING) * step, style)
+    with localcontext(prec=PRECISION):
+        if not number % step:
+            return text
+        return _printed((number / step).to_integral_value(rounding=ROUND_CEILING) * step, style)
+
+
+def _stays(text: str, style: str) -> bool:
+    found = WRITTEN.fullmatch(text)
+    assert found is not None
+    whole, fraction, suffix = found[1] or "0", found[2] or "", found[3]
+    digits = whole + fraction
+    if style == "binary":
+        spare = 14 - len(whole) - 3 * BINARY[suffix]
+        return not fraction and spare >= 0 and int(whole) & 7 != 0
+    exponent = int(suffix[1:]) if style == "exponent" else 3 * DECIMAL[suffix]
+    scale = exponent - len(fraction)
+    if len(digits) > 18 or scale < -9 or scale % 3:
+        return False
+    return digits[0] != "0" and not digits.endswith("000")
 
 
 def _printed(number: Decimal, style: str) -> str:
     number = number.quantize(NANO, rounding=ROUND_CEILING) if number % NANO else number
-    if style == "binary" and abs(number) >= 1024:
-        whole = int(number.to_integral_value(rounding=ROUND_CEILING))
-        power = 0
-        while whole % 1024 == 0 and power < 6:
-            whole //= 1024
-            power += 1
-        return f"{whole}{['', *BINARY][power]}"
+    if style == "binary":
+        number = min(number, LARGEST)
+        if abs(number) >= 1024 and number % 1 == 0:
+            return _binary(int(number))
     if number == 0:
         return "0"
-    power = -3
-    number = number.scaleb(9)
-    whole = int(number)
-    while whole % 1000 == 0 and power < 6:
+    limit = 6 if style != "exponent" else PRECISION
+    power, whole = -3, int(number.scaleb(9))
+    while whole % 1000 == 0 and power < limit:
         whole //= 1000
         power += 1
     if style == "exponent":
         return f"{whole}e{3 * power}" if power else str(whole)
-    names = {v: k for k, v in DECIMAL.items()}
-    return f"{whole}{names[power]}"
+    return f"{whole}{SUFFIXES[power]}"
+
+
+def _binary(whole: int) -> str:
+    power = 0
+    while whole % 1024 == 0 and power < 6:
+        whole //= 1024
+        power += 1
+    return f"{whole}{['', *BINARY][power]}"

@@ -117,15 +117,16 @@ def _quantity(value: Any) -> str:
     raise Unfit(why=f"quantities must match the regular expression '{quantity.SHAPE}'", last=True)
 
 
-def _time(value: Any, *, micro: bool) -> str:
+def _time(value: Any, *, micro: bool) -> str | None:
     if not isinstance(value, str):
         raise Unfit(json_kind(value), "string", last=True)
     try:
-        if micro:
-            return times.micros(times.parse(value, times.MICRO))
-        return times.seconds(times.parse(value))
+        moment = times.parse(value, times.MICRO if micro else times.PLAIN)
     except times.TimeError as error:
         raise Unfit(why=str(error), last=True) from error
+    if moment == times.NEVER:
+        return None
+    return times.micros(moment) if micro else times.seconds(moment)
 
 
 def _bytes(value: Any) -> str:

