@@ -60,7 +60,9 @@ def subdomain(text: str) -> list[str]:
 
 def label(text: str) -> list[str]:
     faults = [] if len(text) <= MAX_LABEL else [too_long(MAX_LABEL)]
-    return faults if LABEL.fullmatch(text) else [*faults, _LABEL_SAYS]
+    if LABEL.fullmatch(text):
+        return faults
+    return [*faults, "must not contain dots" if SUBDOMAIN.fullmatch(text) else _LABEL_SAYS]
 
 
 def label_1035(text: str) -> list[str]:
@@ -109,17 +111,7 @@ def label_value(text: str) -> list[str]:
     return faults if VALUE.fullmatch(text) else [*faults, _VALUE_SAYS]
 
 
-def short_name(text: str) -> list[str]:
-    """A label, told apart from a subdomain that has dots."""
-    if len(text) > MAX_LABEL:
-        return [too_long(MAX_LABEL)]
-    if LABEL.fullmatch(text):
-        return []
-    return ["must not contain dots"] if SUBDOMAIN.fullmatch(text) else [_LABEL_SAYS]
-
-
 RULES = {
-    "short": short_name,
     "subdomain": subdomain,
     "label": label,
     "label1035": label_1035,

@@ -5,12 +5,19 @@ from __future__ import annotations
 from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.behaviours import (
     batch,
+    claims,
     cluster,
     configs,
     definitions,
+    endpoints,
+    nodes,
+    pod_templates,
     pods,
     policies,
+    quotas,
     services,
+    stateful_sets,
+    volumes,
     workloads,
 )
 
@@ -18,15 +25,17 @@ RBAC, NET, STORAGE = "rbac.authorization.k8s.io", "networking.k8s.io", "storage.
 HOOKS = "admissionregistration.k8s.io"
 BEHAVIOURS: dict[tuple[str, str], Behaviour] = {
     ("", "configmaps"): configs.CONFIG_MAPS,
+    ("", "endpoints"): endpoints.ENDPOINTS,
     ("", "events"): cluster.EVENTS,
+    ("", "limitranges"): quotas.LIMIT_RANGES,
     ("", "namespaces"): cluster.NAMESPACES,
-    ("", "nodes"): cluster.NODES,
-    ("", "persistentvolumeclaims"): policies.CLAIMS,
-    ("", "persistentvolumes"): policies.VOLUMES,
+    ("", "nodes"): nodes.NODES,
+    ("", "persistentvolumeclaims"): claims.CLAIMS,
+    ("", "persistentvolumes"): volumes.VOLUMES,
     ("", "pods"): pods.PODS,
-    ("", "podtemplates"): pods.POD_TEMPLATES,
+    ("", "podtemplates"): pod_templates.POD_TEMPLATES,
     ("", "replicationcontrollers"): workloads.REPLICATION_CONTROLLERS,
-    ("", "resourcequotas"): policies.QUOTAS,
+    ("", "resourcequotas"): quotas.QUOTAS,
     ("", "secrets"): configs.SECRETS,
     ("", "serviceaccounts"): cluster.SERVICE_ACCOUNTS,
     ("", "services"): services.SERVICES,
@@ -35,7 +44,7 @@ BEHAVIOURS: dict[tuple[str, str], Behaviour] = {
     ("apps", "daemonsets"): workloads.DAEMON_SETS,
     ("apps", "deployments"): workloads.DEPLOYMENTS,
     ("apps", "replicasets"): workloads.REPLICA_SETS,
-    ("apps", "statefulsets"): workloads.STATEFUL_SETS,
+    ("apps", "statefulsets"): stateful_sets.STATEFUL_SETS,
     ("autoscaling", "horizontalpodautoscalers"): policies.AUTOSCALERS,
     ("batch", "cronjobs"): batch.CRON_JOBS,
     ("batch", "jobs"): batch.JOBS,
@@ -51,5 +60,17 @@ BEHAVIOURS: dict[tuple[str, str], Behaviour] = {
     (RBAC, "rolebindings"): policies.BINDINGS,
     (RBAC, "roles"): policies.ROLES,
     ("scheduling.k8s.io", "priorityclasses"): policies.PRIORITY_CLASSES,
-    (STORAGE, "storageclasses"): policies.STORAGE_CLASSES,
+    (STORAGE, "storageclasses"): volumes.STORAGE_CLASSES,
 }
+HOLDERS = {
+    ("", "podtemplates"): "template",
+    ("", "replicationcontrollers"): "spec.template",
+    ("apps", "daemonsets"): "spec.template",
+    ("apps", "deployments"): "spec.template",
+    ("apps", "replicasets"): "spec.template",
+    ("apps", "statefulsets"): "spec.template",
+    ("batch", "cronjobs"): "spec.jobTemplate.spec.template",
+    ("batch", "jobs"): "spec.template",
+}
+for _key, _path in HOLDERS.items():
+    BEHAVIOURS[_key] = pod_templates.holding(BEHAVIOURS[_key], _path)

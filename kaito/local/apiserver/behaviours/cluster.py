@@ -1,4 +1,4 @@
-"""Namespaces, Nodes, Leases, Events and ServiceAccounts."""
+"""Namespaces, Leases, Events and ServiceAccounts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from typing import Any
 
 from kaito.local.apiserver import names
 from kaito.local.apiserver.behaviour import Behaviour
-from kaito.local.apiserver.behaviours.pod_rules import EFFECTS, listed, not_negative
-from kaito.local.apiserver.fields import FieldError, denied, required, unchangeable, wrong
+from kaito.local.apiserver.behaviours.podspec.checks import by, not_negative
+from kaito.local.apiserver.fields import (
+    FieldError,
+    required,
+    unchangeable,
+    wrong,
+)
+from kaito.local.apiserver.meta import STANDARD_FINALIZERS
 
 Object = dict[str, Any]
 NAME_LABEL = "kubernetes.io/metadata.name"
-NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 
 
 def default_namespace(obj: Object) -> None:
@@ -42,91 +47,43 @@ def hold_namespace(obj: Object, now: str) -> bool:
     return True
 
 
+def check_namespace(obj: Object) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for text in (obj.get("spec") or {}).get("finalizers") or ():
+        errors += by(names.qualified, text, "spec.finalizers")
+        if "/" not in text and text not in STANDARD_FINALIZERS:
+            says = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(wrong("spec.finalizers", text, says))
+    return errors
+
+
+def check_namespace_status(new: Object, old: Object) -> list[FieldError]:
+    """The phase follows from whether the namespace is being deleted."""
+    phase = (new.get("status") or {}).get("phase", "")
+    ending = "deletionTimestamp" in new["metadata"]
+    if phase == ("Terminating" if ending else "Active"):
+        return []
+    says = (
+        "may only be 'Terminating' if `deletionTimestamp` is not empty"
+        if ending
+        else "may only be 'Active' if `deletionTimestamp` is empty"
+    )
+    return [wrong("status.Phase", phase, says)]
+
+
 NAMESPACES = Behaviour(
     hold=hold_namespace,
     default=default_namespace,
     before_create=create_namespace,
     before_update=update_namespace,
+    validate=check_namespace,
+    validate_status=check_namespace_status,
     has_status=True,
-    ignored=(("f:status",), ("f:spec",)),
+    ignored=(("f:status",),),
     status_ignored=(("f:spec",),),
     name_rule="label",
     selectable=lambda o: {"status.phase": (o.get("status") or {}).get("phase", "")},
     selectors=frozenset({"status.phase"}),
-)
-
-
-def default_node(node: Object) -> None:
-    status = node.setdefault("status", {})
-    capacity = status.get("capacity")
-    if capacity:
-        allocatable = status.setdefault("allocatable", {})
-        for name, value in capacity.items():
-            allocatable.setdefault(name, value)
-
-
-def create_node(node: Object) -> None:
-    taints = node.setdefault("spec", {}).setdefault("taints", [])
-    if not any(
-        t.get("key") == NOT_READY["key"] and t.get("effect") == NOT_READY["effect"] for t in taints
-    ):
-        taints.append(dict(NOT_READY))
-
-
-def check_taints(node: Object) -> list[FieldError]:
-    errors: list[FieldError] = []
-    seen: set[tuple[str, str]] = set()
-    for i, taint in enumerate((node.get("spec") or {}).get("taints") or ()):
-        where = f"metadata.taints[{i}]"
-        key, effect = taint.get("key", ""), taint.get("effect", "")
-        errors += [wrong(f"{where}.key", key, f) for f in names.qualified(key)]
-        errors += [
-            wrong(f"{where}.value", taint.get("value", ""), f)
-            for f in names.label_value(taint.get("value", ""))
-        ]
-        if not effect:
-            errors.append(required(f"{where}.effect"))
-        elif effect not in EFFECTS:
-            errors.append(listed(f"{where}.effect", effect, EFFECTS))
-        if (key, effect) in seen:
-            from kaito.local.apiserver.fields import duplicate
-
-            errors.append(duplicate(where, dict(taint)))
-            errors[-1] = FieldError(
-                where,
-                "Duplicate value",
-                dict(taint),
-                "taints must be unique by key and effect pair",
-            )
-        seen.add((key, effect))
-    return errors
-
-
-def update_node(new: Object, old: Object) -> list[FieldError]:
-    errors = check_taints(new)
-    before = (old.get("spec") or {}).get("providerID", "")
-    if before and (new.get("spec") or {}).get("providerID", "") != before:
-        errors.append(
-            denied(
-                "spec.providerID", 'node updates may not change providerID except from "" to valid'
-            )
-        )
-    return errors + check_taints(new)
-
-
-NODES = Behaviour(
-    default=default_node,
-    before_create=create_node,
-    validate=check_taints,
-    validate_update=update_node,
-    has_status=True,
-    keeps_status=True,
-    ignored=(("f:status",),),
-    status_ignored=(("f:spec",),),
-    selectable=lambda o: {
-        "spec.unschedulable": "true" if (o.get("spec") or {}).get("unschedulable") else "false"
-    },
-    selectors=frozenset({"spec.unschedulable"}),
 )
 
 

@@ -4,102 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kaito.local.apiserver import quantity
 from kaito.local.apiserver.behaviour import Behaviour
-from kaito.local.apiserver.behaviours.pod_rules import not_negative
-from kaito.local.apiserver.fields import FieldError, denied, required, unchangeable, wrong
+from kaito.local.apiserver.behaviours.amounts import amount
+from kaito.local.apiserver.fields import FieldError, denied, required, wrong
 
 Object = dict[str, Any]
-CLAIM_SAYS = (
-    "spec is immutable after creation except resources.requests and "
-    "volumeAttributesClassName for bound claims"
-)
-PROTECTED = "kubernetes.io/pvc-protection"
-
-
-def default_claim(claim: Object) -> None:
-    claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
-    claim.setdefault("status", {}).setdefault("phase", "Pending")
-
-
-def create_claim(claim: Object) -> None:
-    claim["status"] = {"phase": "Pending"}
-
-
-def check_claim(claim: Object) -> list[FieldError]:
-    spec = claim.get("spec") or {}
-    errors: list[FieldError] = []
-    modes = spec.get("accessModes") or []
-    if not modes:
-        errors.append(required("spec.accessModes", "at least 1 access mode is required"))
-    allowed = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"]
-    for mode in modes:
-        if mode not in allowed:
-            from kaito.local.apiserver.fields import unsupported
-
-            errors.append(unsupported("spec.accessModes", mode, allowed))
-    storage = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
-    if storage is None:
-        errors.append(required("spec.resources[storage]"))
-    elif quantity.value(storage) <= 0:
-        errors.append(wrong("spec.resources[storage]", storage, "must be greater than zero"))
-    return errors
-
-
-def update_claim(new: Object, old: Object) -> list[FieldError]:
-    errors = check_claim(new)
-    mine, before = dict(new["spec"]), dict(old["spec"])
-    if not before.get("volumeName"):
-        for name in ("volumeName",):
-            mine.pop(name, None)
-    if (old.get("status") or {}).get("phase") == "Bound":
-        mine.pop("resources", None)
-        before.pop("resources", None)
-    if mine != before:
-        errors.append(denied("spec", f"{CLAIM_SAYS}\n{_difference(before, mine)}"))
-    return errors
-
-
-def _difference(old: Object, new: Object) -> str:
-    import json
-
-    return "\n".join(
-        f"-{k}: {json.dumps(old.get(k))}\n+{k}: {json.dumps(new.get(k))}"
-        for k in sorted({*old, *new})
-        if old.get(k) != new.get(k)
-    )
-
-
-CLAIMS = Behaviour(
-    default=default_claim,
-    before_create=create_claim,
-    validate=check_claim,
-    validate_update=update_claim,
-    has_status=True,
-    ignored=(("f:status",),),
-    status_ignored=(("f:spec",),),
-    name_rule="subdomain",
-)
-
-
-def default_volume(volume: Object) -> None:
-    spec = volume.setdefault("spec", {})
-    spec.setdefault("persistentVolumeReclaimPolicy", "Retain")
-    spec.setdefault("volumeMode", "Filesystem")
-    volume.setdefault("status", {}).setdefault("phase", "Pending")
-
-
-def create_volume(volume: Object) -> None:
-    volume["status"] = {"phase": "Pending"}
-
-
-VOLUMES = Behaviour(
-    default=default_volume,
-    before_create=create_volume,
-    has_status=True,
-    ignored=(("f:status",),),
-    status_ignored=(("f:spec",),),
-)
 
 
 def check_budget(budget: Object) -> list[FieldError]:
@@ -109,9 +18,7 @@ def check_budget(budget: Object) -> list[FieldError]:
         errors.append(wrong("spec", spec, "minAvailable and maxUnavailable cannot be both set"))
     for name in ("minAvailable", "maxUnavailable"):
         if name in spec:
-            from kaito.local.apiserver.behaviours.workloads import check_amount
-
-            errors += check_amount(spec[name], f"spec.{name}")
+            errors += amount(spec[name], f"spec.{name}")
     return errors
 
 
@@ -256,45 +163,6 @@ def update_priority(new: Object, old: Object) -> list[FieldError]:
 PRIORITY_CLASSES = Behaviour(
     default=default_priority, validate_update=update_priority, generation=True
 )
-
-
-def default_storage_class(obj: Object) -> None:
-    obj.setdefault("reclaimPolicy", "Delete")
-    obj.setdefault("volumeBindingMode", "Immediate")
-
-
-def check_storage_class(obj: Object) -> list[FieldError]:
-    return [] if obj.get("provisioner") else [required("provisioner")]
-
-
-def update_storage_class(new: Object, old: Object) -> list[FieldError]:
-    return [
-        denied("parameters", "updates to parameters are forbidden.")
-        if name == "parameters"
-        else unchangeable(name, new.get(name))
-        for name in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode")
-        if new.get(name) != old.get(name)
-    ]
-
-
-STORAGE_CLASSES = Behaviour(
-    default=default_storage_class,
-    validate=check_storage_class,
-    validate_update=update_storage_class,
-)
-
-
-def default_quota(obj: Object) -> None:
-    obj.setdefault("spec", {})
-
-
-QUOTAS = Behaviour(
-    default=default_quota, has_status=True, ignored=(("f:status",),), status_ignored=(("f:spec",),)
-)
-
-
-def check_counts(obj: Object) -> list[FieldError]:
-    return not_negative((obj.get("spec") or {}).get("replicas"), "spec.replicas")
 
 
 STATUS = Behaviour(

@@ -7,11 +7,19 @@ from typing import Any
 
 from kaito.local.apiserver import names
 from kaito.local.apiserver.behaviours import values
-from kaito.local.apiserver.behaviours.pod_rules import PROTOCOLS, port_name_faults
+from kaito.local.apiserver.behaviours.podspec.checks import (
+    by,
+    chosen,
+    needs_choice,
+    port,
+    port_number,
+)
 from kaito.local.apiserver.fields import FieldError, Raw, denied, duplicate, required, wrong
 
 Object = dict[str, Any]
 TYPES = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+SCOPES = ("Cluster", "Local")
 OUTSIDE = {"NodePort", "LoadBalancer"}
 FAMILIES = {4: "IPv4", 6: "IPv6"}
 FAMILY_POLICIES = ["PreferDualStack", "RequireDualStack", "SingleStack"]
@@ -50,7 +58,7 @@ def validate(service: Object, old: Object | None = None) -> list[FieldError]:
         errors += values.address(
             address, path, before.get("externalIPs") or ()
         ) or values.reachable(address, path)
-    errors += values.one_of(kind, "spec.type", TYPES)
+    errors += needs_choice(kind, TYPES, "spec.type")
     errors += [*_balancer(spec, before), *_traffic(spec)]
     return errors
 
@@ -86,7 +94,7 @@ def _by_type(spec: Object) -> Iterator[FieldError]:
                 yield denied(f"spec.{name}", "may not be set for ExternalName services")
         target = spec.get("externalName", "").removesuffix(".")
         if target:
-            yield from values.faults(target, "spec.externalName", names.subdomain)
+            yield from by(names.subdomain, target, "spec.externalName")
         else:
             yield required("spec.externalName")
 
@@ -94,21 +102,21 @@ def _by_type(spec: Object) -> Iterator[FieldError]:
 def _ports(spec: Object) -> Iterator[FieldError]:
     ports = spec.get("ports") or []
     seen: set[object] = set()
-    for i, port in enumerate(ports):
+    for i, entry in enumerate(ports):
         path = f"spec.ports[{i}]"
-        name, number = port.get("name", ""), port.get("port", 0)
-        protocol, chosen = port.get("protocol", ""), port.get("nodePort", 0)
+        name, number = entry.get("name", ""), entry.get("port", 0)
+        protocol, chosen = entry.get("protocol", ""), entry.get("nodePort", 0)
         if name:
-            yield from values.faults(name, f"{path}.name", names.label)
+            yield from by(names.label, name, f"{path}.name")
             if name in seen:
                 yield duplicate(f"{path}.name", name)
         elif len(ports) > 1:
             yield required(f"{path}.name")
-        yield from values.port(number, f"{path}.port")
-        yield from values.one_of(protocol, f"{path}.protocol", PROTOCOLS)
-        yield from _goal(port.get("targetPort"), f"{path}.targetPort")
-        if "appProtocol" in port:
-            yield from values.faults(port["appProtocol"], f"{path}.appProtocol", names.qualified)
+        yield from port_number(number, f"{path}.port")
+        yield from needs_choice(protocol, PROTOCOLS, f"{path}.protocol")
+        yield from port(entry.get("targetPort") or 0, f"{path}.targetPort")
+        if "appProtocol" in entry:
+            yield from by(names.qualified, entry["appProtocol"], f"{path}.appProtocol")
         if chosen and spec.get("type") == "ClusterIP":
             yield denied(f"{path}.nodePort", "may not be used when `type` is 'ClusterIP'")
         if chosen and ("node", protocol, chosen) in seen:
@@ -125,15 +133,9 @@ def _port_key(protocol: str, number: int) -> str:
     )
 
 
-def _goal(goal: Any, path: str) -> list[FieldError]:
-    if isinstance(goal, str):
-        return values.faults(goal, path, port_name_faults)
-    return values.port(goal or 0, path)
-
-
 def _affinity(spec: Object) -> Iterator[FieldError]:
     affinity, config = spec.get("sessionAffinity", ""), spec.get("sessionAffinityConfig")
-    yield from values.one_of(affinity, "spec.sessionAffinity", ["ClientIP", "None"])
+    yield from needs_choice(affinity, ("ClientIP", "None"), "spec.sessionAffinity")
     path = "spec.sessionAffinityConfig"
     if affinity == "None" and config is not None:
         yield denied(path, "must not be set when session affinity is None")
@@ -162,11 +164,10 @@ def addresses(spec: Object, before: Object) -> list[FieldError]:
         errors.append(wrong(path, all_of_them, "must be empty when `clusterIP` is not specified"))
     families = spec.get("ipFamilies") or []
     for i, family in enumerate(families):
-        errors += values.supported(family, f"spec.ipFamilies[{i}]", ["IPv4", "IPv6"])
+        errors += chosen(family, ("IPv4", "IPv6"), f"spec.ipFamilies[{i}]")
         if family in families[:i]:
             errors.append(duplicate(f"spec.ipFamilies[{i}]", family))
-    if "ipFamilyPolicy" in spec:
-        errors += values.supported(spec["ipFamilyPolicy"], "spec.ipFamilyPolicy", FAMILY_POLICIES)
+    errors += chosen(spec.get("ipFamilyPolicy"), FAMILY_POLICIES, "spec.ipFamilyPolicy")
     faulty: list[FieldError] = []
     for i, text in enumerate(all_of_them):
         if i == 0 and text == "None":
@@ -220,33 +221,27 @@ def _class(spec: Object) -> list[FieldError]:
         return []
     if spec.get("type") != "LoadBalancer":
         return [denied(path, BALANCER_ONLY)]
-    return values.faults(spec["loadBalancerClass"], path, names.qualified)
+    return by(names.qualified, spec["loadBalancerClass"], path)
 
 
 def _traffic(spec: Object) -> Iterator[FieldError]:
     outer, check = spec.get("externalTrafficPolicy", ""), spec.get("healthCheckNodePort", 0)
     path = "spec.externalTrafficPolicy"
     if exposed(spec):
-        yield from values.one_of(outer, path, ["Cluster", "Local"])
+        yield from needs_choice(outer, SCOPES, path)
     elif outer:
         yield wrong(path, outer, "may only be set for externally-accessible services")
     path = "spec.healthCheckNodePort"
     if health_checked(spec):
-        yield from values.port(check, path) if check else [required(path)]
+        yield from port_number(check, path) if check else [required(path)]
     elif check:
         yield wrong(
             path,
             check,
             "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
         )
-    if "internalTrafficPolicy" in spec:
-        yield from values.supported(
-            spec["internalTrafficPolicy"], "spec.internalTrafficPolicy", ["Cluster", "Local"]
-        )
-    if "trafficDistribution" in spec:
-        yield from values.supported(
-            spec["trafficDistribution"], "spec.trafficDistribution", DISTRIBUTIONS, sort=False
-        )
+    yield from chosen(spec.get("internalTrafficPolicy"), SCOPES, "spec.internalTrafficPolicy")
+    yield from chosen(spec.get("trafficDistribution"), DISTRIBUTIONS, "spec.trafficDistribution")
 
 
 def validate_update(new: Object, old: Object) -> list[FieldError]:
@@ -263,8 +258,8 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
             errors.append(wrong("spec.loadBalancerClass", mine, FIXED))
     errors += _class(spec)  # looked at once more with everything else
     if health_checked(spec) and health_checked(before):
-        port = spec.get("healthCheckNodePort")
-        if port != before.get("healthCheckNodePort"):
+        mine = spec.get("healthCheckNodePort")
+        if mine != before.get("healthCheckNodePort"):
             errors.append(denied("spec.healthCheckNodePort", "field is immutable"))
     return errors + validate(new, old)
 
@@ -296,11 +291,11 @@ def _ingress(point: Object, path: str, known: list[str]) -> Iterator[FieldError]
         if mode is None:
             yield required(f"{path}.ipMode", "must be specified when `ip` is set")
         else:
-            yield from values.supported(mode, f"{path}.ipMode", ["Proxy", "VIP"])
+            yield from chosen(mode, ("Proxy", "VIP"), f"{path}.ipMode")
     elif mode is not None:
         yield denied(f"{path}.ipMode", "may not be specified when `ip` is not set")
     if host:
-        yield from values.faults(host, f"{path}.hostname", names.subdomain)
+        yield from by(names.subdomain, host, f"{path}.hostname")
         if values.parse_address(host) is not None:
             yield wrong(f"{path}.hostname", host, "must be a DNS name, not an IP address")
 

@@ -108,5 +108,5 @@ SERVICES = Behaviour(
     create_by_update=True,
     ignored=(("f:status",),),
     status_ignored=(("f:spec",),),
-    name_rule="short",
+    name_rule="label",
 )

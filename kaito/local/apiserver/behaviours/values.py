@@ -1,90 +1,31 @@
-"""What single values may be: one of a list, a number in a range, an address, an amount.
+"""What labels, addresses and ranges of addresses may be.
 
 Each function gives the faults of one value at one path, and nothing for a value that is fine.
-What is required where, and what excludes what, is said by the rules of each kind.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Collection
 
 from kaito.local.apiserver import names
-from kaito.local.apiserver.behaviours.pod_rules import listed
-from kaito.local.apiserver.fields import FieldError, required, unsupported, wrong
+from kaito.local.apiserver.fields import FieldError, wrong
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 ADDRESS_SAYS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 NETWORK_SAYS = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-PERCENT_SAYS = (
-    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
-    "'93%', regex used for validation is '[0-9]+%')"
-)
 PADDED = re.compile(r"(^|[./])0+(?=\d)")
-
-
-def one_of(value: Any, path: str, allowed: Sequence[str], *, sort: bool = True) -> list[FieldError]:
-    """The value is one of those allowed; an empty one is missing."""
-    if not value:
-        return [required(path)]
-    return supported(value, path, allowed, sort=sort)
-
-
-def supported(
-    value: Any, path: str, allowed: Sequence[str], *, sort: bool = True
-) -> list[FieldError]:
-    if value in allowed:
-        return []
-    return [(unsupported if sort else listed)(path, value, list(allowed))]
-
-
-def faults(value: str, path: str, rule: Callable[[str], list[str]]) -> list[FieldError]:
-    """What a rule of names says of a value."""
-    return [wrong(path, value, fault) for fault in rule(value)]
-
-
-def between(value: int, path: str, low: int, high: int) -> list[FieldError]:
-    if low <= value <= high:
-        return []
-    return [wrong(path, value, f"must be between {low} and {high}, inclusive")]
-
-
-def port(value: int, path: str) -> list[FieldError]:
-    return between(value, path, 1, 65535)
 
 
 def labels(pairs: dict[str, str] | None, path: str) -> list[FieldError]:
     """Keys and values as labels have them."""
     errors: list[FieldError] = []
     for key, value in sorted((pairs or {}).items()):
-        errors += faults(key, path, names.qualified) + faults(value, path, names.label_value)
+        errors += [wrong(path, key, fault) for fault in names.qualified(key)]
+        errors += [wrong(path, value, fault) for fault in names.label_value(value)]
     return errors
-
-
-def percent(value: Any) -> int | None:
-    """The number of a percentage; None for anything else."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]+%", value):
-        return int(value[:-1])
-    return None
-
-
-def amount(value: Any, path: str) -> list[FieldError]:
-    """A count or a percentage of something."""
-    if isinstance(value, int):
-        if value < 0:
-            return [wrong(path, value, "must be greater than or equal to 0")]
-        return []
-    return [] if percent(value) is not None else [wrong(path, value, PERCENT_SAYS)]
-
-
-def at_most_all(value: Any, path: str) -> list[FieldError]:
-    """A percentage is one of a whole."""
-    if (percent(value) or 0) > 100:
-        return [wrong(path, value, "must not be greater than 100%")]
-    return []
 
 
 def parse_address(text: str) -> Address | None:

@@ -1,33 +1,38 @@
-"""Deployments, ReplicaSets, StatefulSets, DaemonSets, ControllerRevisions."""
+"""Deployments, ReplicaSets, ReplicationControllers, DaemonSets and ControllerRevisions."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from kaito.local.apiserver import names, selectors
 from kaito.local.apiserver.behaviour import Behaviour, ScalePaths
+from kaito.local.apiserver.behaviours import counts
+from kaito.local.apiserver.behaviours.amounts import amount, at_most_all, number
 from kaito.local.apiserver.behaviours.pod_defaults import default_template
-from kaito.local.apiserver.behaviours.pod_rules import check_spec, not_negative
-from kaito.local.apiserver.fields import FieldError, denied, required, unchangeable, wrong
-from kaito.local.apiserver.meta import annotation_errors, label_errors
+from kaito.local.apiserver.behaviours.pod_rules import check_template
+from kaito.local.apiserver.behaviours.podspec.checks import label_selector, not_negative
+from kaito.local.apiserver.behaviours.templates import (
+    check_running,
+    check_selected,
+    name_warnings,
+    unmatched,
+)
+from kaito.local.apiserver.fields import (
+    FieldError,
+    denied,
+    listed,
+    required,
+    unchangeable,
+    wrong,
+)
+from kaito.local.apiserver.gotext import compact
+from kaito.local.apiserver.status import bad_request
 
 Object = dict[str, Any]
-ALWAYS = ["Always"]
 SCALE = ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector")
-SET_SAYS = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
-    "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
-    "'minReadySeconds' are forbidden"
-)
-SET_MUTABLE = {
-    "replicas",
-    "ordinals",
-    "template",
-    "updateStrategy",
-    "revisionHistoryLimit",
-    "persistentVolumeClaimRetentionPolicy",
-    "minReadySeconds",
-}
+STATUS_ONLY = (("f:spec",),)
+SPEC = (("f:status",),)
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 def default_deployment(obj: Object) -> None:
@@ -43,29 +48,74 @@ def default_deployment(obj: Object) -> None:
     default_template(spec.setdefault("template", {}))
 
 
+def check_numbers(spec: Object, *names: str) -> list[FieldError]:
+    errors: list[FieldError] = []
+    for name in names:
+        errors += not_negative(spec.get(name), f"spec.{name}")
+    return errors
+
+
+def validate_deployment(obj: Object) -> list[FieldError]:
+    spec = obj.get("spec") or {}
+    errors = check_numbers(spec, "revisionHistoryLimit", "progressDeadlineSeconds")
+    errors += validate_replica_set(obj) + _strategy(spec.get("strategy") or {}, "spec.strategy")
+    deadline = spec.get("progressDeadlineSeconds")
+    if deadline is not None and deadline <= spec.get("minReadySeconds", 0):
+        errors.append(
+            wrong("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+        )
+    return errors
+
+
+def _strategy(strategy: Object, path: str) -> list[FieldError]:
+    kind, rolling, where = (
+        strategy.get("type"),
+        strategy.get("rollingUpdate"),
+        f"{path}.rollingUpdate",
+    )
+    if kind == "Recreate":
+        says = "may not be specified when strategy `type` is 'Recreate'"
+        return [] if rolling is None else [denied(where, says)]
+    if kind != "RollingUpdate":
+        shown = compact("DeploymentStrategy", strategy)
+        return [listed(path, shown, ["Recreate", "RollingUpdate"])]
+    most, surge = (rolling or {}).get("maxUnavailable", 0), (rolling or {}).get("maxSurge", 0)
+    errors = amount(most, f"{where}.maxUnavailable") + amount(surge, f"{where}.maxSurge")
+    if not number(most) and not number(surge):
+        errors.append(wrong(f"{where}.maxUnavailable", most, "may not be 0 when `maxSurge` is 0"))
+    return errors + at_most_all(most, f"{where}.maxUnavailable")
+
+
 def default_replica_set(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
     spec.setdefault("replicas", 1)
     default_template(spec.setdefault("template", {}))
 
 
-def default_stateful_set(obj: Object) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("podManagementPolicy", "OrderedReady")
-    strategy = spec.setdefault("updateStrategy", {})
-    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
-    policy = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
-    policy.setdefault("whenDeleted", "Retain")
-    policy.setdefault("whenScaled", "Retain")
-    spec.setdefault("replicas", 1)
-    spec.setdefault("revisionHistoryLimit", 10)
-    for claim in spec.get("volumeClaimTemplates") or ():
-        claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"
-        claim.setdefault("metadata", {})
-        claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
-        claim.setdefault("status", {}).setdefault("phase", "Pending")
-    default_template(spec.setdefault("template", {}))
+def validate_replica_set(obj: Object) -> list[FieldError]:
+    spec = obj.get("spec") or {}
+    errors = check_numbers(spec, "replicas", "minReadySeconds")
+    found, readable = check_selected(spec, "spec", "deployment")
+    if readable:
+        template = spec.get("template") or {}
+        found += check_template(template, "spec.template")
+        found += check_running(template, "spec.template", "ReplicaSet")
+    return errors + found
+
+
+def keeps_selector(
+    validate: Callable[[Object], list[FieldError]],
+) -> Callable[[Object, Object], list[FieldError]]:
+    """The rule for updates of a kind whose selector stays as it is."""
+
+    def validate_update(new: Object, old: Object) -> list[FieldError]:
+        errors = validate(new)
+        selector = new["spec"].get("selector")
+        if selector != old["spec"].get("selector"):
+            errors.append(unchangeable("spec.selector", selector))
+        return errors
+
+    return validate_update
 
 
 def default_daemon_set(obj: Object) -> None:
@@ -75,259 +125,67 @@ def default_daemon_set(obj: Object) -> None:
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", 1)
         rolling.setdefault("maxSurge", 0)
+    elif "rollingUpdate" in strategy:
+        strategy["rollingUpdate"] = {"maxUnavailable": 0, "maxSurge": 0} | strategy["rollingUpdate"]
     spec.setdefault("revisionHistoryLimit", 10)
     default_template(spec.setdefault("template", {}))
+    template_generation(obj)
+    obj["metadata"].setdefault("annotations", {}).setdefault(TEMPLATE_GENERATION, "0")
 
 
-def check_selector(spec: Object, path: str = "spec") -> list[FieldError]:
-    """The selector is there, is not empty, and matches the template's labels."""
-    errors: list[FieldError] = []
-    selector = spec.get("selector")
-    labels = (spec.get("template") or {}).get("metadata", {}).get("labels")
-    if selector is None:
-        errors.append(required(f"{path}.selector"))
-    else:
-        errors += check_label_selector(selector, f"{path}.selector")
-        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            errors.append(
-                wrong(f"{path}.selector", selector, "empty selector is invalid for deployment")
-            )
-    if selector is None or (not errors and not selectors.of_label_selector(selector)(labels or {})):
-        errors.append(
-            wrong(
-                f"{path}.template.metadata.labels",
-                labels,
-                "`selector` does not match template `labels`",
-            )
-        )
-    return errors
+def template_generation(obj: Object) -> int:
+    """The count of templates that a DaemonSet has had. Raises StatusError where it is no number."""
+    text = (obj["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "0")
+    try:
+        return int(text)
+    except ValueError as error:
+        raise bad_request(
+            'DaemonSet in version "v1" cannot be handled as a DaemonSet: strconv.ParseInt: '
+            f'parsing "{text}": invalid syntax'
+        ) from error
 
 
-def check_label_selector(selector: Object, path: str) -> list[FieldError]:
-    errors = []
-    for key, value in sorted((selector.get("matchLabels") or {}).items()):
-        errors += [wrong(f"{path}.matchLabels", key, f) for f in names.qualified(key)]
-        errors += [wrong(f"{path}.matchLabels", value, f) for f in names.label_value(value)]
-    for i, rule in enumerate(selector.get("matchExpressions") or ()):
-        where = f"{path}.matchExpressions[{i}]"
-        operator, values = rule.get("operator", ""), rule.get("values") or []
-        if operator in {"In", "NotIn"}:
-            if not values:
-                errors.append(
-                    required(
-                        f"{where}.values", "must be specified when `operator` is 'In' or 'NotIn'"
-                    )
-                )
-        elif operator in {"Exists", "DoesNotExist"}:
-            if values:
-                errors.append(
-                    denied(
-                        f"{where}.values",
-                        "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-                    )
-                )
-        else:
-            errors.append(wrong(f"{where}.operator", operator, "not a valid selector operator"))
-        errors += [
-            wrong(f"{where}.key", rule.get("key", ""), f)
-            for f in names.qualified(rule.get("key", ""))
-        ]
-    return errors
+def create_daemon_set(obj: Object) -> None:
+    obj["metadata"]["annotations"][TEMPLATE_GENERATION] = str(max(1, template_generation(obj)))
 
 
-def check_template(
-    spec: Object, path: str = "spec", *, restart: list[str] | None = None
-) -> list[FieldError]:
-    template = spec.get("template") or {}
-    meta = template.get("metadata") or {}
-    errors = label_errors(meta.get("labels"), f"{path}.template.labels")
-    errors += annotation_errors(meta.get("annotations"), f"{path}.template.annotations")
-    return errors + check_spec(template.get("spec") or {}, f"{path}.template.spec", restart=restart)
-
-
-def percent(value: Any) -> int | None:
-    """The number of a count or percentage; None where it is neither."""
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and value.endswith("%") and value[:-1].isdigit():
-        return int(value[:-1])
-    return None
-
-
-def check_amount(value: Any, path: str) -> list[FieldError]:
-    if isinstance(value, int):
-        return not_negative(value, path)
-    if percent(value) is None:
-        return [
-            wrong(
-                path,
-                value,
-                "a valid percent string must be a numeric string followed by "
-                "an ending '%' (e.g. '1%',  or '93%', regex used for validation "
-                "is '[0-9]+%')",
-            )
-        ]
-    return []
-
-
-def validate_deployment(obj: Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    errors = not_negative(spec.get("replicas"), "spec.replicas")
-    errors += check_selector(spec)
-    errors += check_template(spec, restart=ALWAYS)
-    errors += _strategy(spec.get("strategy") or {})
-    errors += not_negative(spec.get("minReadySeconds"), "spec.minReadySeconds")
-    errors += not_negative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit")
-    deadline = spec.get("progressDeadlineSeconds")
-    if deadline is not None:
-        errors += not_negative(deadline, "spec.progressDeadlineSeconds")
-        if deadline <= spec.get("minReadySeconds", 0):
-            errors.append(
-                wrong(
-                    "spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"
-                )
-            )
-    return errors
-
-
-def _strategy(strategy: Object) -> list[FieldError]:
-    path = "spec.strategy"
-    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
-    if kind == "Recreate":
-        if rolling is not None:
-            return [
-                denied(
-                    f"{path}.rollingUpdate",
-                    "may not be specified when strategy `type` is 'Recreate'",
-                )
-            ]
-        return []
-    if kind != "RollingUpdate":
-        from kaito.local.apiserver.fields import unsupported
-
-        return [unsupported(f"{path}.type", kind, ["Recreate", "RollingUpdate"])]
-    if rolling is None:
-        return [required(f"{path}.rollingUpdate", "this should be defaulted and never be nil")]
-    where = f"{path}.rollingUpdate"
-    errors = check_amount(rolling.get("maxUnavailable"), f"{where}.maxUnavailable")
-    errors += check_amount(rolling.get("maxSurge"), f"{where}.maxSurge")
-    if (
-        not errors
-        and not percent(rolling.get("maxUnavailable"))
-        and not percent(rolling.get("maxSurge"))
-    ):
-        errors.append(
-            wrong(
-                f"{where}.maxUnavailable",
-                rolling.get("maxUnavailable"),
-                "may not be 0 when `maxSurge` is 0",
-            )
-        )
-    most = rolling.get("maxUnavailable")
-    if isinstance(most, str) and (percent(most) or 0) > 100:
-        errors.append(wrong(f"{where}.maxUnavailable", most, "must not be greater than 100%"))
-    return errors
-
-
-def validate_deployment_update(new: Object, old: Object) -> list[FieldError]:
-    errors = validate_deployment(new)
-    if new["spec"].get("selector") != old["spec"].get("selector"):
-        errors.append(unchangeable("spec.selector", new["spec"].get("selector")))
-    return errors
-
-
-STATUS_COUNTS = (
-    "replicas",
-    "updatedReplicas",
-    "readyReplicas",
-    "availableReplicas",
-    "unavailableReplicas",
-)
-
-
-def validate_deployment_status(new: Object, old: Object) -> list[FieldError]:
-    status = new.get("status") or {}
-    errors: list[FieldError] = []
-    for name in ("observedGeneration", *STATUS_COUNTS):
-        errors += not_negative(status.get(name), f"status.{name}")
-    total = status.get("replicas", 0)
-    for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
-        if status.get(name, 0) > total:
-            errors.append(
-                wrong(
-                    f"status.{name}", status.get(name, 0), "cannot be greater than status.replicas"
-                )
-            )
-    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        errors.append(
-            wrong(
-                "status.availableReplicas",
-                status["availableReplicas"],
-                "cannot be greater than readyReplicas",
-            )
-        )
-    return errors
-
-
-def validate_replica_set(obj: Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    errors = not_negative(spec.get("replicas"), "spec.replicas")
-    errors += not_negative(spec.get("minReadySeconds"), "spec.minReadySeconds")
-    return errors + check_selector(spec) + check_template(spec, restart=ALWAYS)
-
-
-def validate_replica_set_update(new: Object, old: Object) -> list[FieldError]:
-    errors = validate_replica_set(new)
-    if new["spec"].get("selector") != old["spec"].get("selector"):
-        errors.append(unchangeable("spec.selector", new["spec"].get("selector")))
-    return errors
-
-
-def validate_stateful_set(obj: Object) -> list[FieldError]:
-    spec = obj.get("spec") or {}
-    errors = not_negative(spec.get("replicas"), "spec.replicas")
-    errors += check_selector(spec)
-    return errors + check_template(spec, restart=ALWAYS)
-
-
-def validate_stateful_set_update(new: Object, old: Object) -> list[FieldError]:
-    errors = validate_stateful_set(new)
-
-    def fixed(obj: Object) -> Object:
-        return {k: v for k, v in obj["spec"].items() if k not in SET_MUTABLE}
-
-    if fixed(new) != fixed(old):
-        errors.append(denied("spec", SET_SAYS))
-    return errors
+def update_daemon_set(new: Object, old: Object) -> None:
+    changed = new["spec"].get("template") != old["spec"].get("template")
+    counted = str(template_generation(old) + changed)
+    new["metadata"].setdefault("annotations", {})[TEMPLATE_GENERATION] = counted
 
 
 def validate_daemon_set(obj: Object) -> list[FieldError]:
     spec = obj.get("spec") or {}
-    return check_selector(spec) + check_template(spec, restart=ALWAYS)
+    selector, template = spec.get("selector"), spec.get("template") or {}
+    errors = label_selector(selector, "spec.selector") or unmatched(spec, "spec")
+    if selector is not None and not any(selector.values()):
+        errors.append(wrong("spec.selector", selector, "empty selector is invalid for daemonset"))
+    errors += check_template(template, "spec.template")
+    errors += check_running(template, "spec.template", "DaemonSet")
+    errors += check_numbers(spec, "minReadySeconds", "revisionHistoryLimit")
+    return errors + _daemon_strategy(spec.get("updateStrategy") or {}, "spec.updateStrategy")
 
 
-def daemon_create(obj: Object) -> None:
-    obj["metadata"].setdefault("annotations", {}).setdefault(
-        "deprecated.daemonset.template.generation", "1"
-    )
-
-
-def default_daemon(obj: Object) -> None:
-    default_daemon_set(obj)
-    obj["metadata"].setdefault("annotations", {}).setdefault(
-        "deprecated.daemonset.template.generation", "0"
-    )
-
-
-def daemon_before_create(obj: Object) -> None:
-    obj["metadata"].setdefault("annotations", {})["deprecated.daemonset.template.generation"] = "1"
-
-
-def daemon_before_update(new: Object, old: Object) -> None:
-    key = "deprecated.daemonset.template.generation"
-    before = int((old["metadata"].get("annotations") or {}).get(key, "1"))
-    changed = new["spec"].get("template") != old["spec"].get("template")
-    new["metadata"].setdefault("annotations", {})[key] = str(before + changed)
+def _daemon_strategy(strategy: Object, path: str) -> list[FieldError]:
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate") or {}
+    if kind == "OnDelete":
+        return []
+    if kind != "RollingUpdate":
+        shown = compact("DaemonSetUpdateStrategy", strategy)
+        return [listed(path, shown, ["RollingUpdate", "OnDelete"])]
+    errors: list[FieldError] = []
+    for name in ("maxUnavailable", "maxSurge"):
+        where = f"{path}.rollingUpdate.{name}"
+        errors += amount(rolling.get(name, 0), where) + at_most_all(rolling.get(name, 0), where)
+    most, surge = number(rolling.get("maxUnavailable", 0)), number(rolling.get("maxSurge", 0))
+    if most and surge:
+        says = "may not be set when maxUnavailable is non-zero"
+        errors.append(wrong(f"{path}.rollingUpdate.maxSurge", rolling["maxSurge"], says))
+    elif not most and not surge:
+        says = "cannot be 0 when maxSurge is 0"
+        errors.append(required(f"{path}.rollingUpdate.maxUnavailable", says))
+    return errors
 
 
 def default_revision(obj: Object) -> None:
@@ -335,17 +193,44 @@ def default_revision(obj: Object) -> None:
 
 
 def validate_revision(obj: Object) -> list[FieldError]:
-    errors = []
+    errors = not_negative(obj.get("revision"), "revision")
     if obj.get("data") is None:
         errors.append(required("data", "data is mandatory"))
-    return errors + not_negative(obj.get("revision"), "revision")
+    elif not isinstance(obj["data"], dict):
+        errors.append(required("data", "data must be a valid JSON object"))
+    return errors
 
 
 def validate_revision_update(new: Object, old: Object) -> list[FieldError]:
-    errors = validate_revision(new)
+    errors = not_negative(new.get("revision"), "revision")
     if new.get("data") != old.get("data"):
         errors.append(unchangeable("data", new.get("data")))
     return errors
+
+
+def default_controller(obj: Object) -> None:
+    obj.setdefault("spec", {}).setdefault("replicas", 1)
+    if "template" not in obj["spec"]:
+        return
+    default_template(obj["spec"]["template"])
+    labels = (obj["spec"]["template"].get("metadata") or {}).get("labels")
+    if labels:
+        obj["spec"].setdefault("selector", dict(labels))
+        obj["metadata"].setdefault("labels", dict(labels))
+
+
+def validate_controller(obj: Object) -> list[FieldError]:
+    spec = obj.get("spec") or {}
+    selector, template = spec.get("selector") or {}, spec.get("template") or {}
+    errors = check_numbers(spec, "replicas", "minReadySeconds")
+    if not selector:
+        errors.append(required("spec.selector"))
+    if "template" not in spec:
+        return [*errors, required("spec.template")]
+    if selector:
+        errors += unmatched({"selector": {"matchLabels": selector}, "template": template}, "spec")
+    errors += check_template(template, "spec.template")
+    return errors + check_running(template, "spec.template", "ReplicationController")
 
 
 def same_labels(new: Object, old: Object) -> None:
@@ -357,61 +242,58 @@ def same_labels(new: Object, old: Object) -> None:
         new["metadata"]["labels"] = labels
 
 
-STATUS_ONLY = (("f:spec",), ("f:metadata", "f:labels"))
-SPEC = (("f:status",),)
 DEPLOYMENTS = Behaviour(
     default=default_deployment,
     validate=validate_deployment,
-    validate_update=validate_deployment_update,
-    validate_status=validate_deployment_status,
+    validate_update=keeps_selector(validate_deployment),
+    validate_status=counts.DEPLOYMENT.check(),
     before_status=same_labels,
+    name_warnings=name_warnings,
+    generation=True,
+    counts_annotations=True,
+    has_status=True,
+    ignored=SPEC,
+    status_ignored=(*STATUS_ONLY, ("f:metadata", "f:labels")),
+    scale=SCALE,
+)
+REPLICA_SETS = Behaviour(
+    default=default_replica_set,
+    validate=validate_replica_set,
+    validate_update=keeps_selector(validate_replica_set),
+    validate_status=counts.REPLICA_SET.check(),
+    name_warnings=name_warnings,
     generation=True,
     has_status=True,
     ignored=SPEC,
     status_ignored=STATUS_ONLY,
     scale=SCALE,
 )
-REPLICA_SETS = Behaviour(
-    default=default_replica_set,
-    validate=validate_replica_set,
-    validate_update=validate_replica_set_update,
-    generation=True,
-    has_status=True,
-    ignored=SPEC,
-    status_ignored=(("f:spec",),),
-    scale=SCALE,
-)
-STATEFUL_SETS = Behaviour(
-    default=default_stateful_set,
-    validate=validate_stateful_set,
-    validate_update=validate_stateful_set_update,
-    generation=True,
-    has_status=True,
-    ignored=SPEC,
-    status_ignored=(("f:spec",),),
-    scale=SCALE,
-)
 DAEMON_SETS = Behaviour(
-    default=default_daemon,
-    before_create=daemon_before_create,
-    before_update=daemon_before_update,
+    default=default_daemon_set,
+    before_create=create_daemon_set,
+    before_update=update_daemon_set,
     validate=validate_daemon_set,
-    validate_update=lambda n, o: validate_daemon_set(n),
+    validate_update=keeps_selector(validate_daemon_set),
+    validate_status=counts.DAEMON_SET.check(),
     generation=True,
     has_status=True,
     ignored=SPEC,
-    status_ignored=(("f:spec",),),
+    status_ignored=STATUS_ONLY,
 )
 REVISIONS = Behaviour(
     default=default_revision, validate=validate_revision, validate_update=validate_revision_update
 )
 REPLICATION_CONTROLLERS = Behaviour(
-    default=default_replica_set,
+    default=default_controller,
+    validate=validate_controller,
+    validate_update=lambda new, old: validate_controller(new),
+    validate_status=counts.REPLICA_SET.check(),
+    name_warnings=name_warnings,
     generation=True,
     has_status=True,
     ignored=SPEC,
-    status_ignored=(("f:spec",),),
-    scale=ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector"),
+    status_ignored=STATUS_ONLY,
+    scale=SCALE,
     orphans_by_default=True,
     selectable=lambda o: {"status.replicas": str((o.get("status") or {}).get("replicas", 0))},
     selectors=frozenset({"status.replicas"}),

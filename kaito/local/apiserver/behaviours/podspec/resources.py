@@ -60,7 +60,7 @@ def overcommitted(name: str) -> bool:
     return native(name) and not name.startswith(HUGE)
 
 
-def _standard_name(name: str, path: str) -> list[FieldError]:
+def standard_name(name: str, path: str) -> list[FieldError]:
     faults = by(names.qualified, name, path)
     if faults or "/" in name:
         return faults
@@ -69,8 +69,8 @@ def _standard_name(name: str, path: str) -> list[FieldError]:
     return [wrong(path, name, "must be a standard resource type or fully qualified")]
 
 
-def _container_name(name: str, path: str) -> list[FieldError]:
-    errors = _standard_name(name, path)
+def container_name(name: str, path: str) -> list[FieldError]:
+    errors = standard_name(name, path)
     if "/" not in name:
         if name not in MEASURED and not name.startswith(HUGE):
             errors.append(wrong(path, name, "must be a standard resource for containers"))
@@ -80,7 +80,7 @@ def _container_name(name: str, path: str) -> list[FieldError]:
 
 
 def pod_name(name: str, path: str) -> list[FieldError]:
-    errors = _standard_name(name, path)
+    errors = standard_name(name, path)
     if not errors and name not in {"cpu", "memory"} and not name.startswith(HUGE):
         errors.append(listed(path, name, ("cpu", HUGE, "memory")))
     return errors
@@ -107,7 +107,7 @@ def _huge_pages(name: str, text: str, path: str) -> list[FieldError]:
 
 
 def check_resources(
-    resources: Object, path: str, claims: Collection[str], check_name: Names = _container_name
+    resources: Object, path: str, claims: Collection[str], check_name: Names = container_name
 ) -> list[FieldError]:
     """Faults of requests and limits; `claims` are the pod's names of resource claims."""
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
