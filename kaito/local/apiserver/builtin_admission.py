@@ -11,7 +11,7 @@ from kaito.local.apiserver.behaviours.pods import NODE_FAULTS
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
 from kaito.local.apiserver.service_addresses import ServiceAddresses
-from kaito.local.apiserver.status import StatusError, forbidden
+from kaito.local.apiserver.status import StatusError, forbidden, plain_failure
 from kaito.local.apiserver.webhooks import Resolver, Webhooks
 
 SCHEDULING = "scheduling.k8s.io"
@@ -123,6 +123,8 @@ class PodDefaults:
     def _runtime(self, review: Review, spec: dict[str, Any]) -> None:
         """The overhead and the nodes of a runtime class."""
         name = spec.get("runtimeClassName")
+        if name == "":
+            raise plain_failure("resource name may not be empty")
         found: dict[str, Any] | None = {}
         if name is not None:
             found = self._find("node.k8s.io", "runtimeclasses", name)

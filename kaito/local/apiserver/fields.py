@@ -128,8 +128,8 @@ def too_long(field: str, limit: int) -> FieldError:
     return FieldError(field, "Too long", detail=f"may not be more than {limit} bytes")
 
 
-def too_many(field: str, limit: int) -> FieldError:
-    return FieldError(field, "Too many", detail=f"must have at most {limit} items")
+def too_many(field: str, count: int, limit: int) -> FieldError:
+    return FieldError(field, "Too many", count, f"must have at most {limit} items")
 
 
 def unchangeable(field: str, value: Any) -> FieldError:

@@ -228,7 +228,7 @@ def refuse_spent(budget: Object) -> None:
     if status.get("disruptionsAllowed", 0) > 0:
         return
     conditions = status.get("conditions") or ()
-    said = next((c for c in conditions if c.get("type") == ALLOWED), {})
+    said: Object = next((c for c in conditions if c.get("type") == ALLOWED), {})
     message = said.get("message", "") if said.get("status") == "False" else ""
     wanted, healthy = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
     closed = f"The disruption budget {name} does not allow evicting pods currently"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from kaito.local.apiserver import quantity
 from kaito.local.apiserver.behaviours.podspec.resources import HUGE, overcommitted
 from kaito.local.apiserver.behaviours.podspec.totals import asked, supported
 
@@ -55,7 +56,18 @@ def _default_field(holder: Object) -> None:
         holder["fieldRef"].setdefault("apiVersion", "v1")
 
 
+def _round(holder: Object, part: str) -> None:
+    """Amounts are kept to a thousandth."""
+    amounts = holder.get(part)
+    if amounts:
+        holder[part] = {name: quantity.rounded(text) for name, text in amounts.items()}
+
+
 def default_container(container: Object) -> None:
+    resources = container.get("resources")
+    if resources:
+        _round(resources, "limits")
+        _round(resources, "requests")
     container.setdefault("imagePullPolicy", pull_policy(container.get("image", "")))
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")
@@ -101,6 +113,8 @@ def default_volume(volume: Object) -> None:
         spec = (volume["ephemeral"].get("volumeClaimTemplate") or {}).get("spec")
         if spec is not None:
             spec.setdefault("volumeMode", "Filesystem")
+            for part in ("limits", "requests"):
+                _round(spec.get("resources") or {}, part)
 
 
 DISKS: dict[str, Object] = {
@@ -136,11 +150,9 @@ def default_spec(spec: Object) -> None:
         spec["serviceAccount"] = spec["serviceAccountName"]
     elif spec.get("serviceAccount"):
         spec["serviceAccountName"] = spec["serviceAccount"]
-    if spec.get("hostNetwork"):
-        for part in ("containers", "initContainers"):
-            for container in spec.get(part) or ():
-                for port in container.get("ports") or ():
-                    port.setdefault("hostPort", port.get("containerPort", 0))
+    _round(spec, "overhead")
+    for part in ("limits", "requests"):
+        _round(spec.get("resources") or {}, part)
 
 
 def default_pod(pod: Object) -> None:
@@ -156,9 +168,18 @@ def default_pod(pod: Object) -> None:
                 requests = resources.setdefault("requests", {})
                 for name, value in resources["limits"].items():
                     requests.setdefault(name, value)
+        if spec.get("hostNetwork"):
+            default_host_ports(spec.get(part) or [])
     if spec.get("resources"):
         default_totals(spec)
     default_addresses(pod.get("status") or {})
+
+
+def default_host_ports(containers: list[Object]) -> None:
+    """On the host's network a port of a container is a port of the host."""
+    for container in containers:
+        for port in container.get("ports") or ():
+            port.setdefault("hostPort", port.get("containerPort", 0))
 
 
 def default_totals(spec: Object) -> None:

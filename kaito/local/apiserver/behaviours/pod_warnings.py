@@ -70,7 +70,34 @@ def pod_warnings(pod: Object) -> list[str]:
             "metadata.name: this is used in the Pod's hostname, which can result in surprising "
             f"behavior; a DNS label is recommended: [{' '.join(faults)}]"
         )
-    return found + list(_all(pod["metadata"], pod.get("spec") or {}, ""))
+    spec = pod.get("spec") or {}
+    return [*found, *_settled(pod, spec), *_all(pod["metadata"], spec, "")]
+
+
+def _settled(pod: Object, spec: Object) -> Iterator[str]:
+    """Annotations that a field was made of, or that no field can be made of."""
+    annotations = pod["metadata"].get("annotations") or {}
+    whole = (spec.get("securityContext") or {}).get("appArmorProfile")
+    for part in ("initContainers", "containers"):
+        for container in spec.get(part) or ():
+            name = container.get("name", "")
+            key = APP_ARMOR + name
+            if key in annotations and not _writes_profile(pod, part, name):
+                profile = app_armor(annotations[key])
+                if profile is None or profile != whole:
+                    yield f"metadata.annotations[{key}]: {APP_ARMOR_SAYS}"
+
+
+def _writes_profile(pod: Object, part: str, name: str) -> bool:
+    """Did a writer set the field? What the server sets belongs to nobody."""
+    path = ("f:spec", f"f:{part}", f'k:{{"name":"{name}"}}', "f:securityContext")
+    for entry in pod["metadata"].get("managedFields") or ():
+        fields = entry.get("fieldsV1") or {}
+        for step in path:
+            fields = fields.get(step) or {}
+        if "f:appArmorProfile" in fields:
+            return True
+    return False
 
 
 def template_warnings(template: Object, path: str) -> list[str]:

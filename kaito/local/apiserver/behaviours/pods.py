@@ -9,22 +9,19 @@ from kaito.local.apiserver.behaviours import pod_updates
 from kaito.local.apiserver.behaviours.pod_defaults import (
     default_addresses,
     default_pod,
-    default_template,
     drop_disabled,
 )
 from kaito.local.apiserver.behaviours.pod_quality import quality
-from kaito.local.apiserver.behaviours.pod_rules import check_new_pod, check_template
+from kaito.local.apiserver.behaviours.pod_rules import check_new_pod
 from kaito.local.apiserver.behaviours.pod_status import (
     keep_generations,
     status_warnings,
     validate_status,
 )
-from kaito.local.apiserver.behaviours.pod_warnings import (
-    pod_warnings,
-    template_warnings,
-)
+from kaito.local.apiserver.behaviours.pod_warnings import app_armor, pod_warnings
+from kaito.local.apiserver.behaviours.podspec.annotations import APP_ARMOR
 from kaito.local.apiserver.behaviours.podspec.placement import label_key_terms
-from kaito.local.apiserver.fields import FieldError
+from kaito.local.apiserver.behaviours.podspec.security import containers_of
 
 Object = dict[str, Any]
 NODE_FAULTS = [
@@ -66,6 +63,21 @@ def before_create(pod: Object) -> None:
             }
         ]
     merge_label_keys(pod)
+    settle_profiles(pod)
+
+
+def settle_profiles(pod: Object) -> None:
+    """What an old annotation says of a container's profile becomes a field."""
+    annotations, spec = pod["metadata"].get("annotations") or {}, pod.get("spec") or {}
+    if (spec.get("os") or {}).get("name") == "windows":
+        return
+    own = (spec.get("securityContext") or {}).get("appArmorProfile")
+    for container, _ in containers_of(spec, ""):
+        given = annotations.get(APP_ARMOR + container.get("name", ""))
+        profile = None if given is None else app_armor(given)
+        context = container.get("securityContext") or {}
+        if profile is not None and profile != own and "appArmorProfile" not in context:
+            container["securityContext"] = {**context, "appArmorProfile": profile}
 
 
 def date_conditions(pod: Object, uid: str) -> None:
@@ -124,14 +136,6 @@ def grace(pod: Object) -> int:
     return int((pod.get("spec") or {}).get("terminationGracePeriodSeconds") or 0)
 
 
-def default_pod_template(obj: Object) -> None:
-    default_template(obj.setdefault("template", {}))
-
-
-def validate_pod_template(obj: Object) -> list[FieldError]:
-    return check_template(obj.get("template") or {}, "template")
-
-
 PODS = Behaviour(
     default=default_pod,
     before_create=before_create,
@@ -160,11 +164,4 @@ PODS = Behaviour(
         ),
         "resize": Part(prepare=pod_updates.only_resizing, validate=pod_updates.validate_resizing),
     },
-)
-POD_TEMPLATES = Behaviour(
-    default=default_pod_template,
-    validate=validate_pod_template,
-    validate_update=lambda new, old: validate_pod_template(new),
-    warnings=lambda obj: template_warnings(obj.get("template") or {}, "template"),
-    generation=True,
 )

@@ -48,6 +48,7 @@ def check_claim_spec(spec: Object, path: str) -> list[FieldError]:
     for part in ("dataSource", "dataSourceRef"):
         if part in spec:
             errors += _data_source(spec[part], f"{path}.{part}")
+    errors += _sources_differ(spec, path)
     if spec.get("volumeAttributesClassName"):
         where = f"{path}.volumeAttributesClassName"
         errors += by(names.subdomain, spec["volumeAttributesClassName"], where)
@@ -61,6 +62,20 @@ def _storage(spec: Object, path: str) -> list[FieldError]:
     if quantity.value(asked) <= 0:
         return [wrong(path, asked, "must be greater than zero")]
     return []
+
+
+def _sources_differ(spec: Object, path: str) -> list[FieldError]:
+    """Both fields name one source, but one in another namespace stands alone."""
+    source, wide = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source is None or wide is None:
+        return []
+    if wide.get("namespace"):
+        says = "may not be specified when dataSourceRef.namespace is specified"
+        return [wrong(path, {}, says)]
+    keys = ("apiGroup", "kind", "name")
+    if all(source.get(k) == wide.get(k) for k in keys):
+        return []
+    return [wrong(path, {}, "must match dataSourceRef")]
 
 
 def _data_source(source: Object, path: str) -> list[FieldError]:

@@ -79,7 +79,8 @@ def check_containers(spec: Object, path: str, pod: Pod) -> list[FieldError]:
         where = f"{path}.initContainers[{i}]"
         errors += _common(container, where, pod)
         errors += _restart(container, where)
-        errors += _unique(container, where, regular)
+        if container.get("name"):
+            errors += _unique(container, where, regular)
         errors += _host_ports([container], f"{path}.initContainers")
         errors += _before(container, where, pod)
     return errors + _debugging(spec, path, pod)
@@ -187,7 +188,7 @@ def _restart(container: Object, path: str) -> list[FieldError]:
         errors.append(required(f"{path}.restartPolicy", says))
     where = f"{path}.restartPolicyRules"
     if len(rules) > RULES:
-        errors.append(too_many(where, RULES))
+        errors.append(too_many(where, len(rules), RULES))
     for i, rule in enumerate(rules):
         errors += chosen(rule.get("action", ""), ACTIONS, f"{where}[{i}].action")
         codes, at = rule.get("exitCodes"), f"{where}[{i}].exitCodes"
@@ -195,8 +196,9 @@ def _restart(container: Object, path: str) -> list[FieldError]:
             errors.append(required(at, "must be specified"))
             continue
         errors += chosen(codes.get("operator", ""), ("In", "NotIn"), f"{at}.operator")
-        if len(codes.get("values") or ()) > CODES:
-            errors.append(too_many(f"{at}.values", CODES))
+        values = codes.get("values") or []
+        if len(values) > CODES:
+            errors.append(too_many(f"{at}.values", len(values), CODES))
     return errors
 
 

@@ -28,7 +28,7 @@ def check_volumes(
     made = {f"{pod}-{v.get('name', '')}" for v in volumes if pod and "ephemeral" in v}
     for i, volume in enumerate(volumes):
         where, name = f"{path}[{i}]", volume.get("name", "")
-        faults = check_source(volume, where)
+        faults = check_source(volume, where) + _iscsi_name(volume, where)
         if f"{pod}-{name}" in made and name:
             claim = f"{pod}-{name}"
             faults += [
@@ -46,6 +46,17 @@ def check_volumes(
             says = "must not reference a PVC that gets created for an ephemeral volume"
             errors.append(wrong(f"{where}.persistentVolumeClaim.claimName", claim, says))
     return known, errors
+
+
+def _iscsi_name(volume: Object, path: str) -> list[FieldError]:
+    source, name = volume.get("iscsi") or {}, volume.get("name", "")
+    if "initiatorName" not in source or len(f"{name}:{source.get('targetPortal', '')}") <= 64:
+        return []
+    says = (
+        "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if "
+        "iscsi.initiatorName is specified."
+    )
+    return [wrong(f"{path}.name", name, says)]
 
 
 def check_mounts(container: Object, path: str, known: dict[str, Object]) -> list[FieldError]:
