@@ -95,9 +95,12 @@ class Informer(Generic[T]):
         self._meter(metrics)
 
     def _meter(self, metrics: Metrics) -> None:
-        resource = str(self.resource)
-        metrics.last_event_age.labels(resource).set_function(self.silence)
-        metrics.store_objects.labels(resource).set_function(lambda: len(self._cache.store))
+        part = "metadata" if self.resource.partial else ""
+        labels = str(self.resource), f"{part} {self.scope}".strip()
+        cache = self._cache
+        metrics.last_event_age.labels(*labels).set_function(self.silence)
+        metrics.store_objects.labels(*labels).set_function(lambda: len(cache.store))
+        metrics.unreadable_objects.labels(*labels).set_function(lambda: len(cache.unreadable))
 
     @property
     def store(self) -> Store[T]:

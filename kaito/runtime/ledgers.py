@@ -37,9 +37,10 @@ class Ledgers:
         self._controller = controller
         self._clock = clock
         self._holds = metrics.fence_holds
-        self._informers: dict[Any, list[Informer[Any]]] = {}
+        # By path: an informer of the metadata sees a write of the whole object, too.
+        self._informers: dict[str, list[Informer[Any]]] = {}
         for informer in informers:
-            self._informers.setdefault(informer.resource, []).append(informer)
+            self._informers.setdefault(informer.resource.path(), []).append(informer)
         self._ledgers: dict[Key, list[Write]] = {}
         self._sweep_at = SLACK
 
@@ -94,7 +95,7 @@ class Ledgers:
         return [write for write in writes if self._unseen_by(write)]
 
     def _unseen_by(self, write: Write) -> list[Informer[Any]]:
-        candidates = self._informers.get(write.resource, ())
+        candidates = self._informers.get(write.resource.path(), ())
         return [informer for informer in candidates if not informer.has_seen(write)]
 
     def _sweep(self) -> None:

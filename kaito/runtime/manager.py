@@ -33,7 +33,7 @@ from kaito.runtime.heartbeat import BLOCKED_SECONDS, Heartbeat
 from kaito.runtime.informer import Informer, Scope
 from kaito.runtime.lease import Leadership, LeaseLost, LeaseSettings
 from kaito.runtime.metrics import Metrics
-from kaito.runtime.reflector import IDLE_SECONDS
+from kaito.runtime.reflector import IDLE_SECONDS, Fill
 from kaito.runtime.resource import Resource
 from kaito.runtime.serving import (
     Address,
@@ -148,12 +148,14 @@ class Manager:
         namespaces: Sequence[str] | None = None,
         indexes: Mapping[str, Index] | None = None,
         transform: Transform | None = None,
+        fill: Fill = "list",
     ) -> Informer[T]:
         """The informer of this kind and scope, made at the first call.
 
-        `namespaces` defaults to the manager's own for namespaced kinds. ValueError when the
-        informer exists already and is asked for with indexes or a transform (give them to the
-        first call), and when it is new but the manager runs already: nobody would feed it.
+        `namespaces` defaults to the manager's own for namespaced kinds. `fill` says how the cache
+        is filled, see `Fill`. ValueError when the informer exists already and is asked for with
+        indexes, a transform or a `fill` (give them to the first call), and when it is new but the
+        manager runs already: nobody would feed it.
         """
         if not resource.namespaced:
             within: tuple[str, ...] = ()
@@ -171,11 +173,12 @@ class Manager:
                 scope=scope,
                 indexes=indexes,
                 transform=transform,
+                fill=fill,
                 clock=self.clock,
                 metrics=self.metrics,
             )
             self._informers[resource, scope] = known
-        elif indexes or transform:
+        elif indexes or transform or fill != "list":
             raise ValueError(f"The informer of {resource} exists already.")
         return known
 
@@ -283,10 +286,12 @@ class Manager:
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done() and not stopping.done():
-                late = [str(key[0]) for key, each in self._informers.items() if not each.synced]
+                late = [each for each in self._informers.values() if not each.synced]
+                names = ", ".join(str(each.resource) for each in late)
+                troubles = "; ".join(each.trouble for each in late if each.trouble)
                 raise SyncTimeout(
-                    f"No first list of {', '.join(late)} within {self._sync_timeout:g} s; "
-                    f"the log says why."
+                    f"No first list of {names} within {self._sync_timeout:g} s"
+                    + (f": {troubles}" if troubles else ".")
                 )
             return not stopping.done()
         finally:
@@ -386,13 +391,17 @@ class Manager:
                 await asyncio.wait(controllers)
 
     def _unready(self) -> str:
-        late = [str(key[0]) for key, each in self._informers.items() if not each.synced]
+        informers = self._informers.values()
+        late = [_named(each) for each in informers if not each.synced]
         if late:
             return f"waiting for the first list of {', '.join(late)}"
-        silent = [
-            str(key[0]) for key, each in self._informers.items() if each.silence() > SILENCE_SECONDS
-        ]
+        silent = [_named(each) for each in informers if each.silence() > SILENCE_SECONDS]
         return f"nothing heard of {', '.join(silent)}" if silent else ""
+
+
+def _named(informer: Informer[Any]) -> str:
+    """An informer with what is wrong with it, for a probe that nobody reads the log beside."""
+    return str(informer.resource) + (f" ({informer.trouble})" if informer.trouble else "")
 
 
 class UnfinishedWork(Exception):

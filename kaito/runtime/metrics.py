@@ -130,10 +130,15 @@ class Metrics:
         self.last_event_age = gauge(
             "kaito_runtime_watch_idle_seconds",
             "Seconds since the watch last said anything, bookmarks included.",
-            ["resource"],
+            ["resource", "scope"],
         )
         self.store_objects = gauge(
-            "kaito_runtime_store_objects", "Objects in the cache.", ["resource"]
+            "kaito_runtime_store_objects", "Objects in the cache.", ["resource", "scope"]
+        )
+        self.unreadable_objects = gauge(
+            "kaito_runtime_unreadable_objects",
+            "Objects that are not in the cache because they could not be read.",
+            ["resource", "scope"],
         )
         self.fence_holds = counter(
             "kaito_runtime_fence_holds_total",

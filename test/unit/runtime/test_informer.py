@@ -298,7 +298,7 @@ async def test_a_silent_watch_grows_old_and_says_so(
         await clock.advance(50)
         assert pods.silence() == 50
         age = metrics.registry.get_sample_value(
-            "kaito_runtime_watch_idle_seconds", {"resource": "pods"}
+            "kaito_runtime_watch_idle_seconds", {"resource": "pods", "scope": ""}
         )
         assert age == 50
         api.bookmark()
@@ -310,7 +310,7 @@ async def test_the_number_of_cached_objects_is_a_metric(
     api: FakeApi, pods: Informer[Object], clock: VirtualClock, metrics: Metrics
 ) -> None:
     def count() -> float | None:
-        labels = {"resource": "pods"}
+        labels = {"resource": "pods", "scope": ""}
         return metrics.registry.get_sample_value("kaito_runtime_store_objects", labels)
 
     api.put(PODS, "a", "ns")
@@ -319,6 +319,22 @@ async def test_the_number_of_cached_objects_is_a_metric(
         api.remove(PODS, "a", "ns")
         await clock.settle()
         assert count() == 0
+
+
+async def test_two_scopes_of_a_kind_are_counted_apart(
+    api: FakeApi, client: Client, clock: VirtualClock, metrics: Metrics
+) -> None:
+    every = Informer(client, PODS, clock=clock, metrics=metrics)
+    some = Informer(client, PODS, clock=clock, metrics=metrics, scope=Scope(labels="app=x"))
+    api.put(PODS, "a", "ns")
+    async with following(every, clock), following(some, clock):
+        counts = [
+            metrics.registry.get_sample_value(
+                "kaito_runtime_store_objects", {"resource": "pods", "scope": scope}
+            )
+            for scope in ("", "labels:app=x")
+        ]
+        assert counts == [1, 0]
 
 
 async def test_row_1_when_one_namespace_fails_for_good_the_informer_fails(

@@ -120,7 +120,8 @@ async def test_controllers_start_when_the_caches_are_full(scene: Scene) -> None:
         async with scene.running():
             assert scene.runs == []
             assert not scene.manager.leading.is_set()
-            assert scene.manager.checks.ready["caches"]() == "waiting for the first list of pods"
+            said = scene.manager.checks.ready["caches"]()
+            assert said.startswith("waiting for the first list of pods (list failed: 503")
             holding = False
             await scene.clock.advance(5)
             assert scene.runs == [Key("ns", "a")]
@@ -133,7 +134,7 @@ async def test_caches_that_never_fill_end_the_process_with_their_names(scene: Sc
     with capture_logs() as logs:
         async with scene.running() as task:
             await scene.clock.advance(121)
-            with pytest.raises(SyncTimeout, match="No first list of pods within 120 s"):
+            with pytest.raises(SyncTimeout, match="No first list of pods within 120 s: list fail"):
                 await task
     assert any("install the definition of pods" in log.get("hint", "") for log in logs)
     assert scene.runs == []
