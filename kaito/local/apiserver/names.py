@@ -33,7 +33,7 @@ _NAME_PART_SAYS = (
     "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
 _QUALIFIED_SAYS = (
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start "
+    "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start "
     "and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
     "used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS "
     "subdomain prefix and '/' (e.g. 'example.com/MyName')"
@@ -76,15 +76,8 @@ def path_segment(text: str) -> list[str]:
     return [f"may not contain '{c}'" for c in "/%" if c in text]
 
 
-def label_key(text: str) -> list[str]:
-    """The key of a label selector: a qualified name, with lengths counted in bytes."""
-    return [
-        f.replace(too_long(MAX_SUBDOMAIN), bytes_too_long(MAX_SUBDOMAIN))
-        for f in qualified(text, "a valid label key")
-    ]
-
-
-def qualified(text: str, called: str = "a qualified name") -> list[str]:
+def qualified(text: str) -> list[str]:
+    """A name with an optional prefix, as keys of labels have it; lengths are counted in bytes."""
     parts = text.split("/")
     faults: list[str] = []
     if len(parts) == 2:
@@ -92,11 +85,12 @@ def qualified(text: str, called: str = "a qualified name") -> list[str]:
         if not prefix:
             faults.append("prefix part must be non-empty")
         else:
-            faults += ["prefix part " + f for f in subdomain(prefix)]
+            long, short = too_long(MAX_SUBDOMAIN), bytes_too_long(MAX_SUBDOMAIN)
+            faults += ["prefix part " + f.replace(long, short) for f in subdomain(prefix)]
     elif len(parts) == 1:
         name = parts[0]
     else:
-        return [f"{called} {_QUALIFIED_SAYS}"]
+        return [_QUALIFIED_SAYS]
     if not name:
         faults.append("name part must be non-empty")
     elif len(name) > MAX_LABEL:

@@ -181,7 +181,7 @@ def check_values(key: str, operator: str, values: tuple[str, ...]) -> None:
 
 
 def check_key(key: str) -> None:
-    faults = names.label_key(key)
+    faults = names.qualified(key)
     if faults:
         raise SelectorError(f"<nil>: Invalid value: {go_quote(key)}: " + "; ".join(faults))
 
