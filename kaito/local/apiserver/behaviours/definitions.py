@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kaito.local.apiserver.behaviour import Behaviour
+from kaito.local.apiserver.custom.formats import unrecognized
 from kaito.local.apiserver.custom.validating import validate, validate_update
 
 Object = dict[str, Any]
@@ -34,7 +35,7 @@ def _schema_defaults(schema: Any) -> None:
     if not isinstance(schema, dict):
         return
     for rule in schema.get("x-kubernetes-validations") or ():
-        for name in ("message", "messageExpression", "reason", "fieldPath"):
+        for name in ("message", "messageExpression", "fieldPath"):
             if rule.get(name) == "":
                 del rule[name]
     for part in ("properties", "patternProperties", "definitions"):
@@ -47,13 +48,22 @@ def _schema_defaults(schema: Any) -> None:
             _schema_defaults(inner)
 
 
+def warnings(obj: Object) -> list[str]:
+    """Formats that no server knows are allowed, and ignored."""
+    found: list[str] = []
+    for version in obj["spec"].get("versions") or ():
+        found += unrecognized((version.get("schema") or {}).get("openAPIV3Schema"))
+    return [f'unrecognized format "{name}"' for name in dict.fromkeys(found)]
+
+
 def before_create(obj: Object) -> None:
     obj["status"] = {
         "conditions": None,
         "acceptedNames": {"plural": "", "kind": ""},
         "storedVersions": [
-            v["name"] for v in obj["spec"].get("versions") or () if v.get("storage")
-        ],
+            v.get("name", "") for v in obj["spec"].get("versions") or () if v.get("storage")
+        ][:1]
+        or None,
     }
 
 
@@ -99,6 +109,7 @@ DEFINITIONS = Behaviour(
     validate_update=validate_update,
     generation=True,
     has_status=True,
+    name_warnings=warnings,
     ignored=(("f:status",),),
     status_ignored=(("f:spec",),),
     blind_update=False,

@@ -8,6 +8,7 @@ from kaito.local.apiserver import typed
 from kaito.local.apiserver.custom.cleaning import EmbeddedFault
 from kaito.local.apiserver.custom.shapes import VersionShape
 from kaito.local.apiserver.fields import go_quote, wrong
+from kaito.local.apiserver.jsontext import whole_numbers
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.scalars import json_kind
@@ -91,7 +92,9 @@ def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
         decoded = typed.decode(shape.metadata, meta or {})
     except typed.WrongType as error:
         return value, [], str(error)
-    value["metadata"] = decoded.value
+    value = whole_numbers({**value, "metadata": decoded.value})
+    if value["metadata"].get("managedFields") == []:
+        del value["metadata"]["managedFields"]
     try:
         unknown = shape.clean(value)
     except EmbeddedFault as error:

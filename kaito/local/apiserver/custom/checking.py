@@ -6,6 +6,7 @@ With an old object, faults of parts that the write does not touch are forgiven.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -54,10 +55,12 @@ class Checker:
     def __init__(self, schema: Structural) -> None:
         self._schema = schema
 
-    def check(self, obj: Object, old: Object | None) -> list[FieldError]:
+    def check(self, obj: Any, old: Any, *, distinct: bool = True) -> list[FieldError]:
+        """Faults of an object; `distinct`: look for members of lists that must differ, too."""
         errors: list[FieldError] = []
         self._value(self._schema, obj, MISSING if old is None else old, "", errors, root=True)
-        self._lists(self._schema, obj, MISSING if old is None else old, "", errors)
+        if distinct:
+            self._lists(self._schema, obj, MISSING if old is None else old, "", errors)
         return errors
 
     def _value(
@@ -144,12 +147,9 @@ class Checker:
         self, schema: Structural, value: list[Any], old: Any, path: str, errors: list[FieldError]
     ) -> None:
         assert schema.items is not None
-        matched = correlate(schema, old) if isinstance(old, list) else None
+        matched = former(schema, old)
         for i, item in enumerate(value):
-            before = MISSING
-            if matched is not None:
-                before = matched(item, i)
-            self._value(schema.items, item, before, f"{path}[{i}]", errors)
+            self._value(schema.items, item, matched(item), f"{path}[{i}]", errors)
 
     def _plain(
         self,
@@ -393,20 +393,19 @@ class Checker:
                 seen.append(key)
 
 
-def correlate(schema: Structural, old: list[Any]) -> Any:
-    """Finds a list member's former self: by keys, or by value for sets."""
-    if schema.list_type == "map":
-        index = {
-            tuple(repr(o.get(k)) for k in schema.list_keys): o for o in old if isinstance(o, dict)
-        }
-        return lambda item, i: (
-            index.get(tuple(repr(item.get(k)) for k in schema.list_keys), MISSING)
-            if isinstance(item, dict)
-            else MISSING
-        )
-    if schema.list_type == "set":
-        return lambda item, i: next((o for o in old if same(o, item)), MISSING)
-    return lambda item, i: MISSING
+def former(schema: Structural, old: Any) -> Callable[[Any], Any]:
+    """Finds a list member's former self by its keys; other lists' members have none."""
+    if schema.list_type != "map" or not isinstance(old, list):
+        return lambda item: MISSING
+    keys = schema.list_keys
+    index = {tuple(repr(o.get(k)) for k in keys): o for o in old if isinstance(o, dict)}
+
+    def find(item: Any) -> Any:
+        if not isinstance(item, dict):
+            return MISSING
+        return index.get(tuple(repr(item.get(k)) for k in keys), MISSING)
+
+    return find
 
 
 def same(a: Any, b: Any) -> bool:

@@ -51,7 +51,7 @@ def settle_nulls(value: Any, schema: Structural) -> None:
             if known is None:
                 continue
             if value[name] is None:
-                if not known.nullable and not known.preserve and known.default is NO_DEFAULT:
+                if not known.nullable and known.default is NO_DEFAULT:
                     del value[name]
             else:
                 settle_nulls(value[name], known)

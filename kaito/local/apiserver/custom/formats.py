@@ -8,10 +8,14 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import date
+from typing import Any
 from urllib.parse import urlsplit
 
 from kaito.local.apiserver import times
 
+# Formats by type that are known, here or to the server alone; signs between words do not count.
+NUMBERS = {"integer": {"int32", "int64"}, "number": {"float", "double"}}
+UNCHECKED = frozenset({"bsonobjectid", "password"})
 UUID = re.compile(r"(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$")
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+$")
 HOSTNAME = re.compile(
@@ -94,3 +98,28 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "uuid4": lambda t: bool(UUID.match(t)),
     "uuid5": lambda t: bool(UUID.match(t)),
 }
+
+
+def unrecognized(schema: Any) -> list[str]:
+    """The formats in a schema that are none."""
+    if not isinstance(schema, dict):
+        return []
+    found, name, kind = [], schema.get("format"), schema.get("type", "")
+    if name and not _known(name, kind):
+        found.append(name)
+    for part in ("properties", "definitions", "patternProperties"):
+        for inner in (schema.get(part) or {}).values():
+            found += unrecognized(inner)
+    for part in ("items", "additionalProperties", "not"):
+        found += unrecognized(schema.get(part))
+    for part in ("allOf", "anyOf", "oneOf"):
+        for inner in schema.get(part) or ():
+            found += unrecognized(inner)
+    return found
+
+
+def _known(name: str, kind: str) -> bool:
+    if kind in {"", "string"}:
+        bare = name.replace("-", "")
+        return bare in UNCHECKED or any(bare == known.replace("-", "") for known in FORMATS)
+    return name in NUMBERS.get(kind, set())

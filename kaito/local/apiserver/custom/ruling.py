@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from kaito.local.apiserver.custom.cel.rules import REASONS, Rule, Uncompilable, to_cel
-from kaito.local.apiserver.custom.checking import MISSING, correlate, json_type, same
+from kaito.local.apiserver.cel.expressions import Uncompilable
+from kaito.local.apiserver.custom.checking import MISSING, former, same
+from kaito.local.apiserver.custom.declared import Declared, declared, escape, to_cel
+from kaito.local.apiserver.custom.fieldpaths import shown_path
+from kaito.local.apiserver.custom.rules import REASONS, OutOfBudget, Purse, Rule
 from kaito.local.apiserver.custom.structural import Structural
 from kaito.local.apiserver.fields import NOTHING, FieldError
 
 Object = dict[str, Any]
+RESOURCE = ("apiVersion", "kind", "metadata")
 
 
 class Ruling:
@@ -17,99 +22,141 @@ class Ruling:
 
     def __init__(self, schema: Structural) -> None:
         self._schema = schema
-        self._rules: dict[int, list[Rule]] = {}
+        self._declared = declared(schema, root=True)
+        self._rules: dict[int, list[Rule | str]] = {}
 
     def check(self, obj: Object, old: Object | None) -> tuple[list[FieldError], list[FieldError]]:
         """Faults, and faults of parts that the write does not touch (which only warn)."""
-        errors: list[FieldError] = []
-        forgiven: list[FieldError] = []
-        if self._schema.has_rules:
-            self._walk(
-                self._schema, obj, MISSING if old is None else old, "", errors, forgiven, root=True
-            )
-        return errors, forgiven
+        run = _Run(self._rules, [], [])
+        before = MISSING if old is None else old
+        with suppress(OutOfBudget):  # told where it happened
+            run.walk(self._schema, self._declared, obj, before, "", same_before=False, root=True)
+        return run.errors, run.forgiven
 
-    def _of(self, schema: Structural, *, root: bool) -> list[Rule]:
-        found = self._rules.get(id(schema))
-        if found is None:
-            found = []
-            for raw in schema.rules:
-                try:
-                    found.append(Rule(raw, schema, root=root))
-                except Uncompilable:
-                    continue
-            self._rules[id(schema)] = found
-        return found
 
-    def _walk(
+class _Run:
+    """The rules over one object."""
+
+    def __init__(
+        self,
+        rules: dict[int, list[Rule | str]],
+        errors: list[FieldError],
+        forgiven: list[FieldError],
+    ) -> None:
+        self._rules = rules
+        self._purse = Purse()
+        self.errors = errors
+        self.forgiven = forgiven
+
+    def walk(
         self,
         schema: Structural,
+        known: Declared | None,
         value: Any,
         old: Any,
         path: str,
-        errors: list[FieldError],
-        forgiven: list[FieldError],
         *,
+        same_before: bool,
         root: bool = False,
     ) -> None:
-        if not schema.has_rules or value is None:
+        """`same_before`: is the nearest part that has a former self unchanged?"""
+        if not schema.has_rules or value is None or known is None:
             return
+        untouched = same(value, old) if old is not MISSING else same_before
         if schema.rules:
-            has_old = old is not MISSING and old is not None
-            untouched = has_old and same(_bare(value, root), _bare(old, root))
-            out = forgiven if untouched else errors
-            mine = to_cel(value, schema)
-            before = to_cel(old, schema) if has_old else None
-            for rule in self._of(schema, root=root):
-                if rule.applies(has_old=has_old):
-                    fault = self._judge(rule, value, mine, before, path, has_old=has_old)
-                    if fault is not None:
-                        out.append(fault)
+            self._judge(schema, known, value, old, path, untouched=untouched, root=root)
         if isinstance(value, dict):
             then = old if isinstance(old, dict) else {}
             for name, inner in value.items():
-                known = schema.properties.get(name)
-                if known is None and isinstance(schema.extra, Structural):
-                    known = schema.extra
-                if known is not None:
-                    self._walk(
-                        known,
-                        inner,
-                        then.get(name, MISSING),
-                        f"{path}.{name}" if path else name,
-                        errors,
-                        forgiven,
-                    )
-        elif isinstance(value, list) and schema.items is not None and schema.items.has_rules:
-            matched = correlate(schema, old) if isinstance(old, list) else None
+                found = self._member(schema, known, name)
+                if found is None:
+                    continue
+                before = then.get(name, MISSING) if schema.map_type != "other" else MISSING
+                keyed = isinstance(schema.extra, Structural) and name not in schema.properties
+                where = f"{path}[{name}]" if keyed else f"{path}.{name}" if path else name
+                spared = untouched and not (root and name in {"apiVersion", "kind"})
+                self.walk(*found, inner, before, where, same_before=spared)
+        elif isinstance(value, list) and schema.items is not None:
+            matched = former(schema, old)
             for i, item in enumerate(value):
-                before_ = matched(item, i) if matched is not None else MISSING
-                self._walk(schema.items, item, before_, f"{path}[{i}]", errors, forgiven)
+                self.walk(
+                    schema.items,
+                    known.element,
+                    item,
+                    matched(item),
+                    f"{path}[{i}]",
+                    same_before=untouched,
+                )
 
     @staticmethod
-    def _judge(
-        rule: Rule, value: Any, mine: Any, before: Any, path: str, *, has_old: bool
-    ) -> FieldError | None:
-        found = rule.failure(mine, before, has_old=has_old)
+    def _member(
+        schema: Structural, known: Declared, name: str
+    ) -> tuple[Structural, Declared | None] | None:
+        inner = schema.properties.get(name)
+        if inner is not None:
+            escaped = escape(name)
+            if escaped is None:
+                return inner, declared(inner, root=inner.embedded)
+            return inner, known.fields.get(escaped)
+        if isinstance(schema.extra, Structural):
+            return schema.extra, known.element
+        return None
+
+    def _of(self, schema: Structural, known: Declared) -> list[Rule | str]:
+        """The rules; a text in the place of one that does not compile."""
+        found = self._rules.get(id(schema))
         if found is None:
-            return None
-        kind, text = found
+            found = self._rules[id(schema)] = []
+            for raw in schema.rules:
+                try:
+                    found.append(Rule(raw, known))
+                except Uncompilable as error:
+                    found.append(f"rule compile error: {error}")
+        return found
+
+    def _judge(
+        self,
+        schema: Structural,
+        known: Declared,
+        value: Any,
+        old: Any,
+        path: str,
+        *,
+        untouched: bool,
+        root: bool,
+    ) -> None:
         where = path or "<nil>"
-        if kind == "error":
-            return FieldError(where, "Invalid value", json_type(value), text)
-        place = rule.raw.get("fieldPath")
+        has_old = old is not MISSING and old is not None
+        mine = to_cel(value, schema, root=root)
+        before = to_cel(old, schema, root=root) if has_old else None
+        for rule in self._of(schema, known):
+            if isinstance(rule, str):
+                self.errors.append(FieldError(where, "Invalid value", schema.type, rule))
+                continue
+            if not rule.applies(has_old=has_old):
+                continue
+            try:
+                found = rule.failure(mine, before, self._purse, has_old=has_old)
+            except OutOfBudget as fault:
+                self.errors.append(FieldError(where, "Invalid value", schema.type, str(fault)))
+                raise
+            if found is None:
+                continue
+            kind, text = found
+            if kind == "error":
+                self.errors.append(FieldError(where, "Invalid value", schema.type, text))
+                continue
+            out = self.forgiven if untouched and not rule.transition else self.errors
+            out.append(self._told(rule, schema, value, path, text))
+
+    @staticmethod
+    def _told(rule: Rule, schema: Structural, value: Any, path: str, text: str) -> FieldError:
+        where = path or "<nil>"
+        place = shown_path(rule.raw.get("fieldPath") or "", schema)
         if place:
-            where = (path + place) if path else place.lstrip(".")
+            where = f"{path}.{place}" if path else place
         what = REASONS[rule.raw.get("reason") or "FieldValueInvalid"]
+        shown = NOTHING if schema.type in {"object", "array"} else value
         if what == "Duplicate value":
-            return FieldError(where, what)
-        if what == "Invalid value" and not isinstance(value, dict | list):
-            return FieldError(where, what, value, text)
-        return FieldError(where, what, NOTHING, text)
-
-
-def _bare(value: Any, root: bool) -> Any:
-    """What of an object counts as touched: not its metadata."""
-    if root and isinstance(value, dict):
-        return {k: v for k, v in value.items() if k != "metadata"}
-    return value
+            return FieldError(where, what, shown)
+        return FieldError(where, what, shown, text)

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from kaito.local.apiserver import names
-from kaito.local.apiserver.custom.jsonpaths import JsonPath, PathError
+from kaito.local.apiserver.clientconfigs import config_faults
+from kaito.local.apiserver.custom.extras import (
+    column_faults,
+    selectable_faults,
+    subresource_faults,
+)
 from kaito.local.apiserver.custom.schemas import check_schema
 from kaito.local.apiserver.fields import (
     FieldError,
     Raw,
-    duplicate,
+    denied,
     required,
     unchangeable,
     unsupported,
@@ -19,8 +24,7 @@ from kaito.local.apiserver.fields import (
 
 Object = dict[str, Any]
 APPROVAL = "api-approved.kubernetes.io"
-COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
-COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+MOST_DEPRECATION = 256  # bytes of a warning
 MIXED = "may have mixed case, but should otherwise match: "
 
 
@@ -29,11 +33,12 @@ def validate(obj: Object) -> list[FieldError]:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     errors: list[FieldError] = []
     plural, group = (spec.get("names") or {}).get("plural", ""), spec.get("group", "")
-    if obj["metadata"].get("name") != f"{plural}.{group}":
+    name = obj["metadata"].get("name")
+    if name and name != f"{plural}.{group}":
         errors.append(
             wrong(
                 "metadata.name",
-                obj["metadata"].get("name"),
+                name,
                 'must be spec.names.plural+"."+spec.group',
             )
         )
@@ -54,8 +59,7 @@ def _spec(spec: Object) -> list[FieldError]:
             errors.append(wrong("spec.group", group, ",".join(faults)))
         elif "." not in group:
             errors.append(wrong("spec.group", group, "should be a domain with at least one dot"))
-    if spec.get("scope") not in {"Cluster", "Namespaced"}:
-        errors.append(unsupported("spec.scope", spec.get("scope", ""), ["Cluster", "Namespaced"]))
+    errors += _one_of(spec.get("scope") or "", "spec.scope", ["Cluster", "Namespaced"])
     if spec.get("preserveUnknownFields"):
         errors.append(
             wrong(
@@ -66,180 +70,125 @@ def _spec(spec: Object) -> list[FieldError]:
             )
         )
     errors += _versions(spec)
-    errors += _names(spec.get("names") or {}, "spec.names")
+    found = spec.get("names") or {}
+    errors += [
+        required(f"spec.names.{n}")
+        for n in ("plural", "singular", "kind", "listKind")
+        if not found.get(n)
+    ]
+    errors += _names(found, "spec.names")
     errors += _conversion(spec.get("conversion") or {})
     return errors
+
+
+def _one_of(value: str, path: str, allowed: list[str]) -> list[FieldError]:
+    if not value:
+        return [required(path)]
+    return [] if value in allowed else [unsupported(path, value, allowed)]
 
 
 def _versions(spec: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     versions = spec.get("versions") or []
-    hoisted = _hoisted(versions)
-    seen: set[str] = set()
+    shared = {part: _shared(versions, part) for part in PER_VERSION}
+    known: list[str] = []
     for i, version in enumerate(versions):
-        where = f"spec.versions[{i}]"
-        name = version.get("name", "")
-        if name in seen:
-            errors.append(
-                wrong(
-                    "spec.versions", Raw(go_versions(versions)), "must contain unique version names"
-                )
-            )
-        seen.add(name)
+        where, name = f"spec.versions[{i}]", version.get("name", "")
+        known.append(name)
         faults = names.label_1035(name)
         if faults:
             errors.append(wrong(f"{where}.name", name, ",".join(faults)))
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if schema is None:
+            if i == 0 and name:
+                errors.append(wrong("spec.version", name, ",".join(faults)))
+        if _schema(version) is None:
             errors.append(required(f"{where}.schema.openAPIV3Schema"))
+        errors += _deprecation(version, f"{where}.deprecationWarning")
+        errors += _parts(version, where, [p for p in PER_VERSION if not shared[p]])
+    if versions:
+        errors += _parts(versions[0], "spec", [p for p in PER_VERSION if shared[p]])
+    says = []
+    if len(set(known)) < len(known):
+        says.append("must contain unique version names")
     if sum(bool(v.get("storage")) for v in versions) != 1:
-        errors.append(
-            wrong(
-                "spec.versions",
-                Raw(go_versions(versions)),
-                "must have exactly one version marked as storage version",
-            )
-        )
-    if hoisted:
-        version = versions[0]
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if schema is not None:
-            errors += check_schema(schema, "spec.validation.openAPIV3Schema")
-        errors += _extras(version, "spec")
-        return errors
-    for i, version in enumerate(versions):
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        if schema is not None:
-            errors += check_schema(schema, f"spec.versions[{i}].schema.openAPIV3Schema")
-        errors += _extras(version, f"spec.versions[{i}]")
-    return errors
+        says.append("must have exactly one version marked as storage version")
+    shown = Raw(go_versions(versions)) if versions else spec.get("versions")
+    return errors + [wrong("spec.versions", shown, text) for text in says]
 
 
 PER_VERSION = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
 
 
-def _hoisted(versions: list[Object]) -> bool:
+def _schema(version: Object) -> Object | None:
+    found: Object | None = (version.get("schema") or {}).get("openAPIV3Schema")
+    return found
+
+
+def _shared(versions: list[Object], part: str) -> bool:
     """Do all versions say the same? Then the server speaks of them as one."""
-    if not versions:
-        return False
-    first = {k: versions[0].get(k) for k in PER_VERSION}
-    return all({k: v.get(k) for k in PER_VERSION} == first for v in versions)
+    return all(v.get(part) == versions[0].get(part) for v in versions)
 
 
-def _extras(version: Object, path: str) -> list[FieldError]:
+def _parts(version: Object, path: str, parts: list[str]) -> list[FieldError]:
+    """Faults of some parts of a version. At the top a schema is called validation."""
     errors: list[FieldError] = []
-    scale = (version.get("subresources") or {}).get("scale")
-    if scale is not None:
-        where = f"{path}.subresources.scale"
-        for name, parent in (
-            ("specReplicasPath", ".spec"),
-            ("statusReplicasPath", ".status"),
-            ("labelSelectorPath", ".status"),
-        ):
-            text = scale.get(name)
-            if not text:
-                if name != "labelSelectorPath":
-                    errors.append(required(f"{where}.{name}"))
-                continue
-            try:
-                JsonPath(text)
-            except PathError:
-                errors.append(
-                    wrong(f"{where}.{name}", text, "should be a valid json path, but isn't")
+    schema = _schema(version)
+    for part in parts:
+        where = f"{path}.{part}"
+        match part:
+            case "schema":
+                if schema is not None:
+                    where = f"{path}.{'validation' if path == 'spec' else part}.openAPIV3Schema"
+                    has_status = (version.get("subresources") or {}).get("status") is not None
+                    errors += check_schema(schema, where, has_status=has_status)
+            case "subresources":
+                errors += subresource_faults(version.get(part), where)
+            case "additionalPrinterColumns":
+                errors += column_faults(version.get(part), where)
+            case "selectableFields":
+                says = (
+                    "may only be set when validations.schema is included"
+                    if path == "spec"
+                    else "may only be set when `version.schema.openAPIV3Schema` is not included"
                 )
-                continue
-            if not text.startswith(parent + ".") and not (
-                name == "labelSelectorPath" and text.startswith(".spec.")
-            ):
-                either = "either .spec or .status" if name == "labelSelectorPath" else parent
-                errors.append(
-                    wrong(f"{where}.{name}", text, f"should be a json path under {either}")
-                )
-    for i, column in enumerate(version.get("additionalPrinterColumns") or ()):
-        errors += _column(column, f"{path}.additionalPrinterColumns[{i}]")
-    seen: set[str] = set()
-    for i, entry in enumerate(version.get("selectableFields") or ()):
-        where = f"{path}.selectableFields[{i}]"
-        text = entry.get("jsonPath", "")
-        if not text:
-            errors.append(required(f"{where}.jsonPath"))
-        elif text in seen:
-            errors.append(duplicate(f"{where}.jsonPath", text))
-        elif not _known(version, text):
-            errors.append(
-                wrong(
-                    f"{where}.jsonPath", text, "is an invalid path: does not refer to a valid field"
-                )
-            )
-        seen.add(text)
+                errors += selectable_faults(version.get(part), schema, where, says)
     return errors
 
 
-def _known(version: Object, path: str) -> bool:
-    at = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-    for part in path.strip(".").split("."):
-        at = (at.get("properties") or {}).get(part)
-        if at is None:
-            return False
-    return True
-
-
-def _column(column: Object, path: str) -> list[FieldError]:
-    errors: list[FieldError] = []
-    if not column.get("name"):
-        errors.append(required(f"{path}.name"))
-    kind = column.get("type", "")
-    if not kind:
-        errors.append(required(f"{path}.type", f"must be one of {','.join(COLUMN_TYPES)}"))
-    elif kind not in COLUMN_TYPES:
-        errors.append(wrong(f"{path}.type", kind, f"must be one of {','.join(COLUMN_TYPES)}"))
-    form = column.get("format", "")
-    if form and form not in COLUMN_FORMATS:
-        errors.append(wrong(f"{path}.format", form, f"must be one of {','.join(COLUMN_FORMATS)}"))
-    text = column.get("jsonPath", "")
+def _deprecation(version: Object, path: str) -> list[FieldError]:
+    text = version.get("deprecationWarning")
+    if text is None:
+        return []
+    if not version.get("deprecated"):
+        return [wrong(path, text, "can only be set for deprecated versions")]
+    says = []
+    if len(text.encode()) > MOST_DEPRECATION:
+        says.append(f"must be <= {MOST_DEPRECATION} characters long")
     if not text:
-        errors.append(required(f"{path}.jsonPath"))
-    elif not errors:
-        try:
-            JsonPath(text)
-        except PathError:
-            errors.append(
-                wrong(
-                    f"{path}.jsonPath",
-                    text,
-                    "should be a valid json path, but isn't: unterminated array",
-                )
-            )
-    return errors
+        says.append("must not be an empty string")
+    bad = next((i for i, c in enumerate(text) if not c.isprintable()), None)
+    if bad is not None:
+        says.append(
+            "must only contain printable UTF-8 characters; non-printable character found at "
+            f"index {len(text[:bad].encode())}"
+        )
+    return [wrong(path, text, s) for s in says]
 
 
 def _names(found: Object, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     for name in ("plural", "singular", "kind", "listKind"):
         text = found.get(name, "")
-        if not text and name in {"singular"}:
-            continue
-        if not text:
-            errors.append(
-                required(f"{path}.{name}")
-                if name != "listKind"
-                else wrong(f"{path}.{name}", text, names.label_1035(text)[0])
-            )
-            continue
         mixed = name in {"kind", "listKind"}
-        faults = names.label_1035(text.lower() if mixed else text)
+        faults = names.label_1035(text.lower() if mixed else text) if text else []
         if faults:
             errors.append(
                 wrong(f"{path}.{name}", text, (MIXED if mixed else "") + ",".join(faults))
             )
-    for i, text in enumerate(found.get("shortNames") or ()):
-        faults = names.label_1035(text)
-        if faults:
-            errors.append(wrong(f"{path}.shortNames[{i}]", text, ",".join(faults)))
-    for i, text in enumerate(found.get("categories") or ()):
-        faults = names.label_1035(text)
-        if faults:
-            errors.append(wrong(f"{path}.categories[{i}]", text, ",".join(faults)))
+    for part in ("shortNames", "categories"):
+        for i, text in enumerate(found.get(part) or ()):
+            faults = names.label_1035(text)
+            if faults:
+                errors.append(wrong(f"{path}.{part}[{i}]", text, ",".join(faults)))
     if found.get("kind") and found.get("kind") == found.get("listKind"):
         errors.append(
             wrong(f"{path}.listKind", found["listKind"], "kind and listKind may not be the same")
@@ -248,55 +197,64 @@ def _names(found: Object, path: str) -> list[FieldError]:
 
 
 def _conversion(conversion: Object) -> list[FieldError]:
-    strategy = conversion.get("strategy", "")
-    if not strategy:
-        return [required("spec.conversion.strategy")]
-    if strategy not in {"None", "Webhook"}:
-        return [unsupported("spec.conversion.strategy", strategy, ["None", "Webhook"])]
-    hook = conversion.get("webhook")
-    if strategy == "None" and hook is not None:
-        from kaito.local.apiserver.fields import denied
+    where, strategy = "spec.conversion", conversion.get("strategy", "")
+    errors = _one_of(strategy, f"{where}.strategy", ["None", "Webhook"])
+    hook = conversion.get("webhook") or {}
+    config, reviews = hook.get("clientConfig"), hook.get("conversionReviewVersions") or []
+    whole = f"{where}.webhookClientConfig"
+    if strategy != "Webhook":
+        says = "should not be set when strategy is not set to Webhook"
+        if config is not None:
+            errors.append(denied(whole, says))
+        if reviews:
+            errors.append(denied(f"{where}.conversionReviewVersions", says))
+        return errors
+    if config is None:
+        errors.append(required(whole, "required when strategy is set to Webhook"))
+    else:
+        errors += config_faults(config, whole, whole)
+    return errors + _reviews(reviews, f"{where}.conversionReviewVersions")
 
-        return [
-            denied(
-                "spec.conversion.webhookClientConfig",
-                "should not be set when strategy is not set to Webhook",
-            )
-        ]
-    if strategy == "Webhook" and (hook or {}).get("clientConfig") is None:
-        return [
-            required(
-                "spec.conversion.webhookClientConfig", "required when strategy is set to Webhook"
-            )
-        ]
-    return []
+
+def _reviews(reviews: list[str], path: str) -> list[FieldError]:
+    """Versions of the question that a webhook understands."""
+    if not reviews:
+        return [required(path)]
+    errors = []
+    for i, name in enumerate(reviews):
+        if name in reviews[:i]:
+            errors.append(wrong(f"{path}[{i}]", name, "duplicate version"))
+        else:
+            errors += [wrong(f"{path}[{i}]", name, f) for f in names.label_1035(name)]
+    if not {"v1", "v1beta1"} & set(reviews):
+        errors.append(wrong(path, reviews, "must include at least one of v1, v1beta1"))
+    return errors
 
 
 def _stored(spec: Object, status: Object) -> list[FieldError]:
-    stored = status.get("storedVersions") or []
+    stored, path = status.get("storedVersions") or [], "status.storedVersions"
     if not stored:
-        return [wrong("status.storedVersions", None, "must have at least one stored version")]
+        shown = status.get("storedVersions")
+        return [wrong(path, shown, "must have at least one stored version")]
     errors: list[FieldError] = []
-    known = {v.get("name") for v in spec.get("versions") or ()}
-    for i, name in enumerate(stored):
-        if name not in known:
-            errors.append(
-                wrong(
-                    f"status.storedVersions[{i}]",
-                    name,
-                    "missing from spec.versions; " + name + " was previously a "
-                    "storage version, and must remain in spec.versions until a "
-                    "storage migration ensures no data remains persisted in "
-                    f"{name} and removes {name} from status.storedVersions",
-                )
-            )
-    storage = [v["name"] for v in spec.get("versions") or () if v.get("storage")]
-    if storage and storage[-1] not in stored[:1] and len(storage) > 1:
-        errors.append(
-            wrong(
-                "status.storedVersions", stored[:1], f"must have the storage version {storage[-1]}"
-            )
+    versions = spec.get("versions") or ()
+    errors += [
+        wrong(path, stored, f"must have the storage version {v.get('name', '')}")
+        for v in versions
+        if v.get("storage") and v.get("name", "") not in stored
+    ]
+    known = {v.get("name", "") for v in versions}
+    errors += [
+        wrong(
+            f"{path}[{i}]",
+            name,
+            f"missing from spec.versions; {name} was previously a storage version, and must "
+            "remain in spec.versions until a storage migration ensures no data remains persisted "
+            f"in {name} and removes {name} from status.storedVersions",
         )
+        for i, name in enumerate(stored)
+        if name not in known
+    ]
     return errors
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from kaito.local.apiserver.cel.expressions import Uncompilable, compile_expression
 from kaito.local.apiserver.custom import cleaning
-from kaito.local.apiserver.custom.cel.rules import Rule, Uncompilable
 from kaito.local.apiserver.custom.checking import Checker
+from kaito.local.apiserver.custom.declared import declared, place
 from kaito.local.apiserver.custom.shapes import VersionShape
 from kaito.local.apiserver.custom.structural import Structural, build
 from kaito.local.apiserver.schema import TypeTable
@@ -119,5 +120,7 @@ def test_rules_are_not_asked_of_what_the_schema_refuses() -> None:
 
 @pytest.mark.parametrize("text", ["self.n +", "nope(self)", "self.missing == 1", "self.n == 'a'"])
 def test_a_rule_that_does_not_compile_is_refused(text: str) -> None:
+    found = declared(build(NUMBERS))
+    assert found is not None
     with pytest.raises(Uncompilable):
-        Rule({"rule": text}, build(NUMBERS), root=False)
+        compile_expression(text, place(found))

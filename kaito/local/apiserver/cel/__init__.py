@@ -1,0 +1,1 @@
+"""The expression language of rules and match conditions: read, typed, priced, evaluated."""

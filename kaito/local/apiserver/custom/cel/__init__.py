@@ -1,1 +1,0 @@
-"""CEL rules of custom resources: parsed, checked, priced and evaluated."""
