@@ -13,6 +13,7 @@ at a time; the cache notices deletions across gaps and hands out copies; a recon
 last run wrote; a process that cannot watch, or no longer leads, ends. It knows nothing of KAITO.
 """
 
+from kaito.runtime.admission import Denied, Review
 from kaito.runtime.apply import Applier, would_change
 from kaito.runtime.backoff import Backoff, RetryRate
 from kaito.runtime.certificate import Certificate
@@ -82,6 +83,7 @@ from kaito.runtime.store import Index, Store, View
 from kaito.runtime.tls import Tls
 from kaito.runtime.transport import Call, Reply, Transport
 from kaito.runtime.verdict import Again, Reconcile, Terminal
+from kaito.runtime.webhooks import Mutate, Validate, Webhooks
 from kaito.runtime.wire import Header
 
 __all__ = [
@@ -105,6 +107,7 @@ __all__ = [
     "Conflict",
     "ConnectionFailed",
     "Controller",
+    "Denied",
     "EventRecorder",
     "ExitCode",
     "Expired",
@@ -124,6 +127,7 @@ __all__ = [
     "Mapper",
     "Metadata",
     "Metrics",
+    "Mutate",
     "NotFound",
     "Object",
     "OversizedLine",
@@ -135,6 +139,7 @@ __all__ = [
     "Reply",
     "Resource",
     "RetryRate",
+    "Review",
     "RuntimeFailure",
     "Scope",
     "ServerError",
@@ -151,8 +156,10 @@ __all__ = [
     "Unauthorized",
     "UnfinishedWork",
     "UnreadableAnswer",
+    "Validate",
     "View",
     "Watch",
+    "Webhooks",
     "WorkQueue",
     "all_of",
     "annotations_changed",

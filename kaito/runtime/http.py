@@ -7,6 +7,7 @@ starve the calls.
 from __future__ import annotations
 
 import errno
+import io
 import os
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlencode, urlsplit
@@ -75,7 +76,8 @@ class HttpTransport:
             response = await session.request(
                 call.method,
                 URL(where, encoded=True),
-                data=call.body,
+                # In pieces where it is large: aiohttp warns of writing much at once.
+                data=io.BytesIO(call.body) if len(call.body or b"") > CHUNK else call.body,
                 headers=headers,
                 allow_redirects=False,
                 server_hostname=self._tls_server_name,

@@ -167,6 +167,27 @@ class Metrics:
             buckets=LAG_BUCKETS,
             registry=self.registry,
         )
+        self.webhook_latency = histogram(
+            "controller_runtime_webhook_latency_seconds",
+            "Duration of an admission review.",
+            ["webhook"],
+            QUEUE_BUCKETS,
+        )
+        self.webhook_requests = counter(
+            "controller_runtime_webhook_requests_total",
+            "Admission reviews by path and HTTP status.",
+            ["webhook", "code"],
+        )
+        self.webhook_in_flight = gauge(
+            "controller_runtime_webhook_requests_in_flight",
+            "Admission reviews being judged now.",
+            ["webhook"],
+        )
+        self.webhook_panics = counter(
+            "controller_runtime_webhook_panics_total",
+            "Admission reviews whose handler raised something other than Denied.",
+            [],
+        )
         self.certificate_reads = counter(
             "certwatcher_read_certificate_total", "Serving certificates read.", []
         )

@@ -12,6 +12,7 @@ from kaito.runtime import (
     Conflict,
     ConnectionFailed,
     HttpTransport,
+    Invalid,
     Key,
     NotFound,
     Object,
@@ -100,6 +101,13 @@ async def test_a_server_of_another_authority_is_not_trusted_and_the_message_says
             await stranger.get(CONFIGMAPS, Key("default", "a"))
     assert str(caught.value).startswith(f"The certificate of {config.server} is not trusted: ")
     assert "The kubeconfig k, context c, has another authority" in str(caught.value)
+
+
+async def test_a_body_of_two_megabytes_reaches_the_server(client: Client) -> None:
+    data = {f"k{number}": "x" * 500_000 for number in range(4)}
+    obj: Object = {"metadata": {"name": "big", "namespace": "default"}, "data": data}
+    with pytest.raises(Invalid, match="1048576"):
+        await client.create(CONFIGMAPS, obj)
 
 
 async def test_a_client_that_was_closed_stays_closed(config: ClusterConfig) -> None:
