@@ -157,3 +157,88 @@ async def test_delete_options_of_another_kind_are_refused(api: Api, ns: Space) -
     (await api.create(ns.configmaps(), config_map("a"))).ok()
     answer = await api.delete(ns.configmaps("a"), {"kind": "Pod", "apiVersion": "v1"})
     assert (answer.status, answer.reason) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        ({"gracePeriodSeconds": "x"}, 400, "DeleteOptions.gracePeriodSeconds of type int64"),
+        ({"dryRun": "All"}, 400, "DeleteOptions.dryRun of type []string"),
+        ({"propagationPolicy": 5}, 400, "of type v1.DeletionPropagation"),
+        ({"propagationPolicy": ""}, 422, 'Unsupported value: ""'),
+        ({"preconditions": {"uid": ""}}, 409, "the UID in the precondition () does not match"),
+        ({"preconditions": {"resourceVersion": "x"}}, 409, "the ResourceVersion in the"),
+        ("[]", 400, "cannot unmarshal array into Go value of type struct"),
+        ({"kind": "Lease"}, 400, 'no kind "Lease" is registered for version "meta.k8s.io/v1"'),
+    ],
+)
+async def test_delete_options_are_read_with_care(
+    api: Api, ns: Space, body: object, status: int, why: str
+) -> None:
+    (await api.create(ns.configmaps(), config_map("a"))).ok()
+    answer = await api.delete(ns.configmaps("a"), body)
+    assert answer.status == status
+    assert why in answer.message
+
+
+async def test_delete_options_have_a_media_type(api: Api, ns: Space) -> None:
+    (await api.create(ns.configmaps(), config_map("a"))).ok()
+    assert (await api.delete(ns.configmaps("a"), "{}", content_type="text/plain")).status == 415
+    yaml = "kind: DeleteOptions\ndryRun: [All]\n"
+    assert (await api.delete(ns.configmaps("a"), yaml, content_type="application/yaml")).ok()
+    assert (await api.get(ns.configmaps("a"))).status == 200
+
+
+async def test_a_collection_is_deleted_page_by_page(api: Api, ns: Space) -> None:
+    for name in "abc":
+        (await api.create(ns.configmaps(), config_map(name))).ok()
+    answer = await api.delete(ns.configmaps(), limit=2)
+    assert answer.names == ["a", "b"]
+    assert answer.metadata["remainingItemCount"] == 1
+    assert (await api.get(ns.configmaps())).names == ["c"]
+
+
+async def test_a_pod_is_marked_before_it_goes(api: Api, ns: Space) -> None:
+    created = (await api.create(ns.pods(), pod("p"))).ok()
+    async with api.watch(ns.pods(), resourceVersion=created.version) as stream:
+        await api.delete(ns.pods("p"))
+        assert await stream.take(2) == [("MODIFIED", "p"), ("DELETED", "p")]
+
+
+async def test_dependents_of_a_pod_that_is_going_can_no_longer_be_asked_for(
+    api: Api, ns: Space
+) -> None:
+    (await api.create(ns.pods(), pod("p", nodeName="n"))).ok()
+    (await api.delete(ns.pods("p"))).ok()
+    answer = (await api.delete(ns.pods("p"), {"propagationPolicy": "Foreground"})).ok()
+    assert "finalizers" not in answer.metadata
+
+
+async def test_events_have_no_dependents(api: Api, ns: Space) -> None:
+    path = f"/api/v1/namespaces/{ns.name}/events"
+    event = {"metadata": {"name": "e"}, "involvedObject": {"namespace": ns.name}}
+    (await api.create(path, event)).ok()
+    await api.delete(f"{path}/e", {"propagationPolicy": "Foreground"})
+    assert (await api.get(f"{path}/e")).status == 404
+
+
+async def test_the_pods_of_a_job_stay_unless_told_otherwise(api: Api, ns: Space) -> None:
+    path = f"/apis/batch/v1/namespaces/{ns.name}/jobs"
+    spec = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
+    (await api.create(path, {"metadata": {"name": "j"}, "spec": {"template": {"spec": spec}}})).ok()
+    silent = await api.delete(f"{path}/j", dryRun="All")
+    said = await api.delete(f"{path}/j", dryRun="All", propagationPolicy="Background")
+    assert silent.warnings[0].startswith("child pods are preserved by default")
+    assert not said.warnings
+
+
+async def test_the_namespaces_of_the_cluster_are_not_deleted(api: Api) -> None:
+    answer = await api.delete("/api/v1/namespaces/kube-system", dryRun="All")
+    assert answer.status == 403
+    assert answer.message.endswith("this namespace may not be deleted")
+
+
+async def test_the_preconditions_of_a_namespace_have_their_own_words(api: Api, ns: Space) -> None:
+    path = f"/api/v1/namespaces/{ns.name}"
+    answer = await api.delete(path, {"preconditions": {"uid": "nope"}})
+    assert "Precondition failed: UID in precondition: nope, UID in object meta: " in answer.message

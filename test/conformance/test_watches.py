@@ -131,6 +131,64 @@ async def test_initial_events_end_with_a_marked_bookmark(api: Api, ns: Space) ->
         assert await stream.take(1) == [("ADDED", "b")]
 
 
+@pytest.mark.parametrize("version", ["", "0"])
+async def test_a_watch_with_bookmarks_from_nowhere_marks_the_end_of_what_exists(
+    api: Api, ns: Space, version: str
+) -> None:
+    await api.create(ns.leases(), lease("a"))
+    query = {"allowWatchBookmarks": "", "resourceVersion": version}
+    async with api.watch(ns.leases(), **query) as stream:
+        assert await stream.take(2) == [("ADDED", "a"), ("BOOKMARK", "")]
+
+
+async def test_initial_events_from_the_future_time_out_within_the_stream(
+    api: Api, ns: Space
+) -> None:
+    query = {
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "resourceVersion": "999999999999",
+    }
+    async with api.watch(ns.leases(), **query) as stream:
+        assert stream.status == 200
+        event = await stream.next()
+        assert event is not None
+        assert (event["type"], event["object"]["code"]) == ("ERROR", 504)
+        assert await stream.next() is None
+
+
+async def test_a_watch_from_zero_can_decline_what_exists(api: Api, ns: Space) -> None:
+    await api.create(ns.leases(), lease("a"))
+    query = {
+        "sendInitialEvents": "false",
+        "resourceVersionMatch": "NotOlderThan",
+        "resourceVersion": "0",
+    }
+    async with api.watch(ns.leases(), **query) as stream:
+        await api.create(ns.leases(), lease("b"))
+        assert await stream.take(1) == [("ADDED", "b")]
+
+
+async def test_a_watch_speaks_no_yaml(api: Api, ns: Space) -> None:
+    answer = await api.get(ns.leases(), watch=1, accept="application/yaml")
+    assert answer.status == 406
+    assert "application/json;stream=watch," in answer.text
+
+
+async def test_a_watch_path_takes_no_writes(api: Api, ns: Space) -> None:
+    path = ns.leases().replace("/v1/", "/v1/watch/")
+    assert (await api.create(path, lease("a"))).status == 405
+    assert (await api.delete(path)).status == 405
+
+
+async def test_a_continue_token_is_no_watch(api: Api, ns: Space) -> None:
+    answer = await api.get(ns.leases(), watch=1, continue_="x")
+    assert answer.message == (
+        'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: '
+        "resourceVersionMatch is forbidden when continue is provided"
+    )
+
+
 async def test_initial_events_can_be_declined(api: Api, ns: Space) -> None:
     created = await api.create(ns.leases(), lease("a"))
     query = {

@@ -152,10 +152,11 @@ def read_delete_options(request: Request, types: TypeTable) -> Object:
     """The options in the body of a deletion, which has one. Raises StatusError."""
     value, _ = load(request, "", types=types, model="V1DeleteOptions")
     version, kind = probe(value, "", request.body)
-    value = {**(value or {}), "kind": kind or "DeleteOptions", "apiVersion": version or "v1"}
-    if value["kind"] != "DeleteOptions":
+    version, kind = version or "meta.k8s.io/v1", kind or "DeleteOptions"
+    value = {**(value or {}), "kind": kind, "apiVersion": version}
+    if kind != "DeleteOptions":
         raise bad_request(
-            f'no kind "{kind}" is registered for version "{value["apiVersion"]}" in scheme '
+            f'no kind "{kind}" is registered for version "{version}" in scheme '
             f'"{META_SCHEME}"'
         )
     node = types.node("V1DeleteOptions")

@@ -19,6 +19,7 @@ SYSTEM: dict[str, dict[str, Any]] = {
     "system-cluster-critical": {"value": 2000000000},
     "system-node-critical": {"value": 2000001000},
 }
+IMMORTAL = {"default", "kube-public", "kube-system"}
 PROTECTED = {
     "persistentvolumeclaims": "kubernetes.io/pvc-protection",
     "persistentvolumes": "kubernetes.io/pv-protection",
@@ -43,6 +44,19 @@ class Terminating:
 
     async def validate(self, review: Review) -> None:
         """Nothing beyond the mutation phase, which runs first."""
+
+
+class Immortal:
+    """The namespaces of the cluster itself are not deleted."""
+
+    async def mutate(self, review: Review) -> None:
+        """Deletions are not changed."""
+
+    async def validate(self, review: Review) -> None:
+        kind, name = review.call.kind, review.name
+        namespace = review.operation == "DELETE" and (kind.group, kind.plural) == ("", "namespaces")
+        if namespace and name in IMMORTAL:
+            raise forbidden("", "namespaces", name, "this namespace may not be deleted")
 
 
 class PodDefaults:
@@ -181,6 +195,7 @@ def plugins(
 ) -> list[Plugin]:
     """The chain, in the order in which plugins run."""
     return [
+        Immortal(),
         Terminating(definitions),
         PodDefaults(core),
         ClaimProtection(),

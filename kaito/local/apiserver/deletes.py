@@ -8,13 +8,22 @@ from typing import Any
 from kaito.local.apiserver import times
 from kaito.local.apiserver.admission import Admission, Review
 from kaito.local.apiserver.core import Call, Core
+from kaito.local.apiserver.deleteoptions import DeleteOptions
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.meta import FOREGROUND, ORPHAN
-from kaito.local.apiserver.options import DeleteOptions, WriteOptions
-from kaito.local.apiserver.status import bad_request, conflict, not_found
+from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.status import conflict, not_found
 from kaito.local.apiserver.storage import Record, Stale
 
 Object = dict[str, Any]
+# What is said where a deletion says nothing of dependents.
+SILENT = {
+    ("batch", "jobs"): (
+        "child pods are preserved by default when jobs are deleted; set "
+        "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress "
+        "this warning"
+    )
+}
 
 
 class Deleter:
@@ -29,10 +38,9 @@ class Deleter:
     ) -> tuple[Object, bool]:
         """The object as it was last, and whether it is gone. Raises StatusError."""
         kind, core = call.kind, self._core
-        if options.resource_version and not options.resource_version.isdigit():
-            raise bad_request(
-                f'strconv.ParseUint: parsing "{options.resource_version}": invalid syntax'
-            )
+        note = SILENT.get((kind.group, kind.plural))
+        if note and options.silent and note not in call.warnings:
+            call.warnings.append(note)
         while True:
             record = core.record(kind, namespace, name)
             if record is None:
@@ -52,29 +60,38 @@ class Deleter:
     def check(kind: Kind, obj: Object, options: DeleteOptions) -> None:
         """The object is the one and in the state that was meant. Raises StatusError."""
         meta = obj["metadata"]
-        if options.uid and options.uid != meta["uid"]:
-            raise conflict(
-                kind.group,
-                kind.kind,
-                meta["name"],
-                f"the UID in the precondition ({options.uid}) does not match the UID "
-                f"in record ({meta['uid']}). The object might have been deleted and "
-                "then recreated",
+        checks = (
+            ("UID", options.uid, meta["uid"], "deleted and then recreated"),
+            (
+                "ResourceVersion",
+                options.resource_version,
+                meta["resourceVersion"],
+                "modified",
+            ),
+        )
+        for what, wanted, found, done in checks:
+            if wanted is None or wanted == found:
+                continue
+            if kind.behaviour.hold is not None:
+                why = (
+                    f"Precondition failed: {what} in precondition: {wanted}, "
+                    f"{what} in object meta: {found}"
+                )
+                raise conflict(kind.group, kind.plural, meta["name"], why)
+            why = (
+                f"the {what} in the precondition ({wanted}) does not match the {what} in record "
+                f"({found}). The object might have been {done}"
             )
-        if options.resource_version and options.resource_version != meta["resourceVersion"]:
-            raise conflict(
-                kind.group,
-                kind.kind,
-                meta["name"],
-                f"the ResourceVersion in the precondition ({options.resource_version}) "
-                f"does not match the ResourceVersion in record "
-                f"({meta['resourceVersion']}). The object might have been modified",
-            )
+            raise conflict(kind.group, kind.kind, meta["name"], why)
 
     def _mark(
         self, kind: Kind, record: Record, obj: Object, options: DeleteOptions
     ) -> tuple[Object, bool]:
         meta = obj["metadata"]
+        graceful = kind.behaviour.grace is not None
+        pending = bool(meta.get("deletionTimestamp"))
+        if graceful and pending and not self._shorten(meta, options):
+            return obj, False
         before = (
             meta.get("deletionTimestamp"),
             meta.get("deletionGracePeriodSeconds"),
@@ -87,36 +104,39 @@ class Deleter:
             meta.pop("finalizers", None)
         hold = kind.behaviour.hold
         if hold is not None and hold(obj, self._core.stamp()):
-            return self._held(kind, record, obj, options, pending=bool(before[0]))
-        grace = 0
-        if kind.behaviour.grace is not None:
-            grace = self._grace(kind, obj, options)
-        pending = bool(meta.get("deletionTimestamp"))
-        if not pending:
-            if not finalizers and grace == 0:
-                if kind.behaviour.grace is not None:
-                    self._stamp(kind, obj, 0)
-                return self._finish(kind, record, obj, options)
-            self._stamp(kind, obj, grace)
-        elif kind.behaviour.grace is not None:
-            left = meta.get("deletionGracePeriodSeconds") or 0
-            if grace < left:
-                due = times.parse(meta["deletionTimestamp"]).timestamp() - left
-                meta["deletionTimestamp"] = times.stamp(due + grace)
-                meta["deletionGracePeriodSeconds"] = grace
-            if not meta.get("deletionGracePeriodSeconds") and not finalizers:
-                return self._finish(kind, record, obj, options)
-        elif not finalizers:
-            return self._finish(kind, record, obj, options)
+            return self._held(kind, record, obj, options, pending=pending)
+        if graceful and not pending:
+            self._stamp(kind, obj, self._grace(kind, obj, options))
+        elif not graceful and finalizers and not pending:
+            self._stamp(kind, obj, 0)
+        stays = bool(finalizers or (graceful and meta["deletionGracePeriodSeconds"]))
         after = (
             meta.get("deletionTimestamp"),
             meta.get("deletionGracePeriodSeconds"),
             list(meta.get("finalizers") or ()),
         )
-        if after != before and not options.dry_run:
-            saved = self._core.save(kind, obj, expect=record.revision)
-            meta["resourceVersion"] = str(saved.revision)
-        return obj, False
+        if (graceful or (stays and after != before)) and not options.dry_run:
+            record = self._core.save(kind, obj, expect=record.revision)
+            meta["resourceVersion"] = str(record.revision)
+        if not stays and not options.dry_run:
+            meta["resourceVersion"] = str(self._core.remove(kind, record))
+        return obj, not stays
+
+    @staticmethod
+    def _shorten(meta: Object, options: DeleteOptions) -> bool:
+        """Bring a pending deletion forward; False where there is nothing more to do."""
+        left = meta.get("deletionGracePeriodSeconds") or 0
+        if not left:
+            return True
+        wanted = options.grace
+        if wanted is not None and wanted < 0:
+            wanted = 1
+        if wanted is None or wanted >= left:
+            return False
+        due = times.parse(meta["deletionTimestamp"]).timestamp() - left
+        meta["deletionTimestamp"] = times.stamp(due + wanted)
+        meta["deletionGracePeriodSeconds"] = wanted
+        return True
 
     def _stamp(self, kind: Kind, obj: Object, grace: int) -> None:
         meta = obj["metadata"]
@@ -140,6 +160,8 @@ class Deleter:
     @staticmethod
     def _finalizers(kind: Kind, meta: Object, options: DeleteOptions) -> list[str]:
         found = list(meta.get("finalizers") or ())
+        if kind.plural == "events" and not kind.custom:
+            return [f for f in found if f not in {ORPHAN, FOREGROUND}]
         if options.propagation == "Orphan" or options.orphan:
             wanted = ORPHAN
         elif options.propagation == "Foreground":
@@ -156,13 +178,6 @@ class Deleter:
         if wanted and wanted not in found:
             found.append(wanted)
         return found
-
-    def _finish(
-        self, kind: Kind, record: Record, obj: Object, options: DeleteOptions
-    ) -> tuple[Object, bool]:
-        if not options.dry_run:
-            obj["metadata"]["resourceVersion"] = str(self._core.remove(kind, record))
-        return obj, True
 
     def _held(
         self, kind: Kind, record: Record, obj: Object, options: DeleteOptions, *, pending: bool

@@ -7,11 +7,11 @@ from collections import deque
 from typing import Any
 
 from kaito.local.apiserver.core import Core, User
+from kaito.local.apiserver.deleteoptions import DeleteOptions
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.meta import FOREGROUND, ORPHAN
 from kaito.local.apiserver.namespaces import internal_call
-from kaito.local.apiserver.options import DeleteOptions
 from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.storage import Bucket, Event, Record, Stale
 

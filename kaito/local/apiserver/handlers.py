@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from kaito.local.apiserver import bodies, negotiation, tables
+from kaito.local.apiserver import bodies, deleteoptions, negotiation, tables
 from kaito.local.apiserver.admission import Admission
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator
@@ -15,9 +15,9 @@ from kaito.local.apiserver.http import JSON, Response
 from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.listoptions import parse_revision, read
-from kaito.local.apiserver.lists import Lister, list_body
+from kaito.local.apiserver.lists import Lister, Page, list_body
 from kaito.local.apiserver.negotiation import Wanted
-from kaito.local.apiserver.options import DeleteOptions, WriteOptions, delete_options, write_options
+from kaito.local.apiserver.options import WriteOptions, write_options
 from kaito.local.apiserver.patching import Patcher
 from kaito.local.apiserver.status import (
     StatusError,
@@ -26,7 +26,6 @@ from kaito.local.apiserver.status import (
     named,
     not_found,
 )
-from kaito.local.apiserver.storage import Record
 from kaito.local.apiserver.updates import Updater
 from kaito.local.apiserver.watches import Form, MetadataOnly, Rows, Watch, Watcher, Whole
 
@@ -170,8 +169,12 @@ class Handlers:
 
     async def list(self, call: Call) -> Response:
         want = self.want(call, listing=True)
+        page = await self.lister.page(call.kind, call.target.namespace, read(call.query))
+        return self.listed(call, page, want)
+
+    def listed(self, call: Call, page: Page, want: Wanted) -> Response:
+        """A page in the wanted form."""
         kind = call.kind
-        page = await self.lister.page(kind, call.target.namespace, read(call.query))
         if not want.form:
             if want.media == JSON:
                 return Response(200, {"content-type": JSON}, list_body(kind, page))
@@ -205,14 +208,20 @@ class Handlers:
         )
 
     async def watch(self, call: Call) -> Response:
-        want = negotiation.wanted(call.request, listing=False, custom=call.kind.custom)
+        want = negotiation.wanted(
+            call.request, listing=False, custom=call.kind.custom, watching=True
+        )
         form: Form = Whole()
         if want.form == "Table":
             form = Rows(self.core.clock.now, self._include(call), want.version)
         elif want.form:
             form = MetadataOnly(want.version)
         watch = await self.watcher.open(
-            call.kind, call.target.namespace, read(call.query), form, call.target.name
+            call.kind,
+            call.target.namespace,
+            read(call.query, watching=True),
+            form,
+            call.target.name,
         )
         self.watches.add(watch)
 
@@ -257,17 +266,10 @@ class Handlers:
         obj, created, options = await self.patcher.patch(call, subresource)
         return self._written(call, obj, want, options, 201 if created else 200)
 
-    def read_delete_options(self, call: Call) -> DeleteOptions:
-        if not call.request.body:
-            return delete_options({}, call.query)
-        return delete_options(
-            bodies.read_delete_options(call.request, self.core.kinds.types), call.query
-        )
-
     async def delete(self, call: Call) -> Response:
         """A Status when the object is gone (a pod is always shown), else the object."""
         want = self.want(call)
-        options = self.read_delete_options(call)
+        options = deleteoptions.read(call.request, call.query, self.core.kinds.types)
         obj, gone = await self.deleter.delete(
             call, call.target.namespace, call.target.name, options
         )
@@ -276,45 +278,31 @@ class Handlers:
             meta = obj["metadata"]
             details = named(kind.group, kind.plural, meta["name"])
             details["uid"] = meta["uid"]
-            return render(
-                {
-                    "kind": "Status",
-                    "apiVersion": "v1",
-                    "metadata": {},
-                    "status": "Success",
-                    "details": details,
-                },
-                want.media,
-            )
-        return self.answer(kind, obj, want)
+            body = {
+                "kind": "Status",
+                "apiVersion": "v1",
+                "metadata": {},
+                "status": "Success",
+                "details": details,
+            }
+            response = render(body, want.media)
+        else:
+            response = self.answer(kind, obj, want)
+        response.warnings = call.warnings
+        return response
 
     async def delete_collection(self, call: Call) -> Response:
+        """Deletes one page of a list, which is everything unless a limit is set."""
         want = self.want(call, listing=True)
-        options = self.read_delete_options(call)
-        kind = call.kind
-        asked = read(call.query)
-        asked.check_list()
-        chosen = asked.selection(kind)
-        bucket = self.core.store.bucket(kind.bucket)
-        prefix = f"{call.target.namespace}/" if kind.namespaced and call.target.namespace else ""
-        records: list[Record] = [
-            r for k in list(bucket.keys(prefix)) if chosen.takes(r := bucket.objects[k])
-        ]
-        revision = self.core.store.revision
-        for record in records:
+        options = deleteoptions.read(call.request, call.query, self.core.kinds.types)
+        page = await self.lister.page(call.kind, call.target.namespace, read(call.query))
+        for record in page.records:
             namespace, _, name = record.key.rpartition("/")
             try:
                 await self.deleter.delete(call, namespace, name, options)
             except StatusError as error:
                 if error.code != 404:
                     raise
-        items = [kind.value(r) if kind.custom else r.value() for r in records]
-        return render(
-            {
-                "kind": kind.list_kind,
-                "apiVersion": kind.api_version,
-                "metadata": {"resourceVersion": str(revision)},
-                "items": items,
-            },
-            want.media,
-        )
+        response = self.listed(call, page, want)
+        response.warnings = call.warnings
+        return response

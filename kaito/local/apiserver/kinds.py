@@ -86,6 +86,14 @@ class Shape(Protocol):
     def write(self, obj: Object) -> Object: ...
 
 
+DEPRECATED = {
+    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    ("", "v1", "endpoints"): (
+        "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    ),
+}
+
+
 @dataclass(slots=True)
 class Subresource:
     verbs: tuple[str, ...]
@@ -242,6 +250,7 @@ class Kinds:
             model=entry["model"],
             reviewed="get" not in verbs,
             shape=SHAPES.get((group, plural)),
+            deprecation=DEPRECATED.get((group, version, plural), ""),
         )
         for name, sub in entry["subresources"].items():
             found.subresources[name] = _subresource(name, sub, kind)

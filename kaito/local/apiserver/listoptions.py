@@ -68,24 +68,31 @@ class ListOptions:
         return Selection(self.labels, selectors.field_match(terms), exact[0] if exact else "")
 
 
-def read(query: Query) -> ListOptions:
-    """Raises StatusError (400) for the first parameter that does not parse."""
+def read(query: Query, *, watching: bool = False) -> ListOptions:
+    """Raises StatusError (400) for the first parameter that does not parse.
+
+    A watch from no version or from zero counts as one that asks for initial events.
+    """
     text = query.get("labelSelector")
     try:
         labels = selectors.labels(text) if text else None
         terms = selectors.field_terms(query.get("fieldSelector"))
     except selectors.SelectorError as error:
         raise bad_request(str(error)) from error
+    version, match = query.get("resourceVersion"), query.get("resourceVersionMatch")
+    initial = query.flag("sendInitialEvents") if "sendInitialEvents" in query else None
+    if watching and initial is None and not match and version in {"", "0"}:
+        initial, match = True, "NotOlderThan"
     return ListOptions(
         labels,
         terms,
-        query.get("resourceVersion"),
-        query.get("resourceVersionMatch"),
+        version,
+        match,
         query.number("timeoutSeconds"),
         max(query.number("limit") or 0, 0),
         query.get("continue"),
         query.flag("allowWatchBookmarks"),
-        query.flag("sendInitialEvents") if "sendInitialEvents" in query else None,
+        initial,
     )
 
 
@@ -176,26 +183,17 @@ def list_errors(options: ListOptions) -> list[FieldError]:
 def watch_errors(options: ListOptions) -> list[FieldError]:
     """What contradicts itself among the parameters of a watch."""
     errors: list[FieldError] = []
-    match = options.match
-    if options.initial is not None:
-        if match != "NotOlderThan":
-            errors.append(
-                denied(
-                    "resourceVersionMatch",
-                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-                )
-            )
-        if match and match != "NotOlderThan":
-            errors.append(unsupported("resourceVersionMatch", match, ["NotOlderThan"]))
-    elif match:
-        errors.append(
-            denied(
-                "resourceVersionMatch",
-                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
-            )
-        )
-    if options.continuation:
-        errors.append(denied("continue", "continue is forbidden for watch"))
+    match, name = options.match, "resourceVersionMatch"
+    if options.initial is not None and match != "NotOlderThan":
+        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        errors.append(denied(name, why))
+    if match and options.initial is None:
+        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        errors.append(denied(name, why))
+    if match and match != "NotOlderThan":
+        errors.append(unsupported(name, match, ["NotOlderThan"]))
+    if match and options.continuation:
+        errors.append(denied(name, "resourceVersionMatch is forbidden when continue is provided"))
     return errors
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from kaito.local.apiserver.core import Call, Core, User
+from kaito.local.apiserver.deleteoptions import DeleteOptions
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Query, Request
 from kaito.local.apiserver.kinds import Kind
-from kaito.local.apiserver.options import DeleteOptions
 from kaito.local.apiserver.paths import Target
 from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.storage import Event, Record, Stale

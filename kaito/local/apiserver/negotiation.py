@@ -10,6 +10,7 @@ from kaito.local.apiserver.status import StatusError
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SERVED = {JSON: JSON, YAML: YAML, "*/*": JSON}
+STREAMS = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 DISCOVERY = "apidiscovery.k8s.io"
 
 
@@ -45,23 +46,27 @@ def clauses(accept: str) -> list[Clause]:
     return sorted(found, key=lambda c: -c.quality)
 
 
-def not_acceptable(*, streaming: bool = False, custom: bool = False) -> StatusError:
-    listed = "application/json, application/yaml" + ("" if custom else f", {PROTOBUF}")
+def not_acceptable(*accepted: str) -> StatusError:
+    """406: the encodings that the answer could have."""
+    listed = ", ".join(accepted or (JSON, YAML, PROTOBUF))
     return StatusError(
-        406,
-        "NotAcceptable",
-        "only the following media types are accepted: "
-        + (f"{JSON}, {YAML}, {PROTOBUF}" if not custom else listed),
+        406, "NotAcceptable", f"only the following media types are accepted: {listed}"
     )
 
 
 def wanted(
-    request: Request, *, listing: bool, custom: bool = False, plain: bool = False, called: str = ""
+    request: Request,
+    *,
+    listing: bool,
+    custom: bool = False,
+    plain: bool = False,
+    watching: bool = False,
+    called: str = "",
 ) -> Wanted:
     """The best clause that can be served. Raises StatusError (406) when there is none.
 
-    `plain` is for answers that have no other form, such as Status bodies; `called` names the
-    answer's type in refusals.
+    `plain` is for answers that have no other form, such as Status bodies; `watching` for streams,
+    which are never YAML; `called` names the answer's type in refusals.
     """
     header = request.headers.get("accept", "")
     if not header:
@@ -69,7 +74,7 @@ def wanted(
     mismatch: StatusError | None = None
     for clause in clauses(header):
         media = SERVED.get(clause.media)
-        if media is None:
+        if media is None or (watching and media == YAML):
             continue
         form = clause.parameters.get("as", "")
         if not form:
@@ -94,15 +99,16 @@ def wanted(
     if mismatch is not None:
         raise mismatch
     if not any(c.media in {*SERVED, PROTOBUF} for c in clauses(header)):
-        streams = f", {JSON};stream=watch, {PROTOBUF};stream=watch" if listing else ""
+        listed = ", ".join((JSON, YAML, PROTOBUF, *(STREAMS if listing or watching else ())))
         raise StatusError(
             406,
             "NotAcceptable",
-            "406: Not Acceptable\n\nAvailable "
-            f"representations: {JSON}, {YAML}, {PROTOBUF}{streams}",
+            f"406: Not Acceptable\n\nAvailable representations: {listed}",
             {},
         )
-    raise not_acceptable(custom=custom)
+    if watching:
+        raise not_acceptable(*STREAMS)
+    raise not_acceptable(*((JSON, YAML) if custom else ()))
 
 
 def discovery(request: Request) -> str:
@@ -122,8 +128,4 @@ def discovery(request: Request) -> str:
             and clause.parameters.get("v") == "v2"
         ):
             return f"{JSON};g={DISCOVERY};v=v2;as=APIGroupDiscoveryList"
-    raise StatusError(
-        406,
-        "NotAcceptable",
-        f"only the following media types are accepted: {JSON}, {YAML}, {PROTOBUF}",
-    )
+    raise not_acceptable()

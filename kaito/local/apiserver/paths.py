@@ -23,6 +23,8 @@ class Target:
 
     def verb(self, method: str, query: Query) -> str:
         """The authorization verb of a request."""
+        if self.watching:
+            return "watch"
         match method:
             case "POST":
                 return "create"
@@ -32,8 +34,6 @@ class Target:
                 return "patch"
             case "DELETE":
                 return "delete" if self.name else "deletecollection"
-        if self.watching:
-            return "watch"
         if self.name:
             return "get"
         return "watch" if query.flag("watch") else "list"

@@ -10,10 +10,11 @@ from typing import Any
 from kaito.local.apiserver import bodies, selectors
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import ownership
+from kaito.local.apiserver.deleteoptions import DeleteOptions, of_body
 from kaito.local.apiserver.handlers import Handlers, render
 from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.kinds import Kind
-from kaito.local.apiserver.options import DeleteOptions, delete_options, write_options
+from kaito.local.apiserver.options import write_options
 from kaito.local.apiserver.status import (
     StatusError,
     bad_request,
@@ -137,7 +138,7 @@ class PodActions:
         )
         if (body.get("metadata") or {}).get("name", "") != call.target.name:
             raise bad_request("name in URL does not match name in Eviction object")
-        wanted = delete_options(body.get("deleteOptions") or {}, call.query)
+        wanted = of_body(body.get("deleteOptions") or {})
         wanted.dry_run = wanted.dry_run or options.dry_run
         pod, _ = self._pod(call)
         status = pod.get("status") or {}

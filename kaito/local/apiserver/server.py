@@ -369,6 +369,8 @@ class ApiServer:
             raise method_not_allowed()
         if goal is None:
             raise self._nobody(request.path)
+        if goal.watching and request.method not in {"GET", "HEAD"}:
+            raise method_not_allowed()
         verb = goal.verb(request.method, query)
         self._check(user, request, goal, verb)
         kind = self.kinds.get(goal.group, goal.version, goal.plural)
@@ -417,6 +419,12 @@ class ApiServer:
     def _nobody(self, path: str) -> Exception:
         """The 404 of a path: JSON inside built-in groups, plain text elsewhere."""
         parts = [p for p in path.split("/") if p]
+        if parts[2 if parts[0] == "api" else 3 :] == ["watch"]:
+            return PlainError(
+                500,
+                f'Internal Server Error: "{path}": failed to create RequestInfo: unable to '
+                f"determine kind and namespace from url, {path}\n",
+            )
         if parts[0] == "api":
             return no_resource()
         builtin = any(k.group == parts[1] and not k.custom for k in self.kinds)

@@ -96,6 +96,9 @@ class Subresources:
         finalizers = (obj.get("spec") or {}).get("finalizers") or []
         live["spec"] = {"finalizers": finalizers} if finalizers else {}
         meta = live["metadata"]
+        meta.pop("finalizers", None)
+        if obj["metadata"].get("finalizers"):
+            meta["finalizers"] = obj["metadata"]["finalizers"]
         if meta.get("deletionTimestamp") and not finalizers and not meta.get("finalizers"):
             core.remove(kind, record)
         else:

@@ -17,12 +17,14 @@ from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.listoptions import ListOptions, Selection, parse_revision
 from kaito.local.apiserver.lists import Lister
-from kaito.local.apiserver.status import expired
+from kaito.local.apiserver.status import StatusError, expired
 from kaito.local.apiserver.storage import Bucket, Event, Record
 from kaito.local.apiserver.tables import partial, row, table
 
 BACKLOG = 20_000  # changes a watcher may lag behind before it is cut off
 BOOKMARK_EVERY = 60.0  # seconds, as the server's watch cache
+BOOKMARK_AFTER_START = 1.5  # seconds, where the initial events ended with a bookmark
+BOOKMARK_BEFORE_END = 2.0  # seconds, so that a client can resume from it
 DEFAULT_TIMEOUT = 1800.0  # seconds; the server takes between one and two times this
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
 _encode = msgspec.json.Encoder().encode
@@ -78,13 +80,7 @@ class Rows:
     def encode(self, kind: Kind, obj: dict[str, Any]) -> bytes:
         first, self._first = self._first, False
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        rows = (
-            []
-            if "name" not in obj["metadata"]
-            else [row(kind.columns, obj, self._now(), self._include)]
-        )
-        if not rows:
-            rows = [row(kind.columns, obj, self._now(), self._include)]
+        rows = [row(kind.columns, obj, self._now(), self._include, self._version)]
         return _encode(table(kind.columns, rows, meta, version=self._version, definitions=first))
 
 
@@ -109,6 +105,7 @@ class Watch:
         self._form = form
         self._timeout = timeout
         self._bookmarks = bookmarks
+        self._marked = False
         self._ready: deque[bytes] = deque()
         self._wake = asyncio.Event()
         self._ending: BaseException | None = None
@@ -169,13 +166,12 @@ class Watch:
                 if self._chosen.takes(record):
                     self._ready.append(self._line("ADDED", record, 0))
             if initial and self._bookmarks:
+                self._marked = True
                 self._ready.append(self._bookmark(store.revision, INITIAL_END))
-        elif revision is not None:
+        elif revision:
             floor = bucket.floor
-            if 0 < revision < floor:
-                error = expired(f"too old resource version: {revision} ({floor})")
-                self._ready.append(b'{"type":"ERROR","object":' + _encode(error.body()) + b"}\n")
-                self._ended = True
+            if revision < floor:
+                self.fail(expired(f"too old resource version: {revision} ({floor})"))
                 return
             for event in bucket.since(revision):
                 frame = self._frame(event)
@@ -199,6 +195,11 @@ class Watch:
             obj = {**zero, **obj}
         return b'{"type":"BOOKMARK","object":' + self._form.encode(self._kind, obj) + b"}\n"
 
+    def fail(self, error: StatusError) -> None:
+        """Make the error the only event."""
+        self._ready.append(b'{"type":"ERROR","object":' + _encode(error.body()) + b"}\n")
+        self._ended = True
+
     def end(self) -> None:
         """End the stream cleanly after what is queued."""
         self._ended = True
@@ -213,7 +214,9 @@ class Watch:
     async def stream(self) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
-        bookmark_at = loop.time() + BOOKMARK_EVERY
+        bookmark_at = _next_bookmark(loop.time(), deadline)
+        if self._marked:
+            bookmark_at = loop.time() + BOOKMARK_AFTER_START
         try:
             yield b""
             while True:
@@ -233,10 +236,16 @@ class Watch:
                         await self._wake.wait()
                 except TimeoutError:
                     if self._bookmarks and loop.time() >= bookmark_at:
-                        bookmark_at += BOOKMARK_EVERY
+                        bookmark_at = _next_bookmark(loop.time(), deadline)
                         self._ready.append(self._bookmark(self._core.store.revision))
         finally:
             self.bucket.sinks.discard(self)
+
+
+def _next_bookmark(now: float, deadline: float) -> float:
+    """Every minute, and once shortly before the end."""
+    late = deadline - BOOKMARK_BEFORE_END
+    return min(now + BOOKMARK_EVERY, late) if late > now else now + BOOKMARK_EVERY
 
 
 class Watcher:
@@ -253,8 +262,6 @@ class Watcher:
         options.check_watch()
         chosen = options.selection(kind, name)
         revision = parse_revision(options.version, listing=False)
-        if options.initial and revision and revision > self._core.store.revision:
-            await self._lister.wait_for(revision)
         seconds = float(options.timeout or 0)
         if seconds <= 0:
             seconds = DEFAULT_TIMEOUT * (1 + self._core.random.random())
@@ -267,5 +274,10 @@ class Watcher:
             timeout=seconds,
             bookmarks=options.bookmarks,
         )
-        watch.begin(revision, options.initial)
+        try:
+            if options.initial and revision and revision > self._core.store.revision:
+                await self._lister.wait_for(revision)
+            watch.begin(revision, options.initial)
+        except StatusError as error:
+            watch.fail(error)
         return watch

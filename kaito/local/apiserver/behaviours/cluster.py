@@ -97,6 +97,7 @@ def check_lease(lease: Object) -> list[FieldError]:
 
 
 LEASES = Behaviour(
+    loose_finalizers=True,
     validate=check_lease,
     validate_update=lambda n, o: check_lease(n),
     create_by_update=True,

@@ -16,13 +16,13 @@ from kaito.local.apiserver.creates import ownership
 from kaito.local.apiserver.custom.printing import printer
 from kaito.local.apiserver.custom.shapes import VersionShape
 from kaito.local.apiserver.custom.structural import build, to_node
+from kaito.local.apiserver.deleteoptions import DeleteOptions
 from kaito.local.apiserver.fields import FieldError
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kind, Subresource
 from kaito.local.apiserver.meta import STANDARD_FINALIZERS
 from kaito.local.apiserver.namespaces import internal_call
-from kaito.local.apiserver.options import DeleteOptions
 from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.storage import Event, Record, Stale
 
