@@ -7,7 +7,7 @@ from typing import Any
 from kaito.local.apiserver import converting, typed
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator, check_place, ownership
-from kaito.local.apiserver.jsontext import TextError, parse_json
+from kaito.local.apiserver.jsontext import TextError, parse_json, whole_numbers
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.ownership.checking import Mismatch
@@ -48,7 +48,7 @@ class Applier:
 
         def change(live: Object) -> Object:
             try:
-                merged = rules.apply(
+                merged, changed = rules.apply(
                     live, applied, options.manager, force=options.force, now=core.stamp()
                 )
             except Conflicts as conflicts:
@@ -58,7 +58,7 @@ class Applier:
             except Unconvertible as error:
                 raise plain_failure(str(error)) from error
             check_repeats(call, options)
-            return _completed(kind, merged, applied)
+            return _completed(kind, merged, applied) if changed else merged
 
         if record is not None:
             return await self._updater.update(
@@ -75,12 +75,15 @@ class Applier:
                 "and no existing object was found",
             )
         check_place(call, meta)
-        meta.pop("resourceVersion", None)
-        return await self._creator.create(call, obj, options, applied=True), True
+        version = meta.pop("resourceVersion", None)
+        stored = await self._creator.create(call, obj, options, applied=True)
+        if options.dry_run and version:
+            stored["metadata"]["resourceVersion"] = version
+        return stored, True
 
 
 def read_configuration(call: Call, api_version: str, kind: str) -> Object:
-    """The body of an apply, its metadata a map. Raises StatusError."""
+    """The body of an apply, of this kind. Raises StatusError."""
     body = call.request.body
     try:
         applied = _parsed(body)
@@ -96,10 +99,7 @@ def read_configuration(call: Call, api_version: str, kind: str) -> Object:
     if (version, name) != (api_version, kind):
         group, _, short = version.rpartition("/")
         raise bad_request(f"invalid object type: {group}/{short}, Kind={name}")
-    meta = applied.get("metadata")
-    if meta is None:
-        applied["metadata"] = {}
-    elif isinstance(meta, dict) and isinstance(meta.get("managedFields"), list):
+    if isinstance(metadata_of(applied).get("managedFields"), list):
         raise bad_request("metadata.managedFields must be nil")
     return applied
 
@@ -108,21 +108,10 @@ def _parsed(body: bytes) -> Any:
     """JSON where it is JSON, which is read faster, else YAML. Raises TextError."""
     if body.lstrip().startswith(b"{"):
         try:
-            return _whole(parse_json(body))
+            return whole_numbers(parse_json(body))
         except TextError:
             return parse_yaml(body)
     return parse_yaml(body)
-
-
-def _whole(value: Any) -> Any:
-    """A value whose fractions without a rest are integers, as they are on their way from YAML."""
-    if isinstance(value, dict):
-        return {k: _whole(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_whole(v) for v in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return int(value)
-    return value
 
 
 def check_repeats(call: Call, options: WriteOptions) -> None:
@@ -139,6 +128,12 @@ def check_repeats(call: Call, options: WriteOptions) -> None:
     options.warn(found)
 
 
+def metadata_of(applied: Object) -> Object:
+    """A configuration's metadata, if it has any."""
+    found = applied.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
 def untyped(api_version: str, kind: str, applied: Object, error: Mismatch) -> StatusError:
     """The answer to a configuration that does not fit its schema."""
     return plain_failure(
@@ -152,7 +147,7 @@ def untyped(api_version: str, kind: str, applied: Object, error: Mismatch) -> St
 
 
 def _named(obj: Object, api_version: str, kind: str) -> str:
-    meta = obj["metadata"] if isinstance(obj["metadata"], dict) else {}
+    meta = metadata_of(obj)
     group, _, version = api_version.rpartition("/")
     name = f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
     return f"{name}; {group}/{version}, Kind={kind}"

@@ -43,7 +43,8 @@ def no_text(new: Object) -> list[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """Hooks of a kind. `generation` counts changes outside metadata and status, with
-    `counts_annotations` those of annotations too, with `counts_labels` those of labels;
+    `counts_annotations` those of annotations too, with `counts_labels` those of labels,
+    with `counts_nothing` none but the first;
     `name_warnings` come with a creation only.
 
     `keeps_status`: a status sent on creation is stored. `after_identity` gets the new object and
@@ -65,6 +66,7 @@ class Behaviour:
     generation: bool = False
     counts_annotations: bool = False
     counts_labels: bool = False
+    counts_nothing: bool = False
     has_status: bool = False
     status_owns_metadata: bool = True
     ignored: tuple[Path, ...] = ()

@@ -110,6 +110,8 @@ class Change:
         if target.custom is not None:
             return self._custom(target.custom, patched)
         node = target.node
+        if not version:  # read as the server's own form of the kind, where no field has this name
+            return {"metadata": {}}, [n for n in patched if n not in {"apiVersion", "kind"}]
         if (version, name) != (target.version, target.kind):
             node = self._named(version, name)
         decoded = typed.decode(node, patched)

@@ -34,6 +34,7 @@ BARE_STATUS = {
     "volumeattachments",
     *FLOWS,
 }
+FIRST_ALONE = {"priorityclasses"}  # start with generation 1 and stay there
 STATUS, SPEC, METADATA = ("f:status",), ("f:spec",), ("f:metadata",)
 
 
@@ -46,6 +47,8 @@ def settled(plural: str, found: Behaviour) -> Behaviour:
     if plural in COUNTED:
         counts_labels = plural == "endpointslices"
         found = replace(found, generation=True, counts_labels=counts_labels)
+    if plural in FIRST_ALONE:
+        found = replace(found, generation=True, counts_nothing=True)
     if plural in BARE_STATUS:
         found = replace(
             found,

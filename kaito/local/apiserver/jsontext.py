@@ -16,6 +16,7 @@ from kaito.local.apiserver.scalars import Literal
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="sorted").encode
+EXPONENTS = 1e21  # from here on numbers are printed with an exponent
 SCIENCE, SIGNS = (b"e", b"E"), (b"+", b"-")
 # The parts of a number behind its sign: how one starts, all of it, and where a fault in it is.
 NUMBER: tuple[tuple[tuple[bytes, ...], re.Pattern[bytes], str], ...] = (
@@ -64,6 +65,18 @@ def parse_merging(text: bytes) -> Any:
         return found
 
     return json.loads(text, object_pairs_hook=gather)
+
+
+def whole_numbers(value: Any) -> Any:
+    """A value whose fractions without a rest are integers, as a real server prints them."""
+    kind = type(value)
+    if kind is dict:
+        return {k: whole_numbers(v) for k, v in value.items()}
+    if kind is list:
+        return [whole_numbers(v) for v in value]
+    if kind is float and value.is_integer() and abs(value) < EXPONENTS:
+        return int(value)
+    return value
 
 
 def parse_literal(text: bytes) -> Any:

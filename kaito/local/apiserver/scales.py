@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kaito.local.apiserver import bodies, patches, typed
-from kaito.local.apiserver.applying import read_configuration, untyped
+from kaito.local.apiserver.applying import metadata_of, read_configuration, untyped
 from kaito.local.apiserver.behaviour import ScalePaths
 from kaito.local.apiserver.changes import Change, Target
 from kaito.local.apiserver.core import Call, Core
@@ -164,7 +164,7 @@ class Scales:
                     f"(/; {VERSION}, Kind=Scale) to proper version: {NO_VERSION}"
                 )
             try:
-                merged = rules.apply(
+                merged, _ = rules.apply(
                     live,
                     applied,
                     options.manager,
@@ -176,7 +176,7 @@ class Scales:
             except Mismatch as error:
                 raise untyped(VERSION, "Scale", applied, error) from error
             if call.kind.custom and merged.get("spec") != live.get("spec"):
-                name = f"{applied['metadata'].get('namespace') or ''}/{call.target.name}"
+                name = f"{metadata_of(applied).get('namespace') or ''}/{call.target.name}"
                 raise plain_failure(
                     f"failed to convert new object ({name}; {VERSION}, Kind=Scale) to proper "
                     f"version: {NO_VERSION}"

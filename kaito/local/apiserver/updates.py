@@ -278,6 +278,8 @@ def _copy(new: Object, live: Object, name: str) -> None:
 
 def changed(kind: Kind, new: Object, live: Object) -> bool:
     """Did anything outside metadata (and status, where it is apart) change?"""
+    if kind.behaviour.counts_nothing:
+        return False
     if kind.behaviour.counts_annotations and new["metadata"].get("annotations") != live[
         "metadata"
     ].get("annotations"):

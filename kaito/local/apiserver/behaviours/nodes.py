@@ -23,7 +23,7 @@ ONCE = 'node updates may not change {} except from "" to valid'
 def default(node: Object) -> None:
     status = node.setdefault("status", {})
     if status.get("capacity"):
-        status["allocatable"] = {**status["capacity"], **(status.get("allocatable") or {})}
+        status["allocatable"] = status.get("allocatable") or dict(status["capacity"])
     _settle_ranges(node.get("spec") or {})
 
 

@@ -49,6 +49,12 @@ STRIPPED = {
     ),
 }
 KUBECTL = "kubectl"
+PRUNING = "failed to prune fields: "
+BACK = "failed add back owned items: "
+DANGLING = "failed add back dangling items: "
+MERGED = "failed to convert merged object "
+PRUNED = "failed to convert pruned object "
+LAST = "to last applied version"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -124,7 +130,10 @@ class Ownership:
             view = self._views(version)
             if view is None:
                 return None
-            node, old, new = view.node, view.convert(old) if old else old, view.convert(new)
+            node = view.node
+            if old:
+                old = _converted(view, old, "failed to convert old object")
+            new = _converted(view, new, "failed to convert new object")
         found = compare(node, old, new)
         return Comparison(
             self._mine(found.added), self._mine(found.removed), self._mine(found.modified)
@@ -133,17 +142,20 @@ class Ownership:
     def _compare(self, old: Object, new: Object) -> _Comparisons:
         return _Comparisons(self, old, new, {})
 
-    def _reconciled(self, managed: Managed) -> Managed:
+    def _reconciled(self, managed: Managed, live: Object) -> Managed:
         """The owners with fields below what the schema calls atomic by now drawn together."""
         found: Managed = {}
         for manager, owned in managed.items():
-            node: Node | None = self.node
+            node = self.node
             if owned.version != self.version:
                 view = self._views(owned.version)
-                node = view.node if view else None
-            if node is not None:
-                fields = {node.reconciled(p) for p in owned.fields}
-                found[manager] = Owned(fields, owned.version, owned.time)
+                if view is None:
+                    continue
+                node = view.node
+                if live:
+                    view.convert(live)
+            fields = {node.reconciled(p) for p in owned.fields}
+            found[manager] = Owned(fields, owned.version, owned.time)
         return found
 
     def update(self, live: Object, new: Object, manager: str, now: str) -> None:
@@ -172,7 +184,7 @@ class Ownership:
     ) -> Managed:
         me = identify(manager, "Update", self.version, self.subresource)
         comparisons = self._compare(live, new)
-        managed = self._taken(comparisons, self._reconciled(managed), None)
+        managed = self._taken(comparisons, self._reconciled(managed, live), None)
         own = comparisons.at(self.version)
         assert own is not None
         written = own.written() - STRIPPED
@@ -199,8 +211,8 @@ class Ownership:
 
     def apply(
         self, live: Object, applied: Object, manager: str, *, force: bool, now: str
-    ) -> Object:
-        """The object after a server-side apply, managedFields set.
+    ) -> tuple[Object, bool]:
+        """The object after a server-side apply, managedFields set, and whether more changed.
 
         `live` is an empty object of the kind when the apply creates it. Raises Conflicts, Mismatch,
         Unconvertible.
@@ -219,17 +231,18 @@ class Ownership:
                 raise
             self._forgive(bare, conflict)
             merged, managed = self._applied(bare, applied, managed, manager, True, now)
-        merged = {**merged, "metadata": dict(merged["metadata"])}
+        changed = not same(merged, bare)
+        merged = {**merged, "metadata": dict(merged.get("metadata") or {})}
         if manager == KUBECTL:
             _note_applied(merged["metadata"], applied)
         if managed:
             merged["metadata"]["managedFields"] = encode(managed)
-        return merged
+        return merged, changed
 
     def _applied(
         self, live: Object, applied: Object, managed: Managed, manager: str, force: bool, now: str
     ) -> tuple[Object, Managed]:
-        managed = self._reconciled(managed)
+        managed = self._reconciled(managed, live)
         me = identify(manager, "Apply", self.version, self.subresource)
         last = managed.get(me)
         mine = self._mine(field_set(self.node, applied))
@@ -277,34 +290,51 @@ class Ownership:
         if left:
             raise Conflicts(left)
 
-    def _in(self, version: str, obj: Object) -> tuple[Node, Object] | None:
-        if version == self.version:
-            return self.node, obj
-        view = self._views(version)
-        return None if view is None else (view.node, view.convert(obj))
-
     def _pruned(self, merged: Object, managed: Managed, last: Owned) -> Object:
         """Drop what this applier applied before and no longer does, unless others own it."""
-        seen = self._in(last.version, merged)
+        seen = self._seen(merged, self.version, last.version, PRUNING + MERGED + LAST)
         if seen is None:
             return merged
         node, before = seen
         named = merging.with_named_fields
         last_named = named(node, last.fields)
-        pruned = merging.remove(node, before, trie(last_named))
-        versions = dict.fromkeys([last.version, *(o.version for o in managed.values())])
-        for version in versions:
-            whole, left = self._in(version, merged), self._in(version, pruned)
-            if whole is None or left is None:
+        whole, whole_at = before, last.version
+        pruned, pruned_at = merging.remove(node, before, trie(last_named)), last.version
+        for version in dict.fromkeys([last.version, *(o.version for o in managed.values())]):
+            words = f"at version {version}"
+            one = self._seen(whole, whole_at, version, PRUNING + BACK + MERGED + words)
+            two = self._seen(pruned, pruned_at, version, PRUNING + BACK + PRUNED + words)
+            if one is None or two is None:
                 continue
+            shape, whole = one
+            whole_at = pruned_at = version
             owned = set[Path]().union(*(o.fields for o in managed.values() if o.version == version))
-            gone = named(whole[0], field_set(*whole)) - named(left[0], field_set(*left))
-            pruned = merging.remove(*whole, trie(gone - named(whole[0], owned)))
-        left = self._in(last.version, pruned)
+            gone = named(shape, field_set(*one)) - named(shape, field_set(*two))
+            pruned = merging.remove(shape, whole, trie(gone - named(shape, owned)))
+        left = self._seen(pruned, pruned_at, last.version, PRUNING + DANGLING + PRUNED + LAST)
         assert left is not None
         gone = named(node, field_set(node, before)) - named(node, field_set(*left))
         kept = merging.remove(node, before, trie(gone & last_named))
-        return {**kept, "apiVersion": merged["apiVersion"], "kind": merged["kind"]}
+        found = self._seen(kept, last.version, self.version, PRUNING.removesuffix(": "))
+        assert found is not None
+        return found[1]
+
+    def _seen(self, obj: Object, at: str, version: str, words: str) -> tuple[Node, Object] | None:
+        """An object of the version `at` in another one; None where nobody serves that any more."""
+        if at == version == self.version:
+            return self.node, obj
+        view = self._views(version)
+        if view is None:
+            return None
+        return view.node, obj if at == version else _converted(view, obj, words)
+
+
+def _converted(view: View, obj: Object, words: str) -> Object:
+    """Raises Unconvertible, with what was being done."""
+    try:
+        return view.convert(obj)
+    except Unconvertible as error:
+        raise Unconvertible(f"{words}: {error}") from error
 
 
 def _bare(obj: Object) -> Object:
@@ -345,7 +375,7 @@ def _note_applied(metadata: Object, applied: Object) -> None:
     notes = metadata.get("annotations") or {}
     if not notes.get(LAST_APPLIED):
         return
-    own = {k: v for k, v in applied["metadata"].items() if k != "managedFields"}
+    own = {k: v for k, v in (applied.get("metadata") or {}).items() if k != "managedFields"}
     if "annotations" in own:
         own["annotations"] = {k: v for k, v in own["annotations"].items() if k != LAST_APPLIED}
     text = encode_sorted({**applied, "metadata": own}).decode() + "\n"

@@ -51,26 +51,26 @@ def test_an_update_owns_what_it_wrote(ownership: Ownership) -> None:
 
 
 def test_an_apply_over_anothers_field_conflicts_and_force_takes_it(ownership: Ownership) -> None:
-    live = ownership.apply(empty(), pod(a="1"), "one", force=False, now=NOW)
+    live, _ = ownership.apply(empty(), pod(a="1"), "one", force=False, now=NOW)
     with pytest.raises(Conflicts) as conflict:
         ownership.apply(live, pod(a="2"), "two", force=False, now=NOW)
     assert ".metadata.labels.a" in str(conflict.value.status())
-    taken = ownership.apply(live, pod(a="2"), "two", force=True, now=NOW)
+    taken, _ = ownership.apply(live, pod(a="2"), "two", force=True, now=NOW)
     assert taken["metadata"]["labels"] == {"a": "2"}
     assert "f:a" not in owners(taken).get("one", {}).get("f:metadata", {}).get("f:labels", {})
 
 
 def test_equal_values_are_shared(ownership: Ownership) -> None:
-    live = ownership.apply(empty(), pod(a="1"), "one", force=False, now=NOW)
-    live = ownership.apply(live, pod(a="1"), "two", force=False, now=NOW)
-    live = ownership.apply(live, pod(), "one", force=False, now=NOW)
+    live, _ = ownership.apply(empty(), pod(a="1"), "one", force=False, now=NOW)
+    live, _ = ownership.apply(live, pod(a="1"), "two", force=False, now=NOW)
+    live, _ = ownership.apply(live, pod(), "one", force=False, now=NOW)
     assert live["metadata"]["labels"] == {"a": "1"}
 
 
 def test_what_an_applier_no_longer_applies_goes(ownership: Ownership) -> None:
     both = pod({"name": "c", "image": "i"}, {"name": "d", "image": "i"}, a="1", b="1")
-    live = ownership.apply(empty(), both, "me", force=False, now=NOW)
-    live = ownership.apply(
+    live, _ = ownership.apply(empty(), both, "me", force=False, now=NOW)
+    live, _ = ownership.apply(
         live, pod({"name": "d", "image": "i"}, b="1"), "me", force=False, now=NOW
     )
     assert [c["name"] for c in live["spec"]["containers"]] == ["d"]
@@ -88,6 +88,6 @@ def test_client_side_apply_is_taken_over_without_conflict(ownership: Ownership) 
     obj = pod(a="1")
     obj["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": note}
     ownership.update({}, obj, "kubectl-client-side-apply", NOW)
-    live = ownership.apply(obj, pod(a="2"), "kubectl", force=False, now=NOW)
+    live, _ = ownership.apply(obj, pod(a="2"), "kubectl", force=False, now=NOW)
     assert live["metadata"]["labels"] == {"a": "2"}
     assert '"a":"2"' in str(live["metadata"]["annotations"])
