@@ -236,7 +236,7 @@ class LocalCluster:
         self._server.set_proxy(self._machinery.resolver)
         kubelet = self._machinery.kubelet
         logs = PodLogs(kubelet.log_file, kubelet.has_ended, self._clock)
-        self._server.subresources.log_reader = logs.serve
+        self._server.subresources.streams.reader = logs.serve
         self._running = asyncio.create_task(manager.run(), name="kaito-local")
         self._stack.push_async_callback(self._stop_machinery, manager)
         leading = asyncio.create_task(manager.leading.wait())

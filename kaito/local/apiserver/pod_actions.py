@@ -5,11 +5,12 @@ Both answer a Status. An eviction is a deletion that disruption budgets may refu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kaito.local.apiserver import bodies, selectors
 from kaito.local.apiserver.core import Call, Core
-from kaito.local.apiserver.creates import ownership
+from kaito.local.apiserver.creates import check_namespace, ownership
 from kaito.local.apiserver.deleteoptions import DeleteOptions, of_body
 from kaito.local.apiserver.handlers import Handlers, render
 from kaito.local.apiserver.http import Response
@@ -67,6 +68,20 @@ class PodActions:
 
     def _done(self, call: Call) -> Response:
         return render({**SUCCESS}, self._handlers.want(call).media, 201)
+
+    async def bind_named(self, call: Call) -> Response:
+        """Bind the pod that the body names, which is the old way. Raises StatusError."""
+        options = write_options(call.request, call.query, "CreateOptions")
+        types = self._core.kinds.types
+        body = bodies.read_as(types, "V1Binding", call.request, "Binding", "v1", options)
+        meta, target = body.setdefault("metadata", {}), call.target
+        check_namespace(call, body)
+        if not meta.get("name"):
+            raise bad_request("Name parameter required.")
+        pods = self._core.kinds.get("", "v1", "pods")
+        assert pods is not None
+        goal = replace(target, plural="pods", name=meta["name"], subresource="binding")
+        return await self.bind(replace(call, target=goal, kind=pods))
 
     async def bind(self, call: Call) -> Response:
         """Assign a pod to a node, once. Raises StatusError."""

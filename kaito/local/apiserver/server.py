@@ -405,6 +405,8 @@ class ApiServer:
         if kind.reviewed:
             if verb != "create":
                 raise method_not_allowed()
+            if kind.plural == "bindings":
+                return await self.subresources.pods.bind_named(call)
             return await self.reviews.serve(call)
         if kind.namespaced and not goal.namespace and verb not in {"list", "watch"}:
             raise method_not_allowed() if not goal.name else no_resource()

@@ -16,10 +16,10 @@ from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.options import write_options
 from kaito.local.apiserver.pod_actions import PodActions
+from kaito.local.apiserver.pod_streams import CONNECTIONS, PodStreams
 from kaito.local.apiserver.proxy import Proxy
 from kaito.local.apiserver.scales import Scales
 from kaito.local.apiserver.status import (
-    bad_request,
     invalid,
     method_not_allowed,
     not_found,
@@ -39,10 +39,10 @@ class Subresources:
         self._handlers = handlers
         self._proxy = proxy
         self._scales = Scales(core, handlers)
-        self._pods = PodActions(core, handlers)
+        self.pods = PodActions(core, handlers)
         self._tokens = tokens
         self._secret = secret
-        self.log_reader: Any = None
+        self.streams = PodStreams(core)
 
     async def serve(self, call: Call) -> Response:
         """Raises StatusError."""
@@ -55,17 +55,17 @@ class Subresources:
             return await self._proxy.serve(call)
         if name == "finalize":
             return await self._finalize(call)
+        if name == "log":
+            return await self.streams.log(call)
+        if name in CONNECTIONS:
+            return self.streams.connect(call)
         self._exists(call)
         if name == "binding":
-            return await self._pods.bind(call)
+            return await self.pods.bind(call)
         if name == "eviction":
-            return await self._pods.evict(call)
+            return await self.pods.evict(call)
         if name == "token":
             return self._token(call)
-        if name == "log":
-            return await self._log(call)
-        if name in {"exec", "attach", "portforward"}:
-            raise bad_request(f"pod {call.target.name} does not have a host assigned")
         raise method_not_allowed()
 
     def _exists(self, call: Call) -> Object:
@@ -214,27 +214,3 @@ class Subresources:
             ),
             claims["uid"],
         )
-
-    async def _log(self, call: Call) -> Response:
-        pod = self._exists(call)
-        spec = pod.get("spec") or {}
-        names = [
-            c["name"]
-            for part in ("initContainers", "containers", "ephemeralContainers")
-            for c in spec.get(part) or ()
-        ]
-        wanted = call.query.get("container")
-        if not wanted and len(spec.get("containers") or ()) > 1:
-            listed = " ".join(c["name"] for c in spec["containers"])
-            raise bad_request(
-                "a container name must be specified for pod "
-                f"{call.target.name}, choose one of: [{listed}]"
-            )
-        if wanted and wanted not in names:
-            raise bad_request(f"container {wanted} is not valid for pod {call.target.name}")
-        if not spec.get("nodeName"):
-            return Response(204)
-        if self.log_reader is None:
-            return Response.text("")
-        response: Response = await self.log_reader(call, wanted or names[0])
-        return response

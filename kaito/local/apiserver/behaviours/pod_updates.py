@@ -194,7 +194,7 @@ def only_debugging(new: Object, old: Object) -> None:
 def validate_debugging(new: Object, old: Object) -> list[FieldError]:
     errors = check_pod(new) + _annotations(new, old)
     if MIRROR in (old["metadata"].get("annotations") or {}):
-        return [denied("", "static pods do not support ephemeral containers")]
+        return [denied("[]", "static pods do not support ephemeral containers")]
     path = "spec.ephemeralContainers"
     found = {c.get("name", ""): c for c in new["spec"].get("ephemeralContainers") or ()}
     for container in old["spec"].get("ephemeralContainers") or ():
@@ -232,9 +232,9 @@ def validate_resizing(new: Object, old: Object) -> list[FieldError]:
     errors = check_pod(new)
     spec, before, status = new["spec"], old["spec"], old.get("status") or {}
     if MIRROR in (old["metadata"].get("annotations") or {}):
-        return [denied("", "static pods cannot be resized")]
+        return [denied("[]", "static pods cannot be resized")]
     if (before.get("os") or {}).get("name") == "windows":
-        return [denied("", "windows pods cannot be resized")]
+        return [denied("[]", "windows pods cannot be resized")]
     if (status.get("qosClass") or quality(old)) != quality(new):
         says = "Pod QOS Class may not change as a result of resizing"
         errors.append(wrong("spec", (new.get("status") or {}).get("qosClass", ""), says))

@@ -35,6 +35,7 @@ NODE_FAULTS = [
 ]
 SELECTORS = frozenset(
     {
+        "spec.host",
         "spec.nodeName",
         "spec.restartPolicy",
         "spec.schedulerName",
@@ -121,6 +122,7 @@ def before_status(new: Object, old: Object) -> None:
 def selectable(pod: Object) -> dict[str, str]:
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     return {
+        "spec.host": spec.get("nodeName", ""),  # as old clients ask for it
         "spec.nodeName": spec.get("nodeName", ""),
         "spec.restartPolicy": spec.get("restartPolicy", ""),
         "spec.schedulerName": spec.get("schedulerName", ""),
