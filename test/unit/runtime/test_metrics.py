@@ -28,6 +28,10 @@ NAMES = [
     "rest_client_request_retries_total",
     "leader_election_master_status",
     "leader_election_slowpath_total",
+    "controller_runtime_webhook_latency_seconds",
+    "controller_runtime_webhook_requests_total",
+    "controller_runtime_webhook_requests_in_flight",
+    "controller_runtime_webhook_panics_total",
     "certwatcher_read_certificate_total",
     "certwatcher_read_certificate_errors_total",
 ]
