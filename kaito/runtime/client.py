@@ -170,9 +170,10 @@ class Client:
         query = _selectors(labels, fields) | {
             "watch": "true",
             "allowWatchBookmarks": "true",
-            "resourceVersion": resource_version,
             "timeoutSeconds": str(timeout_seconds),
         }
+        if resource_version:
+            query["resourceVersion"] = resource_version
         if initial_events:
             query |= {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
         call = self._call("GET", resource.path(namespace), query, accept=resource.accept())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -22,7 +24,7 @@ from kaito.runtime import (
     View,
 )
 from kaito.runtime.fence import Write
-from kaito.testing import FakeApi, ScriptedReply, VirtualClock
+from kaito.testing import FakeApi, Script, ScriptedReply, Stream, VirtualClock, refusal_event
 
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 A, B = Key("ns", "a"), Key("ns", "b")
@@ -356,6 +358,220 @@ async def test_row_1_when_one_namespace_fails_for_good_the_informer_fails(
         await informer.run()
 
 
+# Objects that cannot be read
+
+
+BAD = {"metadata": {"name": "bad", "namespace": "ns", "resourceVersion": "150", "labels": {"x": 1}}}
+
+
+@asynccontextmanager
+async def scripted(
+    clock: VirtualClock, *answers: ScriptedReply | Stream, **settings: Any
+) -> AsyncIterator[Informer[Object]]:
+    informer = Informer(Client(Script(*answers), clock=clock), PODS, clock=clock, **settings)
+    async with following(informer, clock):
+        yield informer
+
+
+def good(name: str, version: str) -> Object:
+    return {"metadata": {"name": name, "namespace": "ns", "uid": name, "resourceVersion": version}}
+
+
+def listing(version: str, *items: Object) -> ScriptedReply:
+    return ScriptedReply(200, {"metadata": {"resourceVersion": version}, "items": list(items)})
+
+
+async def test_one_object_that_cannot_be_read_is_skipped_and_named_and_the_others_are_cached(
+    clock: VirtualClock,
+) -> None:
+    with capture_logs() as logs:
+        async with scripted(clock, listing("200", good("a", "1"), BAD, good("b", "2"))) as pods:
+            assert set(pods.store.keys()) == {A, B}
+            assert pods.synced
+    (log,) = [log for log in logs if log["log_level"] == "warning"]
+    assert (log["event"], log["key"]) == ("object skipped", "ns/bad")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        BAD,
+        {"kind": "Table", "metadata": {"name": "bad", "resourceVersion": "150"}, "rows": []},
+        {"kind": "Status", "code": 500},
+        "no object at all",
+        None,
+    ],
+)
+async def test_an_event_that_cannot_be_read_is_skipped_and_the_watch_goes_on(
+    clock: VirtualClock, bad: Any
+) -> None:
+    stream = Stream()
+    with capture_logs() as logs:
+        async with scripted(clock, listing("100"), stream) as pods:
+            stream.event("ADDED", bad)
+            stream.event("MODIFIED", bad)
+            stream.event("ADDED", good("a", "151"))
+            await clock.settle()
+            assert pods.store.keys() == (A,)
+            assert not stream.closed
+    assert len([log for log in logs if log["event"] == "object skipped"]) == 1
+
+
+async def test_the_last_readable_state_stays_until_the_object_is_deleted(
+    clock: VirtualClock,
+) -> None:
+    stream = Stream()
+    bad = Key("ns", "bad")
+    readable = good("bad", "1")
+    with capture_logs():
+        async with scripted(
+            clock, listing("100", readable), stream, listing("160", BAD), Stream()
+        ) as pods:
+            stream.event("MODIFIED", BAD)
+            await clock.settle()
+            assert pods.store.object(bad) is not None
+            stream.event("ERROR", refusal_event(410, "Expired"))
+            await clock.settle()
+            assert pods.store.object(bad) is not None
+            assert pods.versions == ("160",)
+
+
+async def test_an_object_that_cannot_be_read_can_still_be_deleted(clock: VirtualClock) -> None:
+    stream = Stream()
+    with capture_logs():
+        async with scripted(clock, listing("100", good("bad", "1")), stream) as pods:
+            stream.event("DELETED", BAD)
+            await clock.settle()
+            assert len(pods.store) == 0
+
+
+async def test_a_transform_that_fails_on_one_object_spares_the_others(
+    clock: VirtualClock, metrics: Metrics
+) -> None:
+    def picky(body: bytes) -> bytes:
+        if b'"a"' in body:
+            raise KeyError("spec")
+        return body
+
+    def unreadable() -> float | None:
+        return metrics.registry.get_sample_value(
+            "kaito_runtime_unreadable_objects", {"resource": "pods", "scope": ""}
+        )
+
+    stream = Stream()
+    with capture_logs() as logs:
+        async with scripted(
+            clock,
+            listing("100", good("a", "1"), good("b", "2")),
+            stream,
+            transform=picky,
+            metrics=metrics,
+        ) as pods:
+            assert pods.store.keys() == (B,)
+            assert unreadable() == 1
+            stream.event("DELETED", good("a", "101"))
+            await clock.settle()
+            assert unreadable() == 0
+    assert "KeyError" in logs[0]["error"]
+
+
+@pytest.mark.parametrize(
+    "garbled",
+    [
+        {"kind": "Status", "status": "Success"},
+        {"kind": "Table", "metadata": {"resourceVersion": "9"}, "rows": []},
+        b"<html>Welcome</html>",
+        b"",
+        {},
+    ],
+)
+async def test_an_answer_that_is_no_list_empties_no_cache(
+    clock: VirtualClock, garbled: Any
+) -> None:
+    stream = Stream()
+    with capture_logs() as logs:
+        async with scripted(
+            clock,
+            listing("100", good("a", "1")),
+            stream,
+            ScriptedReply(200, garbled),
+            listing("300", good("a", "1"), good("b", "2")),
+            Stream(),
+        ) as pods:
+            stream.event("ERROR", refusal_event(410, "Expired"))
+            await clock.settle()
+            assert pods.store.keys() == (A,)
+            assert "no list" in pods.trouble
+            await clock.advance(2)
+            assert set(pods.store.keys()) == {A, B}
+            assert pods.trouble == ""
+    assert any("no list" in log.get("error", "") for log in logs)
+
+
+async def test_an_object_of_ten_megabytes_is_an_object(clock: VirtualClock) -> None:
+    stream = Stream()
+    huge = {**good("b", "101"), "data": "x" * 10 * 1024 * 1024}
+    async with scripted(
+        clock, listing("100", {**good("a", "1"), "data": huge["data"]}), stream
+    ) as pods:
+        stream.event("ADDED", huge)
+        await clock.settle()
+        assert set(pods.store.keys()) == {A, B}
+
+
+async def test_deletions_in_the_thousands_leave_room_for_others(clock: VirtualClock) -> None:
+    stream = Stream()
+    many = [good(f"p-{number}", "1") for number in range(3_000)]
+    async with scripted(clock, listing("100", *many), stream, listing("200"), Stream()) as pods:
+        turns: list[int] = []
+        stream.event("ERROR", refusal_event(410, "Expired"))
+        while len(pods.store):
+            await asyncio.sleep(0)
+            turns.append(len(pods.store))
+        steps = [before - after for before, after in itertools.pairwise([3_000, *turns])]
+        assert max(steps) <= 256
+
+
+# Metadata alone
+
+
+async def test_metadata_alone_is_asked_for_in_lists_and_watches_and_read_by_type(
+    clock: VirtualClock,
+) -> None:
+    kind = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+    page = {
+        "kind": "PartialObjectMetadataList",
+        "metadata": {"resourceVersion": "100"},
+        "items": [{**kind, **good("a", "1")}],
+    }
+    stream = Stream()
+    script = Script(ScriptedReply(200, page), stream)
+    informer = Informer(Client(script, clock=clock), PODS.metadata_only(), clock=clock)
+    async with following(informer, clock):  # type: ignore[arg-type]  # of another type
+        stream.event("ADDED", {**kind, **good("b", "101")})
+        await clock.settle()
+        found = informer.store.get(B)
+        assert found is not None
+        assert (found.metadata.name, found.metadata.resource_version) == ("b", "101")
+        assert set(informer.store.keys()) == {A, B}
+    assert [call.headers["Accept"] for call in script.calls] == [
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+    ]
+
+
+async def test_a_server_that_sends_whole_objects_instead_of_metadata_is_refused(
+    clock: VirtualClock,
+) -> None:
+    whole = {"kind": "PodList", "metadata": {"resourceVersion": "7"}, "items": [good("a", "1")]}
+    script = Script(ScriptedReply(200, whole))
+    informer = Informer(Client(script, clock=clock), PODS.metadata_only(), clock=clock)
+    with capture_logs():
+        async with following(informer, clock):  # type: ignore[arg-type]  # of another type
+            assert not informer.synced
+            assert "it is a PodList" in informer.trouble
+
+
 # Read your own writes
 
 
@@ -467,6 +683,36 @@ async def test_a_refresh_reads_one_object_past_a_watch_that_lags(
         api.unmute()
         await clock.settle()
         assert seen.said == ["added a", "modified a"], "an event told what was known already"
+
+
+async def test_a_list_older_than_a_live_read_does_not_undo_it(clock: VirtualClock) -> None:
+    late = ScriptedReply(200, {"metadata": {"resourceVersion": "110"}, "items": [good("b", "5")]})
+    stream = Stream()
+    read = listing("120", good("a", "115"))
+    gone = listing("120")
+    async with scripted(clock, listing("100"), stream, read, gone, late, last := Stream()) as pods:
+        await pods.refresh(A)
+        await pods.refresh(B)
+        stream.event("ERROR", refusal_event(410, "Expired"))
+        await clock.settle()
+        assert pods.versions == ("110",)
+        assert pods.store.keys() == (A,)
+        last.bookmark("130")
+        await clock.settle()
+        assert not pods._cache.live
+
+
+async def test_a_server_restored_from_a_backup_is_believed_over_an_earlier_live_read(
+    clock: VirtualClock,
+) -> None:
+    stream = Stream()
+    async with scripted(
+        clock, listing("100"), stream, listing("900"), listing("50", good("a", "40")), Stream()
+    ) as pods:
+        await pods.refresh(A)
+        stream.event("ERROR", refusal_event(410, "Expired"))
+        await clock.settle()
+        assert pods.store.keys() == (A,)
 
 
 async def test_a_refresh_keeps_to_the_selectors_of_the_informer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Self
 
 import msgspec
@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kaito.runtime import (
+    ApiError,
     Backoff,
     Call,
     CallTimedOut,
@@ -25,17 +26,20 @@ from kaito.runtime import (
     ServerError,
     Status,
     TooManyRequests,
+    UnreadableAnswer,
 )
 from kaito.runtime.pages import Page
 from kaito.runtime.reflector import (
     FIRST,
     IDLE_SECONDS,
+    Fill,
     Reflector,
     Step,
     after_list,
     after_list_failure,
     after_watch_end,
     after_watch_failure,
+    cannot_stream,
 )
 from kaito.runtime.wire import open_object
 from kaito.testing import Script, ScriptedReply, Stream, VirtualClock, refusal_event
@@ -48,6 +52,7 @@ BROKEN = ServerError(Status(500, "InternalError"))
 DENIED = Forbidden(Status(403, "Forbidden"))
 REFUSED = ConnectionFailed("refused")
 LATE = CallTimedOut("late")
+GARBLED = UnreadableAnswer("garbled")
 
 
 # The decisions
@@ -74,7 +79,7 @@ def test_when_the_latest_cannot_be_listed_either_there_is_a_pause(error: Excepti
     assert after_list_failure(Step("list", ""), error).wait
 
 
-@pytest.mark.parametrize("error", [BUSY, BROKEN, DENIED, REFUSED, LATE, msgspec.DecodeError()])
+@pytest.mark.parametrize("error", [BUSY, BROKEN, DENIED, REFUSED, LATE, GARBLED])
 def test_any_other_failed_list_is_repeated_after_a_pause(error: Exception) -> None:
     assert after_list_failure(Step("list", "7"), error) == Step("list", "7", wait=True)
 
@@ -99,7 +104,7 @@ def test_a_watch_that_ends_goes_on_where_it_ended_slower_if_it_was_none(
         (LATE, "watch", "7", False),
         (DENIED, "list", "7", True),
         (OversizedLine("long"), "list", "7", True),
-        (msgspec.DecodeError("?"), "list", "7", True),
+        (GARBLED, "list", "7", True),
     ],
 )
 def test_only_an_expired_version_or_nonsense_leads_to_a_new_list(
@@ -107,6 +112,23 @@ def test_only_an_expired_version_or_nonsense_leads_to_a_new_list(
 ) -> None:
     step = after_watch_failure("7", error)
     assert (step.do, step.version, step.wait) == (do, version, wait)
+
+
+@pytest.mark.parametrize("code", [400, 403, 405, 406, 415, 422, 501])
+def test_a_refusal_of_the_parameter_means_that_lists_are_not_streamed(code: int) -> None:
+    assert cannot_stream(ApiError(Status(code)))
+
+
+@pytest.mark.parametrize("error", [EXPIRED, BUSY, BROKEN, REFUSED, LATE])
+def test_what_goes_by_says_nothing_about_streamed_lists(error: Exception) -> None:
+    assert not cannot_stream(error)
+
+
+@pytest.mark.parametrize("do", [after_list_failure, after_watch_failure])
+def test_a_server_that_says_when_is_not_asked_before(do: Callable[..., Step]) -> None:
+    busy = TooManyRequests(Status(429, "TooManyRequests"), retry_after=9.0)
+    step = do(FIRST if do is after_list_failure else "7", busy)
+    assert (step.wait, step.pause) == (True, 9.0)
 
 
 # The shell around them
@@ -126,6 +148,8 @@ class Notes:
         async for page in pages:
             version = page.metadata.resource_version
             names += [open_object(bytes(item))[0].name for item in page.items]
+            for body in page.gone:
+                names.remove(open_object(body)[0].name)
         self.lists.append(names)
         return version
 
@@ -141,7 +165,7 @@ class Notes:
 class Scene:
     """A reflector on a script."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, *, fill: Fill = "list", namespace: str = "") -> None:
         self.clock = clock
         self.script = Script()
         self.metrics = Metrics()
@@ -152,6 +176,8 @@ class Scene:
             self.notes,
             clock=clock,
             metrics=self.metrics,
+            namespace=namespace,
+            fill=fill,
             backoff=Backoff(jitter=0),
             draw=lambda: 0.5,
         )
@@ -172,6 +198,7 @@ class Scene:
 
 def said(call: Call) -> str:
     verb = "watch" if "watch" in call.query else "list"
+    verb = "stream" if "sendInitialEvents" in call.query else verb
     return f"{verb} {call.query.get('resourceVersion', 'latest')}"
 
 
@@ -399,6 +426,21 @@ async def test_row_18_a_huge_object_passes_and_a_monstrous_one_is_a_typed_error(
         assert scene.asked[-2:] == ["list 11", "watch 11"]
 
 
+async def test_a_refused_watch_names_the_right_that_is_missing(clock: VirtualClock) -> None:
+    scene = Scene(clock, namespace="team")
+    scene.script.add(page("10"), refusal(403, "Forbidden", "no"))
+    with capture_logs() as logs:
+        async with scene:
+            pass
+    (log,) = [log for log in logs if log["log_level"] == "warning"]
+    assert log["event"] == "watch failed"
+    assert log["hint"] == (
+        "to let us watch pods of namespace team, add to our Role of namespace team the rule "
+        '- {apiGroups: [""], resources: ["pods"], verbs: ["list", "watch"]}'
+    )
+    assert "403 Forbidden: no" in scene.reflector.trouble
+
+
 async def test_a_list_may_come_in_pages(scene: Scene) -> None:
     scene.script.add(page("10", "a", next="c"), page("10", "b"), Stream())
     async with scene:
@@ -453,3 +495,179 @@ async def test_no_timer_outlives_the_reflector(scene: Scene) -> None:
     async with scene:
         assert scene.clock.pending == 1
     assert scene.clock.pending == 0
+
+
+# Other ways to fill a cache
+
+
+async def test_a_whole_list_is_asked_of_the_watch_cache_and_without_a_limit(scene: Scene) -> None:
+    scene.script.add(page("10"), Stream())
+    async with scene:
+        assert "limit" not in scene.script.calls[0].query
+
+
+async def test_a_server_that_answers_in_pages_all_the_same_is_read_to_the_end(
+    scene: Scene,
+) -> None:
+    scene.script.add(page("10", "a", next="c"), page("10", "b"), Stream())
+    async with scene:
+        assert scene.notes.lists == [["a", "b"]]
+        assert scene.script.calls[1].query["continue"] == "c"
+
+
+async def test_pages_are_asked_of_the_latest_version_five_hundred_at_a_time(
+    clock: VirtualClock,
+) -> None:
+    scene = Scene(clock, fill="pages")
+    scene.script.add(page("10", "a", next="c"), page("10", "b"), Stream())
+    async with scene:
+        assert scene.asked == ["list latest", "list latest", "watch 10"]
+        assert scene.script.calls[0].query["limit"] == "500"
+        assert scene.notes.lists == [["a", "b"]]
+
+
+async def test_a_list_that_falls_silent_half_way_is_given_up(scene: Scene) -> None:
+    stalled = Stream()
+    scene.script.add(stalled, page("11", "a"), Stream())
+    stalled.raw(b'{"kind":"PodList","metadata":{"resourceVersion":"10"},"items":[')
+    with capture_logs():
+        async with scene:
+            await scene.clock.advance(31)
+            assert stalled.closed
+            assert scene.notes.lists == [["a"]]
+
+
+ENDS = {"metadata": {"resourceVersion": "20", "annotations": {"k8s.io/initial-events-end": "true"}}}
+
+
+@pytest.fixture
+def streaming(clock: VirtualClock) -> Scene:
+    return Scene(clock, fill="stream")
+
+
+async def test_a_streamed_list_goes_on_as_the_watch(streaming: Scene) -> None:
+    stream = Stream()
+    streaming.script.add(stream)
+    async with streaming:
+        stream.event("ADDED", pod("a", "3"))
+        stream.event("ADDED", pod("b", "2"))
+        await streaming.clock.settle()
+        assert streaming.notes.lists == []
+        stream.raw(
+            msgspec.json.encode({"type": "BOOKMARK", "object": ENDS})
+            + b"\n"
+            + msgspec.json.encode({"type": "ADDED", "object": pod("c", "21")})
+            + b"\n"
+        )
+        await streaming.clock.settle()
+        assert streaming.notes.lists == [["a", "b"]]
+        assert streaming.notes.events == [("ADDED", "c")]
+        assert streaming.asked == ["stream latest"]
+        assert streaming.script.calls[0].query["resourceVersionMatch"] == "NotOlderThan"
+        stream.end()
+        await streaming.clock.settle()
+        assert streaming.asked == ["stream latest", "watch 21"]
+    assert stream.closed
+
+
+async def test_a_streamed_list_may_take_objects_back(streaming: Scene) -> None:
+    stream = Stream()
+    streaming.script.add(stream)
+    async with streaming:
+        stream.event("ADDED", pod("a", "3"))
+        stream.event("ADDED", pod("b", "4"))
+        stream.event("DELETED", pod("a", "5"))
+        stream.bookmark("5")
+        stream.event("BOOKMARK", ENDS)
+        await streaming.clock.settle()
+        assert streaming.notes.lists == [["b"]]
+        assert streaming.notes.heard_of[-1] == "20"
+
+
+@pytest.mark.parametrize("code", [400, 403, 405, 422])
+async def test_a_server_without_streamed_lists_is_listed_at_once(
+    streaming: Scene, code: int
+) -> None:
+    streaming.script.add(
+        refusal(code, "No"), page("10", "a"), Stream(), refusal(410, "Expired"), page("12")
+    )
+    async with streaming:
+        assert streaming.asked == ["stream latest", "list 0", "watch 10"]
+        assert streaming.notes.lists == [["a"]]
+
+
+async def test_a_server_that_ignores_the_parameter_is_listed_after_half_a_minute(
+    streaming: Scene,
+) -> None:
+    stream = Stream()
+    streaming.script.add(stream, page("10", "a"), Stream())
+    async with streaming:
+        stream.event("ADDED", pod("a", "3"))
+        for version in range(4, 40):
+            await streaming.clock.advance(1)
+            stream.event("MODIFIED", pod("a", str(version)))
+        await streaming.clock.settle()
+        assert streaming.asked == ["stream latest", "list 0", "watch 10"]
+        assert stream.closed
+
+
+async def test_a_long_streamed_list_is_waited_for_as_long_as_objects_come(
+    streaming: Scene,
+) -> None:
+    stream = Stream()
+    streaming.script.add(stream)
+    async with streaming:
+        for number in range(10):
+            await streaming.clock.advance(20)
+            stream.event("ADDED", pod(f"p-{number}", "3"))
+        stream.event("BOOKMARK", ENDS)
+        await streaming.clock.settle()
+        assert len(streaming.notes.lists[0]) == 10
+
+
+async def test_a_streamed_list_that_ends_too_early_is_followed_by_an_ordinary_one(
+    streaming: Scene,
+) -> None:
+    stream = Stream()
+    streaming.script.add(stream, page("10", "a"), Stream())
+    stream.end()
+    async with streaming:
+        assert streaming.asked == ["stream latest", "list 0", "watch 10"]
+
+
+async def test_a_streamed_list_that_is_cut_is_streamed_anew(streaming: Scene) -> None:
+    first, second = Stream(), Stream()
+    streaming.script.add(first, second)
+    with capture_logs():
+        async with streaming:
+            first.event("ADDED", pod("ghost", "3"))
+            first.fail(ConnectionFailed("reset"))
+            await streaming.clock.advance(1)
+            second.event("ADDED", pod("a", "3"))
+            second.event("BOOKMARK", ENDS)
+            await streaming.clock.settle()
+            assert streaming.asked == ["stream latest", "stream latest"]
+            assert streaming.notes.lists == [["a"]]
+    assert first.closed
+
+
+async def test_after_an_expired_watch_the_list_is_streamed_from_there(streaming: Scene) -> None:
+    first, second = Stream(), Stream()
+    streaming.script.add(first, second)
+    async with streaming:
+        first.event("BOOKMARK", ENDS)
+        first.event("ERROR", refusal_event(410, "Expired"))
+        await streaming.clock.settle()
+        assert streaming.asked == ["stream latest", "stream 20"]
+
+
+async def test_a_reflector_that_is_cancelled_amid_a_streamed_list_leaves_nothing_open(
+    streaming: Scene,
+) -> None:
+    stream = Stream()
+    streaming.script.add(stream)
+    async with streaming:
+        stream.event("ADDED", pod("a", "3"))
+        await streaming.clock.settle()
+    assert stream.closed
+    assert streaming.clock.pending == 0
