@@ -18,6 +18,7 @@ from kaito.local.apiserver.jsontext import (
     repeated_keys,
 )
 from kaito.local.apiserver.kinds import Kind, Kinds
+from kaito.local.apiserver.opaque import KeptText, as_written
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.schema import Node, TypeTable
@@ -184,7 +185,11 @@ def read_object(request: Request, kind: Kind, kinds: Kinds, options: WriteOption
     check_kind(version or kind.api_version, name or kind.kind, kind, kinds)
     value["apiVersion"], value["kind"] = kind.api_version, kind.kind
     head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-    return _decoded(kind.node, value, repeated, head, request, options)
+    obj = _decoded(kind.node, value, repeated, head, request, options)
+    if isinstance(kind.shape, KeptText) and media_type(request) in JSON_TYPES:
+        field = kind.shape.field
+        obj[field] = as_written(obj.get(field), request.body, field)
+    return obj
 
 
 def check_kind(version: str, name: str, kind: Kind, kinds: Kinds) -> None:

@@ -1,8 +1,10 @@
-"""Built-in kinds that two groups show differently: events of core/v1 and of events.k8s.io."""
+"""Built-in kinds that are stored otherwise than shown: events of two groups, revisions."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from kaito.local.apiserver.opaque import KeptText
 
 Object = dict[str, Any]
 NEWER = {
@@ -42,4 +44,7 @@ class NewerEvents:
         return kept
 
 
-SHAPES = {("events.k8s.io", "events"): NewerEvents()}
+SHAPES: dict[tuple[str, str], NewerEvents | KeptText] = {
+    ("events.k8s.io", "events"): NewerEvents(),
+    ("apps", "controllerrevisions"): KeptText("data"),
+}

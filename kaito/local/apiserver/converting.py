@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kaito.local.apiserver import typed
+from kaito.local.apiserver.opaque import Opaque
 from kaito.local.apiserver.scalars import GO, Unfit, scalar
 from kaito.local.apiserver.schema import Node
 
@@ -22,7 +23,8 @@ def convert(node: Node, value: dict[str, Any]) -> typed.Decoded:
         decoded = typed.decode(node, value)
     except typed.WrongType:
         decoded = typed.decode(node, _fitted(node, value))
-    return typed.Decoded(decoded.value, sorted(decoded.unknown))
+    settled = {k: dict(v) if isinstance(v, Opaque) else v for k, v in decoded.value.items()}
+    return typed.Decoded(settled, sorted(decoded.unknown))
 
 
 def _fitted(node: Node, value: Any) -> Any:

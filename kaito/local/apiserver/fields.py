@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from kaito.local.apiserver import gojson
+from kaito.local.apiserver.opaque import Opaque
+
 NOTHING = object()
 REASONS = {
     "Required value": "FieldValueRequired",
@@ -64,7 +67,7 @@ def shown(value: Any) -> str:
         return "null"
     if isinstance(value, bool | int | float):
         return json.dumps(value)
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return gojson.text(value if isinstance(value, Opaque) else gojson.by_key(value))
 
 
 def go_quote(text: str) -> str:

@@ -11,6 +11,7 @@ from kaito.local.apiserver.changes import Change, Target
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator
 from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.opaque import KeptText, compact
 from kaito.local.apiserver.options import WriteOptions, write_options
 from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.updates import Updater
@@ -65,6 +66,8 @@ class Patcher:
 
         def patched(live: Object) -> Object:
             obj = change.apply(live)
+            if isinstance(kind.shape, KeptText) and form != "strategic":
+                obj[kind.shape.field] = compact(obj.get(kind.shape.field))
             if not kind.custom:
                 kind.behaviour.default(obj)
             return obj
