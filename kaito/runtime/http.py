@@ -77,7 +77,7 @@ class HttpTransport:
                 call.method,
                 URL(where, encoded=True),
                 # In pieces where it is large: aiohttp warns of writing much at once.
-                data=io.BytesIO(call.body) if len(call.body or b"") > CHUNK else call.body,
+                data=io.BytesIO(call.body) if call.body and len(call.body) > CHUNK else call.body,
                 headers=headers,
                 allow_redirects=False,
                 server_hostname=self._tls_server_name,

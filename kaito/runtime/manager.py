@@ -37,6 +37,7 @@ from kaito.runtime.reflector import IDLE_SECONDS, Fill
 from kaito.runtime.resource import Resource
 from kaito.runtime.serving import (
     Address,
+    Check,
     Checks,
     Page,
     Site,
@@ -111,8 +112,8 @@ class Manager:
         self.metrics = metrics or client.metrics
         self.checks = Checks()
         self.addresses: Mapping[str, Address] = {}
-        """Where "probes", "metrics" and "debug" are served while the manager runs; port 0 is
-        resolved."""
+        """Where "probes", "metrics", "debug" and what `serve` adds are found while the manager
+        runs; port 0 is resolved."""
         self.recorder = EventRecorder(
             client, component=name, clock=self.clock, metrics=self.metrics
         )
@@ -133,6 +134,8 @@ class Manager:
         self._informers: dict[tuple[Resource[Any], Scope], Informer[Any]] = {}
         self._controllers: list[Controller] = []
         self._tasks: list[tuple[str, Task]] = []
+        self._served: dict[str, Site] = {}
+        self._servants: list[tuple[str, Task]] = []
         self._stop = asyncio.Event()
         self._running = False
         self.leading = asyncio.Event()
@@ -205,6 +208,23 @@ class Manager:
         self._before_run(f"Task {name!r}")
         self._tasks.append((name, task))
 
+    def serve(
+        self, name: str, site: Site, *, beside: Task | None = None, ready: Check | None = None
+    ) -> None:
+        """Serve this too, whether we lead or not; `addresses` says where.
+
+        `beside` runs for as long as it is served, and its end is a failure; `ready` becomes a
+        readiness check. ValueError when the name is taken, and when the manager runs already.
+        """
+        self._before_run(f"Site {name!r}")
+        if name in {"probes", "metrics", "debug", *self._served}:
+            raise ValueError(f"There is a site {name!r} already.")
+        self._served[name] = site
+        if beside is not None:
+            self._servants.append((name, beside))
+        if ready is not None:
+            self.checks.ready[name] = ready
+
     def _before_run(self, what: str) -> None:
         if self._running:
             raise ValueError(f"{what} comes too late: the manager runs already.")
@@ -231,11 +251,11 @@ class Manager:
             self.addresses = await layers.enter_async_context(serving(self._sites(layers)))
             await layers.enter_async_context(self._heartbeat)
             async with asyncio.TaskGroup() as background:
-                servants = [
+                servants: list[tuple[str, Task]] = [
                     (f"informer/{informer.resource}", informer.run)
                     for informer in self._informers.values()
                 ]
-                servants.append(("events", self.recorder.run))
+                servants += [("events", self.recorder.run), *self._servants]
                 running = [
                     background.create_task(_endless(name, run), name=name) for name, run in servants
                 ]
@@ -254,7 +274,7 @@ class Manager:
             raise ending
 
     def _sites(self, layers: AsyncExitStack) -> dict[str, Site]:
-        sites = {}
+        sites = dict(self._served)
         if self._probes is not None:
             sites["probes"] = Site(address=self._probes, routes=probe_routes(self.checks))
         if self._metrics_address is not None:

@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from kaito.local.pki import ensure_pki
@@ -37,6 +38,7 @@ from kaito.runtime import (
     Metrics,
     Object,
     Resource,
+    Site,
     SyncTimeout,
     SystemClock,
     UnfinishedWork,
@@ -716,3 +718,37 @@ async def test_an_elector_that_cannot_start_ends_the_manager(led: Led) -> None:
             await finished(task)
             assert isinstance(task.exception(), LeaseLost)
     assert led.runs == []
+
+
+# What else is served
+
+
+async def test_a_site_of_ones_own_is_served_while_others_lead(clock: VirtualClock) -> None:
+    scene = Scene(FakeApi(), clock)
+
+    async def hello(_: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    site = Site(address=Address("127.0.0.1", 0), routes=[web.get("/", hello)])
+    began = asyncio.Event()
+
+    async def beside() -> None:
+        began.set()
+        await asyncio.get_running_loop().create_future()
+
+    scene.manager.serve("greeting", site, beside=beside, ready=lambda: "shy")
+    async with running(scene.manager), aiohttp.ClientSession() as session:
+        await began.wait()
+        url = f"http://{scene.manager.addresses['greeting']}/"
+        async with session.get(url) as answer:
+            assert await answer.text() == "hello"
+        assert scene.manager.checks.ready["greeting"]() == "shy"
+
+
+async def test_the_name_of_a_site_is_taken_once(clock: VirtualClock) -> None:
+    manager = Scene(FakeApi(), clock).manager
+    site = Site(address=Address("127.0.0.1", 0), routes=[])
+    manager.serve("greeting", site)
+    for name in ("greeting", "metrics"):
+        with pytest.raises(ValueError, match="There is a site"):
+            manager.serve(name, site)
