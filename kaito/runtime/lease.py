@@ -129,8 +129,8 @@ class Elector:
         while True:
             await self._clock.sleep(settings.retry)
             # A try may take what is left of the deadline and no more, however many calls it makes.
-            while not await self._try(self.renewed_at + settings.renew_deadline - self._now()):
-                if not self._ours or not self._holds_for(settings.retry):
+            while not (self._holds and await self._try(self._left)):
+                if not self._ours or self._left < settings.retry:
                     raise self._lost()
                 await self._clock.sleep(settings.retry)
             # It was our turn too late: this process was stopped, or the answer was.
@@ -150,11 +150,13 @@ class Elector:
             log.warning("lease not released", lease=self._settings.name, **describe(error))
 
     @property
-    def _holds(self) -> bool:
-        return self._holds_for(0.0)
+    def _left(self) -> float:
+        """Seconds for which we may still consider ourselves the leader."""
+        return self.renewed_at + self._settings.renew_deadline - self._now()
 
-    def _holds_for(self, seconds: float) -> bool:
-        return self._now() + seconds <= self.renewed_at + self._settings.renew_deadline
+    @property
+    def _holds(self) -> bool:
+        return self._left > 0
 
     def _lost(self) -> LeaseLost:
         settings = self._settings
