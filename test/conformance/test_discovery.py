@@ -185,3 +185,47 @@ async def test_a_verbose_health_check_lists_its_parts(api: Api) -> None:
 
 async def test_an_unknown_health_check_is_not_found(api: Api) -> None:
     assert (await api.get("/healthz/nothing")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/apis/apps/v9", 404),
+        ("POST", "/apis/nope.example.com/v1", 404),
+        ("GET", "/version/", 200),
+        ("POST", "/version", 405),
+        ("GET", "/healthz/", 404),
+        ("GET", "/readyz/ping/", 404),
+        ("POST", "/healthz", 200),
+        ("POST", "/apis", 200),
+        ("POST", "/apis/apps", 200),
+        ("POST", "/apis/apps/v1", 405),
+        ("POST", "/api", 405),
+        ("GET", "/openapi/v2/", 404),
+        ("GET", "/api/v1/bindings", 404),
+        ("GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", 405),
+        ("GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews/x", 404),
+        ("HEAD", "/api/v1/namespaces", 405),
+    ],
+)
+async def test_a_path_is_taken_by_the_letter(api: Api, method: str, path: str, status: int) -> None:
+    assert (await api.call(method, path)).status == status
+
+
+async def test_an_unknown_version_of_a_known_group_is_a_status(api: Api) -> None:
+    answer = await api.get("/apis/apps/v9")
+    assert answer.message == "the server could not find the requested resource"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("%25", "\"%\": may not contain '%'"), ("%2e%2e", "\"..\": may not be '..'")]
+)
+async def test_a_name_in_a_path_is_a_segment(api: Api, name: str, why: str) -> None:
+    answer = await api.get(f"/api/v1/namespaces/default/configmaps/{name}")
+    assert (answer.status, answer.message) == (400, f"Name parameter invalid: {why}")
+
+
+async def test_the_watch_prefix_alone_is_no_path(api: Api) -> None:
+    answer = await api.get("/api/v1/watch")
+    assert answer.status == 500
+    assert answer.text.startswith('Internal Server Error: "/api/v1/watch": failed to create')

@@ -41,7 +41,7 @@ class Target:
 
 def target(path: str) -> Target | None:
     """The target of a resource path; None where a path is not of that form."""
-    parts = [unquote(p) for p in path.split("/")[1:]]
+    parts = unquote(path).split("/")[1:]
     if parts and parts[-1] == "":
         parts.pop()
     if len(parts) >= 3 and parts[0] == "api":
