@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.behaviours import (
+    access,
     batch,
     claims,
     cluster,
     configs,
     definitions,
     endpoints,
+    events,
     nodes,
     pod_templates,
     pods,
@@ -18,6 +20,7 @@ from kaito.local.apiserver.behaviours import (
     services,
     stateful_sets,
     volumes,
+    webhooks,
     workloads,
 )
 
@@ -26,7 +29,7 @@ HOOKS = "admissionregistration.k8s.io"
 BEHAVIOURS: dict[tuple[str, str], Behaviour] = {
     ("", "configmaps"): configs.CONFIG_MAPS,
     ("", "endpoints"): endpoints.ENDPOINTS,
-    ("", "events"): cluster.EVENTS,
+    ("", "events"): events.EVENTS,
     ("", "limitranges"): quotas.LIMIT_RANGES,
     ("", "namespaces"): cluster.NAMESPACES,
     ("", "nodes"): nodes.NODES,
@@ -49,16 +52,17 @@ BEHAVIOURS: dict[tuple[str, str], Behaviour] = {
     ("batch", "cronjobs"): batch.CRON_JOBS,
     ("batch", "jobs"): batch.JOBS,
     ("coordination.k8s.io", "leases"): cluster.LEASES,
-    ("events.k8s.io", "events"): cluster.EVENTS,
-    (HOOKS, "mutatingwebhookconfigurations"): policies.WEBHOOKS,
-    (HOOKS, "validatingwebhookconfigurations"): policies.WEBHOOKS,
+    ("events.k8s.io", "events"): events.NEW_EVENTS,
+    ("discovery.k8s.io", "endpointslices"): endpoints.SLICES,
+    (HOOKS, "mutatingwebhookconfigurations"): webhooks.WEBHOOKS,
+    (HOOKS, "validatingwebhookconfigurations"): webhooks.WEBHOOKS,
     (NET, "ingresses"): policies.STATUS,
     (NET, "networkpolicies"): policies.NETWORK_POLICIES,
     ("policy", "poddisruptionbudgets"): policies.BUDGETS,
-    (RBAC, "clusterrolebindings"): policies.BINDINGS,
-    (RBAC, "clusterroles"): policies.ROLES,
-    (RBAC, "rolebindings"): policies.BINDINGS,
-    (RBAC, "roles"): policies.ROLES,
+    (RBAC, "clusterrolebindings"): access.CLUSTER_ROLE_BINDINGS,
+    (RBAC, "clusterroles"): access.CLUSTER_ROLES,
+    (RBAC, "rolebindings"): access.ROLE_BINDINGS,
+    (RBAC, "roles"): access.ROLES,
     ("scheduling.k8s.io", "priorityclasses"): policies.PRIORITY_CLASSES,
     (STORAGE, "storageclasses"): volumes.STORAGE_CLASSES,
 }

@@ -1,4 +1,4 @@
-"""Namespaces, Leases, Events and ServiceAccounts."""
+"""Namespaces, Leases and ServiceAccounts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.behaviours.podspec.checks import by, not_negative
 from kaito.local.apiserver.fields import (
     FieldError,
-    required,
-    unchangeable,
     wrong,
 )
 from kaito.local.apiserver.meta import STANDARD_FINALIZERS
@@ -96,93 +94,19 @@ def check_lease(lease: Object) -> list[FieldError]:
     return errors + not_negative(spec.get("leaseTransitions"), "spec.leaseTransitions")
 
 
+def drop_strategy(lease: Object) -> None:
+    """Leases that servers agree on are an experiment that is off."""
+    for name in ("strategy", "preferredHolder"):
+        (lease.get("spec") or {}).pop(name, None)
+
+
 LEASES = Behaviour(
+    before_create=drop_strategy,
+    before_update=lambda new, old: drop_strategy(new),
     loose_finalizers=True,
     validate=check_lease,
     validate_update=lambda n, o: check_lease(n),
     create_by_update=True,
     blind_update=False,
-)
-EVENT_FIELDS = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-
-
-def event_fields(event: Object) -> dict[str, str]:
-    about = event.get("involvedObject") or event.get("regarding") or {}
-    found = {f"involvedObject.{n}": about.get(n, "") for n in EVENT_FIELDS}
-    found |= {f"regarding.{n}": about.get(n, "") for n in EVENT_FIELDS}
-    controller = event.get("reportingComponent") or event.get("reportingController") or ""
-    source = (event.get("source") or event.get("deprecatedSource") or {}).get(
-        "component"
-    ) or controller
-    found |= {
-        "reason": event.get("reason", ""),
-        "type": event.get("type", ""),
-        "source": source,
-        "reportingComponent": controller,
-        "reportingController": controller,
-    }
-    return found
-
-
-def check_event(event: Object) -> list[FieldError]:
-    errors: list[FieldError] = []
-    newer = event.get("apiVersion") == "events.k8s.io/v1"
-    about = event.get("regarding" if newer else "involvedObject") or {}
-    if newer and not event.get("eventTime"):
-        errors.append(required("eventTime"))
-    if newer and event.get("type", "") not in {"Normal", "Warning"}:
-        errors.append(
-            wrong("type", event.get("type", ""), f"has invalid value: {event.get('type', '')}")
-        )
-    if newer and event.get("eventTime"):
-        errors += [
-            required(n)
-            for n in ("reportingController", "reportingInstance", "action", "reason")
-            if not event.get(n)
-        ]
-    namespace, wanted = event["metadata"].get("namespace", ""), about.get("namespace", "")
-    if (not wanted and namespace not in {"default", ""}) or (wanted and wanted != namespace):
-        errors.append(wrong("involvedObject.namespace", wanted, "does not match event.namespace"))
-    return errors
-
-
-FROZEN = {
-    "involvedObject": "regarding",
-    "reason": "reason",
-    "message": "note",
-    "type": "type",
-    "action": "action",
-    "eventTime": "eventTime",
-    "reportingComponent": "reportingController",
-    "reportingInstance": "reportingInstance",
-}
-
-
-def update_event(new: Object, old: Object) -> list[FieldError]:
-    if new.get("apiVersion") != "events.k8s.io/v1":
-        return []
-    return [
-        unchangeable(core, new.get(mine))
-        for core, mine in FROZEN.items()
-        if new.get(mine) != old.get(mine)
-    ]
-
-
-EVENTS = Behaviour(
-    validate=check_event,
-    validate_update=update_event,
-    selectable=event_fields,
-    selectors=frozenset(
-        {
-            *(f"involvedObject.{n}" for n in EVENT_FIELDS),
-            *(f"regarding.{n}" for n in EVENT_FIELDS),
-            "reason",
-            "type",
-            "source",
-            "reportingComponent",
-            "reportingController",
-        }
-    ),
-    create_by_update=True,
 )
 SERVICE_ACCOUNTS = Behaviour()

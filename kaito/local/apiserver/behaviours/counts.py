@@ -34,7 +34,7 @@ class Counts:
         for name in self.parts:
             if status.get(name, 0) > status.get("replicas", 0):
                 why = "cannot be greater than status.replicas"
-                yield wrong(f"status.{name}", status[name], why)
+                yield wrong(f"status.{name}", status.get(name, 0), why)
         available = status.get("availableReplicas", 0)
         if "availableReplicas" in self.parts and available > status.get("readyReplicas", 0):
             yield wrong("status.availableReplicas", available, self.above)

@@ -8,11 +8,19 @@ from typing import Any
 from kaito.local.apiserver import names
 from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.behaviours import values
-from kaito.local.apiserver.behaviours.podspec.checks import by, needs_choice, port_number
-from kaito.local.apiserver.behaviours.service_rules import PROTOCOLS
-from kaito.local.apiserver.fields import FieldError, required
+from kaito.local.apiserver.behaviours.job_rules import too_many
+from kaito.local.apiserver.behaviours.podspec.checks import (
+    by,
+    chosen,
+    needs_choice,
+    port_number,
+)
+from kaito.local.apiserver.behaviours.service_rules import PROTOCOLS, family_of
+from kaito.local.apiserver.fields import FieldError, duplicate, required, unchangeable, wrong
 
 Object = dict[str, Any]
+TYPES = ("FQDN", "IPv4", "IPv6")
+MOST_ADDRESSES, MOST_HINTS = 100, 8  # of one endpoint
 
 
 def default_endpoints(obj: Object) -> None:
@@ -65,4 +73,111 @@ def update_endpoints(new: Object, old: Object) -> list[FieldError]:
 
 ENDPOINTS = Behaviour(
     default=default_endpoints, validate=check_endpoints, validate_update=update_endpoints
+)
+
+
+def default_slice(obj: Object) -> None:
+    for port in obj.get("ports") or ():
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+
+
+def settle_topology(obj: Object) -> None:
+    """The old map of a place in the cluster is not written any more."""
+    for endpoint in obj.get("endpoints") or ():
+        endpoint.pop("deprecatedTopology", None)
+
+
+def check_slice(obj: Object) -> list[FieldError]:
+    kind, endpoints = obj.get("addressType", ""), obj.get("endpoints") or []
+    errors = needs_choice(kind, TYPES, "addressType")
+    seen: set[str] = set()
+    for i, port in enumerate(obj.get("ports") or ()):
+        path, name = f"ports[{i}]", port.get("name", "")
+        errors += by(names.label, name, f"{path}.name") if name else []
+        if name in seen:
+            errors.append(duplicate(f"{path}.name", name))
+        seen.add(name)
+        errors += chosen(port.get("protocol"), PROTOCOLS, f"{path}.protocol")
+        if "appProtocol" in port:
+            errors += by(names.qualified, port["appProtocol"], f"{path}.appProtocol")
+    for i, endpoint in enumerate(endpoints):
+        errors += [*_endpoint(endpoint, kind, f"endpoints[{i}]")]
+    return errors
+
+
+def _endpoint(endpoint: Object, kind: str, path: str) -> Iterator[FieldError]:
+    addresses = endpoint.get("addresses") or []
+    if not addresses:
+        yield required(f"{path}.addresses", "must contain at least 1 address")
+    yield from too_many(f"{path}.addresses", len(addresses), MOST_ADDRESSES)
+    for i, text in enumerate(addresses):
+        where = f"{path}.addresses[{i}]"
+        if kind == "FQDN":
+            yield from full_name(text, where)
+            continue
+        faults = (values.address if kind == "IPv4" else values.exact_address)(text, where)
+        yield from faults
+        if not faults and kind in {"IPv4", "IPv6"}:
+            if family_of(text) != kind:
+                yield wrong(f"{path}.addresses", text, f"must be an {kind} address")
+            yield from values.reachable(text, where)
+    if "nodeName" in endpoint:
+        yield from by(names.subdomain, endpoint["nodeName"], f"{path}.nodeName")
+    if "hostname" in endpoint:
+        yield from by(names.label, endpoint["hostname"], f"{path}.hostname")
+    yield from values.labels(endpoint.get("deprecatedTopology"), f"{path}.deprecatedTopology")
+    hints = endpoint.get("hints") or {}
+    for part, rule in (("forZones", names.label_value), ("forNodes", names.subdomain)):
+        given = [hint.get("name", "") for hint in hints.get(part) or ()]
+        yield from too_many(f"{path}.hints.{part}", len(given), MOST_HINTS)
+        for i, name in enumerate(given):
+            if name in given[:i]:
+                yield duplicate(f"{path}.hints.{part}[{i}].name", name)
+            yield from by(rule, name, f"{path}.hints.{part}[{i}].name")
+
+
+def full_name(text: str, path: str) -> list[FieldError]:
+    """A domain name of two labels or more; it may end in a dot."""
+    if not text:
+        return [required(path)]
+    text = text.removesuffix(".")
+    faults = by(names.subdomain, text, path)
+    if not faults and "." not in text:
+        return [
+            wrong(path, text, "should be a domain with at least two segments separated by dots")
+        ]
+    return faults
+
+
+def update_slice(new: Object, old: Object) -> list[FieldError]:
+    same = new.get("endpoints") == old.get("endpoints")
+    errors = [e for e in check_slice(new) if not (same and e.field.startswith("endpoints"))]
+    if new.get("addressType") != old.get("addressType"):
+        errors.append(unchangeable("addressType", new.get("addressType", "")))
+    return errors
+
+
+def slice_warnings(obj: Object) -> list[str]:
+    found: list[str] = []
+    for i, endpoint in enumerate(obj.get("endpoints") or ()):
+        for j, text in enumerate(endpoint.get("addresses") or ()):
+            found += values.address_warnings(text, f"endpoints[{i}].addresses[{j}]")
+    return found
+
+
+def type_warnings(obj: Object) -> list[str]:
+    if obj.get("addressType") == "FQDN":
+        return ["spec.addressType: FQDN endpoints are deprecated"]
+    return []
+
+
+SLICES = Behaviour(
+    default=default_slice,
+    before_create=settle_topology,
+    before_update=lambda new, old: settle_topology(new),
+    validate=check_slice,
+    validate_update=update_slice,
+    warnings=slice_warnings,
+    name_warnings=type_warnings,
 )
