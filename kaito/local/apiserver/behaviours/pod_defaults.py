@@ -40,8 +40,8 @@ def default_probe(probe: Object) -> None:
     for name, value in PROBE.items():
         probe.setdefault(name, value)
     _default_http(probe)
-    if "grpc" in probe:
-        probe["grpc"].setdefault("service", "")
+    if "grpc" in probe and probe["grpc"].get("service") is None:
+        probe["grpc"]["service"] = ""
 
 
 def _default_http(holder: Object) -> None:
