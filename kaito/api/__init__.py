@@ -8,12 +8,12 @@ __all__ = ["crd_files", "crds"]
 
 
 def crds() -> list[dict[str, Any]]:
-    """Every CustomResourceDefinition that KAITO installs, ordered by name."""
+    """Every CustomResourceDefinition that KAITO installs, in the order they are printed."""
     # Imported here, so that a daemon that uses one kind does not build the models of the others.
-    from kaito.api import machine, workspace
+    from kaito.api import machine, nodeclaim, workspace
     from kaito.api.crd import crd
 
-    return [crd(d) for d in (machine.DEFINITION, workspace.DEFINITION)]
+    return [crd(d) for d in (workspace.DEFINITION, machine.DEFINITION, nodeclaim.DEFINITION)]
 
 
 def crd_files() -> dict[str, str]:

@@ -21,6 +21,10 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 
+# What an object is must be said even by those who leave it to the model.
+_IDENTITY = frozenset(["api_version", "kind"])
+
+
 class Wire(BaseModel):
     """Base of everything that travels: camelCase on the wire, unknown fields kept, frozen."""
 
@@ -38,10 +42,8 @@ class Wire(BaseModel):
     ) -> dict[str, Any]:
         wire: dict[str, Any] = handler(self)
         for name, field in type(self).model_fields.items():
-            if name not in self.model_fields_set:
-                key = (field.alias or name) if info.by_alias else name
-                if key in wire and not wire[key]:
-                    del wire[key]
+            if name not in self.model_fields_set and name not in _IDENTITY:
+                wire.pop((field.alias or name) if info.by_alias else name, None)
         return wire
 
     def wire(self) -> dict[str, Any]:

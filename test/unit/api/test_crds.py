@@ -130,3 +130,14 @@ def test_definitions_are_made_afresh(name: str) -> None:
     again = {c["metadata"]["name"]: c for c in crds()}
     assert again[name] == CRDS[name]
     assert again[name] is not CRDS[name]
+
+
+def test_node_claims_are_karpenters() -> None:
+    spec = CRDS["nodeclaims.karpenter.sh"]["spec"]
+    assert spec["scope"] == "Cluster"
+    schema = spec["versions"][0]["schema"]["openAPIV3Schema"]
+    assert schema["required"] == ["spec"]
+    assert schema["properties"]["spec"]["required"] == ["nodeClassRef", "requirements"]
+    assert schema["properties"]["spec"]["properties"]["expireAfter"]["default"] == "720h"
+    names = [c["name"] for c in spec["versions"][0]["additionalPrinterColumns"]]
+    assert names[:6] == ["Type", "Capacity", "Zone", "Node", "Ready", "Age"]
