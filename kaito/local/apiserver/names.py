@@ -7,6 +7,7 @@ import re
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+WILDCARD = re.compile(r"\*\." + SUBDOMAIN.pattern)
 QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
 MAX_LABEL = 63
@@ -16,6 +17,12 @@ _SUBDOMAIN_SAYS = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
     "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+_WILDCARD_SAYS = (
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
+    "must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric "
+    "character (e.g. '*.example.com', regex used for validation is "
+    f"'{WILDCARD.pattern}')"
 )
 _LABEL_SAYS = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
@@ -68,6 +75,12 @@ def label(text: str) -> list[str]:
 def label_1035(text: str) -> list[str]:
     faults = [] if len(text) <= MAX_LABEL else [too_long(MAX_LABEL)]
     return faults if LABEL_1035.fullmatch(text) else [*faults, _LABEL_1035_SAYS]
+
+
+def wildcard(text: str) -> list[str]:
+    """A subdomain whose first label is any."""
+    faults = [] if len(text) <= MAX_SUBDOMAIN else [too_long(MAX_SUBDOMAIN)]
+    return faults if WILDCARD.fullmatch(text) else [*faults, _WILDCARD_SAYS]
 
 
 def path_segment(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.behaviours.job_rules import PREFIX, check_job, check_part, check_spec
 from kaito.local.apiserver.behaviours.job_status import validate_status
 from kaito.local.apiserver.behaviours.pod_defaults import default_template
+from kaito.local.apiserver.behaviours.pod_updates import whole
 from kaito.local.apiserver.behaviours.podspec.checks import needs_choice, not_negative
 from kaito.local.apiserver.behaviours.schedules import ScheduleError, check, zone_faults
 from kaito.local.apiserver.behaviours.templates import name_warnings
@@ -133,7 +134,7 @@ def _template(new: Object, before: Object, old: Object) -> list[FieldError]:
                 one["resources"] = other.get("resources", {})
     if spec == kept:
         return []
-    return [unchangeable("spec.template.spec", compact("PodSpec", new["spec"]))]
+    return [unchangeable("spec.template.spec", compact("PodSpec", whole(new["spec"])))]
 
 
 def _keep_affinity(spec: Object, kept: Object) -> None:
@@ -151,7 +152,7 @@ def printed_template(template: Object) -> Raw:
     given = template.get("metadata") or {}
     shown = {name: given[name] for name in METADATA if name in given}
     meta = json.dumps(shown, separators=(",", ":"))
-    spec = f'"Spec":{compact("PodSpec", template.get("spec") or {})}}}'
+    spec = f'"Spec":{compact("PodSpec", whole(template.get("spec") or {}))}}}'
     return Raw(f"{meta[:-1]}{',' if len(meta) > 2 else ''}{spec}")
 
 

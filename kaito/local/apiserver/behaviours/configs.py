@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from kaito.local.apiserver import names
 from kaito.local.apiserver.behaviour import Behaviour
+from kaito.local.apiserver.behaviours.podspec.checks import by, config_key
 from kaito.local.apiserver.fields import (
     FieldError,
     denied,
@@ -19,11 +19,6 @@ from kaito.local.apiserver.jsontext import TextError, parse_json
 
 Object = dict[str, Any]
 SIZE = 1024 * 1024  # bytes of all values together
-KEY_SAYS = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. "
-    "'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is "
-    "'[-._a-zA-Z0-9]+')"
-)
 IMMUTABLE = "field is immutable when `immutable` is set"
 NEEDED = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
@@ -33,35 +28,20 @@ NEEDED = {
 }
 
 
-def key_faults(key: str) -> list[str]:
-    import re
-
-    faults = [] if len(key) <= names.MAX_SUBDOMAIN else [names.bytes_too_long(253)]
-    if not re.fullmatch(r"[-._a-zA-Z0-9]+", key):
-        faults.append(KEY_SAYS)
-    if key == ".":
-        faults.append("must not be '.'")
-    elif key == "..":
-        faults.append("must not be '..'")
-    elif key.startswith(".."):
-        faults.append("must not start with '..'")
-    return faults
-
-
 def validate_map(obj: Object) -> list[FieldError]:
     errors: list[FieldError] = []
     data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
     total = 0
     for key, value in sorted(data.items()):
-        errors += [wrong(f"data[{key}]", key, f) for f in key_faults(key)]
+        errors += by(config_key, key, f"data[{key}]")
         if key in binary:
             errors.append(wrong(f"data[{key}]", key, "duplicate of key present in binaryData"))
         total += len(value.encode())
     for key, value in sorted(binary.items()):
-        errors += [wrong(f"binaryData[{key}]", key, f) for f in key_faults(key)]
+        errors += by(config_key, key, f"binaryData[{key}]")
         total += len(value or "") * 3 // 4
     if total > SIZE:
-        errors.append(too_long("", SIZE))
+        errors.append(too_long("[]", SIZE))  # an empty path is printed so
     return errors
 
 
@@ -93,13 +73,13 @@ def validate_secret(secret: Object) -> list[FieldError]:
     data = secret.get("data") or {}
     total = 0
     for key, value in sorted(data.items()):
-        errors += [wrong(f"data[{key}]", key, f) for f in key_faults(key)]
+        errors += by(config_key, key, f"data[{key}]")
         total += len(value or "") * 3 // 4
     if total > SIZE:
         errors.append(too_long("data", SIZE))
     kind = secret.get("type", "")
     for key in NEEDED.get(kind, ()):
-        if key not in data:
+        if key not in data or (key == "ssh-privatekey" and not data[key]):
             errors.append(required(f"data[{key}]"))
         elif key.startswith(".docker"):
             try:
@@ -122,11 +102,23 @@ def validate_secret_update(new: Object, old: Object) -> list[FieldError]:
     return errors + _frozen(new, old, ("data",)) + validate_secret(new)
 
 
+def certificate_warnings(secret: Object) -> list[str]:
+    """A certificate and its key are PEM."""
+    if secret.get("type") != "kubernetes.io/tls":
+        return []
+    data = secret.get("data") or {}
+    for key, called in (("tls.crt", "certificate"), ("tls.key", "key")):
+        if b"-----BEGIN " not in base64.b64decode(data.get(key) or ""):
+            return [f"tls: failed to find any PEM data in {called} input"]
+    return []
+
+
 CONFIG_MAPS = Behaviour(validate=validate_map, validate_update=validate_map_update)
 SECRETS = Behaviour(
     default=default_secret,
     validate=validate_secret,
     validate_update=validate_secret_update,
+    warnings=certificate_warnings,
     selectable=lambda o: {"type": o.get("type", "")},
     selectors=frozenset({"type"}),
 )

@@ -113,7 +113,8 @@ def check_part(spec: Object, path: str) -> list[FieldError]:
     return errors + _restarts(spec, f"{path}.template.spec.restartPolicy")
 
 
-def manager(text: str, path: str) -> list[FieldError]:
+def manager(text: str, path: str, *, limit: int = LONGEST_MANAGER) -> list[FieldError]:
+    """A path below a domain, which names who looks after an object."""
     if not text:
         return [required(path)]
     host, _, rest = text.partition("/")
@@ -124,7 +125,7 @@ def manager(text: str, path: str) -> list[FieldError]:
         if not PATH.fullmatch(rest):
             says = f"Invalid path (regex used for validation is '{PATH.pattern}')"
             errors.append(wrong(path, rest, says))
-    return [*errors, too_long(path, LONGEST_MANAGER)] if len(text) > LONGEST_MANAGER else errors
+    return [*errors, too_long(path, limit)] if len(text) > limit else errors
 
 
 def _indexed(spec: Object, path: str, mode: str) -> Iterator[FieldError]:

@@ -1,4 +1,4 @@
-"""Claims, budgets, network policies, autoscalers, roles and classes."""
+"""Budgets for disruptions, priority classes and webhook configurations."""
 
 from __future__ import annotations
 
@@ -57,65 +57,6 @@ BUDGETS = Behaviour(
 )
 
 
-def default_network_policy(policy: Object) -> None:
-    spec = policy.setdefault("spec", {})
-    for part in ("ingress", "egress"):
-        for rule in spec.get(part) or ():
-            for port in rule.get("ports") or ():
-                port.setdefault("protocol", "TCP")
-    if not spec.get("policyTypes"):
-        spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
-
-
-NETWORK_POLICIES = Behaviour(default=default_network_policy, generation=True)
-
-
-def default_autoscaler(scaler: Object) -> None:
-    spec = scaler.setdefault("spec", {})
-    spec.setdefault("minReplicas", 1)
-    if scaler.get("apiVersion") == "autoscaling/v1":
-        spec.setdefault("targetCPUUtilizationPercentage", 80)
-        return
-    if not spec.get("metrics"):
-        spec["metrics"] = [
-            {
-                "type": "Resource",
-                "resource": {
-                    "name": "cpu",
-                    "target": {"type": "Utilization", "averageUtilization": 80},
-                },
-            }
-        ]
-
-
-def check_autoscaler(scaler: Object) -> list[FieldError]:
-    spec = scaler.get("spec") or {}
-    errors = []
-    if spec.get("maxReplicas", 0) < 1:
-        errors.append(
-            wrong("spec.maxReplicas", spec.get("maxReplicas", 0), "must be greater than 0")
-        )
-    elif spec["maxReplicas"] < spec.get("minReplicas", 1):
-        errors.append(
-            wrong(
-                "spec.maxReplicas",
-                spec["maxReplicas"],
-                "must be greater than or equal to `minReplicas`",
-            )
-        )
-    return errors
-
-
-AUTOSCALERS = Behaviour(
-    default=default_autoscaler,
-    validate=check_autoscaler,
-    validate_update=lambda n, o: check_autoscaler(n),
-    has_status=True,
-    ignored=(("f:status",),),
-    status_ignored=(("f:spec",),),
-)
-
-
 def default_priority(obj: Object) -> None:
     obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
@@ -131,7 +72,7 @@ def check_priority(obj: Object) -> list[FieldError]:
     elif value > HIGHEST:
         says = f"maximum allowed value of a user defined priority is {HIGHEST}"
         errors.append(denied("value", says))
-    policies = ("Never", "PreemptLowerPriority")
+    policies = ("PreemptLowerPriority", "Never")
     return errors + needs_choice(obj.get("preemptionPolicy", ""), policies, "preemptionPolicy")
 
 
@@ -159,9 +100,3 @@ PRIORITY_CLASSES = Behaviour(
     validate_update=update_priority,
     generation=True,
 )
-
-
-STATUS = Behaviour(
-    generation=True, has_status=True, ignored=(("f:status",),), status_ignored=(("f:spec",),)
-)
-PLAIN = Behaviour(generation=True)

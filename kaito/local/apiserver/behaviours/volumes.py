@@ -1,4 +1,4 @@
-"""PersistentVolumes and StorageClasses."""
+"""PersistentVolumes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from kaito.local.apiserver.behaviours.pod_updates import difference
 from kaito.local.apiserver.behaviours.podspec.checks import (
     by,
     chosen,
-    needs_choice,
     no_backsteps,
 )
 from kaito.local.apiserver.behaviours.podspec.claims import MODES
@@ -178,42 +177,4 @@ VOLUMES = Behaviour(
     has_status=True,
     ignored=(("f:status",),),
     status_ignored=(("f:spec",),),
-)
-
-
-def default_class(obj: Object) -> None:
-    obj.setdefault("reclaimPolicy", "Delete")
-    obj.setdefault("volumeBindingMode", "Immediate")
-
-
-def check_class(obj: Object) -> list[FieldError]:
-    provisioner = obj.get("provisioner", "")
-    errors = [required("provisioner")] if not provisioner else []
-    if provisioner:
-        errors += by(names.qualified, provisioner.lower(), "provisioner")
-    errors += [
-        wrong("parameters", key, "field is immutable")
-        for key in obj.get("parameters") or ()
-        if not key
-    ]
-    errors += needs_choice(obj.get("reclaimPolicy", ""), ("Delete", "Retain"), "reclaimPolicy")
-    modes = ("Immediate", "WaitForFirstConsumer")
-    return errors + needs_choice(obj.get("volumeBindingMode", ""), modes, "volumeBindingMode")
-
-
-def update_class(new: Object, old: Object) -> list[FieldError]:
-    errors = check_class(new)
-    if new.get("parameters") != old.get("parameters"):
-        errors.append(denied("parameters", "updates to parameters are forbidden."))
-    if new.get("provisioner") != old.get("provisioner"):
-        errors.append(denied("provisioner", "updates to provisioner are forbidden."))
-    return errors + [
-        unchangeable(name, new.get(name))
-        for name in ("reclaimPolicy", "volumeBindingMode")
-        if new.get(name) != old.get(name)
-    ]
-
-
-STORAGE_CLASSES = Behaviour(
-    default=default_class, validate=check_class, validate_update=update_class
 )
