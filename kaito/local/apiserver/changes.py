@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kaito.local.apiserver import bodies, converting, gojson, patches, strategic, typed
@@ -37,24 +38,28 @@ class Target:
 
 
 class Change:
-    """A parsed patch of the form json, merge or strategic."""
+    """A patch of the form json, merge or strategic; it is read when there is an object for it."""
 
     def __init__(
         self, form: str, body: bytes, target: Target, kinds: Kinds, options: WriteOptions
     ) -> None:
-        """Raises StatusError where the body is no patch of this form."""
-        checked = options.validation != "Ignore"
         self._form = form
+        self._body = body
         self._target = target
         self._kinds = kinds
         self._options = options
-        if form == "json":
-            self._patch: Any = patches.parse_json_patch(body, checked=checked)
-        else:
-            self._patch = patches.parse_merge_patch(
-                body, strategic=form == "strategic", checked=checked
-            )
-        self._found = self._strict(body) if checked else []
+        self._checked = options.validation != "Ignore"
+
+    @cached_property
+    def _patch(self) -> Any:
+        if self._form == "json":
+            return patches.parse_json_patch(self._body, checked=self._checked)
+        strategic = self._form == "strategic"
+        return patches.parse_merge_patch(self._body, strategic=strategic, checked=self._checked)
+
+    @cached_property
+    def _found(self) -> list[str]:
+        return self._strict(self._body) if self._checked else []
 
     def _strict(self, body: bytes) -> list[str]:
         """What strict decoding finds in the patch itself."""
@@ -74,7 +79,7 @@ class Change:
         patched = self._patched(live)
         try:
             obj, unknown = self._decoded(copy.deepcopy(patched))
-            self._report(obj, unknown)
+            self._report(unknown)
         except typed.WrongType as error:
             raise _unfit(gojson.text(self._patched(self._printed(live))), str(error)) from error
         return obj
@@ -93,7 +98,7 @@ class Change:
         target = self._target
         try:
             decoded = converting.convert(target.node, merged)
-            self._report(decoded.value, decoded.unknown)
+            self._report(decoded.unknown)
         except typed.WrongType as error:
             raise _unfit(strategic.go_map(patch), str(error)) from error
         return {**decoded.value, "apiVersion": target.version, "kind": target.kind}
@@ -145,17 +150,31 @@ class Change:
 
     @staticmethod
     def _custom(kind: Kind, patched: Object) -> tuple[Object, list[str]]:
-        from kaito.local.apiserver.custom.bodies import clean_custom, foreign_kind
+        from kaito.local.apiserver.custom.bodies import clean_custom
 
-        version, name = patched.get("apiVersion"), patched.get("kind")
-        if (version, name) != (kind.api_version, kind.kind):
-            raise typed.WrongType(foreign_kind(kind, version, name))
+        for field, shown in (("kind", "Kind"), ("apiVersion", "apiVersion")):
+            if not patched.get(field):
+                text = gojson.text(gojson.by_key(patched))
+                raise typed.WrongType(f"Object '{shown}' is missing in '{text}'")
+        version, name = patched["apiVersion"], patched["kind"]
+        errors = [
+            wrong(field, given, f"must be {wanted}")
+            for field, given, wanted in (
+                ("apiVersion", version, kind.api_version),
+                ("kind", name, kind.kind),
+            )
+            if given != wanted
+        ]
+        if errors:
+            group = str(version).rpartition("/")[0]
+            called = (patched.get("metadata") or {}).get("name", "")
+            raise invalid(group, str(name), called, errors)
         obj, unknown, fault = clean_custom(patched, kind)
         if fault:
             raise typed.WrongType(fault)
         return obj, unknown
 
-    def _report(self, obj: Object, unknown: list[str]) -> None:
+    def _report(self, unknown: list[str]) -> None:
         """Warn of what strict decoding found. Raises WrongType where it is to fail."""
         options = self._options
         if options.validation == "Ignore":

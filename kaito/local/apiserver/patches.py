@@ -21,6 +21,19 @@ def rejected() -> StatusError:
     return StatusError(422, "Invalid", REJECTED, {})
 
 
+def unsupported(*, custom: bool) -> StatusError:
+    """A content type that is no patch for such a kind."""
+    if not custom:
+        return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+    return StatusError(
+        415,
+        "UnsupportedMediaType",
+        "the body of the request was in an unknown format - accepted media types include: "
+        "application/json-patch+json, application/merge-patch+json, "
+        "application/apply-patch+yaml",
+    )
+
+
 def parse_json_patch(body: bytes, *, checked: bool = True) -> list[Object]:
     """The operations of a body; `checked` as fieldValidation asks for it. Raises StatusError."""
     head = "error decoding patch: " if checked else ""

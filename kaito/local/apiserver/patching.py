@@ -10,10 +10,8 @@ from kaito.local.apiserver.applying import Applier
 from kaito.local.apiserver.changes import Change, Target
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator
-from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.opaque import KeptText, compact
 from kaito.local.apiserver.options import WriteOptions, write_options
-from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.updates import Updater
 
 Object = dict[str, Any]
@@ -33,7 +31,7 @@ class Patcher:
         bodies.check_size(call.request)
         form = patches.PATCH_TYPES.get(bodies.media_type(call.request), "")
         if not form or form == "cbor" or (form == "strategic" and kind.custom):
-            raise self._unsupported(kind)
+            raise patches.unsupported(custom=kind.custom)
         options = write_options(
             call.request, call.query, "PatchOptions", apply=form == "apply", patch=True
         )
@@ -46,18 +44,6 @@ class Patcher:
             await self._updater.update(call, change, options, subresource=subresource),
             False,
             options,
-        )
-
-    @staticmethod
-    def _unsupported(kind: Kind) -> StatusError:
-        if not kind.custom:
-            return StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
-        return StatusError(
-            415,
-            "UnsupportedMediaType",
-            "the body of the request was in an unknown format - accepted media types include: "
-            "application/json-patch+json, application/merge-patch+json, "
-            "application/apply-patch+yaml",
         )
 
     def _change(self, call: Call, form: str, options: WriteOptions) -> Callable[[Object], Object]:

@@ -21,7 +21,6 @@ from kaito.local.apiserver.ownership.checking import Mismatch
 from kaito.local.apiserver.ownership.entries import Conflicts, encode, lenient
 from kaito.local.apiserver.ownership.managers import Ownership
 from kaito.local.apiserver.status import (
-    StatusError,
     bad_request,
     internal,
     invalid,
@@ -138,8 +137,9 @@ class Scales:
 
     async def _patch(self, call: Call) -> Response:
         form = patches.PATCH_TYPES.get(bodies.media_type(call.request), "")
-        if form not in {"json", "merge", "strategic", "apply"}:
-            raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
+        custom = call.kind.custom
+        if form not in {"json", "merge", "strategic", "apply"} or (form == "strategic" and custom):
+            raise patches.unsupported(custom=custom)
         options = write_options(
             call.request, call.query, "PatchOptions", apply=form == "apply", patch=True
         )

@@ -70,7 +70,8 @@ def merge(node: Node, live: Object, patch: Object) -> Object:
 
 
 def _unknown_directive(directive: Any, patch: Object) -> NoReturn:
-    raise plain_failure(f"unknown patch type: {directive} in map: {go_map(patch)}")
+    shown = "%!s(<nil>)" if directive is None else directive
+    raise plain_failure(f"unknown patch type: {shown} in map: {go_map(patch)}")
 
 
 def _named(name: str, directive: str) -> str:
@@ -182,7 +183,9 @@ def _obey(live: list[Object], patch: list[Object], key: str) -> tuple[list[Objec
     return (plain, []) if replacing else (live, plain)
 
 
-def _key_of(item: Object, key: str) -> Any:
+def _key_of(item: Any, key: str) -> Any:
+    if not isinstance(item, dict):
+        raise plain_failure("expected a map[string]interface {}, but received a " + _go_type(item))
     if key not in item:
         raise plain_failure(f"map: {go_map(item)} does not contain declared merge key: {key}")
     return item[key]
@@ -264,11 +267,11 @@ def _check_order(change: list[Any], order: list[Any], key: str) -> None:
     if not change or not order:
         return
     named = [
-        v[key] if key and isinstance(v, dict) else v
+        _key_of(v, key) if key else v
         for v in change
         if not (isinstance(v, dict) and DIRECTIVE in v)
     ]
-    wanted = iter(v[key] if key and isinstance(v, dict) else v for v in order)
+    wanted = iter([_key_of(v, key) if key else v for v in order])
     if not all(any(_equal(v, w) for w in wanted) for v in named):
         raise plain_failure(
             f"The order in patch list:\n{go_map(change)}\n doesn't match {ORDER} list:\n"
