@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
 
 import structlog
@@ -29,30 +27,28 @@ async def run(options: argparse.Namespace) -> None:
             name="daemon",
             lease=kr.LeaseSettings(name="daemon", namespace=config.namespace),
             connect=connect,  # the lease is renewed by a thread with a connection of its own
+            warm=True,  # whoever stands by knows what there is to do
             probes=kr.Address.parse(options.probes),  # /healthz and /readyz
             metrics_address=kr.Address.parse(options.metrics),  # /metrics
-            metrics=metrics,
+            debug=kr.Address.parse(options.debug),  # /debug, for those on this machine
         )
         nodes = manager.informer(NODES)
 
         async def reconcile(key: kr.Key) -> None:
-            log.info("node", name=key.name, there=key in nodes.store)
+            # The line says which controller, key and reconcile it belongs to.
+            log.info("node", there=key in nodes.store)
 
         manager.add(kr.Controller("nodes", reconcile, primary=kr.watch(nodes), workers=8))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, manager.stop)  # running reconciles may end
-        await manager.run()
+        await manager.run(signals=True)  # until SIGTERM or SIGINT; running reconciles may end
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for what, default in (("probes", "127.0.0.1:8081"), ("metrics", "127.0.0.1:8080")):
+    for what, port in (("probes", 8081), ("metrics", 8080), ("debug", 6060)):
+        default = f"127.0.0.1:{port}"
         parser.add_argument(f"--{what}", default=default, help="HOST:PORT, or 0 for none")
-    try:
-        asyncio.run(run(parser.parse_args()))
-    except (kr.ConfigError, kr.LeaseLost) as error:
-        sys.exit(f"daemon: {error}")  # not leading any more is a failure: be started again
+    # The exit code tells a lost lease from a crash: see kaito.runtime.ExitCode.
+    sys.exit(kr.run_process(run(parser.parse_args()), name="daemon"))
 
 
 if __name__ == "__main__":

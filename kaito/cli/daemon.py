@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 from kaito.cli.logging import configure
 from kaito.cli.parser import CommandError
@@ -16,6 +15,7 @@ from kaito.runtime import (
     AlreadyExists,
     Client,
     ClusterConfig,
+    ExitCode,
     Key,
     LeaseSettings,
     Manager,
@@ -25,6 +25,7 @@ from kaito.runtime import (
     Resource,
     RuntimeFailure,
     Unauthorized,
+    exit_code,
     load,
 )
 
@@ -71,9 +72,19 @@ async def run_daemon(
             probes=_address("probe", arguments.probe_address, 8081, config),
         )
         await build(manager, resources)
-        _stop_on_signals(manager)
-        await manager.run()
+        await manager.run(signals=True)
     return 0
+
+
+def until_exit(daemon: Coroutine[Any, Any, int]) -> int:
+    """Run a daemon to its end; its exit code, as kaito.runtime.ExitCode has them."""
+    try:
+        return asyncio.run(daemon)
+    except Exception as error:
+        code = exit_code(error)
+        if code == ExitCode.CRASHED:
+            raise
+        raise CommandError(str(error), code=code) from error
 
 
 def _address(what: str, text: str | None, port: int, config: ClusterConfig) -> Address | None:
@@ -106,19 +117,3 @@ async def _ensure_namespace(client: Client, name: str, config: ClusterConfig) ->
                 f"The lease needs the namespace {name}, which could not be created ({error}); "
                 f"create it, or pass --lease-namespace NS."
             ) from error
-
-
-def _stop_on_signals(manager: Manager) -> None:
-    loop = asyncio.get_running_loop()
-    asked = False
-
-    def stop() -> None:
-        nonlocal asked
-        if asked:
-            # Asked twice: whoever asks does not want to wait for running reconciles.
-            os._exit(130)
-        asked = True
-        manager.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)

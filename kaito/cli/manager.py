@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from contextlib import AsyncExitStack
 
-from kaito.cli.daemon import run_daemon
+from kaito.cli.daemon import run_daemon, until_exit
 from kaito.controllers.workspace import Settings, build
 from kaito.runtime import Manager
 
@@ -16,7 +15,7 @@ def run(arguments: argparse.Namespace) -> int:
     daemon = run_daemon(
         arguments, name="kaito-workspace", build=_build, namespaces=arguments.namespaces
     )
-    return asyncio.run(daemon)
+    return until_exit(daemon)
 
 
 async def _build(manager: Manager, _: AsyncExitStack) -> None:

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-# Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted.
+# Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted. Daemons
+# tell more (kaito.runtime.ExitCode).
 FAILED = 1
 INTERRUPTED = 130
 
@@ -20,6 +21,10 @@ NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 class CommandError(Exception):
     """A failure the user can act on: its text is the one line that is printed."""
+
+    def __init__(self, text: str, *, code: int = FAILED) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -57,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         print(f"kaito: {_one_line(error)}", file=sys.stderr)
-        return FAILED
+        return error.code if isinstance(error, CommandError) else FAILED
     return code
 
 

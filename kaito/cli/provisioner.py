@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from contextlib import AsyncExitStack
 
-from kaito.cli.daemon import NAMESPACES, run_daemon
+from kaito.cli.daemon import NAMESPACES, run_daemon, until_exit
 from kaito.controllers.machine import build
 from kaito.provisioner import aks
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
@@ -18,7 +17,7 @@ CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
-    return asyncio.run(run_daemon(arguments, name="kaito-provisioner", build=_build))
+    return until_exit(run_daemon(arguments, name="kaito-provisioner", build=_build))
 
 
 async def _build(manager: Manager, resources: AsyncExitStack) -> None:

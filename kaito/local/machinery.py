@@ -51,6 +51,7 @@ from kaito.runtime import (
 
 # Tighter than the library's default of a thousand seconds: somebody sits and watches.
 BACKOFF = Backoff(first=0.005, cap=10.0)
+SCHEDULER = "default-scheduler"  # as it calls itself in Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class _Parts:
         )
 
     def scheduling(self) -> None:
-        client, recorder = self._client("kube-scheduler"), self._recorder("default-scheduler")
+        client, recorder = self._client("kube-scheduler"), self._recorder(SCHEDULER)
         scheduler = Scheduler(client, self._pods, self._nodes, recorder, self._clock)
         self._manager.add(scheduler.controller())
 
@@ -227,7 +228,9 @@ class _Parts:
 
     def _recorder(self, component: str) -> EventRecorder:
         client = self._client("kube-controller-manager")
-        recorder = EventRecorder(client, component=component, clock=self._clock)
+        # The scheduler alone writes the newer form, here as in Kubernetes.
+        core = component != SCHEDULER
+        recorder = EventRecorder(client, component=component, clock=self._clock, core=core)
         self._manager.add_task(f"events/{component}", recorder.run)
         return recorder
 

@@ -53,14 +53,17 @@ def test_an_address_that_is_none_is_told_by_the_options_name(option: str, kubeco
     )
 
 
+MISCONFIGURED = 78  # kaito.runtime.ExitCode
+
+
 @pytest.mark.parametrize("command", ["manager", "provisioner"])
 def test_a_kubeconfig_that_is_not_there_is_named(command: str, tmp_path: Path) -> None:
     missing = tmp_path / "none"
-    said = failing(command, "--kubeconfig", str(missing))
+    said = failing(command, "--kubeconfig", str(missing), code=MISCONFIGURED)
     assert said == f"kaito: The kubeconfig {missing} does not exist.\n"
 
 
-def failing(*arguments: str) -> str:
+def failing(*arguments: str, code: int = FAILED) -> str:
     """What a command says that fails. A process of its own: daemons set up the whole logging."""
     done = subprocess.run(
         [sys.executable, "-m", "kaito.cli", *arguments],
@@ -69,7 +72,7 @@ def failing(*arguments: str) -> str:
         check=False,
         timeout=60,
     )
-    assert done.returncode == FAILED
+    assert done.returncode == code
     assert done.stdout == ""
     return done.stderr
 
