@@ -18,7 +18,7 @@ from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.schema import Node
-from kaito.local.apiserver.status import StatusError, invalid
+from kaito.local.apiserver.status import StatusError, internal, invalid
 
 Object = dict[str, Any]
 
@@ -78,7 +78,7 @@ class Change:
             return self._converted(merged, patch)
         patched = self._patched(live)
         try:
-            obj, unknown = self._decoded(copy.deepcopy(patched))
+            obj, unknown = self._decoded(patched)
             self._report(unknown)
         except typed.WrongType as error:
             raise _unfit(gojson.text(self._patched(self._printed(live))), str(error)) from error
@@ -152,23 +152,17 @@ class Change:
     def _custom(kind: Kind, patched: Object) -> tuple[Object, list[str]]:
         from kaito.local.apiserver.custom.bodies import clean_custom
 
-        for field, shown in (("kind", "Kind"), ("apiVersion", "apiVersion")):
-            if not patched.get(field):
-                text = gojson.text(gojson.by_key(patched))
-                raise typed.WrongType(f"Object '{shown}' is missing in '{text}'")
-        version, name = patched["apiVersion"], patched["kind"]
-        errors = [
-            wrong(field, given, f"must be {wanted}")
-            for field, given, wanted in (
-                ("apiVersion", version, kind.api_version),
-                ("kind", name, kind.kind),
-            )
-            if given != wanted
-        ]
-        if errors:
-            group = str(version).rpartition("/")[0]
-            called = (patched.get("metadata") or {}).get("name", "")
-            raise invalid(group, str(name), called, errors)
+        version, name = patched.get("apiVersion"), patched.get("kind")
+        meta = patched.get("metadata")
+        if not name:
+            text = gojson.text(gojson.by_key(patched))
+            raise typed.WrongType(f"Object 'Kind' is missing in '{text}'")
+        if not version:
+            if not isinstance(meta, dict):
+                return {"metadata": {}}, []
+            raise internal("Object 'apiVersion' is missing in 'object has no apiVersion field'")
+        if (version, name) != (kind.api_version, kind.kind):
+            raise _foreign(kind, version, name, meta if isinstance(meta, dict) else {})
         obj, unknown, fault = clean_custom(patched, kind)
         if fault:
             raise typed.WrongType(fault)
@@ -183,6 +177,16 @@ class Change:
         if found and options.validation == "Strict":
             raise typed.WrongType(f"strict decoding error: {', '.join(found)}")
         bodies.report("", found, options)
+
+
+def _foreign(kind: Kind, version: str, name: str, meta: Object) -> StatusError:
+    """The answer to a patch that makes a custom resource one of another kind or version."""
+    errors = []
+    if version != kind.api_version:
+        errors.append(wrong("apiVersion", version, f"must be {kind.api_version}"))
+    if name != kind.kind:
+        errors.append(wrong("kind", name, f"must be {kind.kind}"))
+    return invalid(version.rpartition("/")[0], name, meta.get("name", ""), errors)
 
 
 def _unfit(shown: str, why: str) -> StatusError:
