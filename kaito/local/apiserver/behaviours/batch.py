@@ -11,9 +11,10 @@ from kaito.local.apiserver.behaviours.job_rules import PREFIX, check_job, check_
 from kaito.local.apiserver.behaviours.job_status import validate_status
 from kaito.local.apiserver.behaviours.pod_defaults import default_template
 from kaito.local.apiserver.behaviours.pod_updates import whole
+from kaito.local.apiserver.behaviours.pod_warnings import template_warnings
 from kaito.local.apiserver.behaviours.podspec.checks import needs_choice, not_negative
 from kaito.local.apiserver.behaviours.schedules import ScheduleError, check, zone_faults
-from kaito.local.apiserver.behaviours.templates import name_warnings
+from kaito.local.apiserver.behaviours.templates import name_warnings, spec_warnings
 from kaito.local.apiserver.fields import (
     FieldError,
     Raw,
@@ -210,12 +211,18 @@ def _schedule(spec: Object, before: Object) -> list[FieldError]:
     return errors
 
 
+def cron_warnings(obj: Object) -> list[str]:
+    job = (obj["spec"].get("jobTemplate") or {}).get("spec") or {}
+    return template_warnings(job.get("template") or {}, "spec.jobTemplate.spec.template")
+
+
 JOBS = Behaviour(
     default=default_job,
     validate=check_job,
     validate_update=validate_update,
     validate_status=validate_status,
     name_warnings=name_warnings,
+    warnings=spec_warnings,
     generation=True,
     has_status=True,
     ignored=(("f:status",),),
@@ -230,6 +237,7 @@ CRON_JOBS = Behaviour(
     validate=validate_cron,
     validate_update=validate_cron,
     name_warnings=name_warnings,
+    warnings=cron_warnings,
     generation=True,
     has_status=True,
     ignored=(("f:status",),),

@@ -335,3 +335,11 @@ def warnings(service: Object) -> list[str]:
     if spec.get("trafficDistribution") == "PreferClose":
         found.append('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"')
     return found
+
+
+def status_warnings(service: Object) -> list[str]:
+    found: list[str] = []
+    points = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    for i, point in enumerate(points):
+        found += values.address_warnings(point.get("ip", ""), f"status.loadBalancer.ingress[{i}]")
+    return found

@@ -7,7 +7,7 @@ from typing import Any
 from kaito.local.apiserver import names
 from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.behaviours import counts
-from kaito.local.apiserver.behaviours.claims import spec_warnings
+from kaito.local.apiserver.behaviours.claims import spec_warnings as claim_warnings
 from kaito.local.apiserver.behaviours.pod_defaults import default_template
 from kaito.local.apiserver.behaviours.pod_rules import check_template
 from kaito.local.apiserver.behaviours.podspec.checks import by, chosen, not_negative
@@ -15,6 +15,7 @@ from kaito.local.apiserver.behaviours.podspec.claims import check_claim_spec
 from kaito.local.apiserver.behaviours.templates import (
     check_running,
     check_selected,
+    spec_warnings,
 )
 from kaito.local.apiserver.behaviours.values import labels
 from kaito.local.apiserver.behaviours.workloads import SCALE, SPEC, STATUS_ONLY, check_numbers
@@ -146,9 +147,9 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
 
 
 def warnings(obj: Object) -> list[str]:
-    found: list[str] = []
+    found = spec_warnings(obj)
     for i, claim in enumerate(obj["spec"].get("volumeClaimTemplates") or ()):
-        found += spec_warnings(claim["spec"], f"spec.volumeClaimTemplates[{i}]")
+        found += claim_warnings(claim["spec"], f"spec.volumeClaimTemplates[{i}]")
     keeps = (obj["spec"].get("revisionHistoryLimit") or 0) < 0
     return [*found, KEEPS_ALL] if keeps else found
 

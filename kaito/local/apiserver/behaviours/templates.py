@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kaito.local.apiserver import names, selectors
+from kaito.local.apiserver.behaviours.pod_warnings import template_warnings
 from kaito.local.apiserver.behaviours.podspec.checks import label_selector
 from kaito.local.apiserver.fields import FieldError, denied, required, unsupported, wrong
 
@@ -65,3 +66,8 @@ def name_warnings(obj: Object) -> list[str]:
     """Names that pods cannot carry on as their hostname."""
     faults = names.label(obj["metadata"].get("name", ""))
     return [f"{NAME_SAYS}[{' '.join(faults)}]"] if faults else []
+
+
+def spec_warnings(obj: Object) -> list[str]:
+    """What is odd about the pods of a workload."""
+    return template_warnings((obj.get("spec") or {}).get("template") or {}, "spec.template")
