@@ -7,7 +7,12 @@ from typing import Any
 from kaito.local.apiserver import converting, typed
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator, check_place, ownership
-from kaito.local.apiserver.jsontext import TextError, parse_json, whole_numbers
+from kaito.local.apiserver.jsontext import (
+    TextError,
+    may_repeat_keys,
+    parse_json,
+    whole_numbers,
+)
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.ownership.checking import Mismatch
@@ -41,7 +46,7 @@ class Applier:
         """The stored object and whether it was created. Raises StatusError."""
         kind, core = call.kind, self._core
         record = core.record(kind, call.target.namespace, call.target.name)
-        if record is None and subresource:
+        if record is None and subresource and not kind.behaviour.create_by_update:
             raise not_found(kind.group, kind.plural, call.target.name)
         applied = read_configuration(call, kind.api_version, kind.kind)
         rules = ownership(core.kinds, kind, subresource)
@@ -75,11 +80,9 @@ class Applier:
                 "and no existing object was found",
             )
         check_place(call, meta)
-        version = meta.pop("resourceVersion", None)
-        stored = await self._creator.create(call, obj, options, applied=True)
-        if options.dry_run and version:
-            stored["metadata"]["resourceVersion"] = version
-        return stored, True
+        if not options.dry_run:
+            meta.pop("resourceVersion", None)
+        return await self._creator.create(call, obj, options, applied=True), True
 
 
 def read_configuration(call: Call, api_version: str, kind: str) -> Object:
@@ -89,13 +92,18 @@ def read_configuration(call: Call, api_version: str, kind: str) -> Object:
         applied = _parsed(body)
     except TextError as error:
         raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from error
+    if applied is None:
+        applied = {}
     if not isinstance(applied, dict):
         raise bad_request(
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
             f"json: cannot unmarshal {json_kind(applied)} into Go value "
             "of type map[string]interface {}"
         )
-    version, name = applied.get("apiVersion") or "", applied.get("kind") or ""
+    version, name = (
+        part if isinstance(part := applied.get(field), str) else ""
+        for field in ("apiVersion", "kind")
+    )
     if (version, name) != (api_version, kind):
         group, _, short = version.rpartition("/")
         raise bad_request(f"invalid object type: {group}/{short}, Kind={name}")
@@ -116,16 +124,30 @@ def _parsed(body: bytes) -> Any:
 
 def check_repeats(call: Call, options: WriteOptions) -> None:
     """Refuse or warn of keys that a body has twice, as fieldValidation says."""
-    if options.validation == "Ignore":
+    body = call.request.body
+    if options.validation == "Ignore" or _is_tidy(body):
         return
-    repeated = repeated_yaml_keys(call.request.body)
+    repeated = repeated_yaml_keys(body)
     if not repeated:
         return
-    lines = "\n  ".join(repeated)
-    found = f"error converting YAML to JSON: yaml: unmarshal errors:\n  {lines}"
     if options.validation == "Strict":
-        raise bad_request(f"error strict decoding YAML: {found}")
-    options.warn(found)
+        lines = "\n  ".join(repeated)
+        raise bad_request(
+            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n"
+            f"  {lines}"
+        )
+    for line in repeated:
+        options.warn(line)
+
+
+def _is_tidy(body: bytes) -> bool:
+    """Is this JSON without keys that may be there twice?"""
+    if not body.lstrip().startswith(b"{"):
+        return False
+    try:
+        return not may_repeat_keys(body, parse_json(body))
+    except TextError:
+        return False
 
 
 def metadata_of(applied: Object) -> Object:

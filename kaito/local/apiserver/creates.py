@@ -85,7 +85,14 @@ def ownership(kinds: Kinds, kind: Kind, subresource: str = "") -> Ownership:
             views=seen,
         )
     ignored = () if subresource in behaviour.parts else behaviour.ignored
-    return Ownership(kind.node, kind.api_version, subresource, ignored=ignored, views=seen)
+    return Ownership(
+        kind.node,
+        kind.api_version,
+        subresource,
+        ignored=ignored,
+        views=seen,
+        everywhere=not kind.custom,
+    )
 
 
 def check_namespace(call: Call, obj: Object) -> None:
@@ -197,9 +204,9 @@ class Creator:
         await self._admission.mutate(review)
         obj = review.object
         meta = obj["metadata"]
-        if meta.get("resourceVersion") not in (None, "", "0"):
+        version = meta.pop("resourceVersion", None)
+        if version not in (None, "", "0") and not options.dry_run:
             raise plain_failure("resourceVersion should not be set on objects to be created")
-        meta.pop("resourceVersion", None)
         if behaviour.generation:
             meta["generation"] = 1
         if behaviour.keeps_status:
@@ -224,6 +231,8 @@ class Creator:
             raise invalid(kind.error_group, kind.kind, meta.get("name", ""), errors)
         for text in (*behaviour.name_warnings(obj), *behaviour.warnings(obj)):
             options.warn(text)
+        for text in metadata.finalizer_warnings(meta, {}) if kind.custom else ():
+            options.warn(text)
         await self._admission.validate(review)
         existing = core.record(kind, meta.get("namespace", ""), meta["name"])
         if existing is not None:
@@ -234,6 +243,8 @@ class Creator:
                 error.message = "object is being deleted: " + error.message
             raise error
         if options.dry_run:
+            if version:
+                meta["resourceVersion"] = version
             return kind.kept(obj)
         try:
             record = core.save(kind, obj, expect=0)

@@ -262,16 +262,35 @@ def repeats(plural: str, subresource: str, *, custom: bool) -> Repeats:
 
 
 def update_errors(
-    new: Metadata, old: Metadata, *, namespaced: bool, plural: str, custom: bool, again: Repeats
+    new: Metadata,
+    old: Metadata,
+    *,
+    namespaced: bool,
+    rule: str,
+    plural: str,
+    custom: bool,
+    again: Repeats,
 ) -> list[FieldError]:
     """All that is wrong with the metadata of an update, as often as the server says it."""
     whole = validate(new, namespaced=namespaced, rule="segment", custom=True)
     errors = [*whole, *validate_update(new, old)]
-    if errors:
+    if errors or new.get("generateName"):
+        whole = validate(new, namespaced=namespaced, rule=rule, custom=True)
         errors += validate_update(new, old) * again.updates + whole * again.wholes
     if not custom and plural not in LOOSE:
         errors += _bare_finalizers(new.get("finalizers") or []) * (again.updates + again.wholes)
     return errors
+
+
+def finalizer_warnings(new: Metadata, old: Metadata) -> list[str]:
+    """What to warn of where a custom resource gets a finalizer that is not qualified."""
+    known = {*STANDARD_FINALIZERS, *(old.get("finalizers") or ())}
+    return [
+        f'metadata.finalizers: "{text}": prefer a domain-qualified finalizer name to avoid '
+        "accidental conflicts with other finalizer writers"
+        for text in new.get("finalizers") or ()
+        if "/" not in text and text not in known
+    ]
 
 
 def _bare_finalizers(finalizers: list[str]) -> list[FieldError]:

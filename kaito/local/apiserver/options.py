@@ -58,7 +58,7 @@ def write_options(
                 0,
                 FieldError("force", "Forbidden", detail="may not be specified for non-apply patch"),
             )
-    dry = [v for v in query.all("dryRun") if v]
+    dry = query.all("dryRun")
     errors += dry_errors(dry)
     validation = query.get("fieldValidation")
     if validation not in VALIDATIONS:

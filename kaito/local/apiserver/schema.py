@@ -112,7 +112,8 @@ class Node:
                 node = node.element
         return path
 
-    def defaults(self) -> dict[str, Any]:
+    @cached_property
+    def key_defaults(self) -> dict[str, Any]:
         """Defaults of this list's members' keys."""
         if self.element is None:
             return {}

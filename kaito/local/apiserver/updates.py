@@ -7,7 +7,6 @@ from typing import Any
 
 from kaito.local.apiserver import meta as metadata
 from kaito.local.apiserver.admission import Admission, Review
-from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator, check_place, ownership
 from kaito.local.apiserver.facts import FLOWS
@@ -59,12 +58,13 @@ class Updater:
             options.warn(repeated)
         kind.behaviour.default(obj)
         if self._core.record(kind, target.namespace, name) is None:
-            if not kind.behaviour.create_by_update or subresource:
+            if not kind.behaviour.create_by_update:
                 raise not_found(kind.group, kind.plural, name)
             if meta.get("uid"):
                 raise uid_conflict(kind, target, meta["uid"], "")
             parse_version(meta.get("resourceVersion", ""))
-            meta.pop("resourceVersion", None)
+            if not options.dry_run:
+                meta.pop("resourceVersion", None)
             return await self._creator.create(call, obj, options), True
         import copy
 
@@ -141,6 +141,7 @@ class Updater:
             meta,
             old_meta,
             namespaced=kind.namespaced,
+            rule=behaviour.name_rule,
             plural=kind.plural,
             custom=kind.custom,
             again=metadata.repeats(kind.plural, subresource, custom=kind.custom),
@@ -153,14 +154,18 @@ class Updater:
             errors += behaviour.validate_update(new, live)
         if errors:
             raise invalid(kind.error_group, kind.kind, call.target.name, errors)
-        for text in self._warnings(behaviour, new, live, subresource):
+        for text in self._warnings(kind, new, live, subresource):
             options.warn(text)
         await self._admission.validate(review)
         return self._save(kind, record, new, live, options)
 
     @staticmethod
-    def _warnings(behaviour: Behaviour, new: Object, live: Object, subresource: str) -> list[str]:
-        """Kinds that count generations warn again only when they count a new one."""
+    def _warnings(kind: Kind, new: Object, live: Object, subresource: str) -> list[str]:
+        """Built-in kinds that count generations warn again only when they count a new one."""
+        behaviour = kind.behaviour
+        if kind.custom:
+            late = metadata.finalizer_warnings(new["metadata"], live["metadata"])
+            return [*behaviour.warnings(new), *late]
         if subresource == "status":
             return behaviour.status_warnings(new)
         counted = new["metadata"].get("generation") != live["metadata"].get("generation")

@@ -7,7 +7,7 @@ from typing import Any
 from kaito.local.apiserver import typed
 from kaito.local.apiserver.custom.cleaning import EmbeddedFault
 from kaito.local.apiserver.custom.shapes import VersionShape
-from kaito.local.apiserver.fields import go_quote, wrong
+from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.jsontext import whole_numbers
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
@@ -19,15 +19,6 @@ META_PROBE = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
     'Kind string "json:\\"kind,omitempty\\"" }'
 )
-
-
-def foreign_kind(kind: Kind, version: Any, name: Any) -> str:
-    """What is wrong with a body that names another kind or version."""
-    return (
-        f"{kind.kind} in version {go_quote(kind.version)} cannot be handled as a {kind.kind}"
-        if not version and not name
-        else f"unable to handle {version}, Kind={name}"
-    )
 
 
 def read_custom(
@@ -49,20 +40,13 @@ def read_custom(
             f"the object provided is unrecognized (must be of type {kind.kind}): "
             f"Object 'Kind' is missing in '{shown}' ({shown})"
         )
-    if not version:
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {kind.kind}): "
-            f"Object 'apiVersion' is missing in '{shown}'"
-        )
     if name != kind.kind and version == kind.api_version:
         called = (value.get("metadata") or {}).get("name", "")
         raise invalid(kind.group, name, called, [wrong("kind", name, f"must be {kind.kind}")])
     if version != kind.api_version:
         raise bad_request(
-            f"the API version in the data ({version}) does not match the expected "
+            f"the API version in the data ({version or ''}) does not match the expected "
             f"API version ({kind.api_version})"
-            if version != kind.api_version
-            else f"{head}{foreign_kind(kind, version, name)}"
         )
     obj, unknown, fault = clean_custom(value, kind)
     if fault:

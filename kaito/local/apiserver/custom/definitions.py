@@ -21,7 +21,6 @@ from kaito.local.apiserver.fields import FieldError
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kind, Subresource
-from kaito.local.apiserver.meta import STANDARD_FINALIZERS
 from kaito.local.apiserver.namespaces import internal_call
 from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.storage import Event, Record, Stale
@@ -304,15 +303,7 @@ class Definitions:
             ]
 
         def warnings(obj: Object) -> list[str]:
-            found = [
-                *forgiven,
-                *(
-                    f'metadata.finalizers: "{f}": prefer a domain-qualified finalizer name to '
-                    "avoid accidental conflicts with other finalizer writers"
-                    for f in obj["metadata"].get("finalizers") or ()
-                    if "/" not in f and f not in STANDARD_FINALIZERS
-                ),
-            ]
+            found = list(forgiven)
             forgiven[:] = []
             return found
 

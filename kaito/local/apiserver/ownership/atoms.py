@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from kaito.local.apiserver.jsontext import encode_sorted
 from kaito.local.apiserver.schema import ANY, Node
 
 ATOMIC_LIST = Node("list", element=ANY, relation="atomic")
@@ -53,7 +53,7 @@ def _set_member(item: Any) -> str:
         raise MemberError("not supported: associative list with lists as elements")
     if item is None:
         raise MemberError("associative list without keys has an element that's an explicit null")
-    return "v:" + json.dumps(item, separators=(",", ":"), ensure_ascii=False)
+    return "v:" + encode_sorted(item).decode()
 
 
 def _keyed_member(node: Node, item: Any) -> str:
@@ -61,15 +61,16 @@ def _keyed_member(node: Node, item: Any) -> str:
         raise MemberError("associative list with keys may not have a null element")
     if not isinstance(item, dict):
         raise MemberError("associative list with keys may not have non-map elements")
-    defaults = node.defaults()
-    keys = {k: item.get(k, defaults.get(k)) for k in node.keys if k in item or k in defaults}
+    keys = {k: item[k] for k in node.keys if k in item}
+    if len(keys) < len(node.keys):
+        keys = {**node.key_defaults, **keys}
     if not keys:
         names = " ".join(f'"{k}"' for k in node.keys)
         raise MemberError(
             f"associative list with keys has an element that omits all key fields [{names}] "
             "(and doesn't have default values for any key fields)"
         )
-    return "k:" + json.dumps(dict(sorted(keys.items())), separators=(",", ":"), ensure_ascii=False)
+    return "k:" + encode_sorted(keys).decode()
 
 
 def members(node: Node, items: Any) -> list[tuple[str, Any]]:

@@ -97,7 +97,7 @@ class Ownership:
     """The rules for one resource in one version, on the object itself or a subresource.
 
     `ignored` are path prefixes that this endpoint never owns; `only` the prefix it may own alone.
-    `views` finds the other versions of the resource.
+    `views` finds the other versions of the resource; both prefixes hold in those too, `everywhere`.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class Ownership:
         ignored: tuple[Path, ...] = (),
         only: tuple[Path, ...] = (),
         views: Views = alone,
+        everywhere: bool = True,
     ) -> None:
         self.node = node
         self.version = version
@@ -116,6 +117,7 @@ class Ownership:
         self._ignored = ignored
         self._only = only
         self._views = views
+        self._everywhere = everywhere
 
     def _mine(self, found: set[Path]) -> set[Path]:
         if self._ignored:
@@ -135,6 +137,8 @@ class Ownership:
                 old = _converted(view, old, "failed to convert old object")
             new = _converted(view, new, "failed to convert new object")
         found = compare(node, old, new)
+        if version != self.version and not self._everywhere:
+            return found
         return Comparison(
             self._mine(found.added), self._mine(found.removed), self._mine(found.modified)
         )
@@ -248,7 +252,7 @@ class Ownership:
         mine = self._mine(field_set(self.node, applied))
         managed[me] = Owned(mine, self.version, last.time if last else "")
         merged = merging.merge(self.node, live, applied)
-        if last is not None and last.fields:
+        if last is not None and (last.version != self.version or not last.fields <= mine):
             merged = self._pruned(merged, managed, last)
         comparisons = self._compare(live, merged)
         if not force:
@@ -292,6 +296,8 @@ class Ownership:
 
     def _pruned(self, merged: Object, managed: Managed, last: Owned) -> Object:
         """Drop what this applier applied before and no longer does, unless others own it."""
+        if not last.fields:
+            return merged
         seen = self._seen(merged, self.version, last.version, PRUNING + MERGED + LAST)
         if seen is None:
             return merged
