@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -213,6 +214,43 @@ async def test_row_39_a_list_that_breaks_off_leaves_the_cache_as_it_was(
             api.fault = None
             await clock.advance(60)
         assert set(pods.store.keys()) == {A, B}
+
+
+async def test_row_39_a_new_list_keeps_no_second_copy_of_what_is_there(
+    api: FakeApi, pods: Informer[Object], clock: VirtualClock
+) -> None:
+    api.put(PODS, "a", "ns")
+    api.put(PODS, "b", "ns")
+    async with following(pods, clock):
+        before = {key: pods.store.body(key) for key in pods.store}
+        api.cut()
+        api.put(PODS, "b", "ns", spec={"x": 2})
+        api.compact()
+        await clock.advance(5)
+        assert pods.store.body(A) is before[A]
+        assert pods.store.body(B) is not before[B]
+
+
+async def test_rows_19_20_21_no_model_is_built_for_what_nobody_reads(
+    api: FakeApi, client: Client, clock: VirtualClock, seen: Seen
+) -> None:
+    built: list[object] = []
+
+    class Model(msgspec.Struct):
+        metadata: dict[str, Any]
+
+        def __post_init__(self) -> None:
+            built.append(self)
+
+    informer = Informer(client, PODS.read_as(Model), clock=clock)
+    informer.on_change(seen)
+    api.put(PODS, "a", "ns")
+    async with following(informer, clock):  # type: ignore[arg-type]  # of another type
+        api.put(PODS, "a", "ns", spec={"x": 2})
+        await clock.settle()
+        assert seen.said == ["added a", "modified a"]
+        assert built == []
+        assert informer.store.get(A) is built[0]
 
 
 async def test_a_late_handler_is_told_of_everything_as_if_it_were_the_first_list(
