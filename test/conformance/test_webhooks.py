@@ -176,7 +176,6 @@ async def test_a_webhook_looks_at_the_objects_it_selects(
     assert (free.status, bound.status) == (201, 403)
 
 
-@pytest.mark.local_lacks("asks webhooks whatever their matchConditions")
 async def test_match_conditions_decide_whether_a_webhook_is_asked(
     api: Api, ns: Space, install: Installing
 ) -> None:
@@ -187,7 +186,6 @@ async def test_match_conditions_decide_whether_a_webhook_is_asked(
     assert (spared.status, asked.status) == (201, 403)
 
 
-@pytest.mark.local_lacks("takes any webhook configuration")
 async def test_a_webhook_must_be_free_of_side_effects(api: Api, ns: Space) -> None:
     body = configuration(
         VALIDATING[0], ns.name, {"url": "https://127.0.0.1:1/"}, LEASES, sideEffects="Some"

@@ -10,9 +10,11 @@ from kaito.local.apiserver.behaviours.pod_updates import same
 from kaito.local.apiserver.behaviours.pods import NODE_FAULTS
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
+from kaito.local.apiserver.rbac import Authorizer
 from kaito.local.apiserver.service_addresses import ServiceAddresses
 from kaito.local.apiserver.status import StatusError, forbidden, plain_failure
-from kaito.local.apiserver.webhooks import Resolver, Webhooks
+from kaito.local.apiserver.webhookcalls import Resolver
+from kaito.local.apiserver.webhooks import Webhooks
 
 SCHEDULING = "scheduling.k8s.io"
 SYSTEM: dict[str, dict[str, Any]] = {
@@ -191,7 +193,10 @@ class ClaimProtection:
 
 
 def plugins(
-    core: Core, definitions: Definitions, resolver: Callable[[], Resolver | None]
+    core: Core,
+    definitions: Definitions,
+    resolver: Callable[[], Resolver | None],
+    authorizer: Authorizer,
 ) -> list[Plugin]:
     """The chain, in the order in which plugins run."""
     return [
@@ -199,6 +204,6 @@ def plugins(
         Terminating(definitions),
         PodDefaults(core),
         ClaimProtection(),
-        Webhooks(core, resolver),
+        Webhooks(core, resolver, authorizer),
         ServiceAddresses(core),
     ]

@@ -106,7 +106,9 @@ class ApiServer:
             self.subresources,
             self.reviews,
         )
-        self.admission.plugins[:] = plugins(core, self.definitions, lambda: self.proxy.resolver)
+        self.admission.plugins[:] = plugins(
+            core, self.definitions, lambda: self.proxy.resolver, self.authorizer
+        )
         self.collector = Collector(core, self.handlers)
         self.namespaces = Namespaces(core, self.handlers)
         if not hasattr(self, "faults"):

@@ -1,34 +1,42 @@
-"""Admission webhooks: which of them a write concerns, asking them, and what their answers do."""
+"""Admission webhooks: which of them a write concerns, in which order, and what answers do."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import ssl
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-
-from kaito.local.apiserver import patches, selectors
+from kaito.local.apiserver import operations, selectors
 from kaito.local.apiserver.admission import Review
 from kaito.local.apiserver.bodies import read_back
 from kaito.local.apiserver.core import Core
-from kaito.local.apiserver.jsontext import encode, parse_json
-from kaito.local.apiserver.status import StatusError, internal
+from kaito.local.apiserver.jsontext import TextError, parse_json
+from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.rbac import Authorizer
+from kaito.local.apiserver.status import StatusError, bad_request, forbidden, internal
+from kaito.local.apiserver.typed import json_kind
+from kaito.local.apiserver.webhookcalls import CallFailed, Resolver, ask
+from kaito.local.apiserver.webhookreviews import question, shown_as
 
 Object = dict[str, Any]
 GROUP = "admissionregistration.k8s.io"
-SELF = {"mutatingwebhookconfigurations", "validatingwebhookconfigurations"}
-Resolver = Callable[[str, str, str, str], "tuple[str, int] | None"]
+MUTATING, VALIDATING = "mutatingwebhookconfigurations", "validatingwebhookconfigurations"
+EXEMPT = {MUTATING, VALIDATING} | {
+    f"{kind}admissionpolic{end}"
+    for kind in ("mutating", "validating")
+    for end in ("ies", "ybindings")
+}
+FREE = {"None", "NoneOnDryRun"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, frozen=True)
 class Hook:
     """One webhook of one configuration."""
 
     configuration: str
+    index: int
     spec: Object
 
     @property
@@ -36,219 +44,271 @@ class Hook:
         found: str = self.spec.get("name", "")
         return found
 
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.configuration, self.index
 
-def matches(hook: Hook, review: Review, labels: Object | None) -> bool:
-    """Do a hook's rules and selectors take a review? `labels` are those of its namespace."""
-    kind = review.call.kind
-    if kind.group == GROUP and kind.plural in SELF:
-        return False
-    if not any(_rule(rule, review) for rule in hook.spec.get("rules") or ()):
-        return False
-    chosen = hook.spec.get("namespaceSelector") or {}
-    if kind.namespaced or (kind.plural == "namespaces" and not kind.group):
-        if kind.plural == "namespaces" and not kind.group:
-            labels = (review.object or {}).get("metadata", {}).get("labels") or {}
-        if not selectors.of_label_selector(chosen)(labels or {}):
+
+class Webhooks:
+    """The plugin that asks webhooks: mutating ones in order, validating ones together."""
+
+    def __init__(
+        self, core: Core, resolver: Callable[[], Resolver | None], authorizer: Authorizer
+    ) -> None:
+        self._core = core
+        self._resolver = resolver
+        self._authorizer = authorizer
+        self._cache: dict[str, tuple[object, list[Hook]]] = {}
+
+    async def mutate(self, review: Review) -> None:
+        """Raises StatusError where a hook refuses or cannot be asked."""
+        hooks = self._known(MUTATING, review)
+        if not hooks:
+            return
+        again = await self._round(hooks, review)
+        if again:
+            await self._round([h for h in hooks if h.key in again], review)
+
+    async def _round(self, hooks: list[Hook], review: Review) -> set[tuple[str, int]]:
+        """Ask each hook once; those to ask again, as what they saw was changed after them."""
+        again: set[tuple[str, int]] = set()
+        asked: set[tuple[str, int]] = set()
+        for hook in hooks:
+            kind = self._concerned(hook, review)
+            if kind is None:
+                continue
+            answer = await self._ask(hook, review, kind, mutating=True)
+            if answer is not None and answer["patch"] and self._patch(hook, review, kind, answer):
+                again |= asked
+                asked.clear()
+            if hook.spec.get("reinvocationPolicy") == "IfNeeded":
+                asked.add(hook.key)
+        return again
+
+    async def validate(self, review: Review) -> None:
+        """Raises StatusError where a hook refuses or cannot be asked."""
+        if review.operation == "DELETE":
+            await self.mutate(review)
+        concerned = [
+            (hook, kind)
+            for hook in self._known(VALIDATING, review)
+            if (kind := self._concerned(hook, review)) is not None
+        ]
+        if concerned:
+            await asyncio.gather(
+                *(self._ask(hook, review, kind, mutating=False) for hook, kind in concerned)
+            )
+
+    def _known(self, plural: str, review: Review) -> list[Hook]:
+        bucket = self._core.store.buckets.get(f"{GROUP}/{plural}")
+        if bucket is None or not bucket.objects:
+            return []
+        if review.call.kind.group == GROUP and review.call.kind.plural in EXEMPT:
+            return []
+        mark = tuple(r.revision for r in bucket.objects.values())
+        known = self._cache.get(plural)
+        if known is None or known[0] != mark:
+            hooks = [
+                Hook(key, i, spec)
+                for key in bucket.keys()  # noqa: SIM118 in order
+                for i, spec in enumerate(bucket.objects[key].value().get("webhooks") or ())
+            ]
+            known = self._cache[plural] = (mark, hooks)
+        return known[1]
+
+    def _concerned(self, hook: Hook, review: Review) -> Kind | None:
+        """The kind as which a hook takes a write; None where it is not asked."""
+        if not self._namespace_fits(hook, review) or not _object_fits(hook, review):
+            return None
+        kind = next((k for k in self._kinds(hook, review) if _ruled(hook, review, k)), None)
+        if kind is None:
+            return None
+        conditions = hook.spec.get("matchConditions") or []
+        return kind if not conditions or self._conditions(hook, review, kind) else None
+
+    def _kinds(self, hook: Hook, review: Review) -> Iterator[Kind]:
+        """The kind that is written, then others that show the same objects."""
+        own = review.call.kind
+        yield own
+        if hook.spec.get("matchPolicy", "Equivalent") == "Equivalent" and own.shape is not None:
+            yield from (k for k in self._core.kinds if k.bucket == own.bucket and k is not own)
+
+    def _namespace_fits(self, hook: Hook, review: Review) -> bool:
+        wanted = hook.spec.get("namespaceSelector") or {}
+        kind = review.call.kind
+        own = kind.plural == "namespaces" and not kind.group
+        if not wanted or not (kind.namespaced or own):
+            return True
+        labels: Object = {}
+        if own:
+            shown = review.old if review.operation == "DELETE" else review.object
+            labels = ((shown or {}).get("metadata") or {}).get("labels") or {}
+        else:
+            namespaces = self._core.kinds.get("", "v1", "namespaces")
+            assert namespaces is not None
+            record = self._core.record(namespaces, "", review.call.target.namespace)
+            labels = dict(record.labels) if record is not None else {}
+        return bool(selectors.of_label_selector(wanted)(labels))
+
+    def _conditions(self, hook: Hook, review: Review, kind: Kind) -> bool:
+        """Do all conditions hold? Raises StatusError where one cannot be evaluated."""
+        from kaito.local.apiserver.matchconditions import authorizing, failed
+
+        request = question(review, kind, "")["request"]
+        variables = {
+            "object": request["object"],
+            "oldObject": request["oldObject"],
+            "namespaceObject": None,
+            "request": {
+                k: v for k, v in request.items() if k not in {"object", "oldObject", "uid"}
+            },
+            **authorizing(review.call.user, request, self._authorizer.decide),
+        }
+        false, faults = failed(hook.spec["matchConditions"], variables)
+        if false:
             return False
-    wanted = selectors.of_label_selector(hook.spec.get("objectSelector") or {})
-    objects = [o for o in (review.object, review.old) if o]
-    return any(wanted((o.get("metadata") or {}).get("labels") or {}) for o in objects)
+        if not faults:
+            return True
+        if hook.spec.get("failurePolicy") == "Ignore":
+            return False
+        own = review.call.kind
+        why = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
+        raise forbidden(own.group, own.plural, request.get("name", ""), why)
+
+    async def _ask(
+        self, hook: Hook, review: Review, kind: Kind, *, mutating: bool
+    ) -> Object | None:
+        """The response; None where the hook failed and may be ignored."""
+        if review.options.dry_run and hook.spec.get("sideEffects") not in FREE:
+            raise bad_request(f'admission webhook "{hook.name}" does not support dry run')
+        versions = hook.spec.get("admissionReviewVersions") or ["v1"]
+        version = next((v for v in versions if v in {"v1", "v1beta1"}), "v1")
+        asked = question(review, kind, self._core.new_uid(), version)
+        try:
+            response = await ask(
+                hook.spec.get("clientConfig") or {},
+                asked,
+                hook.spec.get("timeoutSeconds", 10),
+                self._resolver(),
+                mutating=mutating,
+            )
+        except CallFailed as error:
+            return self._unanswered(hook, str(error), error)
+        for text in response.get("warnings") or ():
+            if printable := "".join(c for c in text if c.isprintable()):
+                review.options.warn(printable)
+        if not response.get("allowed"):
+            raise _refusal(hook, response.get("status") or {})
+        return response
+
+    @staticmethod
+    def _unanswered(hook: Hook, why: str, cause: Exception | None = None) -> None:
+        """Raises StatusError, unless failures of the hook are to be ignored."""
+        if hook.spec.get("failurePolicy", "Fail") == "Ignore":
+            return
+        raise internal(f'failed calling webhook "{hook.name}": {why}') from cause
+
+    def _patch(self, hook: Hook, review: Review, kind: Kind, answer: Object) -> bool:
+        """Let an answer change the object; did it?"""
+        try:
+            found = parse_json(answer["patch"])
+        except TextError as error:
+            found = str(error)
+        if not isinstance(found, list):
+            self._unanswered(
+                hook,
+                "received undecodable patch in webhook response: json: cannot unmarshal "
+                f"{json_kind(found)} into Go value of type jsonpatch.Patch",
+            )
+            return False
+        if not found:
+            return False
+        if review.operation == "DELETE":
+            raise internal(
+                f'admission webhook "{hook.name}" attempted to modify the object, which is not '
+                "supported for this operation"
+            )
+        if answer.get("patchType") != "JSONPatch":
+            self._unanswered(hook, f'unsupported patch type "{answer.get("patchType")}"')
+            return False
+        before = shown_as(review.object, review.call.kind, kind)
+        patched = _patched(copy.deepcopy(before), found)
+        try:
+            made = read_back(shown_as(patched, kind, review.call.kind), review.call.kind)
+        except StatusError as error:
+            raise internal(error.message) from error
+        changed = made != review.object
+        review.object = made
+        return changed
 
 
-def _rule(rule: Object, review: Review) -> bool:
-    kind = review.call.kind
-    operations = rule.get("operations") or ()
-    if "*" not in operations and review.operation not in operations:
-        return False
-    for value, part in ((kind.group, "apiGroups"), (kind.version, "apiVersions")):
+def _patched(obj: Object, found: list[Object]) -> Object:
+    """Raises StatusError in the words of the server's own patches."""
+    made: Any = obj
+    for operation in found:
+        path, kind = str(operation.get("path")), operation.get("op")
+        try:
+            made = operations.apply(made, [operation])
+        except operations.Rejected as error:
+            match kind:
+                case "remove":
+                    key = path.rpartition("/")[2]
+                    why = (
+                        f"error in remove for path: '{path}': Unable to remove nonexistent key: "
+                        f"{key}: missing value"
+                    )
+                case "test":
+                    why = f"testing value {path} failed: test failed"
+                case "add" | "replace":
+                    part = "path" if kind == "add" else "key"
+                    why = (
+                        f"{kind} operation does not apply: doc is missing {part}: {path}: "
+                        "missing value"
+                    )
+                case "move" | "copy":
+                    why = f"{kind} operation does not apply: doc is missing path: {path}"
+                case _:
+                    why = f"Unexpected kind: {kind}"
+            raise internal(why) from error
+    return dict(made)
+
+
+def _object_fits(hook: Hook, review: Review) -> bool:
+    wanted = hook.spec.get("objectSelector") or {}
+    if not wanted:
+        return True
+    match = selectors.of_label_selector(wanted)
+    shown = [review.old] if review.operation == "DELETE" else [review.object, review.old]
+    return any(match((o.get("metadata") or {}).get("labels") or {}) for o in shown if o)
+
+
+def _ruled(hook: Hook, review: Review, kind: Kind) -> bool:
+    return any(_rule(rule, review, kind) for rule in hook.spec.get("rules") or ())
+
+
+def _rule(rule: Object, review: Review, kind: Kind) -> bool:
+    for value, part in (
+        (review.operation, "operations"),
+        (kind.group, "apiGroups"),
+        (kind.version, "apiVersions"),
+    ):
         allowed = rule.get(part) or ()
         if "*" not in allowed and value not in allowed:
             return False
     scope = rule.get("scope", "*")
     if scope != "*" and (scope == "Namespaced") != kind.namespaced:
         return False
-    full = f"{kind.plural}/{review.subresource}" if review.subresource else kind.plural
-    options = {full, "*/*"}
-    if review.subresource:
-        options |= {f"*/{review.subresource}", f"{kind.plural}/*"}
-    else:
-        options |= {"*"}
-    return bool(options & set(rule.get("resources") or ()))
+    for text in rule.get("resources") or ():
+        resource, _, sub = text.partition("/")
+        if resource in {"*", kind.plural} and sub in {"*", review.subresource}:
+            return True
+    return False
 
 
-class Webhooks:
-    """The plugin that asks webhooks: mutating ones in order, validating ones together."""
-
-    def __init__(self, core: Core, resolver: Callable[[], Resolver | None]) -> None:
-        self._core = core
-        self._resolver = resolver
-        self._cache: dict[str, tuple[object, list[Hook]]] = {}
-
-    async def mutate(self, review: Review) -> None:
-        """Raises StatusError where a hook refuses or cannot be asked."""
-        for hook in self._hooks("mutatingwebhookconfigurations", review):
-            answer = await self._ask(hook, review)
-            if answer is not None and answer.get("patch"):
-                self._patch(hook, review, answer)
-
-    async def validate(self, review: Review) -> None:
-        """Raises StatusError where a hook refuses or cannot be asked."""
-        hooks = self._hooks("validatingwebhookconfigurations", review)
-        if hooks:
-            await asyncio.gather(*(self._ask(h, review) for h in hooks))
-
-    def _hooks(self, plural: str, review: Review) -> list[Hook]:
-        bucket = self._core.store.buckets.get(f"{GROUP}/{plural}")
-        if bucket is None or not bucket.objects:
-            return []
-        mark = tuple(r.revision for r in bucket.objects.values())
-        known = self._cache.get(plural)
-        if known is None or known[0] != mark:
-            hooks = [
-                Hook(key, spec)
-                for key in bucket.keys()  # noqa: SIM118 in order
-                for spec in bucket.objects[key].value().get("webhooks") or ()
-            ]
-            known = self._cache[plural] = (mark, hooks)
-        labels = self._namespace_labels(review)
-        return [h for h in known[1] if matches(h, review, labels)]
-
-    def _namespace_labels(self, review: Review) -> Object | None:
-        namespaces = self._core.kinds.get("", "v1", "namespaces")
-        assert namespaces is not None
-        record = self._core.record(namespaces, "", review.call.target.namespace)
-        return dict(record.labels) if record is not None else None
-
-    def _question(self, review: Review, uid: str) -> Object:
-        call = review.call
-        kind = call.kind
-        name = (
-            review.name or call.target.name or (review.object.get("metadata") or {}).get("name", "")
-        )
-        gvk = {"group": kind.group, "version": kind.version, "kind": kind.kind}
-        gvr = {"group": kind.group, "version": kind.version, "resource": kind.plural}
-        request: Object = {
-            "uid": uid,
-            "kind": gvk,
-            "resource": gvr,
-            "requestKind": gvk,
-            "requestResource": gvr,
-            "operation": review.operation,
-            "userInfo": {"username": call.user.name, "groups": list(call.user.groups)},
-            "object": review.object if review.operation != "DELETE" else None,
-            "oldObject": review.old,
-            "dryRun": review.options.dry_run,
-            "options": {
-                "kind": f"{review.operation.title()}Options",
-                "apiVersion": "meta.k8s.io/v1",
-            },
-        }
-        if name:
-            request["name"] = name
-        if kind.namespaced:
-            request["namespace"] = call.target.namespace
-        if review.subresource:
-            request["subResource"] = request["requestSubResource"] = review.subresource
-        return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
-
-    async def _ask(self, hook: Hook, review: Review) -> Object | None:
-        """The response; None where the hook failed and may be ignored."""
-        if review.options.dry_run and hook.spec.get("sideEffects") not in {"None", "NoneOnDryRun"}:
-            raise StatusError(
-                400, "BadRequest", f'admission webhook "{hook.name}" does not support dry run'
-            )
-        uid = self._core.new_uid()
-        seconds = hook.spec.get("timeoutSeconds", 10)
-        try:
-            answer = await self._post(hook, encode(self._question(review, uid)), seconds)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            if hook.spec.get("failurePolicy", "Fail") == "Ignore":
-                return None
-            why = (
-                f"context deadline exceeded ({seconds}s)"
-                if isinstance(error, TimeoutError)
-                else str(error)
-            )
-            raise internal(
-                f'failed calling webhook "{hook.name}": failed to call webhook: '
-                f'Post "{self._shown(hook)}?timeout={seconds}s": {why}'
-            ) from error
-        response = answer.get("response") or {}
-        for text in response.get("warnings") or ():
-            review.options.warn(text)
-        if not response.get("allowed"):
-            raise self._refusal(hook, response.get("status") or {})
-        return dict(response)
-
-    @staticmethod
-    def _refusal(hook: Hook, status: Object) -> StatusError:
-        head = f'admission webhook "{hook.name}" denied the request'
-        code = max(status.get("code") or 0, 400)  # a refusal is never a success
-        message, reason = status.get("message", ""), status.get("reason", "")
-        if message:
-            text = f"{head}: {message}"
-        elif reason:
-            text = f"{head}: {reason}"
-        else:
-            text = f"{head} without explanation"
-        return StatusError(code, reason, text, status.get("details"))
-
-    def _shown(self, hook: Hook) -> str:
-        config = hook.spec.get("clientConfig") or {}
-        if config.get("url"):
-            return str(config["url"])
-        service = config.get("service") or {}
-        return (
-            f"https://{service.get('name')}.{service.get('namespace')}.svc:"
-            f"{service.get('port', 443)}{service.get('path', '')}"
-        )
-
-    async def _post(self, hook: Hook, body: bytes, seconds: int) -> Object:
-        config = hook.spec.get("clientConfig") or {}
-        url, server_name = config.get("url"), None
-        if not url:
-            service = config.get("service") or {}
-            server_name = f"{service.get('name')}.{service.get('namespace')}.svc"
-            resolve = self._resolver()
-            found = (
-                resolve(
-                    service.get("namespace", ""),
-                    "services",
-                    service.get("name", ""),
-                    str(service.get("port", 443)),
-                )
-                if resolve
-                else None
-            )
-            if found is None:
-                raise OSError(f'service "{service.get("name")}" not found')
-            url = f"https://{found[0]}:{found[1]}{service.get('path', '')}"
-        context = ssl.create_default_context()
-        if config.get("caBundle"):
-            context.load_verify_locations(cadata=base64.b64decode(config["caBundle"]).decode())
-        async with (
-            asyncio.timeout(seconds),
-            aiohttp.ClientSession() as session,
-            session.post(
-                url,
-                data=body,
-                params={"timeout": f"{seconds}s"},
-                ssl=context,
-                server_hostname=server_name,
-                headers={"content-type": "application/json"},
-            ) as reply,
-        ):
-            text = await reply.read()
-            if reply.status != 200:
-                raise ValueError(f"the server responded with status {reply.status}")
-        answer = parse_json(text)
-        if not isinstance(answer, dict) or "response" not in answer:
-            raise ValueError("expected response.uid, got none")
-        return dict(answer)
-
-    def _patch(self, hook: Hook, review: Review, answer: Object) -> None:
-        if answer.get("patchType") not in {None, "JSONPatch"}:
-            raise internal(f'webhook "{hook.name}" has an unsupported patch type')
-        operations = patches.parse_json_patch(base64.b64decode(answer["patch"]))
-        patched = patches.json_patch(review.object, operations)
-        review.object = read_back(patched, review.call.kind)
+def _refusal(hook: Hook, status: Object) -> StatusError:
+    head = f'admission webhook "{hook.name}" denied the request'
+    code = max(status.get("code") or 0, 400)  # a refusal is never a success
+    message, reason = status.get("message", ""), status.get("reason", "")
+    why = message or reason
+    text = f"{head}: {why}" if why else f"{head} without explanation"
+    return StatusError(code, reason, text, status.get("details"))

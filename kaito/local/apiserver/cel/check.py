@@ -132,9 +132,9 @@ class Checker:
     def _select(self, node: Node) -> Type:
         assert node.target is not None
         dotted = qualified(node)
-        if dotted is not None and dotted in NAMED_TYPES:
+        if dotted is not None and (dotted in NAMED_TYPES or dotted in self._scopes[0]):
             self.named[node.number] = dotted
-            return Type("type", parts=(NAMED_TYPES[dotted],))
+            return self._named(dotted) or DYN
         found = self._field(node, node.target, node.name)
         return BOOL if node.test else substitute(self._known, found)
 

@@ -100,8 +100,7 @@ class Compiler:
     def _select(self, node: Node) -> Closure:
         dotted = self._checker.named.get(node.number)
         if dotted is not None:
-            value = _runtime_type(NAMED_TYPES[dotted])
-            return lambda scope: value
+            return self._ident(dotted)
         assert node.target is not None
         base, name, test = self.compile(node.target), node.name, node.test
         escaped = f"__{name}__" if name in KEYWORDS else ""
