@@ -10,6 +10,7 @@ from kaito.local.apiserver.behaviours.pod_updates import same
 from kaito.local.apiserver.behaviours.pods import NODE_FAULTS
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
+from kaito.local.apiserver.limits import LimitRanges
 from kaito.local.apiserver.rbac import Authorizer
 from kaito.local.apiserver.service_addresses import ServiceAddresses
 from kaito.local.apiserver.status import StatusError, forbidden, plain_failure
@@ -202,6 +203,7 @@ def plugins(
     return [
         Immortal(),
         Terminating(definitions),
+        LimitRanges(core),
         PodDefaults(core),
         ClaimProtection(),
         Webhooks(core, resolver, authorizer),

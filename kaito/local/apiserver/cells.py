@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kaito.local.apiserver import times
-from kaito.local.apiserver.podcells import pod
 from kaito.local.apiserver.scales import selector_text
 from kaito.local.apiserver.tables import age, duration
 
 Object = dict[str, Any]
 NONE, UNKNOWN = "<none>", "<unknown>"
-__all__ = ["pod"]
 
 
 def name(obj: Object) -> str:

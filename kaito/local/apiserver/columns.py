@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
-from kaito.local.apiserver import cells
+from kaito.local.apiserver import cells, podcells
 from kaito.local.apiserver.tables import Column, Columns
 
 Object = dict[str, Any]
@@ -20,7 +20,8 @@ CELLS: dict[tuple[str, str], Cells] = {
     ("", "nodes"): cells.node,
     ("", "persistentvolumeclaims"): cells.claim,
     ("", "persistentvolumes"): cells.volume,
-    ("", "pods"): cells.pod,
+    ("", "pods"): podcells.pod,
+    ("", "podtemplates"): podcells.template,
     ("", "replicationcontrollers"): cells.replica_set,
     ("", "resourcequotas"): cells.quota,
     ("", "secrets"): cells.secret,

@@ -20,7 +20,7 @@ def pod(obj: Object, now: float) -> list[Any]:
     inits = {c["name"]: c for c in spec.get("initContainers") or ()}
     total = len(spec.get("containers") or ()) + sum(restartable(c) for c in inits.values())
     reason, ready, restarts, last, initializing = _init_state(status, inits)
-    reason = reason or status.get("reason") or status.get("phase", "")
+    reason = reason or _waiting_for_gates(status) or status.get("reason") or status.get("phase", "")
     if not initializing or _initialized(status):
         restarts = sum(
             s.get("restartCount", 0)
@@ -56,6 +56,25 @@ def pod(obj: Object, now: float) -> list[Any]:
         status.get("nominatedNodeName") or NONE,
         _gates(spec, status),
     ]
+
+
+def template(obj: Object, now: float) -> list[Any]:
+    """The cells of a template that stands alone."""
+    inner = obj.get("template") or {}
+    found = (inner.get("spec") or {}).get("containers") or []
+    labels = (inner.get("metadata") or {}).get("labels") or {}
+    return [
+        obj["metadata"].get("name", ""),
+        ",".join(c.get("name", "") for c in found),
+        ",".join(c.get("image", "") for c in found),
+        ",".join(f"{k}={v}" for k, v in sorted(labels.items())) or NONE,
+    ]
+
+
+def _waiting_for_gates(status: Object) -> str:
+    gated = "SchedulingGated"
+    conditions = status.get("conditions") or ()
+    return gated if any(c.get("reason") == gated for c in conditions) else ""
 
 
 def _word(state: Object) -> str:
