@@ -54,10 +54,12 @@ UNSTREAMED = frozenset({400, 403, 405, 406, 415, 422, 501})
 Fill: TypeAlias = Literal["list", "stream", "pages"]
 """How a cache is filled.
 
-"list"    one answer, from the server's watch cache: the fastest. It is cut while it arrives.
-"stream"  as the beginning of the watch, consistent: the least memory on the server, which "list"
-          makes build the whole answer. Where the server cannot, "list" is used.
-"pages"   500 objects an answer, consistent, from etcd: for servers without a watch cache.
+"list"    one answer, from the server's watch cache: the fastest, by measurement.
+"stream"  the latest state, as the beginning of the watch: no server builds a whole answer for it.
+          Where the server cannot (by default before Kubernetes 1.34), "list" is used.
+"pages"   the latest state, 500 objects an answer: for servers without a watch cache.
+
+Answers are cut while they arrive, so that none of them needs memory beside the cache.
 """
 
 log = structlog.get_logger("kaito.runtime.reflector")
