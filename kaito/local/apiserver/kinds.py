@@ -17,6 +17,7 @@ from kaito.local.apiserver.jsontext import encode, encode_sorted
 from kaito.local.apiserver.schema import Node, TypeTable
 from kaito.local.apiserver.storage import Record
 from kaito.local.apiserver.tables import Columns
+from kaito.local.apiserver.typed import go_name, hollow
 
 Object = dict[str, Any]
 SHORT = {
@@ -182,16 +183,23 @@ class Kind:
         return {"kind": self.kind, "apiVersion": self.api_version, **obj}
 
     def stored(self, obj: Object) -> Object:
-        """What is kept of an object."""
+        """What is kept of an object, which is made like it."""
+        self.hollow(obj)
         bare = {k: v for k, v in obj.items() if k not in {"apiVersion", "kind"}}
         return bare if self.shape is None else self.shape.write(bare)
 
     def kept(self, obj: Object) -> Object:
         """An object as it is read back once it was stored; its parts may be shared."""
+        self.hollow(obj)
         if self.shape is None:
             return obj
         shown = self.shape.read(self.shape.write({**obj}))
         return {**shown, "kind": self.kind, "apiVersion": self.api_version}
+
+    def hollow(self, obj: Object) -> None:
+        """Make empty lists null where storing does; definitions are stored as they are sent."""
+        if self.model and self.group != "apiextensions.k8s.io":
+            hollow(self.node, obj)
 
     def storage_hash(self) -> str:
         text = STORED_ELSEWHERE.get(
@@ -222,8 +230,6 @@ class Kinds:
         behaviours: Mapping[tuple[str, str], Behaviour],
         columns: Mapping[tuple[str, str], Columns],
     ) -> None:
-        from kaito.local.apiserver.typed import go_name
-
         group, version, plural = entry["group"], entry["version"], entry["plural"]
         kind = go_name(entry["model"])
         verbs = tuple(entry["verbs"])

@@ -79,6 +79,11 @@ class Node:
     def fields(self) -> dict[str, Field]:
         return self._fields() if self._fields else {}
 
+    @cached_property
+    def spots(self) -> dict[str, Field]:
+        """Members that are lists printed even when unset, or that hold such lists."""
+        return {n: f for n, f in self.fields.items() if _spotted(f, frozenset())}
+
     @property
     def atomic(self) -> bool:
         return self.relation == "atomic"
@@ -123,6 +128,17 @@ class Node:
             for k in self.keys
             if k in found and (default := found[k].key_default()) is not None
         }
+
+
+def _spotted(field: Field, above: frozenset[str]) -> bool:
+    node = field.node
+    if node.form == "list" and field.zero:
+        return True
+    while node.element is not None:
+        node = node.element
+    if node.form != "struct" or node.name in above:
+        return False
+    return any(_spotted(f, above | {node.name}) for f in node.fields.values())
 
 
 MEMBER = re.compile(r"(?<=\])[\w.\[\]]+$")  # the Go type of the members of a list or map

@@ -12,7 +12,7 @@ from typing import Any
 
 from kaito.local.apiserver import quantity
 from kaito.local.apiserver.scalars import GO, Unfit, json_kind, scalar
-from kaito.local.apiserver.schema import ZEROS, Field, Node
+from kaito.local.apiserver.schema import ANY, ZEROS, Field, Node
 
 MODEL = re.compile(r"^(?:[A-Z][a-z]+)?(V\d+(?:(?:alpha|beta)\d+)?)(?=[A-Z])")
 COLLECTIONS = frozenset({"list", "map"})
@@ -182,7 +182,7 @@ def keeps(known: Field, value: Any) -> bool:
     """Is a value that was sent printed again? Zero values of optional fields are not."""
     node = known.node
     if node.form in COLLECTIONS:
-        return bool(value)  # an empty one is stored as none
+        return bool(value) or known.zero
     if known.pointer or known.zero:
         return True
     if node.form == "struct":
@@ -190,6 +190,27 @@ def keeps(known: Field, value: Any) -> bool:
     if node.form == "any":
         return True
     return node.scalar in {"q", "t", "mt", "ios"} or value != ZEROS[node.scalar]
+
+
+def hollow(node: Node, value: Any) -> None:
+    """Empty lists that are printed even when unset become null, as stored ones come back."""
+    for name, known in node.spots.items():
+        found = value.get(name)
+        if found:
+            _hollow_inside(known.node, found)
+        elif found == [] and known.zero:
+            value[name] = None
+
+
+def _hollow_inside(node: Node, value: Any) -> None:
+    if isinstance(value, list):
+        for member in value:
+            _hollow_inside(node.element or ANY, member)
+    elif isinstance(value, dict) and node.form == "map":
+        for member in value.values():
+            _hollow_inside(node.element or ANY, member)
+    elif isinstance(value, dict):
+        hollow(node, value)
 
 
 def member_zero(node: Node) -> Any:

@@ -125,6 +125,7 @@ class Updater:
         review = Review("UPDATE", call, new, live, options, subresource)
         await self._admission.mutate(review)
         new = review.object
+        kind.hollow(new)
         meta = new["metadata"]
         if repeated := metadata.without_repeated_owners(meta, late=True):
             options.warn(repeated)
