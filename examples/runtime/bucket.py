@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kaito.runtime import Applier, Client, Controller, Key, Manager, Object, Resource, watch
+from kaito import runtime as kr
 
-BUCKETS: Resource[Object] = Resource("example.com", "v1", "buckets", "Bucket")
+BUCKETS: kr.Resource[kr.Object] = kr.Resource("example.com", "v1", "buckets", "Bucket")
 FINALIZER = "example.com/bucket"
 
 
@@ -22,29 +22,24 @@ class Storage(Protocol):
     async def remove(self, name: str) -> None: ...
 
 
-def build(client: Client, storage: Storage) -> Manager:
-    manager = Manager(client, name="bucket")
+def build(client: kr.Client, storage: Storage) -> kr.Manager:
+    manager = kr.Manager(client, name="bucket")
     buckets = manager.informer(BUCKETS)
-    applier = Applier(client, metrics=manager.metrics)
 
-    async def hold(bucket: Object, finalizers: list[str]) -> None:
-        """Have exactly these finalizers of ours; those of others are theirs."""
-        meta = {name: bucket["metadata"][name] for name in ("name", "namespace", "uid")}
-        desired = {name: bucket[name] for name in ("apiVersion", "kind")}
-        desired["metadata"] = meta | ({"finalizers": finalizers} if finalizers else {})
-        await applier.apply(buckets.store, desired)
-
-    async def reconcile(key: Key) -> None:
+    async def reconcile(key: kr.Key) -> None:
         bucket = buckets.store.get(key)
         if bucket is None:
             return
         name = f"{key.namespace}-{key.name}"
         if "deletionTimestamp" not in bucket["metadata"]:
-            await hold(bucket, [FINALIZER])  # first, or a crash now would leave a bucket behind
+            # First, or a crash now would leave a bucket behind.
+            if patch := kr.adding_finalizer(bucket, FINALIZER):
+                await client.patch(BUCKETS, key, patch)
             await storage.ensure(name)
-        elif FINALIZER in bucket["metadata"].get("finalizers", ()):
+        elif patch := kr.removing_finalizer(bucket, FINALIZER):
             await storage.remove(name)
-            await hold(bucket, [])  # last: from here on nobody remembers
+            # Last: from here on nobody remembers.
+            await client.patch(BUCKETS, key, patch)
 
-    manager.add(Controller("bucket", reconcile, primary=watch(buckets)))
+    manager.add(kr.Controller("bucket", reconcile, primary=kr.watch(buckets)))
     return manager

@@ -15,7 +15,7 @@ from math import ceil
 from kaito.api import labels
 from kaito.api.machine import Machine, MachineSpec, Taint
 from kaito.provisioner import ownership
-from kaito.provisioner.quantity import amount
+from kaito.runtime import parse_quantity
 
 # Labels in these domains are the kubelet's and the cloud's to set; sent by us they are refused.
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
@@ -126,7 +126,7 @@ def _disk(spec: MachineSpec) -> int:
     sizes: dict[str, Decimal] = {}
     for name, quantity in requests.items():
         try:
-            sizes[name] = amount(quantity)
+            sizes[name] = parse_quantity(quantity)
         except ValueError as error:
             # Of the others, too: they are compared with the node, which costs money by then.
             raise Unsatisfiable(f"spec.resources.requests.{name}: {error}") from None

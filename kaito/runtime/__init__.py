@@ -61,6 +61,7 @@ from kaito.runtime.errors import (
 )
 from kaito.runtime.events import EventRecorder
 from kaito.runtime.exits import ExitCode
+from kaito.runtime.finalizers import adding_finalizer, removing_finalizer
 from kaito.runtime.http import HttpTransport
 from kaito.runtime.informer import Informer, Scope
 from kaito.runtime.kubeconfig import ConfigError
@@ -68,6 +69,8 @@ from kaito.runtime.lease import Leadership, LeaseLost, LeaseSettings
 from kaito.runtime.manager import Manager, SyncTimeout, UnfinishedWork
 from kaito.runtime.metadata import Metadata, Owner, PartialObject
 from kaito.runtime.metrics import Metrics
+from kaito.runtime.names import fitting_name
+from kaito.runtime.owners import owner_reference
 from kaito.runtime.predicates import (
     all_of,
     annotations_changed,
@@ -77,6 +80,7 @@ from kaito.runtime.predicates import (
     labels_changed,
 )
 from kaito.runtime.process import exit_code, run_process
+from kaito.runtime.quantity import format_quantity, parse_quantity
 from kaito.runtime.queue import QueueClosed, WorkQueue
 from kaito.runtime.reflector import Fill
 from kaito.runtime.resource import Key, Object, Resource
@@ -168,6 +172,7 @@ __all__ = [
     "Watch",
     "Webhooks",
     "WorkQueue",
+    "adding_finalizer",
     "all_of",
     "annotations_changed",
     "any_of",
@@ -175,15 +180,20 @@ __all__ = [
     "exit_code",
     "finalizers_changed",
     "find_condition",
+    "fitting_name",
+    "format_quantity",
     "from_kubeconfig",
     "generation_changed",
     "in_cluster",
     "is_true",
     "labels_changed",
     "load",
+    "owner_reference",
+    "parse_quantity",
     "parse_rfc3339",
     "reconcile_id",
     "remove_condition",
+    "removing_finalizer",
     "rfc3339",
     "rfc3339_micro",
     "run_process",

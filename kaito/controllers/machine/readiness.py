@@ -17,9 +17,8 @@ from kaito.controllers.kinds import (
 )
 from kaito.controllers.machine import conditions
 from kaito.controllers.machine.conditions import DONE, Step
-from kaito.provisioner.quantity import amount
 from kaito.provisioner.request import reserved
-from kaito.runtime import Object
+from kaito.runtime import Object, parse_quantity
 
 REGISTERED_LABEL = "karpenter.sh/registered"
 INITIALIZED_LABEL = "karpenter.sh/initialized"
@@ -131,12 +130,12 @@ def _resources(machine: Machine, node: Node, gpus: int) -> Step:
     wanted = {
         name
         for name, quantity in (resources.requests if resources else {}).items()
-        if name != NOT_COUNTED and amount(quantity)
+        if name != NOT_COUNTED and parse_quantity(quantity)
     }
     if gpus:
         wanted.add(GPU_RESOURCE)
     for name in sorted(wanted):
-        if not amount(node.status.allocatable.get(name, "0")):
+        if not parse_quantity(node.status.allocatable.get(name, "0")):
             hint = ": the NVIDIA device plugin has to run on it" if name == GPU_RESOURCE else ""
             return Step(
                 "False",

@@ -11,8 +11,7 @@ from typing import Any
 
 from kaito.local.kinds import ENDPOINT_SLICES
 from kaito.local.workloads.podview import is_deleting, is_ready, phase
-from kaito.local.workloads.template import owner_reference
-from kaito.runtime import Change, Client, Informer, Key, Object, Store
+from kaito.runtime import Change, Client, Informer, Key, Object, Store, owner_reference
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"

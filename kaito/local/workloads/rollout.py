@@ -12,8 +12,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kaito.local.workloads.template import HASH_LABEL, owner_reference, template_hash
-from kaito.runtime import Object
+from kaito.local.workloads.template import HASH_LABEL, template_hash
+from kaito.runtime import Object, owner_reference
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"

@@ -16,7 +16,6 @@ from kaito.local.workloads.ordinals import (
     revision_data,
     revision_name,
 )
-from kaito.local.workloads.template import owner_reference
 from kaito.runtime import (
     Again,
     AlreadyExists,
@@ -27,6 +26,7 @@ from kaito.runtime import (
     Key,
     NotFound,
     Object,
+    owner_reference,
 )
 
 

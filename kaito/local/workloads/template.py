@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kaito.runtime import Object, View
+from kaito.runtime import Object, View, owner_reference
 
 # The letters of generated names: no vowels, so that no word can come out by chance.
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
@@ -17,18 +17,6 @@ HASH_LABEL = "pod-template-hash"
 def by_controller(view: View) -> tuple[str, ...]:
     """Index: objects by the uid of the object that controls them."""
     return tuple(owner.uid for owner in view.header.owners if owner.controller)
-
-
-def owner_reference(owner: Object) -> Object:
-    """The reference that makes `owner` the controller of an object."""
-    return {
-        "apiVersion": owner["apiVersion"],
-        "kind": owner["kind"],
-        "name": owner["metadata"]["name"],
-        "uid": owner["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
 
 
 def pod_from(template: Mapping[str, Any], owner: Object, *, name: str = "") -> Object:
