@@ -229,3 +229,21 @@ async def test_the_watch_prefix_alone_is_no_path(api: Api) -> None:
     answer = await api.get("/api/v1/watch")
     assert answer.status == 500
     assert answer.text.startswith('Internal Server Error: "/api/v1/watch": failed to create')
+
+
+async def test_the_fields_of_built_in_kinds_are_described(api: Api) -> None:
+    document = (await api.get("/openapi/v3/api/v1")).body["components"]["schemas"]
+    policy = document["io.k8s.api.core.v1.PodSpec"]["properties"]["restartPolicy"]
+    assert policy["enum"] == ["Always", "Never", "OnFailure"]
+    assert policy["description"].startswith("Restart policy for all containers within the pod.")
+    made = document["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]["properties"]
+    assert made["creationTimestamp"]["allOf"] == [
+        {"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.Time"}
+    ]
+
+
+async def test_a_model_belongs_to_its_own_group(api: Api) -> None:
+    document = (await api.get("/openapi/v3/apis/apps/v1")).body["components"]["schemas"]
+    spec = document["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]
+    reference = spec["template"]["allOf"][0]["$ref"]
+    assert reference == "#/components/schemas/io.k8s.api.core.v1.PodTemplateSpec"

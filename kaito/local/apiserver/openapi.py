@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cached_property
 from typing import Any
 
 from kaito.local.apiserver.custom.shapes import VersionShape
+from kaito.local.apiserver.documentation import Documentation
+from kaito.local.apiserver.enums import ENUMS
 from kaito.local.apiserver.http import JSON, Request, Response
 from kaito.local.apiserver.jsontext import encode, parse_json
 from kaito.local.apiserver.kinds import Kind, Kinds
+from kaito.local.apiserver.openapi_paths import gvk, operations
 from kaito.local.apiserver.openapi_text import (
     API_VERSION,
-    DRY_RUN,
-    FIELD_MANAGER,
-    FIELD_VALIDATION,
-    FORCE,
     KIND,
     LIST_META,
     OBJECT_META,
-    RESOURCE_VERSION,
 )
 from kaito.local.apiserver.schema import Field, Node, TypeTable
 from kaito.local.apiserver.status import no_page
@@ -39,10 +38,36 @@ SCALARS: dict[str, Object] = {
     "i64": {"type": "integer", "format": "int64"},
     "f": {"type": "number", "format": "double"},
     "B": {"type": "string", "format": "byte"},
-    "t": {"type": "string", "format": "date-time"},
-    "mt": {"type": "string", "format": "date-time"},
-    "q": {"oneOf": [{"type": "string"}, {"type": "number"}]},
-    "ios": {"oneOf": [{"type": "string"}, {"type": "integer"}], "format": "int-or-string"},
+}
+MACHINERY = "io.k8s.apimachinery.pkg."
+# Scalars that have a schema of their own.
+NAMED: dict[str, tuple[str, Object]] = {
+    "t": (META + "Time", {"type": "string", "format": "date-time"}),
+    "mt": (META + "MicroTime", {"type": "string", "format": "date-time"}),
+    "q": (
+        MACHINERY + "api.resource.Quantity",
+        {"oneOf": [{"type": "string"}, {"type": "number"}]},
+    ),
+    "ios": (
+        MACHINERY + "util.intstr.IntOrString",
+        {"oneOf": [{"type": "integer"}, {"type": "string"}], "format": "int-or-string"},
+    ),
+}
+ZEROS: Object = {"s": "", "b": False, "i32": 0, "i64": 0, "f": 0}
+SHARED = {
+    "Condition",
+    "DeleteOptions",
+    "LabelSelector",
+    "LabelSelectorRequirement",
+    "ListMeta",
+    "ManagedFieldsEntry",
+    "ObjectMeta",
+    "OwnerReference",
+    "Preconditions",
+    "ShardInfo",
+    "Status",
+    "StatusCause",
+    "StatusDetails",
 }
 
 
@@ -52,6 +77,7 @@ class OpenApi:
     def __init__(self, kinds: Kinds, types: TypeTable) -> None:
         self._kinds = kinds
         self._types = types
+        self._documentation = Documentation()
         self._documents: dict[str, tuple[int, bytes]] = {}
 
     def answer(self, request: Request, parts: list[str]) -> Response:
@@ -63,7 +89,7 @@ class OpenApi:
         if path not in known:
             raise no_page()
         body = self._document(path, *known[path])
-        tag = _hash(body)
+        tag = self._tag(path, *known[path])
         headers = {"content-type": JSON, "etag": f'"{tag}"', "vary": "Accept"}
         if request.parameters().get("hash"):
             headers["cache-control"] = "public, immutable"
@@ -83,9 +109,15 @@ class OpenApi:
         for group, versions in self._kinds.groups().items():
             for version in versions:
                 path = self._path(group, version)
-                tag = _hash(self._document(path, group, version))
+                tag = self._tag(path, group, version)
                 paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={tag}"}
         return Response(200, {"content-type": INDEX_TYPE}, encode({"paths": paths}))
+
+    def _tag(self, path: str, group: str, version: str) -> str:
+        """Changes with the document; those of built-in groups never change."""
+        kinds = self._kinds.of(group, version)
+        custom = any(k.custom for k in kinds)
+        return _hash(self._document(path, group, version) if custom else path.encode())
 
     @staticmethod
     def _path(group: str, version: str) -> str:
@@ -101,7 +133,7 @@ class OpenApi:
         for kind in self._kinds.of(group, version):
             custom = custom or kind.custom
             name = self._add(kind, schemas)
-            self._operations(kind, name, paths)
+            operations(kind, REF + name, paths)
         title = "Kubernetes CRD Swagger" if custom else "Kubernetes"
         body = encode(
             {
@@ -118,71 +150,115 @@ class OpenApi:
         """Add a kind and its list; gives the schema's name."""
         if kind.custom:
             return self._add_custom(kind, schemas)
-        name = self._model(kind.model, kind)
-        self._build(kind.model, name, schemas)
+        group = kind.group.partition(".")[0] or "core"
+        name = f"io.k8s.api.{group}.{kind.version}.{go_name(kind.model)}"
+        self._build(kind.model, name, kind.group, schemas)
         if name in schemas:
-            schemas[name]["x-kubernetes-group-version-kind"] = [_gvk(kind)]
-        schemas[name + "List"] = self._list(kind, name)
-        self._build("V1ListMeta", META + "ListMeta", schemas)
+            schemas[name]["x-kubernetes-group-version-kind"] = [gvk(kind)]
+        schemas[name + "List"] = self._built_in_list(kind, name)
+        self._build("V1ListMeta", META + "ListMeta", "", schemas)
         return name
 
-    @staticmethod
-    def _model(model: str, kind: Kind | None = None) -> str:
-        if kind is None:
-            version = VERSION.search(model)
-            named = version.group().lower() if version else "v1"
-            return f"io.k8s.api.core.{named}.{go_name(model)}"
-        group = kind.group.partition(".")[0] or "core"
-        return f"io.k8s.api.{group}.{kind.version}.{go_name(model)}"
+    def _model(self, model: str, group: str) -> str:
+        """The schema's name of a model that a kind of this group refers to."""
+        short, found = go_name(model), VERSION.search(model)
+        version = found.group().lower() if found else "v1"
+        if short in SHARED:
+            return META + short
+        if model in self._core:
+            group = ""
+        return f"io.k8s.api.{group.partition('.')[0] or 'core'}.{version}.{short}"
 
-    def _build(self, model: str, name: str, schemas: Object) -> None:
-        if name in schemas or (model not in self._types):
-            if name not in schemas:
-                schemas[name] = {"type": "object"}
+    @cached_property
+    def _core(self) -> set[str]:
+        """The models that core kinds are made of; other groups refer to them there."""
+        found: set[str] = set()
+        queue = [self._types.node(k.model) for k in self._kinds.of("", "v1")]
+        while queue:
+            node = queue.pop()
+            if node.element is not None:
+                queue.append(node.element)
+            if node.form == "struct" and node.name not in found:
+                found.add(node.name)
+                queue.extend(f.node for f in node.fields.values())
+        return found
+
+    def _build(self, model: str, name: str, group: str, schemas: Object) -> None:
+        if name in schemas or model not in self._types:
+            schemas.setdefault(name, {"type": "object"})
             return
         node = self._types.node(model)
         found: Object = {"type": "object"}
         schemas[name] = found
-        properties = {n: self._field(f, schemas) for n, f in node.fields.items()}
+        says = self._documentation.fields(model)
+        if "" in says:
+            found["description"] = says[""]
+        properties = found["properties"] = {}
+        for field, shape in sorted(node.fields.items()):
+            properties[field] = self._field(shape, group, schemas, says.get(field, ""))
         if "fieldsV1" in properties:
             properties["fieldsV1"] = {"allOf": [{"$ref": REF + META + "FieldsV1"}]}
             schemas[META + "FieldsV1"] = {"type": "object", "description": FIELDS_V1}
-        found["properties"] = properties
         needed = [n for n, f in node.fields.items() if f.required]
         if needed:
             found["required"] = needed
         if node.atomic:
             found["x-kubernetes-map-type"] = "atomic"
 
-    def _field(self, field: Field, schemas: Object) -> Object:
-        found = self._type(field.node, schemas)
+    def _field(self, field: Field, group: str, schemas: Object, says: str) -> Object:
+        node = field.node
+        found = self._type(node, group, schemas)
+        if "$ref" in found:
+            found = {"allOf": [found]}
+        if field.default is not None:
+            found["default"] = field.default
+        elif field.zero and not field.pointer:
+            if node.form == "struct":
+                found["default"] = {}
+            elif node.scalar in ZEROS:
+                found["default"] = ZEROS[node.scalar]
+        values = enum(node) if node.form == "scalar" else []
+        if values:
+            found["enum"] = values
+            listed = "".join(f'\n - `"{v}"`' for v in values)
+            says = f"{says}\n\nPossible enum values:{listed}" if says else ""
+        if says:
+            found["description"] = says
         if field.strategy:
             found["x-kubernetes-patch-strategy"] = ",".join(field.strategy)
         if field.merge_key:
             found["x-kubernetes-patch-merge-key"] = field.merge_key
         return found
 
-    def _type(self, node: Node, schemas: Object) -> Object:
+    def _type(self, node: Node, group: str, schemas: Object) -> Object:
         match node.form:
+            case "scalar" if node.scalar in NAMED:
+                name, shape = NAMED[node.scalar]
+                schemas.setdefault(name, dict(shape))
+                return {"$ref": REF + name}
             case "scalar":
                 return dict(SCALARS[node.scalar])
             case "list":
                 assert node.element is not None
-                found: Object = {"type": "array", "items": self._type(node.element, schemas)}
-                if node.relation != "atomic" or node.keys:
-                    found["x-kubernetes-list-type"] = node.relation
+                items = self._type(node.element, group, schemas)
+                if node.element.form == "scalar" and (values := enum(node.element)):
+                    items["enum"] = values
+                found: Object = {"type": "array", "items": items}
+                found["x-kubernetes-list-type"] = node.relation
                 if node.keys:
                     found["x-kubernetes-list-map-keys"] = list(node.keys)
                 return found
             case "map":
                 assert node.element is not None
-                return {"type": "object", "additionalProperties": self._type(node.element, schemas)}
+                member = self._type(node.element, group, schemas)
+                found = {"type": "object", "additionalProperties": member}
+                if node.atomic:
+                    found["x-kubernetes-map-type"] = "atomic"
+                return found
             case "struct":
-                name = (
-                    META + "ObjectMeta" if node.name == "V1ObjectMeta" else self._model(node.name)
-                )
-                self._build(node.name, name, schemas)
-                return {"allOf": [{"$ref": REF + name}], "default": {}}
+                name = self._model(node.name, group)
+                self._build(node.name, name, group, schemas)
+                return {"$ref": REF + name}
         return {"description": ANY}
 
     def _add_custom(self, kind: Kind, schemas: Object) -> str:
@@ -197,12 +273,22 @@ class OpenApi:
             "allOf": [{"$ref": REF + META + "ObjectMeta"}],
             "description": OBJECT_META,
         }
-        found["x-kubernetes-group-version-kind"] = [_gvk(kind)]
+        found["x-kubernetes-group-version-kind"] = [gvk(kind)]
         schemas[name] = found
         schemas[f"{prefix}.{kind.version}.{kind.list_kind}"] = self._list(kind, name)
-        self._build("V1ObjectMeta", META + "ObjectMeta", schemas)
-        self._build("V1ListMeta", META + "ListMeta", schemas)
+        self._build("V1ObjectMeta", META + "ObjectMeta", "", schemas)
+        self._build("V1ListMeta", META + "ListMeta", "", schemas)
         return name
+
+    def _built_in_list(self, kind: Kind, name: str) -> Object:
+        found = self._list(kind, name)
+        says = self._documentation.fields(kind.model + "List")
+        found["description"] = says.get("", found["description"])
+        found["properties"]["metadata"]["default"] = {}
+        for field in ("items", "metadata"):
+            shown = found["properties"][field]
+            shown["description"] = says.get(field, shown["description"])
+        return found
 
     @staticmethod
     def _list(kind: Kind, name: str) -> Object:
@@ -225,102 +311,12 @@ class OpenApi:
                     "api-conventions.md",
                 },
             },
-            "x-kubernetes-group-version-kind": [{**_gvk(kind), "kind": kind.list_kind}],
+            "x-kubernetes-group-version-kind": [{**gvk(kind), "kind": kind.list_kind}],
         }
 
-    def _operations(self, kind: Kind, name: str, paths: Object) -> None:
-        base = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
-        if kind.namespaced:
-            base += "/namespaces/{namespace}"
-        every, one = f"{base}/{kind.plural}", f"{base}/{kind.plural}/{{name}}"
-        content = {m: {"schema": {"$ref": REF + name}} for m in (JSON, "application/yaml")}
-        patches = {
-            m: {"schema": {"$ref": REF + META + "Patch"}}
-            for m in (
-                "application/apply-patch+yaml",
-                "application/json-patch+json",
-                "application/merge-patch+json",
-                *(() if kind.custom else ("application/strategic-merge-patch+json",)),
-            )
-        }
-        writes = [DRY_RUN, FIELD_MANAGER, FIELD_VALIDATION]
-        here: Object = {}
-        there: Object = {}
-        if "get" in kind.verbs:
-            here["get"] = _operation(
-                kind, f"read the specified {kind.kind}", "get", [RESOURCE_VERSION], content
-            )
-            here["put"] = _operation(
-                kind, f"replace the specified {kind.kind}", "put", writes, content, content
-            )
-            here["patch"] = _operation(
-                kind,
-                f"partially update the specified {kind.kind}",
-                "patch",
-                [*writes, FORCE],
-                content,
-                patches,
-            )
-            here["delete"] = _operation(
-                kind, f"delete {_article(kind.kind)} {kind.kind}", "delete", [DRY_RUN], content
-            )
-        if "list" in kind.verbs:
-            there["get"] = _operation(
-                kind, f"list objects of kind {kind.kind}", "list", [], content
-            )
-        if "create" in kind.verbs:
-            there["post"] = _operation(
-                kind, f"create {_article(kind.kind)} {kind.kind}", "post", writes, content, content
-            )
-        for path, operations in ((every, there), (one, here)):
-            if operations:
-                names = ["namespace"] * kind.namespaced + ["name"] * (path == one)
-                operations["parameters"] = [
-                    {
-                        "name": n,
-                        "in": "path",
-                        "required": True,
-                        "schema": {"type": "string", "uniqueItems": True},
-                    }
-                    for n in names
-                ]
-                paths[path] = operations
 
-
-def _article(kind: str) -> str:
-    return "an" if kind[:1] in "AEIOU" else "a"
-
-
-def _operation(
-    kind: Kind,
-    says: str,
-    action: str,
-    parameters: list[Object],
-    answer: Object,
-    body: Object | None = None,
-) -> Object:
-    responses: Object = {"200": {"description": "OK", "content": answer}}
-    if action in {"post", "put", "patch"}:
-        responses["201"] = {"description": "Created", "content": answer}
-    if action == "post":
-        responses["202"] = {"description": "Accepted", "content": answer}
-    responses["401"] = {"description": "Unauthorized"}
-    found: Object = {
-        "description": says,
-        "operationId": f"{action}{kind.kind}",
-        "tags": [kind.group or "core"],
-        "parameters": parameters,
-        "responses": responses,
-        "x-kubernetes-action": action,
-        "x-kubernetes-group-version-kind": _gvk(kind),
-    }
-    if body is not None:
-        found["requestBody"] = {"content": body, "required": True}
-    return found
-
-
-def _gvk(kind: Kind) -> Object:
-    return {"group": kind.group, "kind": kind.kind, "version": kind.version}
+def enum(node: Node) -> list[str]:
+    return ENUMS.get(node.go.removeprefix("v1."), [])
 
 
 def published(schema: Any) -> Any:
