@@ -92,36 +92,6 @@ async def test_a_deployment_is_filled_with_defaults(api: Api, ns: Space) -> None
     assert body["metadata"]["generation"] == 1
 
 
-async def test_a_service_gets_an_address(api: Api, ns: Space) -> None:
-    spec = (await api.create(ns.services(), service("s"))).ok().body["spec"]
-    assert spec["clusterIP"].count(".") == 3
-    assert spec["clusterIPs"] == [spec["clusterIP"]]
-    assert spec["type"] == "ClusterIP"
-    assert spec["sessionAffinity"] == "None"
-    assert spec["internalTrafficPolicy"] == "Cluster"
-    assert spec["ipFamilyPolicy"] == "SingleStack"
-    assert spec["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
-
-
-async def test_the_address_of_a_service_stays(api: Api, ns: Space) -> None:
-    created = (await api.create(ns.services(), service("s"))).ok().body
-    changed = await api.merge(ns.services("s"), {"spec": {"clusterIP": "10.0.0.99"}})
-    again = await api.replace(ns.services("s"), service("s"))
-    assert changed.status == 422
-    assert changed.fields == {"spec.clusterIPs[0]"}
-    assert again.ok().body["spec"]["clusterIP"] == created["spec"]["clusterIP"]
-
-
-async def test_a_headless_service_has_no_address(api: Api, ns: Space) -> None:
-    answer = await api.create(ns.services(), service("s", clusterIP="None"))
-    assert answer.ok().body["spec"]["clusterIPs"] == ["None"]
-
-
-async def test_a_node_port_is_allocated_from_its_range(api: Api, ns: Space) -> None:
-    answer = await api.create(ns.services(), service("s", type="NodePort"))
-    assert 30000 <= answer.ok().body["spec"]["ports"][0]["nodePort"] <= 32767
-
-
 async def test_several_ports_need_names(api: Api, ns: Space) -> None:
     ports = [{"port": 80}, {"port": 81}]
     answer = await api.create(ns.services(), service("s", ports=ports))
