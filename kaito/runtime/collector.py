@@ -16,11 +16,13 @@ NOTICEABLE = 0.001  # seconds; a shorter stop delays nobody
 
 
 def freeze_heap() -> None:
-    """Collect once, and exempt everything that is left from later collections.
+    """Exempt everything that has been made so far from later collections.
 
-    What is frozen is still freed when nobody refers to it; cycles among it are not.
+    The first time in a process only what is young is collected before: imports leave next to no
+    garbage, and to look through them takes 20 ms. What is frozen is still freed when nobody
+    refers to it; cycles among it are not.
     """
-    gc.collect()
+    gc.collect(2 if heap_is_frozen() else 1)
     gc.freeze()
 
 
