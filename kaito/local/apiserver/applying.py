@@ -15,6 +15,7 @@ from kaito.local.apiserver.jsontext import (
 )
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.ownership.atoms import MemberError
 from kaito.local.apiserver.ownership.checking import Mismatch
 from kaito.local.apiserver.ownership.entries import Conflicts
 from kaito.local.apiserver.ownership.managers import Unconvertible
@@ -62,6 +63,11 @@ class Applier:
                 raise untyped(kind.api_version, kind.kind, applied, error) from error
             except Unconvertible as error:
                 raise plain_failure(str(error)) from error
+            except MemberError as error:
+                named = _named(applied, kind.api_version, kind.kind)
+                raise plain_failure(
+                    f"failed to create typed live object ({named}): {error}"
+                ) from error
             check_repeats(call, options)
             return _completed(kind, merged, applied) if changed else merged
 

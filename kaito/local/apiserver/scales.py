@@ -219,7 +219,9 @@ class Scales:
                 raise invalid("autoscaling", "Scale", target.name, errors)
             uid = meta.get("uid", "")
             if call.verb == "update" and uid and uid != live["metadata"]["uid"]:
-                raise uid_conflict(kind, target, uid, live["metadata"]["uid"])
+                raise uid_conflict(
+                    kind, target, uid, live["metadata"]["uid"], dry_run=options.dry_run
+                )
             owners = ownership.to_parent(
                 owners, lenient(meta.get("managedFields")), replicas_path, kind.api_version
             )

@@ -13,6 +13,7 @@ from kaito.local.apiserver.facts import FLOWS
 from kaito.local.apiserver.fields import FieldError, wrong
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
+from kaito.local.apiserver.ownership.atoms import same
 from kaito.local.apiserver.paths import Target
 from kaito.local.apiserver.status import (
     StatusError,
@@ -61,7 +62,7 @@ class Updater:
             if not kind.behaviour.create_by_update:
                 raise not_found(kind.group, kind.plural, name)
             if meta.get("uid"):
-                raise uid_conflict(kind, target, meta["uid"], "")
+                raise uid_conflict(kind, target, meta["uid"], "", dry_run=options.dry_run)
             parse_version(meta.get("resourceVersion", ""))
             if not options.dry_run:
                 meta.pop("resourceVersion", None)
@@ -118,7 +119,9 @@ class Updater:
         if not replacing:
             check_place(call, meta)
         if replacing and given_uid and given_uid != old_meta["uid"]:
-            raise uid_conflict(kind, call.target, given_uid, old_meta["uid"])
+            raise uid_conflict(
+                kind, call.target, given_uid, old_meta["uid"], dry_run=options.dry_run
+            )
         if not owned:
             rules = ownership(core.kinds, kind, subresource)
             rules.update(live, new, options.manager, core.stamp())
@@ -233,7 +236,7 @@ class Updater:
         settle_times(meta, live["metadata"])
         if new != live:
             new = kind.kept(new)
-        if new == live:
+        if new == live and (not kind.custom or same(new, live)):
             return live
         inner = (new.get("spec") or {}).get("finalizers") if kind.plural == "namespaces" else None
         finished = (
@@ -255,9 +258,13 @@ class Updater:
         return new
 
 
-def uid_conflict(kind: Kind, target: Target, given: str, found: str) -> StatusError:
+def uid_conflict(
+    kind: Kind, target: Target, given: str, found: str, *, dry_run: bool
+) -> StatusError:
     """The answer to a PUT over an object with another uid, or over none."""
-    key = f"/registry/{storage_path(kind)}/{kind.key(target.namespace, target.name)}"
+    key = f"/{storage_path(kind)}/{kind.key(target.namespace, target.name)}"
+    if not dry_run:
+        key = f"/registry{key}"
     return conflict(
         kind.group,
         kind.plural,
@@ -297,9 +304,10 @@ def changed(kind: Kind, new: Object, live: Object) -> bool:
     ignored = {"metadata", "apiVersion", "kind"}
     if kind.behaviour.has_status:
         ignored.add("status")
-    return {k: v for k, v in new.items() if k not in ignored} != {
-        k: v for k, v in live.items() if k not in ignored
-    }
+    return not same(
+        {k: v for k, v in new.items() if k not in ignored},
+        {k: v for k, v in live.items() if k not in ignored},
+    )
 
 
 def settle_times(meta: Object, old: Object) -> None:

@@ -28,8 +28,12 @@ def settle(node: Node, value: Any) -> Node:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality that tells true from 1."""
-    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+    """Equality that tells true from 1, at every depth."""
+    if left != right:
+        return False
+    if isinstance(left, dict | list):
+        return encode_sorted(left) == encode_sorted(right)
+    return isinstance(left, bool) == isinstance(right, bool)
 
 
 def as_map(value: Any) -> dict[str, Any]:

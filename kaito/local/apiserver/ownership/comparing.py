@@ -10,6 +10,7 @@ from kaito.local.apiserver.ownership.atoms import (
     ABSENT,
     as_list,
     as_map,
+    member,
     members,
     same,
     settle,
@@ -33,6 +34,7 @@ def compare(node: Node, old: Any, new: Any) -> Comparison:
 
     A null is a value: it differs from being absent. Where the schema leaves a value open and its
     form changes, what lay under the old form is removed and what lies under the new one added.
+    Raises MemberError.
     """
     result = Comparison()
     _compare(node, old, new, (), result)
@@ -91,8 +93,8 @@ def _compare_lists(node: Node, old: Any, new: Any, path: Path, out: Comparison) 
     left: dict[str, list[Any]] = {}
     right: dict[str, list[Any]] = {}
     for items, index in ((old, left), (new, right)):
-        for element, item in members(node, items):
-            index.setdefault(element, []).append(item)
+        for item in as_list(items):
+            index.setdefault(member(node, item), []).append(item)
     inner = node.element or ANY
     for element in [*left, *(e for e in right if e not in left)]:
         before, after = left.get(element, []), right.get(element, [])

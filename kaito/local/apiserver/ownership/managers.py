@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kaito.local.apiserver.jsontext import TextError, encode_sorted, parse_json
 from kaito.local.apiserver.ownership import checking, merging
-from kaito.local.apiserver.ownership.atoms import same
+from kaito.local.apiserver.ownership.atoms import MemberError, same
 from kaito.local.apiserver.ownership.comparing import Comparison, compare, field_set
 from kaito.local.apiserver.ownership.entries import (
     Conflicts,
@@ -178,7 +178,7 @@ class Ownership:
             return  # nobody owns anything: tracking begins anew with the first apply
         try:
             managed = self._updated(_bare(live), new, managed, manager, now)
-        except Unconvertible:
+        except (Unconvertible, MemberError):
             return
         if managed:
             new_meta["managedFields"] = encode(managed)
@@ -219,7 +219,7 @@ class Ownership:
         """The object after a server-side apply, managedFields set, and whether more changed.
 
         `live` is an empty object of the kind when the apply creates it. Raises Conflicts, Mismatch,
-        Unconvertible.
+        Unconvertible, MemberError.
         """
         checking.validate(self.node, applied)
         bare = _bare(live)
