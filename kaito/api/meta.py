@@ -20,7 +20,6 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-
 # What an object is must be said even by those who leave it to the model.
 _IDENTITY = frozenset(["api_version", "kind"])
 

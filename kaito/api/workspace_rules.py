@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import JsonValue
 
 from kaito.api import labels
+from kaito.api.data_rules import ADAPTER_RULES, DATA_RULES
 from kaito.api.rules import (
     Problem,
     Rule,
@@ -39,7 +40,7 @@ def _named(value: JsonValue) -> bool:
 
 
 def _has(value: JsonValue, key: str) -> bool:
-    return isinstance(value, Mapping) and key in value
+    return isinstance(value, Mapping) and value.get(key) is not None
 
 
 def _field(value: JsonValue, key: str, absent: JsonValue) -> JsonValue:
@@ -135,26 +136,26 @@ RULES: tuple[Rule, ...] = (
         message="resource.partition takes profile with mode mig, and count with mode "
         "accelerator, and not the other one.",
     ),
+    *ADAPTER_RULES,
     Rule(
-        path="tuning.method",
-        cel="self.lowerAscii() in ['lora', 'qlora']",
-        holds=lambda v: isinstance(v, str) and v.lower() in METHODS,
+        path="tuning",
+        cel="has(self.method) && self.method.lowerAscii() in ['lora', 'qlora']",
+        holds=lambda v: str(_field(v, "method", "")).lower() in METHODS,
         message="tuning.method must be lora or qlora.",
     ),
     Rule(
-        path="tuning.input",
-        cel="(has(self.urls) && self.urls.size() > 0 ? 1 : 0) "
-        "+ (has(self.image) && self.image != '' ? 1 : 0) "
-        "+ (has(self.volumeSource) ? 1 : 0) == 1",
-        holds=lambda v: _set(v, "urls", "image", "volumeSource") == 1,
-        message="tuning.input must have exactly one of urls, image and volumeSource.",
+        path="",
+        cel="!has(self.tuning) || !has(self.resource.count) || self.resource.count == 1",
+        holds=lambda v: not _has(v, "tuning") or _field(_field(v, "resource", {}), "count", 1) == 1,
+        message="resource.count must be 1 for tuning, which runs on one node.",
     ),
     Rule(
-        path="tuning.output",
-        cel="(has(self.image) && self.image != '') != has(self.volumeSource)",
-        holds=lambda v: _set(v, "image", "volumeSource") == 1,
-        message="tuning.output must have exactly one of image and volumeSource.",
+        path="",
+        cel="!has(self.tuning) || !has(self.resource.partition)",
+        holds=lambda v: not (_has(v, "tuning") and _has(_field(v, "resource", {}), "partition")),
+        message="resource.partition cannot be used for tuning, which takes whole GPUs.",
     ),
+    *DATA_RULES,
 )
 
 UPDATE_RULES: tuple[UpdateRule, ...] = (
@@ -169,6 +170,31 @@ UPDATE_RULES: tuple[UpdateRule, ...] = (
         cel="has(self.template) == has(oldSelf.template)",
         holds=lambda new, old: _has(new, "template") == _has(old, "template"),
         message="inference cannot change between preset and template: create another Workspace.",
+    ),
+    UpdateRule(
+        path="inference.preset",
+        cel="self.name == oldSelf.name",
+        holds=_same("name", ""),
+        message="inference.preset.name cannot be changed: delete the Workspace and create it "
+        "again.",
+    ),
+    UpdateRule(
+        path="tuning.preset",
+        cel="self.name == oldSelf.name",
+        holds=_same("name", ""),
+        message="tuning.preset.name cannot be changed: delete the Workspace and create it again.",
+    ),
+    UpdateRule(
+        path="tuning",
+        cel="(has(self.method) ? self.method : '') == (has(oldSelf.method) ? oldSelf.method : '')",
+        holds=_same("method", ""),
+        message="tuning.method cannot be changed: delete the Workspace and create it again.",
+    ),
+    UpdateRule(
+        path="tuning.input",
+        cel="(has(self.name) ? self.name : '') == (has(oldSelf.name) ? oldSelf.name : '')",
+        holds=_same("name", ""),
+        message="tuning.input.name cannot be changed: delete the Workspace and create it again.",
     ),
     UpdateRule(
         path="resource",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from kaito.api import labels
+from kaito.api.data_rules import leads_inside
 from kaito.api.rules import explain, values_at
 from kaito.api.workspace import Workspace
 from kaito.api.workspace_rules import RULES, UPDATE_RULES, problems, update_problems
@@ -57,20 +58,43 @@ resources = st.fixed_dictionaries(
         "partition": partitions,
     },
 )
-inferences = st.fixed_dictionaries(
-    {}, optional={"preset": st.just({"name": "phi-2"}), "template": st.just({"spec": {}})}
+images = (
+    st.sampled_from(["", "i", "r.io/a/b:1", "R.io:5000/a__b-c@sha256:" + "0" * 32, "r.io/A", "a:"])
+    | st.sampled_from(["ACR_REPO_HERE.azurecr.io/a:1", "<registry>/a", "${R}/a", "a//b", "a\n"])
+    | st.text(alphabet="aA0./:@_-\n", max_size=8)
+)
+urls = (
+    st.sampled_from(["https://a.b/c", "HTTP://a", "ftp://a", "http://u:p@a", "https://[::1]:8/x"])
+    | st.sampled_from(["http://10.0.0.1", "http://a b", "http://", "DATA_URL_HERE", "http://a\n"])
+    | st.text(alphabet="htps:/.a@[]\n", max_size=12)
 )
 sources = st.fixed_dictionaries(
     {},
     optional={
-        "urls": st.lists(st.just("https://a.b/c"), max_size=2),
-        "image": st.sampled_from(["", "i"]),
+        "name": names,
+        "urls": st.lists(urls, max_size=2),
+        "image": images,
         "volumeSource": st.just({"emptyDir": {}}),
+        "imagePushSecret": st.sampled_from(["", "s"]),
     },
 )
+strengths = st.sampled_from(
+    ["", "1", "1.0", "0.5", ".5", "1.5", "-0", "0.", "1e-1", "x"]
+) | st.text(alphabet="01.", max_size=5)
+adapters = st.fixed_dictionaries({}, optional={"source": sources, "strength": strengths})
 tunings = st.fixed_dictionaries(
-    {"preset": st.just({"name": "phi-2"}), "input": sources, "output": sources},
+    {"preset": st.sampled_from([{"name": "phi-2"}, {"name": "phi-4"}])}
+    | {"input": sources, "output": sources},
     optional={"method": st.sampled_from(["lora", "LoRA", "QLORA", "", "x", "K"]) | st.text()},
+)
+presets = st.sampled_from([{"name": "phi-2"}, {"name": "phi-4"}])
+inferences = st.fixed_dictionaries(
+    {},
+    optional={
+        "preset": presets,
+        "template": st.just({"spec": {}}),
+        "adapters": st.lists(adapters, max_size=3),
+    },
 )
 workspaces = st.fixed_dictionaries(
     {"metadata": st.fixed_dictionaries({"name": names}), "resource": resources},
@@ -121,13 +145,25 @@ TUNING = {
     "preset": {"name": "phi-2"},
     "method": "qlora",
     "input": {"urls": ["https://a.b/c"]},
-    "output": {"image": "r/i:1"},
+    "output": {"image": "r/i:1", "imagePushSecret": "s"},
 }
+
+
+def adapted(*adapters: dict[str, Any]) -> dict[str, Any]:
+    return workspace(inference={"preset": {"name": "phi-2"}, "adapters": list(adapters)})
+
+
+def tuned(**changes: Any) -> dict[str, Any]:
+    return workspace(inference=None, tuning={**TUNING, **changes})
+
+
+ADAPTER = {"source": {"name": "a", "image": "r.io/a:1"}, "strength": "1.0"}
 
 
 def test_a_plain_workspace_breaks_no_rule() -> None:
     assert list(problems(workspace())) == []
-    assert list(problems(workspace(inference=None, tuning=TUNING))) == []
+    assert list(problems(tuned())) == []
+    assert list(problems(adapted(ADAPTER))) == []
 
 
 @pytest.mark.parametrize(
@@ -155,9 +191,36 @@ def test_a_plain_workspace_breaks_no_rule() -> None:
             workspace(resource={"labelSelector": {}, "partition": {"mode": "mig", "count": 1}}),
             "resource.partition takes profile with mode mig",
         ),
-        (workspace(inference=None, tuning=TUNING | {"method": "full"}), "tuning.method must be"),
-        (workspace(inference=None, tuning=TUNING | {"input": {}}), "tuning.input must have"),
-        (workspace(inference=None, tuning=TUNING | {"output": {}}), "tuning.output must have"),
+        (tuned(method="full"), "tuning.method must be"),
+        (tuned(method=""), "tuning.method must be"),
+        (tuned(input={}), "tuning.input must have"),
+        (tuned(input={"urls": ["https://a.b/c"], "image": "r/i"}), "tuning.input must have"),
+        (tuned(input={"urls": ["s3://bucket/data"]}), "must be http or https links"),
+        (tuned(input={"urls": ["https://u:p@a.b/c"]}), "without a user name or password"),
+        (tuned(input={"urls": ["http://169.254.169.254/"]}), "leads to an address inside"),
+        (tuned(input={"urls": ["https://DATA_SET_HERE/x"]}), "still holds the placeholder"),
+        (tuned(input={"image": "r.io/Upper:1"}), "tuning.input.image is no image reference"),
+        (tuned(output={}), "tuning.output must have"),
+        (tuned(output={"image": "r/i:1"}), "tuning.output.imagePushSecret is not set"),
+        (
+            tuned(output={"image": "ACR_REPO_HERE.azurecr.io/i:1", "imagePushSecret": "s"}),
+            "tuning.output.image still holds the placeholder",
+        ),
+        (
+            workspace(inference=None, tuning=TUNING, resource={"labelSelector": {}, "count": 2}),
+            "resource.count must be 1 for tuning",
+        ),
+        (adapted({"strength": "1"}), "adapters[].source is not set"),
+        (adapted(ADAPTER, ADAPTER), "two adapters of one name"),
+        (adapted({"source": {"image": "r.io/a:1"}}), "source.name must be lower-case"),
+        (adapted({"source": {"name": "A_b", "image": "i"}}), "source.name must be lower-case"),
+        (adapted({"source": {"name": "a"}}), "exactly one of image and volumeSource"),
+        (
+            adapted({"source": {"name": "a", "image": "i", "urls": ["https://a.b/c"]}}),
+            "source.urls cannot be used",
+        ),
+        (adapted({**ADAPTER, "strength": "2"}), "must be a number from 0 to 1"),
+        (adapted({"source": {"name": "a", "image": "r.io/A:1"}}), "is no image reference"),
     ],
 )
 def test_a_broken_rule_says_what_to_do(wire: dict[str, Any], message: str) -> None:
@@ -171,6 +234,7 @@ def test_a_broken_rule_says_what_to_do(wire: dict[str, Any], message: str) -> No
     [
         ({"inference": None, "tuning": TUNING}, "cannot change between inference and tuning"),
         ({"inference": {"template": {}}}, "cannot change between preset and template"),
+        ({"inference": {"preset": {"name": "phi-4"}}}, "inference.preset.name cannot be changed"),
         ({"resource": {"count": 2}}, "resource.count cannot be changed"),
         ({"resource": {"instanceType": "x"}}, "resource.instanceType cannot be changed"),
         (
@@ -194,9 +258,50 @@ def test_the_default_count_may_be_left_out_or_written_down() -> None:
     assert list(update_problems(written, silent)) == []
 
 
-def test_a_preset_may_be_corrected() -> None:
-    corrected = workspace(inference={"preset": {"name": "phi-3"}})
+def test_the_options_of_a_preset_may_be_corrected() -> None:
+    options = {"presetOptions": {"modelAccessSecret": "token"}}
+    corrected = workspace(inference={"preset": {"name": "phi-2", **options}})
     assert list(update_problems(corrected, workspace())) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"preset": {"name": "phi-4"}}, "tuning.preset"),
+        ({"method": "lora"}, "tuning"),
+        ({"input": {"urls": ["https://a.b/c"], "name": "other"}}, "tuning.input"),
+    ],
+)
+def test_what_a_tuning_is_about_cannot_be_changed(changes: dict[str, Any], path: str) -> None:
+    found = list(update_problems(tuned(**changes), tuned()))
+    assert [(p.path, "cannot be changed" in p.message) for p in found] == [(path, True)]
+
+
+def test_the_data_of_a_tuning_may_be_changed() -> None:
+    other = tuned(
+        input={"urls": ["https://a.b/d"]}, output={"image": "r/i:2", "imagePushSecret": "s"}
+    )
+    assert list(update_problems(other, tuned())) == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost", "LOCALHOST.", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "017700000001",
+        "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1",
+        "[::1]", "[fe80::1]", "[fd00::1]", "[::ffff:10.0.0.1]", "metadata.google.internal",
+        "api.default.svc", "x.cluster.local", "168.63.129.16",
+    ],
+)  # fmt: skip
+def test_an_address_inside_is_seen_in_any_spelling(host: str) -> None:
+    assert leads_inside(f"http://{host}:8080/data")
+
+
+@pytest.mark.parametrize(
+    "host", ["huggingface.co", "8.8.8.8", "[2606:4700::1111]", "10.example.com"]
+)
+def test_a_public_address_is_let_through(host: str) -> None:
+    assert not leads_inside(f"https://{host}/data")
 
 
 @pytest.mark.parametrize(

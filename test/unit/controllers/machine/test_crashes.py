@@ -85,7 +85,7 @@ async def test_one_launch_is_enough_however_often_it_is_killed() -> None:
     assert world.restarts >= 8
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     kills=st.lists(st.integers(1, MOST_EFFECTS), max_size=6),
     lose=st.integers(0, 2),

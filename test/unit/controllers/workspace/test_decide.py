@@ -269,8 +269,9 @@ REFUSALS: list[tuple[Object, str, str]] = [
             inference=None,
             tuning={
                 "preset": {"name": "phi-2"},
+                "method": "lora",
                 "input": {"image": "a"},
-                "output": {"image": "b"},
+                "output": {"image": "b", "imagePushSecret": "s"},
             },
         ),
         "TuningNotSupported",
