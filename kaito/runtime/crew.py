@@ -72,6 +72,7 @@ class Crew:
             TokenBucket(practice.retry_rate, clock.monotonic) if practice.retry_rate else None
         )
         self._returns = ItemFailures(AGAIN_BACKOFF)
+        self._held: set[asyncio.Task[None]] = set()
         self._begin = ReconcileIds(name).begin
         self._log = log.bind(controller=name)
         # Children are looked up once, and made now so that rate() is right from the first scrape.
@@ -96,17 +97,19 @@ class Crew:
         """Work from `lead` on until `stop`, then finish what has been started."""
         async with asyncio.TaskGroup() as tasks:
             workers = [
-                tasks.create_task(self._work(f"{self._name}/worker-{number}", lead))
+                tasks.create_task(self._work(f"{self._name}/worker-{number}", lead, tasks))
                 for number in range(self._practice.workers)
             ]
             await stop.wait()
             self.queue.close()
             self.queue.clear()
+            for held in self._held:
+                held.cancel()
             if lead is not None and not lead.is_set():
                 for worker in workers:
                     worker.cancel()
 
-    async def _work(self, name: str, lead: asyncio.Event | None) -> None:
+    async def _work(self, name: str, lead: asyncio.Event | None, tasks: asyncio.TaskGroup) -> None:
         task = asyncio.current_task()
         assert task is not None
         task.set_name(name)
@@ -118,8 +121,14 @@ class Crew:
                 key = await queue.get()
             except QueueClosed:
                 return
-            busy.inc()
             text = str(key)
+            if self._ledgers.behind(key):
+                # Set aside: a cache that lags holds one key, and no worker.
+                held = tasks.create_task(self._hold(key), name=f"{self._name}/fence {text}")
+                self._held.add(held)
+                held.add_done_callback(self._held.discard)
+                continue
+            busy.inc()
             # Named by its key, so that who looks at the tasks sees what they are about.
             task.set_name(f"{name} {text}")
             try:
@@ -132,12 +141,21 @@ class Crew:
             # them in a row would keep probes and watches from being heard.
             await asyncio.sleep(0)
 
+    async def _hold(self, key: Key) -> None:
+        """Keep a key to ourselves until the caches have seen what its last run wrote."""
+        try:
+            await self._ledgers.catch_up(key)
+            self.queue.add(key, priority=self.queue.priority(key))
+        except Exception as error:  # noqa: BLE001 - the live read's concerns its key alone
+            self._failed(key, error)
+        finally:
+            self.queue.done(key)
+
     async def _turn(self, key: Key, text: str) -> None:
         ledger = fence.open_ledger()
         self._begin(text)
         started = self._clock.monotonic()
         try:
-            await self._ledgers.catch_up(key)
             again = await self._call(key)
         except Terminal as error:
             self._terminals.inc()

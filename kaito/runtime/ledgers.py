@@ -6,6 +6,7 @@ again are dropped once the caches have seen them: memory is bounded by the write
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from kaito.runtime.metrics import Metrics
 from kaito.runtime.resource import Key
 
 FENCE_SECONDS = 5.0  # a cache that lags longer than this is read around, not waited for
+LIVE_READS = 4  # at once: a watch that lags for one key lags for many
 SLACK = 256  # entries worth keeping rather than sweeping
 
 log = structlog.get_logger("kaito.runtime.ledgers")
@@ -43,6 +45,7 @@ class Ledgers:
             self._informers.setdefault(informer.resource.path(), []).append(informer)
         self._ledgers: dict[Key, list[Write]] = {}
         self._sweep_at = SLACK
+        self._live_reads = asyncio.Semaphore(LIVE_READS)
 
     def __len__(self) -> int:
         return len(self._ledgers)
@@ -59,6 +62,11 @@ class Ledgers:
         self._ledgers[key] = unseen
         if len(self._ledgers) > self._sweep_at:
             self._sweep()
+
+    def behind(self, key: Key) -> bool:
+        """Whether some cache has yet to see what the last reconcile of `key` wrote."""
+        writes = self._ledgers.get(key)
+        return writes is not None and any(self._unseen_by(write) for write in writes)
 
     async def catch_up(self, key: Key) -> None:
         """Hold the key until the caches have seen what its last run wrote, within a bound.
@@ -86,7 +94,8 @@ class Ledgers:
                     key=str(key),
                     resource=str(write.resource),
                 )
-                await informer.refresh(write.key)
+                async with self._live_reads:
+                    await informer.refresh(write.key)
         # A live read is newer than any write before it: these need no more waiting.
         self._ledgers.pop(key, None)
         self._holds.labels(self._controller, outcome).inc()

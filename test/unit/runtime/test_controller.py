@@ -695,6 +695,52 @@ async def test_row_30_a_reconcile_sees_what_its_last_run_wrote(scene: Scene) -> 
     assert scene.sample("kaito_runtime_fence_holds_total", outcome="caught up") is not None
 
 
+async def test_a_key_that_waits_for_a_cache_occupies_no_worker(scene: Scene) -> None:
+    async def reconcile(key: Key) -> Again | None:
+        scene.runs.append((key, scene.clock.monotonic()))
+        if key.name.startswith("w") and Key("ns", key.name) not in scene.jobs.store:
+            await scene.client.create(JOBS, {"metadata": {"name": key.name, "namespace": "ns"}})
+            return Again.now()
+        return None
+
+    for number in range(10):
+        scene.api.put(PODS, f"w-{number}", "ns")
+    async with scene.running(reconcile, workers=2):
+        scene.runs.clear()
+        for number in range(10):
+            scene.api.remove(JOBS, f"w-{number}", "ns")
+        await scene.clock.settle()
+        scene.api.mute = True
+        for number in range(10):
+            scene.controller.wake(Key("ns", f"w-{number}"))
+        await scene.clock.advance(1)
+        assert len(scene.runs) == 10, "each has written, and waits for its write to be seen"
+        scene.controller.wake(Key("ns", "other"))
+        await scene.clock.settle()
+        assert scene.runs[-1][0].name == "other"
+        scene.controller.wake(Key("ns", "w-0"))
+        await scene.clock.settle()
+        assert len(scene.runs) == 11
+        scene.api.unmute()
+        await scene.clock.settle()
+        assert len(scene.runs) == 21
+
+
+async def test_stop_does_not_wait_for_keys_that_wait_for_a_cache(scene: Scene) -> None:
+    async def reconcile(key: Key) -> Again | None:
+        scene.runs.append((key, scene.clock.monotonic()))
+        await scene.client.create(JOBS, {"metadata": {"name": "job", "namespace": "ns"}})
+        return Again.now()
+
+    scene.api.put(PODS, "a", "ns")
+    scene.api.mute = True
+    async with scene.running(reconcile) as task:
+        await scene.clock.advance(1)
+        scene.stop.set()
+        await task
+    assert len(scene.runs) == 1
+
+
 async def test_when_the_bound_passes_the_object_is_read_live(scene: Scene) -> None:
     found: list[bool] = []
 
