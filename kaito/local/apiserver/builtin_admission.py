@@ -8,6 +8,7 @@ from typing import Any
 from kaito.local.apiserver.admission import Plugin, Review
 from kaito.local.apiserver.behaviours.pod_updates import same
 from kaito.local.apiserver.behaviours.pods import NODE_FAULTS
+from kaito.local.apiserver.claim_classes import ClaimClasses
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
 from kaito.local.apiserver.limits import LimitRanges
@@ -26,6 +27,7 @@ IMMORTAL = {"default", "kube-public", "kube-system"}
 PROTECTED = {
     "persistentvolumeclaims": "kubernetes.io/pvc-protection",
     "persistentvolumes": "kubernetes.io/pv-protection",
+    "volumeattributesclasses": "kubernetes.io/vac-protection",
 }
 
 
@@ -206,6 +208,7 @@ def plugins(
         LimitRanges(core),
         PodDefaults(core),
         ClaimProtection(),
+        ClaimClasses(core),
         Webhooks(core, resolver, authorizer),
         ServiceAddresses(core),
     ]

@@ -62,6 +62,7 @@ BEHAVIOURS: dict[tuple[str, str], Behaviour] = {
     (NET, "ingressclasses"): networking.INGRESS_CLASSES,
     (NET, "ingresses"): networking.INGRESSES,
     (NET, "networkpolicies"): networking.NETWORK_POLICIES,
+    ("node.k8s.io", "runtimeclasses"): storage_classes.RUNTIME_CLASSES,
     ("policy", "poddisruptionbudgets"): policies.BUDGETS,
     (RBAC, "clusterrolebindings"): access.CLUSTER_ROLE_BINDINGS,
     (RBAC, "clusterroles"): access.CLUSTER_ROLES,

@@ -27,9 +27,19 @@ FROZEN = {
     "type": ("type", ""),
     "eventTime": ("eventTime", ""),
     "action": ("action", ""),
-    "related": ("related", "ObjectReference"),
+    "related": ("related", "*ObjectReference"),
     "reportingController": ("reportingController", ""),
     "reportingInstance": ("reportingInstance", ""),
+}
+# How a server shows those that are not there; the others are empty texts.
+UNSET_SHOWN: dict[str, Any] = {
+    "involvedObject": {},
+    "source": {},
+    "count": 0,
+    "related": None,
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "eventTime": None,
 }
 UNSET = ("source", "firstTimestamp", "lastTimestamp", "count")
 LIMITS = {"reportingInstance": 128, "action": 128, "reason": 128}  # characters
@@ -116,9 +126,9 @@ def update_new(new: Object, old: Object) -> list[FieldError]:
     if new.get("series") != old.get("series"):
         errors += _series(new)
     for shown, (name, struct) in FROZEN.items():
-        value = new.get(name)
-        if value != old.get(name):
-            fault = unchangeable(shown, compact(struct, value) if struct and value else value)
+        if new.get(name) != old.get(name):
+            value = new.get(name, UNSET_SHOWN.get(shown, ""))
+            fault = unchangeable(shown, compact(struct, value) if struct else value)
             errors += [fault, fault] if name == "reason" else [fault]
     return errors
 

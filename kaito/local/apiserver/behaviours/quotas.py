@@ -258,8 +258,15 @@ def _order(name: str, amounts: dict[str, str], path: str) -> Iterator[FieldError
         yield wrong(f"{path}.defaultRequest[{name}]", amounts["defaultRequest"], says)
 
 
+def name_limits(obj: Object, uid: str) -> None:
+    """Limits without a name are called by their identity."""
+    if not obj["metadata"].get("name"):
+        obj["metadata"]["name"] = uid
+
+
 LIMIT_RANGES = Behaviour(
     default=default_limits,
+    after_identity=name_limits,
     validate=check_limits,
     validate_update=lambda new, old: check_limits(new),
 )

@@ -1,4 +1,4 @@
-"""StorageClasses, CSIDrivers and VolumeAttachments."""
+"""Classes and drivers: StorageClasses, CSIDrivers, VolumeAttachments and RuntimeClasses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from kaito.local.apiserver import names
 from kaito.local.apiserver.behaviour import Behaviour
-from kaito.local.apiserver.behaviours.podspec.checks import by, chosen
+from kaito.local.apiserver.behaviours.podspec.checks import by, chosen, needed
 from kaito.local.apiserver.behaviours.podspec.sources import driver
 from kaito.local.apiserver.fields import FieldError, duplicate, required, unchangeable, wrong
 
@@ -59,7 +59,8 @@ def _topologies(terms: list[Object]) -> Iterator[FieldError]:
 
 
 def update_class(new: Object, old: Object) -> list[FieldError]:
-    return [unchangeable(n, new.get(n)) for n in FIXED if new.get(n) != old.get(n)]
+    changed = [n for n in FIXED if new.get(n) != old.get(n)]
+    return check_class(new) + [unchangeable(n, new.get(n)) for n in changed]
 
 
 STORAGE_CLASSES = Behaviour(
@@ -137,3 +138,15 @@ def update_attachment(new: Object, old: Object) -> list[FieldError]:
 
 
 VOLUME_ATTACHMENTS = Behaviour(validate=check_attachment, validate_update=update_attachment)
+
+
+def check_runtime(obj: Object) -> list[FieldError]:
+    return needed(names.label, obj.get("handler", ""), "handler")
+
+
+def update_runtime(new: Object, old: Object) -> list[FieldError]:
+    mine = new.get("handler", "")
+    return [] if mine == old.get("handler", "") else [unchangeable("handler", mine)]
+
+
+RUNTIME_CLASSES = Behaviour(validate=check_runtime, validate_update=update_runtime)
