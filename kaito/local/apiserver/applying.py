@@ -20,6 +20,7 @@ from kaito.local.apiserver.ownership.checking import Mismatch
 from kaito.local.apiserver.ownership.entries import Conflicts
 from kaito.local.apiserver.ownership.managers import Unconvertible
 from kaito.local.apiserver.scalars import json_kind
+from kaito.local.apiserver.schema import Node
 from kaito.local.apiserver.status import (
     StatusError,
     bad_request,
@@ -190,13 +191,18 @@ def _completed(kind: Kind, merged: Object, applied: Object) -> Object:
         if fault:
             raise plain_failure(fault)
         return merged
-    try:
-        obj = converting.convert(kind.node, merged).value
-    except typed.WrongType as error:
-        raise plain_failure(
-            f"failed to convert new object ({_named(applied, kind.api_version, kind.kind)}) to "
-            f"proper version: unable to convert unstructured object to "
-            f"{_named(applied, kind.api_version, kind.kind).partition('; ')[2]}: {error}"
-        ) from error
+    obj = completed(kind.node, kind.api_version, kind.kind, merged, applied)
     kind.behaviour.default(obj)
     return obj
+
+
+def completed(node: Node, api_version: str, kind: str, merged: Object, applied: Object) -> Object:
+    """What an apply made of a built-in kind, decoded. Raises StatusError."""
+    try:
+        return converting.convert(node, merged).value
+    except typed.WrongType as error:
+        named = _named(applied, api_version, kind)
+        raise plain_failure(
+            f"failed to convert new object ({named}) to proper version: unable to convert "
+            f"unstructured object to {named.partition('; ')[2]}: {error}"
+        ) from error

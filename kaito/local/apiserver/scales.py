@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from kaito.local.apiserver import bodies, patches, typed
-from kaito.local.apiserver.applying import metadata_of, read_configuration, untyped
+from kaito.local.apiserver import bodies, patches
+from kaito.local.apiserver.applying import completed, metadata_of, read_configuration, untyped
 from kaito.local.apiserver.behaviour import ScalePaths
 from kaito.local.apiserver.changes import Change, Target
 from kaito.local.apiserver.core import Call, Core
@@ -35,6 +35,7 @@ Make = Callable[[Object, Ownership], Object]
 VERSION = "autoscaling/v1"
 NO_VERSION = f"request to convert CR to an invalid group/version: {VERSION}"
 UNSET = -(2**31)  # what a custom resource without the field counts as
+STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
 META = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
@@ -59,26 +60,19 @@ def selector_text(selector: Any) -> str:
     """A label selector object as the text that clients pass in queries."""
     if not isinstance(selector, dict):
         return selector or ""
-    parts = [
-        f"{k}={v}"
-        for k, v in (
-            selector.get("matchLabels") or selector
-            if "matchExpressions" not in selector
-            else selector.get("matchLabels") or {}
-        ).items()
-        if isinstance(v, str)
-    ]
+    named = selector if "matchExpressions" not in selector else {}
+    equal = selector.get("matchLabels") or named
+    parts = [(k, f"{k}={v}") for k, v in equal.items() if isinstance(v, str)]
     for rule in selector.get("matchExpressions") or ():
         key, values = rule["key"], ",".join(sorted(rule.get("values") or ()))
-        parts.append(
-            {
-                "In": f"{key} in ({values})",
-                "NotIn": f"{key} notin ({values})",
-                "Exists": key,
-                "DoesNotExist": f"!{key}",
-            }[rule["operator"]]
-        )
-    return ",".join(sorted(parts))
+        text = {
+            "In": f"{key} in ({values})",
+            "NotIn": f"{key} notin ({values})",
+            "Exists": key,
+            "DoesNotExist": f"!{key}",
+        }[rule["operator"]]
+        parts.append((key, text))
+    return ",".join(text for _, text in sorted(parts, key=lambda part: part[0]))
 
 
 class Scales:
@@ -181,7 +175,7 @@ class Scales:
                     f"failed to convert new object ({name}; {VERSION}, Kind=Scale) to proper "
                     f"version: {NO_VERSION}"
                 )
-            return typed.decode(self._node(), merged).value
+            return completed(self._node(), VERSION, "Scale", merged, applied)
 
         return make
 
@@ -190,6 +184,7 @@ class Scales:
         paths, kind, target = self._paths(call), call.kind, call.target
         replicas_path = tuple(f"f:{p}" for p in paths.spec.strip(".").split("."))
         rules = Ownership(self._node(), VERSION, "scale")
+        strategic = bodies.media_type(call.request) == STRATEGIC
         applying = bodies.media_type(call.request) == APPLY
 
         def change(live: Object) -> Object:
@@ -204,16 +199,13 @@ class Scales:
             meta = scale.setdefault("metadata", {})
             check_place(call, meta)
             replicas = (scale.get("spec") or {}).get("replicas", 0)
-            if not applying:
+            if strategic and kind.custom:
+                meta.pop("managedFields", None)  # its form is unknown to the server's converter
+            elif not applying:
                 rules.update(before, scale, options.manager, self._core.stamp())
             if replicas == UNSET:
                 raise bad_request(f'the spec replicas field "{paths.spec}" cannot be empty')
-            if replicas < 0 and kind.custom:
-                why = "should be a non-negative integer"
-                raise invalid(
-                    kind.group, kind.kind, target.name, [wrong(paths.spec, replicas, why)]
-                )
-            if replicas < 0:
+            if replicas < 0 and not kind.custom:
                 why = "must be greater than or equal to 0"
                 errors = [wrong("spec.replicas", replicas, why)]
                 raise invalid("autoscaling", "Scale", target.name, errors)

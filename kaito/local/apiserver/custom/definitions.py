@@ -14,6 +14,7 @@ from kaito.local.apiserver.behaviour import Behaviour, ScalePaths
 from kaito.local.apiserver.core import Call, Core, User
 from kaito.local.apiserver.creates import ownership
 from kaito.local.apiserver.custom.printing import printer
+from kaito.local.apiserver.custom.scalefields import spec_errors, status_errors
 from kaito.local.apiserver.custom.shapes import VersionShape
 from kaito.local.apiserver.custom.structural import build, to_node
 from kaito.local.apiserver.deleteoptions import DeleteOptions
@@ -284,23 +285,30 @@ class Definitions:
             return found
 
         def validate(obj: Object) -> list[FieldError]:
-            return shape.validate(obj)
+            return [*shape.validate(obj), *scaled(obj)]
 
-        def validate_update(new: Object, old: Object) -> list[FieldError]:
+        def scaled(obj: Object) -> list[FieldError]:
+            return [*spec_errors(obj, scale), *status_errors(obj, scale)]
+
+        def checked(new: Object, old: Object) -> list[FieldError]:
             forgiven[:] = []
             return shape.validate(new, old, forgiven)
 
+        def validate_update(new: Object, old: Object) -> list[FieldError]:
+            return [*checked(new, old), *scaled(new)]
+
         def validate_status(new: Object, old: Object) -> list[FieldError]:
             """Only the status is looked at, and messages name its fields without it."""
-            found = validate_update(new, old)
-            return [
+            found = checked(new, old)
+            named = [
                 replace(
                     e, detail=e.detail.replace(f"{e.field} in body", f"{e.field[7:]} in body", 1)
                 )
-                if e.field.startswith("status.")
+                if e.field.partition(".")[0] == "status"
                 else e
                 for e in found
             ]
+            return [*named, *status_errors(new, scale)]
 
         def warnings(obj: Object) -> list[str]:
             found = list(forgiven)
