@@ -238,8 +238,10 @@ class Manager:
 
         A second signal ends the process at once, with 128 plus its number. Raises LeaseLost,
         SyncTimeout, UnfinishedWork, OSError for an address in use or a certificate that is none,
-        or the ExceptionGroup of what died. ValueError for `signals` outside of the main thread.
+        or the ExceptionGroup of what died. ValueError for a second run, and for `signals` outside
+        of the main thread.
         """
+        self._before_run("Another run")
         self._running = True
         freezing = self._freeze_heap and not heap_is_frozen()
         if freezing:

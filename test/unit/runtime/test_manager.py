@@ -204,6 +204,14 @@ async def test_two_controllers_of_one_name_are_refused(scene: Scene) -> None:
         scene.manager.add(Controller("pods", scene.reconcile, primary=watch(scene.pods)))
 
 
+async def test_a_manager_runs_once(scene: Scene) -> None:
+    async with scene.running() as task:
+        scene.manager.stop()
+        await task
+    with pytest.raises(ValueError, match="Another run comes too late"):
+        await scene.manager.run()
+
+
 async def test_what_comes_after_the_start_is_refused_and_not_forgotten(scene: Scene) -> None:
     async with scene.running():
         with pytest.raises(ValueError, match="comes too late"):
