@@ -30,7 +30,7 @@ def parse_yaml(text: bytes) -> Any:
     loader = _Loader(text)
     try:
         node = loader.get_node() if loader.check_node() else None
-        return None if node is None else _stringed(loader.construct_document(node))
+        return None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         raise TextError(_fault(error, text)) from error
     finally:
@@ -127,20 +127,26 @@ _Loader.add_constructor(TAG + "float", _float)
 _Loader.add_constructor(TAG + "binary", _binary)
 
 
-def _stringed(value: Any) -> Any:
-    if isinstance(value, dict):
-        named = ((_key(k, v), _stringed(v)) for k, v in value.items())
-        return dict(sorted(named, key=lambda pair: pair[0]))
-    if isinstance(value, list):
-        return [_stringed(v) for v in value]
-    return value
+def _map(loader: Any, node: yaml.MappingNode) -> dict[str, Any]:
+    loader.flatten_mapping(node)
+    found = {}
+    for key_node, value_node in node.value:
+        value = loader.construct_object(value_node, deep=True)
+        found[_key(loader.construct_object(key_node, deep=True), value)] = value
+    return dict(sorted(found.items()))
 
 
 def _key(key: Any, value: Any) -> str:
     if isinstance(key, bool):
         return "true" if key else "false"
+    if isinstance(key, dict | list):
+        members = ", ".join(map(json.dumps, key))
+        raise TextError(f"yaml: invalid map key: []interface {{}}{{{members}}}")
     if key is None:
         raise TextError(
             f"unsupported map key of type: %!s(<nil>), key: <nil>, value: {json.dumps(value)}"
         )
     return str(key)
+
+
+_Loader.add_constructor(TAG + "map", _map)
