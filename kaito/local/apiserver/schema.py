@@ -232,10 +232,11 @@ class TypeTable:
             )
         if code.startswith("R:"):
             node = self.node(code[2:])
-            if "atomic" in options and node.form == "struct" and not node.atomic:
+            relation = next((r for r in ("atomic", "granular") if r in options), node.relation)
+            if node.form == "struct" and relation != node.relation:
                 inner = node
                 return Node(
-                    "struct", name=node.name, relation="atomic", fields=lambda: inner.fields
+                    "struct", name=node.name, relation=relation, fields=lambda: inner.fields
                 )
             return node
         if go and code in SCALARS:
