@@ -13,9 +13,9 @@ from typing import Any
 
 import aiohttp
 
-from kaito.local.apiserver import typed
 from kaito.local.apiserver.fields import go_quote
 from kaito.local.apiserver.jsontext import TextError, encode, parse_json
+from kaito.local.apiserver.scalars import json_kind
 
 Object = dict[str, Any]
 Resolver = Callable[[str, str, str, str], "tuple[str, int] | None"]
@@ -159,7 +159,7 @@ def _review(status: int, kind: str, body: bytes, asked: str) -> Object:
     if not isinstance(found, dict):
         raise _failed(
             "couldn't get version/kind; json parse error: json: cannot unmarshal "
-            f"{typed.json_kind(found)} into Go value of type {PROBE}"
+            f"{json_kind(found)} into Go value of type {PROBE}"
         )
     name, version = found.get("kind") or "AdmissionReview", found.get("apiVersion") or asked
     if name != "AdmissionReview" or not version.startswith(f"{GROUP}/"):
@@ -183,7 +183,7 @@ def _verified(review: Object, question: Object, *, mutating: bool) -> Object:
         value = response.get(name)
         if value is not None and not isinstance(value, kind):
             raise _failed(
-                f"json: cannot unmarshal {typed.json_kind(value)} into Go struct field "
+                f"json: cannot unmarshal {json_kind(value)} into Go struct field "
                 f"AdmissionResponse.response.{name} of type {shown}"
             )
     response = {**response, "patch": _patch(response.get("patch") or "")}

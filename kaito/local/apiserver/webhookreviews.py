@@ -24,8 +24,13 @@ def shown_as(obj: Object, own: Kind, other: Kind) -> Object:
     return {"kind": other.kind, "apiVersion": other.api_version, **bare}
 
 
-def question(review: Review, kind: Kind, uid: str, version: str = "v1") -> Object:
-    """The review of a write, whose objects are shown as `kind`."""
+def question(
+    review: Review, kind: Kind, uid: str, version: str = "v1", *, settled: bool = False
+) -> Object:
+    """The review of a write, whose objects are shown as `kind`.
+
+    `settled`: nothing will change the object any more.
+    """
     call, own = review.call, review.call.kind
     deleting = review.operation == "DELETE"
     user = call.user
@@ -39,7 +44,7 @@ def question(review: Review, kind: Kind, uid: str, version: str = "v1") -> Objec
         "operation": review.operation,
         "userInfo": {k: v for k, v in info.items() if v}
         | ({"extra": user.extra} if user.extra else {}),
-        "object": None if deleting else shown_as(review.object, own, kind),
+        "object": None if deleting else _object(review, kind, settled=settled),
         "oldObject": shown_as(review.old, own, kind) if review.old is not None else None,
         "dryRun": review.options.dry_run,
         "options": _options(review),
@@ -60,6 +65,15 @@ def question(review: Review, kind: Kind, uid: str, version: str = "v1") -> Objec
         "apiVersion": f"admission.k8s.io/{version}",
         "request": request,
     }
+
+
+def _object(review: Review, kind: Kind, *, settled: bool) -> Object:
+    """What is written; an update without a version is in the end one of what is stored."""
+    obj = shown_as(review.object, review.call.kind, kind)
+    if not settled or review.old is None or (obj.get("metadata") or {}).get("resourceVersion"):
+        return obj
+    version = (review.old.get("metadata") or {}).get("resourceVersion")
+    return {**obj, "metadata": {**(obj.get("metadata") or {}), "resourceVersion": version}}
 
 
 def _kind(kind: Kind, subresource: str) -> Object:

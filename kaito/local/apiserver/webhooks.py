@@ -15,8 +15,8 @@ from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.jsontext import TextError, parse_json
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.rbac import Authorizer
+from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.status import StatusError, bad_request, forbidden, internal
-from kaito.local.apiserver.typed import json_kind
 from kaito.local.apiserver.webhookcalls import CallFailed, Resolver, ask
 from kaito.local.apiserver.webhookreviews import question, shown_as
 
@@ -130,7 +130,9 @@ class Webhooks:
         """The kind that is written, then others that show the same objects."""
         own = review.call.kind
         yield own
-        if hook.spec.get("matchPolicy", "Equivalent") == "Equivalent" and own.shape is not None:
+        if hook.spec.get("matchPolicy", "Equivalent") == "Equivalent" and (
+            own.shape is not None or own.bucket == "/events"
+        ):
             yield from (k for k in self._core.kinds if k.bucket == own.bucket and k is not own)
 
     def _namespace_fits(self, hook: Hook, review: Review) -> bool:
@@ -183,7 +185,7 @@ class Webhooks:
             raise bad_request(f'admission webhook "{hook.name}" does not support dry run')
         versions = hook.spec.get("admissionReviewVersions") or ["v1"]
         version = next((v for v in versions if v in {"v1", "v1beta1"}), "v1")
-        asked = question(review, kind, self._core.new_uid(), version)
+        asked = question(review, kind, self._core.new_uid(), version, settled=not mutating)
         try:
             response = await ask(
                 hook.spec.get("clientConfig") or {},
@@ -195,8 +197,8 @@ class Webhooks:
         except CallFailed as error:
             return self._unanswered(hook, str(error), error)
         for text in response.get("warnings") or ():
-            if printable := "".join(c for c in text if c.isprintable()):
-                review.options.warn(printable)
+            if text and text.isprintable():  # others make no header
+                review.options.warn(text)
         if not response.get("allowed"):
             raise _refusal(hook, response.get("status") or {})
         return response

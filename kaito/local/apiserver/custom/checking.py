@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
-from kaito.local.apiserver.custom.formats import FORMATS
+from kaito.local.apiserver.cel.formatting import double_text
+from kaito.local.apiserver.custom.embedded import embedded_faults
+from kaito.local.apiserver.custom.formats import known, test_of
 from kaito.local.apiserver.custom.patterns import compiled
 from kaito.local.apiserver.custom.structural import Schema, Structural
 from kaito.local.apiserver.fields import (
     FieldError,
+    Raw,
     duplicate,
     go_quote,
     required,
@@ -24,6 +26,8 @@ from kaito.local.apiserver.fields import (
 
 Object = dict[str, Any]
 MISSING = object()
+LOW, HIGH = -(1 << 63), (1 << 63) - 1
+EXACT = (1 << 53) - 1  # up to here every whole number is a double
 
 
 def json_type(value: Any) -> str:
@@ -32,7 +36,7 @@ def json_type(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return "integer"
+        return "integer" if LOW <= value <= HIGH else "number"
     if isinstance(value, float):
         return "number"
     if isinstance(value, str):
@@ -45,8 +49,25 @@ def fits(value: Any, wanted: str) -> bool:
     return (
         found == wanted
         or (found == "integer" and wanted == "number")
-        or (found == "number" and wanted == "integer" and float(value).is_integer())
+        or (found == "number" and wanted == "integer" and _whole(float(value)))
     )
+
+
+def _whole(value: float) -> bool:
+    """Is a number with a fraction none after all, and small enough to tell?"""
+    return value.is_integer() and abs(value) <= EXACT
+
+
+def _go_format(value: Any) -> str:
+    """What stands for the format of a value that has not the wanted type."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return "float64" if json_type(value) == "number" else "int64"
+
+
+def _unchecked(kind: str, shown: str, path: str) -> FieldError:
+    detail = f"Checked value must be of type {kind} {shown} in {path}"
+    return FieldError("<nil>", "Invalid value", "", detail)
 
 
 class Checker:
@@ -77,35 +98,31 @@ class Checker:
             return
         if value is None and schema.nullable:
             return
-        if not self._typed(schema, value, path, errors):
-            return
-        self._plain(schema.schema, value, path, errors, schema)
+        self._typed(schema, value, path, errors)
+        self._plain(schema.schema, value, path, errors)
         if isinstance(value, dict):
             self._members(schema, value, old, path, errors, root=root)
         elif isinstance(value, list) and schema.items is not None:
             self._items(schema, value, old, path, errors)
         self._combined(schema.schema, value, path, errors)
 
-    def _typed(self, schema: Structural, value: Any, path: str, errors: list[FieldError]) -> bool:
+    @staticmethod
+    def _typed(schema: Structural, value: Any, path: str, errors: list[FieldError]) -> None:
         if schema.int_or_string:
             wanted = ["integer", "string"]
         elif schema.type:
             wanted = [schema.type]
         else:
-            return True
+            return
+        form = schema.schema.get("format") or ""
         if any(fits(value, w) for w in wanted):
-            return True
-        found = json_type(value)
-        listed = ",".join(wanted)
+            return
+        found, listed = json_type(value), ",".join(wanted)
         if found == "number" and wanted == ["integer"]:
-            errors.append(
-                FieldError(
-                    "<nil>",
-                    "Invalid value",
-                    "",
-                    f"Checked value must be of type integer (default format) in {path}",
-                )
-            )
+            shown = f"with format {form}" if form else "(default format)"
+            errors.append(_unchecked("integer", shown, path))
+        if form and known(form, schema.type) and not isinstance(value, str | list | None):
+            found, listed = _go_format(value), form
         errors.append(
             FieldError(
                 path or "<nil>",
@@ -114,7 +131,6 @@ class Checker:
                 f'{path} in body must be of type {listed}: "{found}"',
             )
         )
-        return False
 
     def _members(
         self,
@@ -141,7 +157,7 @@ class Checker:
             elif isinstance(schema.extra, Structural):
                 self._value(schema.extra, value[name], before.get(name, MISSING), inner, errors)
         if schema.embedded:
-            errors += [required(f"{path}.{n}") for n in ("apiVersion", "kind") if not value.get(n)]
+            errors += embedded_faults(value, path)
 
     def _items(
         self, schema: Structural, value: list[Any], old: Any, path: str, errors: list[FieldError]
@@ -157,12 +173,12 @@ class Checker:
         value: Any,
         path: str,
         errors: list[FieldError],
-        structural: Structural | None = None,
     ) -> None:
         """Everything of a schema that needs no descent."""
         options = schema.get("enum")
-        if options and not any(same(value, o) for o in options):
-            errors.append(_not_listed(path or "<nil>", value, options))
+        if options and not any(_chosen(value, o) for o in options):
+            shown = float(value) if json_type(value) == "number" else value
+            errors.append(_not_listed(path or "<nil>", shown, options))
         if isinstance(value, str):
             self._text(schema, value, path, errors)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -185,73 +201,53 @@ class Checker:
         elif pattern and not _search(pattern, value):
             errors.append(wrong(path, value, f"{path} in body should match '{pattern}'"))
         name = schema.get("format")
-        if name and name in FORMATS and not FORMATS[name](value):
+        test = test_of(name) if name else None
+        if test is not None and not test(value):
             errors.append(
-                FieldError(path, "type", value, f'{path} in body must be of type {name}: "{value}"')
+                FieldError(
+                    path,
+                    "type",
+                    value,
+                    f"{path} in body must be of type {name}: {go_quote(value)}",
+                )
             )
 
     @staticmethod
     def _number(schema: Schema, value: float, path: str, errors: list[FieldError]) -> None:
+        """Whole numbers are compared with what is whole of a bound."""
+        whole = json_type(value) == "integer"
+        if not whole:
+            value = float(value)
         factor = schema.get("multipleOf")
         if factor is not None:
-            if Decimal(str(value)) % Decimal(str(factor)):
-                errors.append(
-                    wrong(
-                        path,
-                        value,
-                        f"{path} in body should be a multiple of {_number_text(factor)}",
-                    )
-                )
-            elif value == 0:
-                errors.append(
-                    wrong(path, value, f"factor MultipleOf declared for {path} must be positive: 0")
-                )
-        high, low = schema.get("maximum"), schema.get("minimum")
-        if high is not None:
-            open_end = schema.get("exclusiveMaximum")
-            if value > high or (open_end and value == high):
-                errors.append(
-                    wrong(
-                        path,
-                        value,
-                        f"{path} in body should be less than "
-                        f"{'' if open_end else 'or equal to '}"
-                        f"{_number_text(high)}",
-                    )
-                )
-        if low is not None:
-            open_end = schema.get("exclusiveMinimum")
-            if value < low or (open_end and value == low):
-                errors.append(
-                    wrong(
-                        path,
-                        value,
-                        f"{path} in body should be greater than "
-                        f"{'' if open_end else 'or equal to '}"
-                        f"{_number_text(low)}",
-                    )
-                )
+            if whole:
+                factor = int(factor)
+            if factor <= 0:
+                says = f"factor MultipleOf declared for {path} must be positive: {factor}"
+                errors.append(wrong(path, _shown(factor), says))
+            elif value % factor if whole else not _whole(value / factor):
+                says = f"{path} in body should be a multiple of {_number_text(factor)}"
+                errors.append(wrong(path, _shown(value), says))
+        for name, word, sign in (("maximum", "less", 1), ("minimum", "greater", -1)):
+            bound = schema.get(name)
+            if bound is None:
+                continue
+            if whole:
+                bound = int(bound)
+            open_end = bool(schema.get(f"exclusive{name.title()}"))
+            if (value - bound) * sign > 0 or (open_end and value == bound):
+                than = "" if open_end else "or equal to "
+                says = f"{path} in body should be {word} than {than}{_number_text(bound)}"
+                errors.append(wrong(path, _shown(value), says))
         form = schema.get("format")
-        if form in {"int32", "int64"}:
-            bound = 2**31 if form == "int32" else 2**63
-            if not -bound <= value < bound:
-                errors.append(
-                    FieldError(
-                        "<nil>",
-                        "Invalid value",
-                        "",
-                        "Checked value must be of "
-                        f"type {schema.get('type')} with format {form} in {path}",
-                    )
-                )
+        if form == "int32" and whole and not -(1 << 31) <= value < 1 << 31:
+            errors.append(_unchecked(schema.get("type", ""), f"with format {form}", path))
 
     @staticmethod
     def _list(schema: Schema, value: list[Any], path: str, errors: list[FieldError]) -> None:
         most, least = schema.get("maxItems"), schema.get("minItems")
         if most is not None and len(value) > most:
-            errors.append(
-                FieldError(path, "Too many", len(value), f"must have at most {most} items")
-            )
+            errors.append(FieldError(path, "Too many", len(value), _at_most(most)))
         if least is not None and len(value) < least:
             errors.append(
                 wrong(
@@ -270,9 +266,7 @@ class Checker:
     def _object(schema: Schema, value: Object, path: str, errors: list[FieldError]) -> None:
         most, least = schema.get("maxProperties"), schema.get("minProperties")
         if most is not None and len(value) > most:
-            errors.append(
-                FieldError(path, "Too many", len(value), f"must have at most {most} items")
-            )
+            errors.append(FieldError(path, "Too many", len(value), _at_most(most)))
         if least is not None and len(value) < least:
             errors.append(
                 wrong(
@@ -292,7 +286,8 @@ class Checker:
         for branch in schema.get("allOf") or ():
             found = self._branch(branch, value, path)
             if found:
-                errors += found
+                says = f'"{path}" must validate all the schemas (allOf)'
+                errors += [FieldError("<nil>", "Invalid value", "", says), *found]
         some = schema.get("anyOf")
         if (
             some
@@ -307,6 +302,7 @@ class Checker:
                     f'"{path}" must validate at least one schema (anyOf)',
                 )
             )
+            errors += self._branch(some[0], value, path)
         one = schema.get("oneOf")
         if one:
             passed = sum(not self._branch(b, value, path) for b in one)
@@ -384,9 +380,13 @@ class Checker:
                 self._lists(schema.items, item, MISSING, f"{path}[{i}]", errors)
                 if schema.list_type == "set":
                     key = item
-                elif schema.list_type == "map" and isinstance(item, dict):
+                elif schema.list_type != "map":
+                    continue
+                elif isinstance(item, dict):
                     key = {k: item[k] for k in schema.list_keys if k in item}
                 else:
+                    says = "must be an object for an array of list-type map"
+                    errors.append(wrong(f"{path}[{i}]", item, says))
                     continue
                 if any(same(key, s) for s in seen):
                     errors.append(duplicate(f"{path}[{i}]", key))
@@ -421,6 +421,15 @@ def same(a: Any, b: Any) -> bool:
     )
 
 
+def _at_most(most: int) -> str:
+    return f"must have at most {most} item{'' if most == 1 else 's'}"
+
+
+def _shown(value: float) -> Any:
+    """A number inside a message, in the server's digits."""
+    return Raw(double_text(value)) if isinstance(value, float) else value
+
+
 def value_count(value: Any) -> Any:
     return len(value)
 
@@ -428,9 +437,16 @@ def value_count(value: Any) -> Any:
 def _printed(value: Any) -> Any:
     if isinstance(value, str):
         return value
-    from kaito.local.apiserver.fields import Raw, shown
+    from kaito.local.apiserver.fields import shown
 
     return Raw(shown(value))
+
+
+def _chosen(value: Any, option: Any) -> bool:
+    """Is a value an option? Numbers lose their fraction where the option has none."""
+    if isinstance(value, float) and json_type(option) == "integer" and abs(value) <= EXACT:
+        return bool(int(value) == option)
+    return same(value, option)
 
 
 def _number_text(value: float) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from kaito.local.apiserver import typed
 from kaito.local.apiserver.custom.structural import NO_DEFAULT, Structural
+from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.schema import Node
 
 RESOURCE = {"apiVersion", "kind", "metadata"}
@@ -102,8 +103,18 @@ class EmbeddedFault(ValueError):
 def clean_embedded(value: Any, schema: Structural, meta: Node, path: str, gone: list[str]) -> None:
     """Decode the metadata of embedded objects in place. Raises EmbeddedFault."""
     if isinstance(value, dict):
-        if schema.embedded and isinstance(value.get("metadata"), dict):
+        if schema.embedded:
+            for part in ("apiVersion", "kind"):
+                if not isinstance(value.get(part, ""), str):
+                    shown = _json(value[part])
+                    raise EmbeddedFault(f"{path}.{part}: Invalid value: {shown}: must be a string")
+        if schema.embedded and value.get("metadata") is not None:
             where = f"{path}.metadata"
+            if not isinstance(value["metadata"], dict):
+                raise EmbeddedFault(
+                    f"{where}: Invalid value: {_json(value['metadata'])}: json: cannot unmarshal "
+                    f"{json_kind(value['metadata'])} into Go value of type v1.ObjectMeta"
+                )
             try:
                 decoded = typed.decode(meta, value["metadata"])
             except typed.WrongType as error:

@@ -48,9 +48,11 @@ def printer(version: Object) -> Columns:
 
 def cell(found: list[Any], kind: str, now: float) -> Any:
     """The first value, in the column's type; None where there is none or it does not fit."""
-    if not found or found[0] is None:
+    if not found:
         return None
     value = found[0]
+    if value is None:
+        return "<no value>" if kind == "string" else None
     match kind:
         case "integer":
             if isinstance(value, bool) or not isinstance(value, int | float):
