@@ -114,6 +114,37 @@ async def test_a_scale_below_zero_is_refused(api: Api, define: Defining) -> None
     assert answer.fields == {".spec.replicas"}
 
 
+async def test_a_scale_must_say_how_many_where_nobody_did(api: Api, define: Defining) -> None:
+    widgets = await define(status=ANYTHING, subresources={"scale": SCALE})
+    (await api.create(widgets.path(), widgets.new("a", {}))).ok()
+    unread = await api.get(widgets.path("a", "scale"))
+    answer = await api.merge(widgets.path("a", "scale"), {})
+    assert unread.status == 500
+    assert (answer.status, answer.reason) == (400, "BadRequest")
+    assert answer.message == 'the spec replicas field ".spec.replicas" cannot be empty'
+
+
+async def test_what_a_scale_maps_is_checked_on_every_write(api: Api, define: Defining) -> None:
+    widgets = await define(status=ANYTHING, subresources={"status": {}, "scale": SCALE})
+    negative = await api.create(widgets.path(), widgets.new("a", {"replicas": -1}))
+    (await api.create(widgets.path(), widgets.new("a", {"replicas": 1}))).ok()
+    text = await api.merge(widgets.path("a", "status"), {"status": {"replicas": "x"}})
+    assert (negative.status, negative.fields) == (422, {".spec.replicas"})
+    assert (text.status, text.fields) == (422, {".status.replicas"})
+    assert ".status.replicas accessor error: x is of the type string" in text.message
+
+
+async def test_a_scale_names_its_selector_in_the_order_of_keys(api: Api, ns: Space) -> None:
+    body = deployment("d")
+    body["spec"]["selector"]["matchExpressions"] = [
+        {"key": "z", "operator": "DoesNotExist"},
+        {"key": "app", "operator": "In", "values": ["e", "d"]},
+    ]
+    (await api.create(ns.deployments(), body)).ok()
+    answer = await api.get(ns.deployments("d", "scale"))
+    assert answer.body["status"]["selector"] == "app=d,app in (d,e),!z"
+
+
 async def test_the_scale_of_a_deployment_reads_and_writes(api: Api, ns: Space) -> None:
     (await api.create(ns.deployments(), deployment("d", replicas=2))).ok()
     scale = (await api.get(ns.deployments("d", "scale"))).body
