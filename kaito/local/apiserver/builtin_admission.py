@@ -12,6 +12,7 @@ from kaito.local.apiserver.claim_classes import ClaimClasses
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
 from kaito.local.apiserver.limits import LimitRanges
+from kaito.local.apiserver.podsecurity.plugin import PodSecurity
 from kaito.local.apiserver.rbac import Authorizer
 from kaito.local.apiserver.service_addresses import ServiceAddresses
 from kaito.local.apiserver.status import StatusError, forbidden, plain_failure
@@ -206,6 +207,7 @@ def plugins(
         Immortal(),
         Terminating(definitions),
         LimitRanges(core),
+        PodSecurity(core),
         PodDefaults(core),
         ClaimProtection(),
         ClaimClasses(core),
