@@ -128,3 +128,12 @@ async def test_only_a_balancer_tells_where_it_is_reached(api: Api, ns: Space) ->
     status = {"status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}}}
     answer = await api.merge(ns.services("s", "status"), status)
     assert answer.fields == {"status.loadBalancer.ingress"}
+
+
+async def test_a_dry_run_hands_out_stand_ins(api: Api, ns: Space) -> None:
+    body = service(
+        "s", type="NodePort", ports=[{"name": n, "port": 80 + len(n)} for n in ("a", "bb")]
+    )
+    spec = (await api.create(ns.services(), body, dryRun="All")).ok().body["spec"]
+    assert spec["clusterIP"].endswith(".0")
+    assert [p["nodePort"] for p in spec["ports"]] == [32769, 32770]

@@ -98,6 +98,11 @@ class Ports:
         return ""
 
     def next(self) -> int:
+        """A free port; a dry run counts on from beyond the range."""
+        if self._dry:
+            port = max(0, *self._mine) + 1 if self._mine else LAST_PORT + 2
+            self._mine.add(port)
+            return port
         for _ in range(TRIES):
             port = self._random.randint(FIRST_PORT + LOW_PORTS, LAST_PORT)
             if not self.claim(port):
@@ -126,14 +131,14 @@ class ServiceAddresses:
             if before is None:
                 _settle_address(spec, {})
                 self._families(spec, {})
-                self._addresses(spec)
+                self._addresses(spec, dry=review.options.dry_run)
                 self._create_ports(spec, ports)
             else:
                 _keep(spec, before)
                 _settle_address(spec, before)
                 self._families(spec, before)
                 if before.get("type") == "ExternalName":
-                    self._addresses(spec)
+                    self._addresses(spec, dry=review.options.dry_run)
                 self._update_ports(spec, before, ports)
             self._check_port(spec, before or {}, ports)
         except Refused as refused:
@@ -191,12 +196,12 @@ class ServiceAddresses:
             families.append("IPv6" if families[0] == "IPv4" else "IPv4")
         spec["ipFamilies"] = families
 
-    def _addresses(self, spec: Object) -> None:
+    def _addresses(self, spec: Object, *, dry: bool) -> None:
         if spec.get("type") == "ExternalName" or headless(spec):
             return
         chosen = (spec.get("clusterIPs") or [""])[0]
         if not chosen:
-            spec["clusterIP"] = self._free_address()
+            spec["clusterIP"] = str(RANGE[0]) if dry else self._free_address()
             spec["clusterIPs"] = [spec["clusterIP"]]
             return
         if ipaddress.ip_address(chosen) not in RANGE:

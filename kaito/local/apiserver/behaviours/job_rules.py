@@ -208,7 +208,7 @@ def _exit_codes(codes: Object, path: str, known: set[str]) -> Iterator[FieldErro
         says = "must be one of the container or initContainer names in the pod template"
         yield wrong(f"{path}.containerName", name, says)
     if not values:
-        yield wrong(f"{path}.values", values, "at least one value is required")
+        yield wrong(f"{path}.values", codes.get("values"), "at least one value is required")
     yield from too_many(f"{path}.values", len(values), MOST_CODES)
     for i, value in enumerate(values):
         if operator == "In" and value == 0:
