@@ -66,6 +66,7 @@ async def run_daemon(
             name=name,
             lease=lease,
             connect=connect,
+            warm=True,
             namespaces=namespaces,
             metrics=metrics,
             metrics_address=_address("metrics", arguments.metrics_address, 8080, config),

@@ -36,6 +36,7 @@ from kaito.runtime import (
     watch,
 )
 from kaito.runtime.ledgers import FENCE_SECONDS, SLACK
+from kaito.runtime.queue import INITIAL
 from kaito.testing import FakeApi, ScriptedReply, VirtualClock
 
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
@@ -444,6 +445,36 @@ async def test_terminal_is_not_retried_until_something_changes(scene: Scene) -> 
     assert logs[1]["error"] == "no such model"
     assert scene.sample("controller_runtime_terminal_reconcile_errors_total") == 1
     assert scene.result("error") == 3
+
+
+async def test_row_34_a_key_that_waits_for_its_retry_is_not_counted_as_waiting(
+    scene: Scene,
+) -> None:
+    scene.outcomes = [ServerError(Status(503))]
+    scene.api.put(PODS, "a", "ns")
+    with capture_logs():
+        async with scene.running(backoff=Backoff(first=5, jitter=0)):
+            depth = {"name": "pods", "controller": "pods", "priority": ""}
+            read = scene.metrics.registry.get_sample_value
+            assert read("workqueue_depth", depth) == 0
+            assert scene.controller.queues[0].delayed == 1
+
+
+async def test_row_32_what_failed_in_the_first_list_stays_behind_what_changes(
+    scene: Scene,
+) -> None:
+    scene.outcomes = [ServerError(Status(503))]
+    scene.api.put(PODS, "a", "ns")
+    with capture_logs():
+        async with scene.running(workers=1, backoff=Backoff(first=5, jitter=0)):
+            queue = scene.controller.queues[0]
+            for number in range(3):
+                queue.add_after(Key("ns", f"late-{number}"), 5, priority=INITIAL)
+            await scene.clock.advance(4)
+            queue.add_after(B, 1)
+            scene.runs.clear()
+            await scene.clock.advance(2)
+    assert scene.keys[0] == B
 
 
 async def test_a_crash_concerns_its_key_alone(scene: Scene) -> None:

@@ -674,6 +674,24 @@ async def test_the_debug_page_tells_of_the_lease() -> None:
     assert "ns/l, we are us: held, renewed 0." in text
 
 
+async def test_row_3_processes_of_other_names_do_not_hold_each_other_up(led: Led) -> None:
+    held = {"holderIdentity": "them", "leaseDurationSeconds": 3600}
+    led.leases.put(LEASES, "another", "ns", spec=held)
+    async with led.running() as task:
+        await within(led.began.wait())
+        led.manager.stop()
+        await finished(task)
+
+
+async def test_row_38_a_stop_in_order_is_no_alarm(led: Led) -> None:
+    with capture_logs() as logs:
+        async with led.running() as task:
+            await within(led.began.wait())
+            led.manager.stop()
+            await finished(task)
+    assert {log["log_level"] for log in logs} == {"info"}
+
+
 async def test_a_deposed_manager_ends_with_lease_lost_itself(led: Led) -> None:
     with capture_logs():
         async with led.running() as task:
