@@ -110,7 +110,7 @@ class Client:
     async def get(self, resource: Resource[T], key: Key) -> T:
         """One object as it is now."""
         call = self._call("GET", resource.path(*key), accept=resource.accept())
-        return _decoded(resource, await self.send(call), call)
+        return resource.decode(await self.send(call), call)
 
     async def list(
         self, resource: Resource[T], *, namespace: str = "", labels: str = "", fields: str = ""
@@ -121,7 +121,7 @@ class Client:
         async for page in self.pages(resource, namespace=namespace, labels=labels, fields=fields):
             if page.begins_anew:
                 items.clear()
-            items += [_decoded(resource, bytes(item)) for item in page.items]
+            items += [resource.decode(bytes(item)) for item in page.items]
             version = page.metadata.resource_version
         return Listing(items, version)
 
@@ -314,7 +314,7 @@ class Client:
             key = Key(written.namespace, written.name)
             version, labels = written.resource_version, written.labels or {}
             fence.note(fence.Write(resource, key, written.uid, version, labels))
-        return _decoded(resource, answer, call)
+        return resource.decode(answer, call)
 
     def _call(
         self,
@@ -357,14 +357,6 @@ class _Deleted(msgspec.Struct):
     kind: str = ""
     metadata: _Meta = msgspec.field(default_factory=_Meta)
     details: _DeletedDetails = msgspec.field(default_factory=_DeletedDetails)
-
-
-def _decoded(resource: Resource[T], body: bytes, call: Call | None = None) -> T:
-    try:
-        return resource.decode(body)
-    except (msgspec.DecodeError, ValueError) as error:  # pydantic's and Unicode's are ValueErrors
-        what = f"The answer is no {resource.kind} as {resource.model.__name__} has it: {error}"
-        raise UnreadableAnswer(what, call) from error
 
 
 def _read(model: type[M], body: bytes, call: Call) -> M:

@@ -8,7 +8,9 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast,
 
 import msgspec
 
+from kaito.runtime.errors import UnreadableAnswer
 from kaito.runtime.metadata import PartialObject
+from kaito.runtime.transport import Call
 
 # An untyped Kubernetes object. Any, because its shape is known to its kind and not to us.
 Object: TypeAlias = dict[str, Any]
@@ -113,18 +115,29 @@ class Resource(Generic[T]):
             return "application/json"
         return f"application/json;as={self.answered_kind}{'List' * many};g=meta.k8s.io;v=v1"
 
-    def decode(self, body: bytes) -> T:
-        """One object of this kind; the model's own error when the body does not fit it."""
+    def decode(self, body: bytes, call: Call | None = None) -> T:
+        """One object of this kind. UnreadableAnswer when the body does not fit the model."""
         model = cast("Any", self.model)
         if model is dict:
+            return cast("T", self.decode_untyped(body, call))
+        try:
+            if hasattr(model, "model_validate_json"):
+                return cast("T", model.model_validate_json(body))
+            return cast("T", msgspec.json.decode(body, type=model))
+        except (msgspec.DecodeError, ValueError) as error:  # pydantic's and Unicode's are these
+            what = f"This is no {self.kind} as {model.__name__} has it: {error}"
+            raise UnreadableAnswer(what, call) from error
+
+    def decode_untyped(self, body: bytes, call: Call | None = None) -> Object:
+        """The same as a dict, whatever the model."""
+        try:
             obj = _decode_object(body)
-            # Members of a list of built-in objects come without these two.
-            obj.setdefault("apiVersion", self.api_version)
-            obj.setdefault("kind", self.answered_kind)
-            return cast("T", obj)
-        if hasattr(model, "model_validate_json"):
-            return cast("T", model.model_validate_json(body))
-        return cast("T", msgspec.json.decode(body, type=model))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UnreadableAnswer(f"This is no {self.kind}: {error}.", call) from error
+        # Members of a list of built-in objects come without these two.
+        obj.setdefault("apiVersion", self.api_version)
+        obj.setdefault("kind", self.answered_kind)
+        return obj
 
     def encode(self, obj: T | Object) -> bytes:
         """JSON bytes of an object, typed or not."""

@@ -10,7 +10,7 @@ side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from kaito.runtime.resource import Key, Object, Resource
 from kaito.runtime.wire import Header
@@ -35,14 +35,18 @@ class View:
     @property
     def object(self) -> Object:
         """The whole object, decoded anew at each access."""
-        return cast("Object", self._resource.read_as(dict).decode(self._body))
+        return self._resource.decode_untyped(self._body)
 
 
 Index: TypeAlias = Callable[[View], Iterable[str]]
 
 
 class Store(Generic[T]):
-    """Reads of one kind's cache. Every answer is a value of the caller's own."""
+    """Reads of one kind's cache. Every answer is a value of the caller's own.
+
+    Reading as the resource's model raises UnreadableAnswer where an object does not fit it;
+    `object` and `header` do not.
+    """
 
     def __init__(self, resource: Resource[T], indexes: Mapping[str, Index] | None = None) -> None:
         self.resource = resource
@@ -63,9 +67,7 @@ class Store(Generic[T]):
     def object(self, key: Key) -> Object | None:
         """The object untyped, with our own managedFields only; None when it is not there."""
         body = self._bodies.get(key)
-        if body is None:
-            return None
-        return cast("Object", self.resource.read_as(dict).decode(body))
+        return None if body is None else self.resource.decode_untyped(body)
 
     def header(self, key: Key) -> Header | None:
         """The header, which costs no decoding."""

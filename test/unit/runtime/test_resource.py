@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel, Field
 
-from kaito.runtime import Key, Resource
+from kaito.runtime import Key, Owner, Resource, UnreadableAnswer
 
 PODS = Resource("", "v1", "pods", "Pod")
 NODES = Resource("", "v1", "nodes", "Node", namespaced=False)
@@ -88,6 +88,34 @@ def test_pydantic_models_travel_by_alias_and_without_empty_fields() -> None:
     assert things.decode(b'{"sizeGi":2}').size == 2
     assert things.encode(Thing(sizeGi=2)) == b'{"sizeGi":2}'
     assert things.encode({"sizeGi": 3}) == b'{"sizeGi":3}'
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"metadata":{"name":"\xff"}}', b"[]", b""])
+def test_what_is_no_object_is_a_typed_error(body: bytes) -> None:
+    class Thing(BaseModel):
+        size: int = Field(alias="sizeGi")
+
+    class View(msgspec.Struct):
+        metadata: dict[str, str]
+
+    for things in (PODS, PODS.read_as(View), PODS.read_as(Thing)):
+        with pytest.raises(UnreadableAnswer, match="This is no Pod"):
+            things.decode(body)
+
+
+def test_metadata_alone_is_another_resource_at_the_same_path() -> None:
+    partial = PODS.metadata_only()
+    assert partial != PODS
+    assert partial.path("ns", "a") == PODS.path("ns", "a")
+    read = partial.decode(
+        b'{"kind":"PartialObjectMetadata","metadata":{"name":"a","labels":{"x":"1"},'
+        b'"ownerReferences":[{"kind":"Job","name":"j","uid":"u","controller":true}]}}'
+    )
+    assert (read.metadata.name, read.metadata.labels) == ("a", {"x": "1"})
+    assert read.metadata.owner_references == (
+        Owner(kind="Job", name="j", uid="u", controller=True),
+    )
+    assert partial.read_as(dict).answered_kind == "PartialObjectMetadata"
 
 
 def test_keys_read_as_people_write_them() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaito.runtime import Key, Object, Resource, View
+from kaito.runtime import Key, Object, Resource, UnreadableAnswer, View
 from kaito.runtime.store import WritableStore
 from kaito.runtime.wire import open_object
 
@@ -63,6 +63,19 @@ def test_typed_stores_still_give_untyped_objects(store: WritableStore[Object]) -
     put(typed, "a", node="n1")
     assert typed.get(Key("ns", "a")) == Pod(spec={"node": "n1"})
     assert typed.object(Key("ns", "a"))["kind"] == "Pod"  # type: ignore[index]  # it is there
+
+
+def test_an_object_that_does_not_fit_the_model_is_a_typed_error_and_can_be_read_untyped() -> None:
+    class Strict(msgspec.Struct):
+        spec: dict[str, int]
+
+    typed = WritableStore(PODS.read_as(Strict))
+    put(typed, "a", node="n1")
+    with pytest.raises(UnreadableAnswer, match=r"no Pod as Strict has it: Expected `int`"):
+        typed.get(Key("ns", "a"))
+    with pytest.raises(UnreadableAnswer):
+        typed.list()
+    assert typed.object(Key("ns", "a"))["spec"] == {"node": "n1"}  # type: ignore[index]  # there
 
 
 def test_an_index_files_an_object_under_each_of_its_values(store: WritableStore[Object]) -> None:
