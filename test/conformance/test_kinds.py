@@ -212,3 +212,73 @@ async def test_a_job_needs_a_restart_policy_that_ends(api: Api, ns: Space) -> No
     assert taken.body["spec"]["selector"]["matchLabels"] == {
         "batch.kubernetes.io/controller-uid": uid
     }
+
+
+async def test_a_claim_grows_only_where_its_class_lets_it(api: Api, ns: Space, word: str) -> None:
+    classes = "/apis/storage.k8s.io/v1/storageclasses"
+    path = ns.path("/api/v1", "persistentvolumeclaims")
+    fixed = {"metadata": {"name": word}, "provisioner": "conformance.example.com/none"}
+    (await api.create(classes, fixed)).ok()
+    claim = {
+        "metadata": {"name": "c"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}},
+            "storageClassName": word,
+        },
+    }
+    (await api.create(path, claim)).ok()
+    bound = {"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}
+    (await api.merge(f"{path}/c/status", bound)).ok()
+    larger = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    refused = await api.merge(f"{path}/c", larger)
+    await api.merge(f"{classes}/{word}", {"allowVolumeExpansion": True})
+    taken = await api.merge(f"{path}/c", larger)
+    await api.delete(f"{classes}/{word}")
+    assert (refused.status, taken.status) == (403, 200)
+    assert "only dynamically provisioned pvc can be resized" in refused.message
+
+
+async def test_the_ranges_of_a_node_are_written_once(api: Api, word: str) -> None:
+    node = {"metadata": {"name": word}, "spec": {"podCIDR": "10.1.0.0/24"}}
+    made = await api.create("/api/v1/nodes", node)
+    moved = await api.merge(f"/api/v1/nodes/{word}", {"spec": {"podCIDR": "10.2.0.0/24"}})
+    await api.delete(f"/api/v1/nodes/{word}")
+    assert made.ok().body["spec"]["podCIDRs"] == ["10.1.0.0/24"]
+    assert moved.fields == {"spec.podCIDRs"}
+
+
+async def test_the_phase_of_a_namespace_follows_from_its_deletion(api: Api, ns: Space) -> None:
+    path = f"/api/v1/namespaces/{ns.name}/status"
+    answer = await api.merge(path, {"status": {"phase": "Terminating"}})
+    assert answer.fields == {"status.Phase"}
+
+
+async def test_what_a_new_event_tells_does_not_change(api: Api, ns: Space) -> None:
+    path = ns.path("/apis/events.k8s.io/v1", "events")
+    event = {
+        "metadata": {"name": "e"},
+        "eventTime": "2026-01-02T03:04:05.000000Z",
+        "reportingController": "example.com/c",
+        "reportingInstance": "c-0",
+        "action": "Test",
+        "reason": "Tested",
+        "type": "Normal",
+        "regarding": {"kind": "ConfigMap", "namespace": ns.name, "name": "a"},
+    }
+    (await api.create(path, event)).ok()
+    series = {"count": 2, "lastObservedTime": "2026-01-02T03:04:06.000000Z"}
+    counted = await api.merge(f"{path}/e", {"series": series})
+    told = await api.merge(f"{path}/e", {"note": "other"})
+    assert counted.status == 200
+    assert told.fields == {"message"}
+
+
+async def test_a_binding_keeps_its_role(api: Api, ns: Space) -> None:
+    path = ns.path("/apis/rbac.authorization.k8s.io/v1", "rolebindings")
+    body = {"metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "r"}}
+    made = await api.create(path, body)
+    answer = await api.merge(f"{path}/b", {"roleRef": {"name": "other"}})
+    assert made.ok().body["roleRef"]["apiGroup"] == "rbac.authorization.k8s.io"
+    assert answer.fields == {"roleRef"}
+    assert "cannot change roleRef" in answer.message

@@ -152,6 +152,8 @@ def printed_template(template: Object) -> Raw:
     """A template as the server prints it: its metadata beside its spec."""
     given = template.get("metadata") or {}
     shown = {name: given[name] for name in METADATA if name in given}
+    for name in {"labels", "annotations"} & shown.keys():
+        shown[name] = dict(sorted(shown[name].items()))
     meta = json.dumps(shown, separators=(",", ":"))
     spec = f'"Spec":{compact("PodSpec", whole(template.get("spec") or {}))}}}'
     return Raw(f"{meta[:-1]}{',' if len(meta) > 2 else ''}{spec}")
