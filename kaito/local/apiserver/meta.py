@@ -30,7 +30,7 @@ def validate(
     """What is wrong with an object's metadata, in the order the server checks it."""
     errors: list[FieldError] = []
     prefix = meta.get("generateName", "")
-    if prefix:
+    if prefix and not custom:
         errors += [
             wrong("metadata.generateName", prefix, f)
             for f in names.name_faults(rule, prefix, prefix=True)

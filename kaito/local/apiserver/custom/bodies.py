@@ -12,9 +12,11 @@ from kaito.local.apiserver.jsontext import whole_numbers
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.scalars import json_kind
-from kaito.local.apiserver.status import bad_request, invalid
+from kaito.local.apiserver.status import StatusError, bad_request, invalid
 
 Object = dict[str, Any]
+NO_KIND = "couldn't get version/kind; json parse error: json: cannot unmarshal "
+SHOWN = 30  # signs of a body that is not recognized
 META_PROBE = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
     'Kind string "json:\\"kind,omitempty\\"" }'
@@ -26,20 +28,20 @@ def read_custom(
 ) -> Object:
     """A body as an object of this kind. Raises StatusError."""
     head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-    shown = text.decode(errors="replace") or "<empty>"
-    if not isinstance(value, dict):
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {kind.kind}): "
-            f"couldn't get version/kind; json parse error: json: cannot unmarshal "
-            f"{json_kind(value)} into Go value of type {META_PROBE} "
-            f"({text.hex()})"
+    if not isinstance(value, dict | None):
+        raise _unrecognized(
+            kind, text, f"{NO_KIND}{json_kind(value)} into Go value of type {META_PROBE}"
         )
-    version, name = value.get("apiVersion"), value.get("kind")
-    if not name:
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {kind.kind}): "
-            f"Object 'Kind' is missing in '{shown}' ({shown})"
-        )
+    version, name = (value or {}).get("apiVersion"), (value or {}).get("kind")
+    for part, found in (("apiVersion", version), ("kind", name)):
+        if not isinstance(found, str | None):
+            given = json_kind(found)
+            raise _unrecognized(
+                kind, text, f"{NO_KIND}{given} into Go struct field .{part} of type string"
+            )
+    if value is None or not name:
+        shown = text.decode(errors="replace")
+        raise _unrecognized(kind, text, f"Object 'Kind' is missing in '{shown}'")
     if name != kind.kind and version == kind.api_version:
         called = (value.get("metadata") or {}).get("name", "")
         raise invalid(kind.group, name, called, [wrong("kind", name, f"must be {kind.kind}")])
@@ -57,6 +59,17 @@ def read_custom(
     return obj
 
 
+def _unrecognized(kind: Kind, text: bytes, why: str) -> StatusError:
+    """A body without a kind; the start of it is shown, in digits where it is no JSON object."""
+    shown = text.decode(errors="replace") if text.lstrip().startswith(b"{") else text.hex()
+    if len(shown) > SHOWN:
+        shown = f"{shown[:SHOWN]} ..."
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {kind.kind}): {why} "
+        f"({shown or '<empty>'})"
+    )
+
+
 def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
     """The cleaned object, the paths of unknown fields, and why it does not decode."""
     shape = kind.shape
@@ -67,10 +80,7 @@ def clean_custom(value: Object, kind: Kind) -> tuple[Object, list[str], str]:
         return (
             value,
             [],
-            (
-                f"json: cannot unmarshal {json_kind(meta)} into Go struct field "
-                f".metadata of type v1.ObjectMeta"
-            ),
+            (f"json: cannot unmarshal {json_kind(meta)} into Go value of type v1.ObjectMeta"),
         )
     try:
         decoded = typed.decode(shape.metadata, meta or {})

@@ -21,7 +21,7 @@ from kaito.local.apiserver.deleteoptions import DeleteOptions
 from kaito.local.apiserver.fields import FieldError
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.jsontext import encode
-from kaito.local.apiserver.kinds import Kind, Subresource
+from kaito.local.apiserver.kinds import Kind, Subresource, version_rank
 from kaito.local.apiserver.namespaces import internal_call
 from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.storage import Event, Record, Stale
@@ -257,7 +257,7 @@ class Definitions:
             subresources=subresources,
             shape=shape,
             definition=obj["metadata"]["name"],
-            deprecation=_deprecation(version, f"{group}/{version['name']} {names['kind']}"),
+            deprecation=_deprecation(spec, version),
         )
 
     @staticmethod
@@ -445,7 +445,16 @@ def _condition(
     conditions.append(fresh)
 
 
-def _deprecation(version: Object, named: str) -> str:
+def _deprecation(spec: Object, version: Object) -> str:
+    """What users of a deprecated version are told: which one to use instead, if there is any."""
     if not version.get("deprecated"):
         return ""
-    return version.get("deprecationWarning") or f"{named} is deprecated"
+    if version.get("deprecationWarning"):
+        return str(version["deprecationWarning"])
+    group, kind, name = spec["group"], spec["names"]["kind"], version["name"]
+    text = f"{group}/{name} {kind} is deprecated"
+    for other in spec["versions"]:
+        fine = other.get("served") and not other.get("deprecated")
+        if fine and version_rank(other["name"]) < version_rank(name):
+            return f"{text}; use {group}/{other['name']} {kind}"
+    return text
