@@ -6,7 +6,7 @@ import pytest
 
 from test.conformance.client import Api
 from test.conformance.definitions import ANYTHING, Defining
-from test.conformance.objects import Space, deployment, pod
+from test.conformance.objects import Object, Space, deployment, pod
 
 pytestmark = pytest.mark.apiserver
 
@@ -232,6 +232,33 @@ async def test_a_service_account_issues_tokens_that_are_recognised(api: Api, ns:
     user = answer.body["status"]["user"]
     assert user["username"] == f"system:serviceaccount:{ns.name}:robot"
     assert "system:serviceaccounts" in user["groups"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "message"),
+    [
+        ({"spec": {"expirationSeconds": 2**32 + 1}}, 422, "larger than 2^32 seconds"),
+        ({"metadata": {"name": "other"}}, 422, "must match the service account name"),
+        (
+            {"spec": {"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "none"}}},
+            404,
+            'pods "none" not found',
+        ),
+        (
+            {"spec": {"boundObjectRef": {"apiVersion": "v1", "kind": "X", "name": "x"}}},
+            400,
+            "cannot bind token to object of type /v1, Kind=X",
+        ),
+    ],
+)
+async def test_a_token_is_not_issued_for_just_anything(
+    api: Api, ns: Space, request_: Object, status: int, message: str
+) -> None:
+    path = ns.path("/api/v1", "serviceaccounts")
+    (await api.create(path, {"metadata": {"name": "robot"}})).ok()
+    answer = await api.create(f"{path}/robot/token", request_)
+    assert answer.status == status
+    assert message in answer.message
 
 
 async def test_a_pod_without_a_node_has_no_log(api: Api, ns: Space) -> None:

@@ -132,7 +132,7 @@ class Dispatcher:
     def _check_subresource(kind: Kind, goal: Target, verb: str) -> None:
         known = kind.subresources.get(goal.subresource)
         if known is None:
-            if kind.custom and goal.subresource in {"status", "scale"}:
+            if kind.custom:
                 raise not_found(kind.group, kind.plural, goal.name)
             raise no_resource()
         if verb not in known.verbs and goal.subresource != "proxy":

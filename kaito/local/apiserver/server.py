@@ -90,9 +90,7 @@ class ApiServer:
         self.discovery = Discovery(self.kinds)
         self.openapi = OpenApi(self.kinds, self.types)
         self.proxy = Proxy(core, self._resolver)
-        self.subresources = Subresources(
-            core, self.handlers, self.proxy, self._tokens, self._secret
-        )
+        self.subresources = Subresources(core, self.handlers, self.proxy, self._secret)
         self.authenticator = Authenticator(
             self._tokens, self.subresources.token_user, self.authorizer
         )
