@@ -100,3 +100,84 @@ async def test_managed_fields_are_shown_to_all(api: Api, ns: Space) -> None:
     assert entry["operation"] == "Update"
     assert entry["fieldsType"] == "FieldsV1"
     assert entry["fieldsV1"] == {"f:data": {".": {}, "f:k": {}}}
+
+
+POD = {"containers": [{"name": "c", "image": "i:1"}]}
+TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": POD}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "cells"),
+    [
+        (
+            "/apis/apps/v1/{}/deployments",
+            {
+                "replicas": 3,
+                "selector": {
+                    "matchExpressions": [
+                        {"key": "z", "operator": "DoesNotExist"},
+                        {"key": "a", "operator": "In", "values": ["c", "b"]},
+                    ]
+                },
+                "template": TEMPLATE,
+            },
+            ["o", "0/3", 0, 0, "c", "i:1", "a in (b,c),!z"],
+        ),
+        (
+            "/apis/networking.k8s.io/v1/{}/ingresses",
+            {"rules": [{"host": f"{c}.example.com"} for c in "abcd"]},
+            ["o", "<none>", "a.example.com,b.example.com,c.example.com + 1 more...", "", "80"],
+        ),
+        (
+            "/apis/autoscaling/v2/{}/horizontalpodautoscalers",
+            {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+                "maxReplicas": 5,
+                "metrics": [
+                    {
+                        "type": "Resource",
+                        "resource": {
+                            "name": "cpu",
+                            "target": {"type": "Utilization", "averageUtilization": 50},
+                        },
+                    },
+                    {
+                        "type": "Pods",
+                        "pods": {
+                            "metric": {"name": "q"},
+                            "target": {"type": "AverageValue", "averageValue": "5"},
+                        },
+                    },
+                ],
+            },
+            ["o", "Deployment/d", "cpu: <unknown>/50%, <unknown>/5", "1", 5, 0],
+        ),
+    ],
+)
+async def test_the_cells_of_a_kind_sum_it_up(
+    api: Api, ns: Space, path: str, body: dict[str, object], cells: list[object]
+) -> None:
+    where = path.format(f"namespaces/{ns.name}")
+    (await api.create(where, {"metadata": {"name": "o"}, "spec": body})).ok()
+    table = (await api.get(f"{where}/o", accept=TABLE)).body
+    age = [c["name"] for c in table["columnDefinitions"]].index("Age")
+    found = table["rows"][0]["cells"]
+    assert found[:age] + found[age + 1 :] == cells
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "rows"),
+    [
+        ("/api/v1/limitranges", ["Name", "Created At"], None),
+        ("/apis/rbac.authorization.k8s.io/v1/roles", ["Name", "Created At"], None),
+        ("/api/v1/serviceaccounts", ["Name", "Age"], []),
+        ("/apis/storage.k8s.io/v1/csinodes", ["Name", "Drivers", "Age"], []),
+        ("/apis/node.k8s.io/v1/runtimeclasses", ["Name", "Handler", "Age"], []),
+    ],
+)
+async def test_an_empty_table_has_no_rows_of_its_own_way(
+    api: Api, path: str, columns: list[str], rows: list[object] | None
+) -> None:
+    table = (await api.get(path, accept=TABLE, labelSelector="conformance=none")).body
+    assert [c["name"] for c in table["columnDefinitions"]] == columns
+    assert table["rows"] == rows

@@ -45,10 +45,14 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Column definitions and the function that makes an object's cells at a moment."""
+    """Column definitions and the function that makes an object's cells at a moment.
+
+    A table of `bare` columns without rows has null for them.
+    """
 
     columns: tuple[Column, ...]
     cells: Callable[[Object, float], list[Any]]
+    bare: bool = False
 
     @classmethod
     def standard(cls) -> Columns:
@@ -62,6 +66,7 @@ class Columns:
                 obj["metadata"].get("name", ""),
                 obj["metadata"].get("creationTimestamp") or "<unknown>",
             ],
+            bare=True,
         )
 
 
@@ -130,5 +135,5 @@ def table(
         "apiVersion": f"meta.k8s.io/{version}",
         "metadata": metadata,
         "columnDefinitions": [c.definition() for c in columns.columns] if definitions else None,
-        "rows": rows,
+        "rows": None if columns.bare and not rows else rows,
     }

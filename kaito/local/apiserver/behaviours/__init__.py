@@ -54,6 +54,7 @@ BEHAVIOURS: dict[tuple[str, str], Behaviour] = {
     ("autoscaling", "horizontalpodautoscalers"): autoscalers.AUTOSCALERS,
     ("batch", "cronjobs"): batch.CRON_JOBS,
     ("batch", "jobs"): batch.JOBS,
+    ("certificates.k8s.io", "certificatesigningrequests"): policies.SIGNING_REQUESTS,
     ("coordination.k8s.io", "leases"): cluster.LEASES,
     ("events.k8s.io", "events"): events.NEW_EVENTS,
     ("discovery.k8s.io", "endpointslices"): endpoints.SLICES,

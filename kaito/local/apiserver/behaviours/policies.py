@@ -100,3 +100,8 @@ PRIORITY_CLASSES = Behaviour(
     validate_update=update_priority,
     generation=True,
 )
+SIGNING_REQUESTS = Behaviour(
+    has_status=True,
+    selectable=lambda o: {"spec.signerName": (o.get("spec") or {}).get("signerName", "")},
+    selectors=frozenset({"spec.signerName"}),
+)

@@ -1,0 +1,1 @@
+"""The cells of built-in kinds: what kubectl shows of an object in one line."""
