@@ -1,4 +1,4 @@
-"""Builds data/types.json and kinds.json of kaito/local/apiserver: the built-in kinds as tables.
+"""Builds data/types.json, kinds.json and internal.json of kaito/local/apiserver: built-in kinds.
 
 Field types and required fields come from the `kubernetes` package, the rest (which fields there are
 and in which order, number widths, Go types, zero values, list keys, patch strategies) from
@@ -33,17 +33,27 @@ def code(kind: str, annotation: str) -> str:
     return SCALARS.get(kind) or "R:" + kind
 
 
+def entries() -> list[str]:
+    text = (HERE / "apiserver_types.txt").read_text().replace("\n  ", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
 def overlay() -> dict[str, tuple[list[str], dict[str, list[str]]]]:
     """By model: its own tokens, and the tokens of its fields in the order of the Go struct."""
-    text = (HERE / "apiserver_types.txt").read_text().replace("\n  ", " ")
     table: dict[str, tuple[list[str], dict[str, list[str]]]] = {}
-    for line in text.splitlines():
-        if line and not line.startswith("#"):
-            head, _, body = line.partition(": ")
+    for line in entries():
+        head, _, body = line.partition(":")
+        if " = " not in line:
             model, *flags = head.split()
-            entries = [entry.split() for entry in body.split("; ")]
-            table[model] = flags, {name: tokens for name, *tokens in entries}
+            fields = [entry.split() for entry in body.split(";") if entry]
+            table[model] = flags, {name: tokens for name, *tokens in fields}
     return table
+
+
+def internal() -> dict[str, str]:
+    """The structs that the server itself keeps in another form, by their Go names."""
+    parts = (line.partition(" = ") for line in entries())
+    return {name: body for name, found, body in parts if found}
 
 
 def build_types(wanted: set[str]) -> dict[str, dict[str, str]]:
@@ -54,6 +64,9 @@ def build_types(wanted: set[str]) -> dict[str, dict[str, str]]:
         name = queue.pop()
         cls = getattr(models, name, None)
         if name in types or name not in extra:
+            continue
+        if cls is None:
+            types[name] = {}  # a struct without fields, which the package does not have
             continue
         flags, known = extra[name]
         fields: dict[str, str] = {"-": " ".join(flags)} if flags else {}
@@ -175,8 +188,12 @@ def build_kinds() -> list[dict[str, object]]:
     served = overlay()
     result = []
     for entry in kinds.values():
-        if entry.get("model") not in served:
+        model, subs = str(entry.get("model")), entry["subresources"]
+        if model not in served:
             continue
+        assert isinstance(subs, dict)
+        if "status" not in served[model][1]:
+            subs.pop("status", None)
         verbs = entry["verbs"]
         assert isinstance(verbs, set)
         entry["verbs"] = [v for v in VERBS if v in verbs]
@@ -203,7 +220,7 @@ def main() -> None:
         wanted |= {s["model"] for s in subs.values()}
     OUT.mkdir(parents=True, exist_ok=True)
     types = build_types(wanted)
-    for name, data in (("types", types), ("kinds", kinds)):
+    for name, data in (("types", types), ("kinds", kinds), ("internal", internal())):
         lines = [
             json.dumps(x, separators=(",", ":"))
             for x in (data.items() if isinstance(data, dict) else data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -175,6 +175,9 @@ class TypeTable:
 
     def __contains__(self, model: str) -> bool:
         return model in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
 
     def node(self, model: str) -> Node:
         node = self._nodes.get(model)
