@@ -23,6 +23,8 @@ ENABLE_LOAD_BALANCER = "kaito.sh/enablelb"
 RUNTIME = "kaito.sh/runtime"
 BYPASS_RESOURCE_CHECKS = "kaito.sh/bypass-resource-checks"
 NODE_IMAGE_FAMILY = "kaito.sh/node-image-family"
+PERFORMANCE_MODE = "kaito.sh/performance-mode"
+USE_LOCAL_WEIGHTS = "kaito.sh/use-local-weights"
 
 # Machines and nodes.
 MACHINE_TYPE = "kaito.sh/machine-type"

@@ -38,7 +38,7 @@ async def run_daemon(
     arguments: argparse.Namespace,
     *,
     name: str,
-    build: Callable[[Manager, AsyncExitStack], Awaitable[None]],
+    build: Callable[[Manager, AsyncExitStack, ClusterConfig], Awaitable[None]],
     namespaces: tuple[str, ...] = (),
 ) -> int:
     """Run a manager named `name` until SIGTERM or SIGINT; exit code 0 then.
@@ -72,7 +72,7 @@ async def run_daemon(
             metrics_address=_address("metrics", arguments.metrics_address, 8080, config),
             probes=_address("probe", arguments.probe_address, 8081, config),
         )
-        await build(manager, resources)
+        await build(manager, resources, config)
         await manager.run(signals=True)
     return 0
 

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import argparse
 from contextlib import AsyncExitStack
+from functools import partial
 
+from kaito.catalog.catalog import load
 from kaito.cli.daemon import run_daemon, until_exit
+from kaito.cli.webhook import add_webhook
 from kaito.controllers.workspace import Settings, build
-from kaito.runtime import Manager
+from kaito.runtime import ClusterConfig, Manager
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until told to stop."""
     daemon = run_daemon(
-        arguments, name="kaito-workspace", build=_build, namespaces=arguments.namespaces
+        arguments,
+        name="kaito-workspace",
+        build=partial(_build, arguments),
+        namespaces=arguments.namespaces,
     )
     return until_exit(daemon)
 
 
-async def _build(manager: Manager, _: AsyncExitStack) -> None:
-    build(manager, Settings())
+async def _build(
+    arguments: argparse.Namespace,
+    manager: Manager,
+    resources: AsyncExitStack,
+    config: ClusterConfig,
+) -> None:
+    settings, catalog = Settings(), load()
+    build(manager, settings, catalog)
+    await add_webhook(manager, resources, arguments, config, catalog=catalog, settings=settings)

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 # Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted. Daemons
@@ -71,7 +72,8 @@ def _one_line(error: BaseException) -> str:
         error = error.exceptions[0]
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, ModuleNotFoundError):
-        extra = "azure" if (error.name or "").startswith("azure") else "local"
+        missing = (error.name or "").partition(".")[0]
+        extra = {"azure": "azure", "cryptography": "webhook"}.get(missing, "local")
         return f'{text}; install it with: pip install "kaito[{extra}]"'
     if isinstance(error, CommandError) or type(error).__module__.startswith("kaito."):
         return text
@@ -115,6 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=(),
         help="look after these namespaces only (default: all)",
     )
+    _webhook_options(manager)
     provisioner = command(
         commands,
         "provisioner",
@@ -199,6 +202,35 @@ def _daemon_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info"
+    )
+
+
+def _webhook_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-webhook", action="store_true", help="check Workspaces only after they are stored"
+    )
+    parser.add_argument(
+        "--webhook-url",
+        metavar="URL",
+        help="outside a cluster: https://HOST:PORT where the API server reaches the webhook "
+        "(default: no webhook there)",
+    )
+    parser.add_argument(
+        "--webhook-address",
+        metavar="ADDR",
+        help="as --metrics-address (default: :9443, or as in --webhook-url)",
+    )
+    parser.add_argument(
+        "--webhook-service",
+        metavar="NAME",
+        default="kaito-webhook",
+        help="in a cluster: the Service in front of the webhook (default: kaito-webhook)",
+    )
+    parser.add_argument(
+        "--webhook-certificate",
+        metavar="DIR",
+        type=Path,
+        help="serve with tls.crt and tls.key of this directory (default: one made by itself)",
     )
 
 

@@ -10,7 +10,7 @@ from kaito.cli.daemon import NAMESPACES, run_daemon, until_exit
 from kaito.controllers.machine import build
 from kaito.provisioner import aks
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
-from kaito.runtime import Key, Manager, NotFound, Object, Resource
+from kaito.runtime import ClusterConfig, Key, Manager, NotFound, Object, Resource
 
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 
@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     return until_exit(run_daemon(arguments, name="kaito-provisioner", build=_build))
 
 
-async def _build(manager: Manager, resources: AsyncExitStack) -> None:
+async def _build(manager: Manager, resources: AsyncExitStack, _: ClusterConfig) -> None:
     try:
         config = await manager.client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
     except NotFound:

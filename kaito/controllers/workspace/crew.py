@@ -78,6 +78,12 @@ def machine_name(uid: str, index: int) -> str:
     return "ws" + hashlib.sha256(f"{uid}/{index}".encode()).hexdigest()[:NAME_DIGITS]
 
 
+def made_nodes(observation: Observation) -> list[Node]:
+    """Nodes that were made for this Workspace and are there."""
+    present = [m for m in observation.machines if not m.metadata.deleting]
+    return list(_nodes_of(present, observation.nodes).values())
+
+
 def candidates(plan: Plan, observation: Observation) -> list[Node]:
     """Nodes that the user brings and this Workspace may count, the best first.
 

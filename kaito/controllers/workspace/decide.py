@@ -13,7 +13,7 @@ from kaito.catalog.catalog import Catalog
 from kaito.catalog.sku import gpus_of_node
 from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace import judgement
-from kaito.controllers.workspace.crew import Crew, candidates, muster
+from kaito.controllers.workspace.crew import Crew, candidates, made_nodes, muster
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
 from kaito.controllers.workspace.deployment import desired_deployment
 from kaito.controllers.workspace.judgement import Verdict
@@ -22,8 +22,9 @@ from kaito.controllers.workspace.kinds import (
     SERVICES,
 )
 from kaito.controllers.workspace.machine import desired_machine
+from kaito.controllers.workspace.objections import Refusal, advice
 from kaito.controllers.workspace.observation import Observation, Subject
-from kaito.controllers.workspace.plan import Plan, Refusal, on_gpus, plan
+from kaito.controllers.workspace.plan import Plan, on_gpus, plan
 from kaito.controllers.workspace.service import desired_service
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.status import events, state_after, status, summary
@@ -40,16 +41,21 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
         return _leave(observation, subject)
     planned = plan(observation.workspace, catalog=catalog, settings=settings)
     if isinstance(planned, Plan) and planned.model is not None and planned.gpus is None:
-        own = next((gpus_of_node(n.labels) for n in candidates(planned, observation)), None)
+        nodes = [*made_nodes(observation), *candidates(planned, observation)]
+        own = next((gpus_of_node(node.labels) for node in nodes), None)
         if own is not None:
             planned = on_gpus(planned, own, catalog=catalog, settings=settings)
     if isinstance(planned, Refusal):
         return _refuse(observation, subject, planned)
-    return _serve(observation, subject, planned, settings)
+    return _serve(observation, subject, planned, catalog, settings)
 
 
 def _serve(
-    observation: Observation, subject: Subject, planned: Plan, settings: Settings
+    observation: Observation,
+    subject: Subject,
+    planned: Plan,
+    catalog: Catalog,
+    settings: Settings,
 ) -> Decision:
     crew = muster(planned, observation)
     machines = judgement.machines(planned, crew, observation.obstacles)
@@ -81,7 +87,7 @@ def _serve(
         objects=tuple(objects),
         deletions=tuple(_machine_deletion(m) for m in crew.surplus),
         status=said,
-        events=(*events(observation, said), *_warnings(planned, crew, subject)),
+        events=(*events(observation, said), *_warnings(planned, crew, subject, catalog, settings)),
         look_again=OBSTACLE_SECONDS if observation.obstacles else None,
     )
 
@@ -165,18 +171,15 @@ def _machines(planned: Plan, crew: Crew, subject: Subject) -> list[Object]:
     return kept + [desired_machine(planned, subject, name, None) for name in crew.missing]
 
 
-def _warnings(planned: Plan, crew: Crew, subject: Subject) -> list[Event]:
+def _warnings(
+    planned: Plan, crew: Crew, subject: Subject, catalog: Catalog, settings: Settings
+) -> list[Event]:
     """What the author should know though it stops nothing; told once, when nodes are asked for."""
-    sku = planned.sku
-    if sku is None or sku.retired is None or not crew.missing or subject.status:
+    if not crew.missing or subject.status:
         return []
     return [
-        Event(
-            type="Warning",
-            reason=conditions.INSTANCE_TYPE_RETIRED,
-            message=f"{sku.name} was retired by {sku.cloud} on {sku.retired}: new nodes of this "
-            "size may not be had any more.",
-        )
+        Event(type="Warning", reason=each.reason, message=each.message)
+        for each in advice(planned.workspace, catalog=catalog, settings=settings)
     ]
 
 

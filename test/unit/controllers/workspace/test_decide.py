@@ -211,7 +211,7 @@ REFUSALS: list[tuple[Object, str, str]] = [
         ),
     ),
     (
-        held(resource={"instanceType": "Standard_NC6_v3"}),
+        held(resource={"instanceType": "Standrad_NC6s_v3"}),
         "UnknownInstanceType",
         "KAITO knows; names like it are Standard_NC6s_v3, ",
     ),

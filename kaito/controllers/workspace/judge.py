@@ -1,0 +1,122 @@
+"""What a Workspace is told when it is created or changed: all that is wrong, and warnings. Pure.
+
+The webhook asks before the API server stores it, the controller after. Both ask the same. Objects
+being deleted and changes of nothing that users write always pass: an upgrade of the rules must
+never make an object undeletable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from kaito.api import labels
+from kaito.api.rules import Problem, explain
+from kaito.api.workspace import Workspace
+from kaito.api.workspace_rules import problems, update_problems
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.model import Model
+from kaito.controllers.workspace.objections import ANNOTATIONS, advice, model_of, objections
+from kaito.controllers.workspace.parameters import inference_problems, training_problems
+from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.words import one_line
+from kaito.runtime import Object
+
+USERS = ("resource", "inference", "tuning")  # the parts that users write
+READ = (*ANNOTATIONS, labels.BYPASS_RESOURCE_CHECKS)  # annotations that decide something
+MESSAGE_LENGTH = 500  # characters of one problem; a path in it may be as long as its author likes
+MOST = 20  # problems that one answer holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is wrong, and what is only worth knowing."""
+
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A ConfigMap that is named and not there."""
+
+    name: str
+
+
+def judge(
+    workspace: Object,
+    old: Object | None,
+    *,
+    catalog: Catalog,
+    settings: Settings,
+    config: Mapping[str, Any] | Missing | None = None,
+) -> Judgement:
+    """All that is wrong with a Workspace; `old` is what it was, None for a new one.
+
+    `config` is the ConfigMap that it names, None when it was not looked at.
+    """
+    if workspace.get("metadata", {}).get("deletionTimestamp"):
+        return Judgement()
+    if old is not None and written(old) == written(workspace):
+        return Judgement()
+    try:
+        read = Workspace.model_validate(workspace)
+    except ValidationError as error:
+        return _judgement(explain(error))
+    found = [*problems(workspace), *(update_problems(workspace, old) if old else ())]
+    if found:
+        return _judgement(iter(found))
+    wrong = [
+        Problem(path=each.path, message=each.message)
+        for each in objections(read, catalog=catalog, settings=settings)
+    ]
+    wrong += _config_problems(read, catalog, config)
+    said = [each.message for each in advice(read, catalog=catalog, settings=settings)]
+    return _judgement(iter(wrong), tuple(said))
+
+
+def written(workspace: Object) -> Object:
+    """What users write of a Workspace and something follows from."""
+    noted = workspace.get("metadata", {}).get("annotations") or {}
+    parts = {name: workspace[name] for name in USERS if workspace.get(name) is not None}
+    return parts | {"annotations": {key: noted[key] for key in READ if key in noted}}
+
+
+def config_name(workspace: Object) -> str:
+    """The ConfigMap that a Workspace names, "" for none."""
+    for part in ("inference", "tuning"):
+        named = workspace.get(part)
+        name = named.get("config") if isinstance(named, Mapping) else None
+        if isinstance(name, str) and name:
+            return name
+    return ""
+
+
+def _config_problems(
+    workspace: Workspace, catalog: Catalog, config: Mapping[str, Any] | Missing | None
+) -> Iterator[Problem]:
+    if config is None:
+        return
+    path = "inference.config" if workspace.tuning is None else "tuning.config"
+    if isinstance(config, Missing):
+        yield Problem(
+            path=path,
+            message=f"{path} names the ConfigMap {config.name}, which is not in this namespace: "
+            "create it first.",
+        )
+    elif workspace.tuning is not None:
+        yield from training_problems(config, method=workspace.tuning.method)
+    else:
+        model = model_of(workspace, catalog)
+        context = model.context if isinstance(model, Model) else None
+        yield from inference_problems(config, context=context)
+
+
+def _judgement(found: Iterator[Problem], warnings: tuple[str, ...] = ()) -> Judgement:
+    bounded = [
+        Problem(path=each.path, message=one_line(each.message, MESSAGE_LENGTH)) for each in found
+    ]
+    return Judgement(problems=tuple(bounded[:MOST]), warnings=warnings)
