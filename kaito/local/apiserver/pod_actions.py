@@ -88,7 +88,8 @@ class PodActions:
         options = write_options(call.request, call.query, "CreateOptions")
         types = self._core.kinds.types
         body = bodies.read_as(types, "V1Binding", call.request, "Binding", "v1", options)
-        meta, goal = body.get("metadata") or {}, body.get("target") or {}
+        meta, goal = body.setdefault("metadata", {}), body.get("target") or {}
+        check_namespace(call, body)
         if meta.get("name", "") != call.target.name:
             raise bad_request("name in URL does not match name in Binding object")
         faults = []
