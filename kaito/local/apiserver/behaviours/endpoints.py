@@ -8,7 +8,7 @@ from typing import Any
 from kaito.local.apiserver import names
 from kaito.local.apiserver.behaviour import Behaviour
 from kaito.local.apiserver.behaviours import values
-from kaito.local.apiserver.behaviours.job_rules import too_many
+from kaito.local.apiserver.behaviours.job_rules import at_most
 from kaito.local.apiserver.behaviours.podspec.checks import (
     by,
     chosen,
@@ -110,7 +110,7 @@ def _endpoint(endpoint: Object, kind: str, path: str) -> Iterator[FieldError]:
     addresses = endpoint.get("addresses") or []
     if not addresses:
         yield required(f"{path}.addresses", "must contain at least 1 address")
-    yield from too_many(f"{path}.addresses", len(addresses), MOST_ADDRESSES)
+    yield from at_most(MOST_ADDRESSES, len(addresses), f"{path}.addresses")
     for i, text in enumerate(addresses):
         where = f"{path}.addresses[{i}]"
         if kind == "FQDN":
@@ -130,7 +130,7 @@ def _endpoint(endpoint: Object, kind: str, path: str) -> Iterator[FieldError]:
     hints = endpoint.get("hints") or {}
     for part, rule in (("forZones", names.label_value), ("forNodes", names.subdomain)):
         given = [hint.get("name", "") for hint in hints.get(part) or ()]
-        yield from too_many(f"{path}.hints.{part}", len(given), MOST_HINTS)
+        yield from at_most(MOST_HINTS, len(given), f"{path}.hints.{part}")
         for i, name in enumerate(given):
             if name in given[:i]:
                 yield duplicate(f"{path}.hints.{part}[{i}].name", name)

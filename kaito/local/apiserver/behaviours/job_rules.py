@@ -24,6 +24,7 @@ from kaito.local.apiserver.fields import (
     listed,
     required,
     too_long,
+    too_many,
     wrong,
 )
 from kaito.local.apiserver.gotext import compact
@@ -160,10 +161,8 @@ def _indexed(spec: Object, path: str, mode: str) -> Iterator[FieldError]:
         yield wrong(f"{path}.parallelism", parallel, says)
 
 
-def too_many(path: str, found: int, limit: int) -> list[FieldError]:
-    if found <= limit:
-        return []
-    return [FieldError(path, "Too many", found, f"must have at most {limit} items")]
+def at_most(limit: int, found: int, path: str) -> list[FieldError]:
+    return [] if found <= limit else [too_many(path, found, limit)]
 
 
 def _among(value: str, allowed: tuple[str, ...], path: str) -> list[FieldError]:
@@ -176,7 +175,7 @@ def _among(value: str, allowed: tuple[str, ...], path: str) -> list[FieldError]:
 
 def _failure_policy(spec: Object, path: str) -> Iterator[FieldError]:
     rules = (spec.get("podFailurePolicy") or {}).get("rules") or []
-    yield from too_many(f"{path}.rules", len(rules), MOST_RULES)
+    yield from at_most(MOST_RULES, len(rules), f"{path}.rules")
     inner = (spec.get("template") or {}).get("spec") or {}
     known = {
         c.get("name", "")
@@ -209,7 +208,7 @@ def _exit_codes(codes: Object, path: str, known: set[str]) -> Iterator[FieldErro
         yield wrong(f"{path}.containerName", name, says)
     if not values:
         yield wrong(f"{path}.values", codes.get("values"), "at least one value is required")
-    yield from too_many(f"{path}.values", len(values), MOST_CODES)
+    yield from at_most(MOST_CODES, len(values), f"{path}.values")
     for i, value in enumerate(values):
         if operator == "In" and value == 0:
             yield wrong(f"{path}.values[{i}]", value, "must not be 0 for the In operator")
@@ -220,7 +219,7 @@ def _exit_codes(codes: Object, path: str, known: set[str]) -> Iterator[FieldErro
 
 
 def _conditions(conditions: list[Object], path: str) -> Iterator[FieldError]:
-    yield from too_many(path, len(conditions), MOST_RULES)
+    yield from at_most(MOST_RULES, len(conditions), path)
     for i, pattern in enumerate(conditions):
         yield from by(names.qualified, pattern.get("type", ""), f"{path}[{i}].type")
         yield from _among(pattern.get("status", ""), STATUSES, f"{path}[{i}].status")
@@ -235,7 +234,7 @@ def _success_policy(spec: Object, path: str) -> Iterator[FieldError]:
     if not rules:
         says = "at least one rules must be specified when the successPolicy is specified"
         yield required(f"{path}.rules", says)
-    yield from too_many(f"{path}.rules", len(rules), MOST_RULES)
+    yield from at_most(MOST_RULES, len(rules), f"{path}.rules")
     for i, rule in enumerate(rules):
         yield from _success_rule(rule, f"{path}.rules[{i}]", spec.get("completions") or 0)
 

@@ -175,8 +175,7 @@ def _host(host: str, path: str) -> list[FieldError]:
 def _rule(rule: Object, path: str) -> Iterator[FieldError]:
     host = rule.get("host", "")
     if host:
-        if values.parse_address(host) is not None:
-            yield wrong(f"{path}.host", host, "must be a DNS name, not an IP address")
+        yield from values.not_an_address(host, f"{path}.host")
         yield from _host(host, f"{path}.host")
     if "http" not in rule:
         return
@@ -251,9 +250,7 @@ def check_ingress_status(new: Object, old: Object) -> list[FieldError]:
             errors += values.address(point["ip"], f"{path}.ip", known)
         if host:
             errors += by(names.subdomain, host, f"{path}.hostname")
-        if host and values.parse_address(host) is not None:
-            says = "must be a DNS name, not an IP address"
-            errors.append(wrong(f"{path}.hostname", host, says))
+            errors += values.not_an_address(host, f"{path}.hostname")
     return errors
 
 

@@ -296,8 +296,7 @@ def _ingress(point: Object, path: str, known: list[str]) -> Iterator[FieldError]
         yield denied(f"{path}.ipMode", "may not be specified when `ip` is not set")
     if host:
         yield from by(names.subdomain, host, f"{path}.hostname")
-        if values.parse_address(host) is not None:
-            yield wrong(f"{path}.hostname", host, "must be a DNS name, not an IP address")
+        yield from values.not_an_address(host, f"{path}.hostname")
 
 
 def warnings(service: Object) -> list[str]:

@@ -89,6 +89,13 @@ def reachable(value: str, path: str) -> list[FieldError]:
     return [wrong(path, value, why) for is_so, why in refused if is_so]
 
 
+def not_an_address(host: str, path: str) -> list[FieldError]:
+    """A host is called by its name."""
+    if parse_address(host) is None:
+        return []
+    return [wrong(path, host, "must be a DNS name, not an IP address")]
+
+
 def parse_network(text: str) -> Network | None:
     head, slash, length = text.partition("/")
     if not slash or not length.isascii() or not length.isdigit() or parse_address(head) is None:
