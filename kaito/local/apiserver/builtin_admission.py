@@ -13,6 +13,7 @@ from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
 from kaito.local.apiserver.limits import LimitRanges
 from kaito.local.apiserver.podsecurity.plugin import PodSecurity
+from kaito.local.apiserver.quota_admission import ResourceQuotas
 from kaito.local.apiserver.rbac import Authorizer
 from kaito.local.apiserver.service_addresses import ServiceAddresses
 from kaito.local.apiserver.status import StatusError, forbidden, plain_failure
@@ -151,11 +152,13 @@ class PodDefaults:
         if found is None:
             raise self._refused(review, f'pod rejected: RuntimeClass "{name}" not found')
         overhead = (found.get("overhead") or {}).get("podFixed")
-        if overhead is None and spec.get("overhead"):
+        if overhead is None and spec.get("overhead") is not None:
             says = "Pod Overhead set without corresponding RuntimeClass defined Overhead"
             raise self._refused(review, f"pod rejected: {says}")
         if overhead is not None:
-            if spec.get("overhead") and not same(spec["overhead"], overhead, "overhead"):
+            if spec.get("overhead") is not None and not same(
+                spec["overhead"], overhead, "overhead"
+            ):
                 says = "Pod's Overhead doesn't match RuntimeClass's defined Overhead"
                 raise self._refused(review, f"pod rejected: {says}")
             spec["overhead"] = overhead
@@ -213,4 +216,5 @@ def plugins(
         ClaimClasses(core),
         Webhooks(core, resolver, authorizer),
         ServiceAddresses(core),
+        ResourceQuotas(core),
     ]
