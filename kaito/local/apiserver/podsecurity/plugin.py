@@ -53,7 +53,7 @@ class PodSecurity:
         namespaces = self._core.kinds.get("", "v1", "namespaces")
         assert namespaces is not None
         record = self._core.record(namespaces, "", review.call.target.namespace)
-        return policy(_labels(namespaces.value(record)) if record is not None else {})
+        return policy(_of_security(record.labels) if record is not None else {})
 
     def _pod(self, review: Review) -> None:
         if review.old is not None and not _new_images(review.object, review.old):
@@ -123,7 +123,10 @@ def _who(name: str, count: int, reasons: str) -> str:
 
 
 def _labels(thing: Object) -> dict[str, str]:
-    labels = thing["metadata"].get("labels") or {}
+    return _of_security(thing["metadata"].get("labels") or {})
+
+
+def _of_security(labels: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in labels.items() if key.startswith(PREFIX)}
 
 
