@@ -226,3 +226,58 @@ async def test_names_that_another_definition_has_are_not_accepted(
         assert conditions(answer.body) == {"NamesAccepted": "False", "Established": "False"}
     finally:
         await api.delete(path)
+
+
+@pytest.mark.parametrize(
+    ("version", "field", "message"),
+    [
+        (
+            {"deprecationWarning": "old"},
+            "versions[0].deprecationWarning",
+            "for deprecated versions",
+        ),
+        ({"subresources": {"scale": {}}}, "subresources.scale.specReplicasPath", "Required value"),
+        (
+            {
+                "subresources": {
+                    "scale": {"specReplicasPath": "a", "statusReplicasPath": ".status.r"}
+                }
+            },
+            "subresources.scale.specReplicasPath",
+            "must be a simple json path starting with .",
+        ),
+        (
+            {"additionalPrinterColumns": [{"name": "a", "type": "odd", "jsonPath": ".a"}]},
+            "additionalPrinterColumns[0].type",
+            "must be one of boolean,date,integer,number,string",
+        ),
+        (
+            {"additionalPrinterColumns": [{"name": "a", "type": "string", "jsonPath": "a"}]},
+            "additionalPrinterColumns[0].JSONPath",
+            "must be a simple json path starting with .",
+        ),
+        (
+            {"selectableFields": [{"jsonPath": ".spec"}]},
+            "selectableFields[0].jsonPath",
+            "must point to a field of type string, boolean or integer",
+        ),
+        (
+            {"selectableFields": [{"jsonPath": ".spec.zz"}]},
+            "selectableFields[0].jsonPath",
+            "is an invalid path: does not refer to a valid field",
+        ),
+    ],
+)
+async def test_the_parts_of_a_version_are_checked(
+    define: Defining, version: Object, field: str, message: str
+) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    answer = await define.try_out(schema, **version)
+    assert answer.status == 422
+    told = {c["field"]: c["message"] for c in answer.body["details"]["causes"]}
+    assert message in told[f"spec.{field}"]
+
+
+async def test_an_unknown_format_is_a_warning(define: Defining) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "format": "odd"}}}
+    assert (await define.try_out(schema)).warnings == ('unrecognized format "odd"',)

@@ -201,3 +201,93 @@ async def test_an_untouched_part_that_breaks_a_rule_is_a_warning(
     touched = await api.merge(widgets.path("a"), {"spec": {"part": {"x": 6}}})
     assert untouched.status == 200
     assert touched.status == 422
+
+
+async def test_all_rules_are_asked_and_each_fails_in_its_own_words(
+    api: Api, define: Defining
+) -> None:
+    rules = {
+        "self.s.split(' ').map(x, x.size()) == [5, 5]": None,
+        "self.texts.transformList(i, v, i > 0, v) == ['b']": None,
+        "quantity('1k').compareTo(quantity('1000')) == 0": None,
+        "cidr('10.0.0.0/8').containsIP('10.1.1.1')": None,
+        "self.?absent.orValue('x') == 'x'": None,
+        "self.either == '50%' && type(self.either) == string": None,
+        "self.n / 0 == 1": "division by zero evaluating rule: {}",
+        "self.absent == 'x'": "no such key: absent evaluating rule: {}",
+        "self.texts[9] == 'b'": "index out of bounds: 9 evaluating rule: {}",
+        "self.either > 5": "'no such overload': call arguments did not match a supported operator, "
+        "function or macro signature for rule: {}",
+        "self.n == 8": "failed rule: {}",
+    }
+    schema = {
+        "type": "object",
+        "properties": {
+            "s": SHORT,
+            "n": INTEGER,
+            "absent": SHORT,
+            "texts": {"type": "array", "maxItems": 5, "items": SHORT},
+            "either": {"x-kubernetes-int-or-string": True},
+        },
+        "x-kubernetes-validations": [{"rule": rule} for rule in rules],
+    }
+    widgets = await define(schema)
+    value = {"s": "hello world", "n": 7, "texts": ["a", "b"], "either": "50%"}
+    answer = await api.create(widgets.path(), widgets.new("a", value))
+    told = [cause["message"] for cause in answer.body["details"]["causes"]]
+    wanted = [text.format(rule) for rule, text in rules.items() if text is not None]
+    assert [t.removeprefix("Invalid value: ").removeprefix('"object": ') for t in told] == wanted
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("self.n == 7.0", "found no matching overload for '_==_' applied to '(int, double)'"),
+        ("self.n && true", "expected type 'bool' but found 'int'"),
+        ("self.s", "cel expression must evaluate to a bool"),
+        ("has(self)", "invalid argument to has() macro"),
+        ("[1, 'a'] == [1]", "expected type 'int' but found 'string'"),
+        ("self.s.matches('[')", "invalid matches argument"),
+        ("int('x') == 1", "program instantiation failed: type conversion error"),
+        ("self.n ==", "Syntax error: mismatched input '<EOF>'"),
+        ("cel.bind(x, self.n, x > 1)", "undeclared reference to 'cel'"),
+        ("authorizer.path('/').check('get').allowed()", "undeclared reference to 'authorizer'"),
+    ],
+)
+async def test_a_compiler_says_what_is_wrong(define: Defining, rule: str, message: str) -> None:
+    answer = await define.try_out(ruled(rule))
+    assert answer.status == 422
+    assert message in answer.message
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "message"),
+    [
+        ({"rule": " "}, "rule", "rule is not specified"),
+        ({"rule": "true", "message": "a\nb"}, "message", "must not contain line breaks"),
+        ({"rule": "true", "message": " "}, "message", "must be non-empty if specified"),
+        ({"rule": "true", "reason": "Odd"}, "reason", 'Unsupported value: "Odd"'),
+        ({"rule": "true", "fieldPath": ".zz"}, "fieldPath", "must be a valid path"),
+        ({"rule": "true", "messageExpression": "1"}, "messageExpression", "must evaluate to a"),
+        (
+            {"rule": "true", "optionalOldSelf": True},
+            "optionalOldSelf",
+            "may not be set if oldSelf is not used in rule",
+        ),
+    ],
+)
+async def test_the_parts_of_a_rule_are_checked(
+    define: Defining, rule: Object, field: str, message: str
+) -> None:
+    answer = await define.try_out(ruled(**rule))
+    assert answer.status == 422
+    (cause,) = answer.body["details"]["causes"]
+    assert cause["field"].endswith(f"x-kubernetes-validations[0].{field}")
+    assert message in cause["message"]
+
+
+async def test_the_price_of_unbounded_values_is_told(define: Defining) -> None:
+    endless = {"type": "array", "items": {"type": "string"}}
+    rule = ruled("self.l.map(x, x).size() > 0", properties={"l": endless})
+    answer = await define.try_out(rule)
+    assert "estimated rule cost exceeds budget by factor of 1.363149x" in answer.message

@@ -227,3 +227,72 @@ async def test_a_large_integer_survives(api: Api, define: Defining) -> None:
     body = widgets.new("a", {"x": 9007199254740993})
     answer = await api.create(widgets.path(), body)
     assert b"9007199254740993" in answer.ok().raw
+
+
+FORMATS = {
+    "date": ("2024-01-01", "2024-13-01"),
+    "duration": ("3 days", "x"),
+    "uuid4": ("123e4567-e89b-42d3-a456-426614174000", "123e4567-e89b-12d3-a456-426614174000"),
+    "ipv4": ("1.2.3.4", "1.2.3"),
+    "ipv6": ("::1", "1.2.3.4"),
+    "cidr": ("10.0.0.0/8", "10.0.0.0/33"),
+    "uri": ("https://a.b", "a/b"),
+    "email": ("a@b.c", "a"),
+    "hostname": ("a-b", "a_b"),
+    "byte": ("aGVsbG8=", "*"),
+    "mac": ("01:23:45:67:89:ab", "01:23"),
+    "hexcolor": ("#fff", "#ffff"),
+    "isbn": ("0321751043", "123"),
+    "k8s-short-name": ("a-b", "a.b"),
+}
+
+
+async def test_formats_are_checked(api: Api, define: Defining) -> None:
+    widgets = await define(having(**{f: STRING | {"format": f} for f in FORMATS}))
+    good = {name: value for name, (value, _) in FORMATS.items()}
+    bad = {name: value for name, (_, value) in FORMATS.items()}
+    assert (await api.create(widgets.path(), widgets.new("a", good), dryRun="All")).status == 201
+    answer = await api.create(widgets.path(), widgets.new("a", bad))
+    assert answer.fields == {f"spec.{name}" for name in FORMATS}
+    assert 'spec.mac in body must be of type mac: "01:23"' in answer.message
+
+
+async def test_a_value_of_the_wrong_type_is_still_compared(api: Api, define: Defining) -> None:
+    schema = having(e=STRING | {"enum": ["a"]}, n=INTEGER | {"minimum": 1}, f=INTEGER)
+    schema["properties"]["f"] = INTEGER | {"format": "int32"}
+    widgets = await define(schema)
+    answer = await api.create(widgets.path(), widgets.new("a", {"e": 1, "n": 0.25, "f": True}))
+    told = sorted(cause["message"] for cause in answer.body["details"]["causes"])
+    assert told == [
+        'Invalid value: "": Checked value must be of type integer (default format) in spec.n',
+        'Invalid value: "": spec.f in body must be of type int32: ""',
+        'Invalid value: "integer": spec.e in body must be of type string: "integer"',
+        'Invalid value: "number": spec.n in body must be of type integer: "number"',
+        "Invalid value: 0.25: spec.n in body should be greater than or equal to 1",
+        'Unsupported value: 1: supported values: "a"',
+    ]
+
+
+async def test_whole_numbers_see_what_is_whole_of_a_bound(api: Api, define: Defining) -> None:
+    number = {"type": "number"}
+    widgets = await define(having(low=number | {"minimum": 0.5}, part=number | {"multipleOf": 0.5}))
+    passed = await api.create(widgets.path(), widgets.new("a", {"low": 0}), dryRun="All")
+    refused = await api.create(widgets.path(), widgets.new("a", {"part": 3}))
+    assert passed.status == 201
+    assert "factor MultipleOf declared for spec.part must be positive: 0" in refused.message
+
+
+async def test_an_embedded_object_has_metadata_of_its_own(api: Api, define: Defining) -> None:
+    inner = {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
+    widgets = await define(having(inner=inner))
+    bad = {"apiVersion": "a/b/c", "kind": "1", "metadata": {"labels": {"a b": "c"}}}
+    answer = await api.create(widgets.path(), widgets.new("a", {"inner": bad}))
+    assert answer.fields == {
+        "spec.inner.apiVersion",
+        "spec.inner.kind",
+        "spec.inner.metadata.labels",
+    }

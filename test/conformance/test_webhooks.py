@@ -193,3 +193,89 @@ async def test_a_webhook_must_be_free_of_side_effects(api: Api, ns: Space) -> No
     answer = await api.create(f"{ADMISSION}/{VALIDATING[1]}", body)
     assert answer.status == 422
     assert answer.fields == {"webhooks[0].sideEffects"}
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"name": "short.name"}, "name"),
+        ({"timeoutSeconds": 31}, "timeoutSeconds"),
+        ({"failurePolicy": "Odd"}, "failurePolicy"),
+        ({"admissionReviewVersions": ["v9"]}, "admissionReviewVersions"),
+        ({"clientConfig": {"url": "http://127.0.0.1/"}}, "clientConfig.url"),
+        ({"clientConfig": {}}, "clientConfig"),
+        ({"rules": [{}]}, "rules[0].operations"),
+        (
+            {"matchConditions": [{"name": "a", "expression": "nope"}]},
+            "matchConditions[0].expression",
+        ),
+        ({"matchConditions": [{"name": "a", "expression": "1"}]}, "matchConditions[0].expression"),
+    ],
+)
+async def test_a_webhook_configuration_is_checked(
+    api: Api, ns: Space, options: Object, field: str
+) -> None:
+    nowhere = {"url": "https://127.0.0.1:1/"}
+    body = configuration(VALIDATING[0], ns.name, nowhere, LEASES, **options)
+    answer = await api.create(f"{ADMISSION}/{VALIDATING[1]}", body, dryRun="All")
+    assert answer.status == 422
+    assert f"webhooks[0].{field}" in answer.fields
+
+
+@pytest.mark.parametrize(
+    ("expression", "asked"),
+    [
+        ("request.operation == 'CREATE' && request.userInfo.username != ''", True),
+        ("has(object.metadata.labels)", False),
+        ("oldObject == null", True),
+        ("authorizer.group('').resource('configmaps').check('get').allowed()", True),
+        ("authorizer.serviceAccount('default', 'x').path('/x').check('get').allowed()", False),
+        ("authorizer.requestResource.check('create').allowed()", True),
+    ],
+)
+async def test_a_match_condition_knows_the_request(
+    api: Api, ns: Space, install: Installing, expression: str, asked: bool
+) -> None:
+    conditions = [{"name": "it", "expression": f"object.metadata.name == 'probe' || {expression}"}]
+    async with install(VALIDATING, deny, matchConditions=conditions):
+        answer = await api.create(ns.leases(), lease("a"))
+    assert answer.status == (403 if asked else 201)
+
+
+async def test_a_match_condition_that_fails_refuses_the_write(
+    api: Api, ns: Space, install: Installing
+) -> None:
+    text = "object.metadata.name == 'probe' || object.spec.nope == 1"
+    async with install(VALIDATING, allow, matchConditions=[{"name": "it", "expression": text}]):
+        answer = await api.create(ns.leases(), lease("a", {"holderIdentity": "x"}))
+    assert (answer.status, answer.reason) == (403, "Forbidden")
+    assert answer.message.endswith(f"expression '{text}' resulted in error: no such key: nope")
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        ({"uid": "other"}, 'got "other"'),
+        ({"allowed": "yes"}, "AdmissionResponse.response.allowed of type bool"),
+        ({"patchType": "JSONPatch"}, "validating webhook may not return response.patchType"),
+    ],
+)
+async def test_an_answer_must_make_sense(
+    api: Api, ns: Space, install: Installing, response: Object, message: str
+) -> None:
+    async with install(VALIDATING, allow) as hook:
+        hook.verdict = lambda _: {"allowed": True} | response
+        answer = await api.create(ns.leases(), lease("a"))
+    assert (answer.status, answer.reason) == (500, "InternalError")
+    assert f'failed calling webhook "{ns.name}.example.com"' in answer.message
+    assert message in answer.message
+
+
+async def test_a_deletion_cannot_be_patched(api: Api, ns: Space, install: Installing) -> None:
+    operation = {"op": "add", "path": "/metadata/labels", "value": {"by": "hook"}}
+    (await api.create(ns.leases(), lease("a"))).ok()
+    rule = {"apiGroups": [LEASES], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
+    async with install(MUTATING, patching(operation), rules=[rule]):
+        answer = await api.delete(ns.leases("a"))
+    assert answer.status == 500
+    assert "attempted to modify the object, which is not supported" in answer.message
