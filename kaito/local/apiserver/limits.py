@@ -7,6 +7,7 @@ from typing import Any
 
 from kaito.local.apiserver import quantity
 from kaito.local.apiserver.admission import Review
+from kaito.local.apiserver.behaviours.pod_defaults import default_totals
 from kaito.local.apiserver.behaviours.podspec.totals import asked, supported
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.status import forbidden
@@ -47,6 +48,8 @@ class LimitRanges:
         for limit in self._ranges(review):
             if review.call.kind.plural == "pods" and limit.get("type") == "Container":
                 fill(review.object, limit.get("default") or {}, limit.get("defaultRequest") or {})
+                if review.object["spec"].get("resources"):
+                    default_totals(review.object["spec"])
 
     async def validate(self, review: Review) -> None:
         kind, faults = review.call.kind, []
