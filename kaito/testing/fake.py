@@ -14,17 +14,20 @@ from typing import Any
 import msgspec
 
 from kaito.runtime import Call, ConnectionFailed, Key, Object, Reply, Resource, rfc3339
+from kaito.runtime.selectors import label_test
 from kaito.testing.script import ScriptedReply, Stream, status_body
+
+_METADATA_ONLY = "PartialObjectMetadata"
 
 Fault = Callable[[Call], Reply | Exception | None]
 """Asked before each call: an answer or exception to give instead, None to serve it."""
 
 
 class _Watch:
-    def __init__(self, plural: str, namespace: str, query: Mapping[str, str]) -> None:
+    def __init__(self, plural: str, namespace: str, call: Call) -> None:
         self.plural = plural
         self.namespace = namespace
-        self.query = query
+        self.call = call
         self.stream = Stream()
 
 
@@ -137,7 +140,7 @@ class FakeApi:
             return ScriptedReply.refusal(404, "NotFound", f"{plural} {key} not found")
         old = found or {}
         if call.method == "GET":
-            return ScriptedReply(200, old)
+            return ScriptedReply(200, _shown(old, call))
         if call.method == "DELETE":
             return self._delete(plural, key, old, body.get("preconditions", {}))
         expected = body.get("metadata", {}).get("resourceVersion")
@@ -172,17 +175,28 @@ class FakeApi:
             for where, obj in self._objects[plural].items()
             if key.namespace in ("", where.namespace) and _selected(obj, call.query)
         ]
-        version = str(self._version)
-        return ScriptedReply(200, {"metadata": {"resourceVersion": version}, "items": items})
+        page: Object = {"metadata": {"resourceVersion": str(self._version)}}
+        if _METADATA_ONLY in call.headers.get("Accept", ""):
+            page["kind"] = f"{_METADATA_ONLY}List"
+        return ScriptedReply(200, {**page, "items": [_shown(obj, call) for obj in items]})
 
     def _watch(self, call: Call, plural: str, key: Key) -> Reply:
-        since = int(call.query["resourceVersion"])
-        if since < self._oldest:
-            return ScriptedReply.refusal(410, "Expired", "too old resource version")
-        watch = _Watch(plural, key.namespace, call.query)
-        for version, of, kind, obj in self._journal:
-            if version > since and of == plural:
-                _deliver(watch, kind, obj)
+        watch = _Watch(plural, key.namespace, call)
+        if "sendInitialEvents" in call.query:
+            for obj in self._objects[plural].values():
+                _deliver(watch, "ADDED", obj)
+            ends = {"k8s.io/initial-events-end": "true"}
+            version = str(self._version)
+            watch.stream.event(
+                "BOOKMARK", {"metadata": {"resourceVersion": version, "annotations": ends}}
+            )
+        else:
+            since = int(call.query.get("resourceVersion", self._version))
+            if since < self._oldest:
+                return ScriptedReply.refusal(410, "Expired", "too old resource version")
+            for at, of, kind, obj in self._journal:
+                if at > since and of == plural:
+                    _deliver(watch, kind, obj)
         self._watches.append(watch)
         return watch.stream
 
@@ -232,8 +246,15 @@ def refusal_event(code: int, reason: str, **details: Any) -> Mapping[str, Any]:
 
 def _deliver(watch: _Watch, kind: str, obj: Object) -> None:
     inside = watch.namespace in ("", obj["metadata"].get("namespace", ""))
-    if inside and _selected(obj, watch.query):
-        watch.stream.event(kind, obj)
+    if inside and _selected(obj, watch.call.query):
+        watch.stream.event(kind, _shown(obj, watch.call))
+
+
+def _shown(obj: Object, call: Call) -> Object:
+    """An object as this call asks for it: whole, or its metadata alone."""
+    if _METADATA_ONLY not in call.headers.get("Accept", ""):
+        return obj
+    return {"kind": _METADATA_ONLY, "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
 
 
 def _parse(path: str) -> tuple[str, Key, str]:
@@ -248,12 +269,10 @@ def _parse(path: str) -> tuple[str, Key, str]:
 
 def _selected(obj: Object, query: Mapping[str, str]) -> bool:
     metadata = obj["metadata"]
-    labels = [term.partition("=") for term in query.get("labelSelector", "").split(",") if term]
     fields = [term.partition("=") for term in query.get("fieldSelector", "").split(",") if term]
-    own = metadata.get("labels", {})
-    return all(
-        own.get(name) == value if sign else name in own for name, sign, value in labels
-    ) and all(metadata.get(name.removeprefix("metadata.")) == value for name, _, value in fields)
+    return label_test(query.get("labelSelector", ""))(metadata.get("labels", {})) and all(
+        metadata.get(name.removeprefix("metadata.")) == value for name, _, value in fields
+    )
 
 
 def _merge(old: Object, patch: Object) -> Object:

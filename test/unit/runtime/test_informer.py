@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -16,6 +16,7 @@ from kaito.runtime import (
     Call,
     Change,
     Client,
+    Fill,
     Informer,
     Key,
     Metrics,
@@ -596,6 +597,22 @@ async def test_metadata_alone_is_asked_for_in_lists_and_watches_and_read_by_type
         "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
         "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
     ]
+
+
+@pytest.mark.parametrize("fill", get_args(Fill))
+async def test_whichever_way_a_cache_is_filled_it_keeps_to_its_selector(
+    api: FakeApi, client: Client, clock: VirtualClock, fill: Fill
+) -> None:
+    scope = Scope(labels="app in (web, db),!old")
+    informer = Informer(client, PODS.metadata_only(), clock=clock, scope=scope, fill=fill)
+    api.put(PODS, "a", "ns", metadata={"labels": {"app": "web"}}, spec={"big": "x"})
+    api.put(PODS, "c", "ns", metadata={"labels": {"app": "web", "old": ""}})
+    async with following(informer, clock):  # type: ignore[arg-type]  # of another type
+        api.put(PODS, "b", "ns", metadata={"labels": {"app": "db"}})
+        api.put(PODS, "d", "ns", metadata={"labels": {"app": "cache"}})
+        await clock.settle()
+        assert set(informer.store.keys()) == {A, B}
+        assert "spec" not in informer.store.object(A)  # type: ignore[operator]  # it is there
 
 
 async def test_a_server_that_sends_whole_objects_instead_of_metadata_is_refused(
