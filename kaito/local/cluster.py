@@ -220,7 +220,10 @@ class LocalCluster:
 
     async def _start_machinery(self) -> None:
         client = self.client()
-        manager = Manager(client, name="kaito-local", clock=self._clock, grace=GRACE_SECONDS)
+        # A server in the same loop does much at a time, and nobody who runs it could mend that.
+        manager = Manager(
+            client, name="kaito-local", clock=self._clock, grace=GRACE_SECONDS, blocked_after=0
+        )
         self._machinery: Machinery = assemble(
             manager,
             self._transport(),

@@ -1,8 +1,10 @@
 """The heartbeat of the event loop: how late it is, and what keeps it from beating.
 
-A timer in the loop measures the lag. A thread beside it looks whether the beat is overdue and, if
-so, names in a warning what the loop is doing just then, with its stack. Code that never lets go of
-the interpreter (a C function holding the GIL) hides its stack from us, but not its duration.
+A timer in the loop measures the lag. A thread beside it looks whether the beat is overdue, and
+whether it is one and the same piece of work that keeps it so; that is named in a warning, with its
+stack. A loop that is late because of many small pieces, or because the machine gives this process
+no time, has no culprit to be named: its lag is in the metric. So is that of code which never lets
+go of the interpreter (a C function holding the GIL), for it hides its stack from us.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from kaito.runtime.metrics import Metrics
 
 BEAT_SECONDS = 0.1
 BLOCKED_SECONDS = 0.5  # five beats; a healthy loop on a busy machine does not come near
+LOOKS = 4  # in the time allowed; a process without processor time comes to fewer
 FRAMES = 12  # of a stack that is named in the log
 
 log = structlog.get_logger("kaito.runtime.heartbeat")
@@ -29,8 +32,8 @@ log = structlog.get_logger("kaito.runtime.heartbeat")
 class Heartbeat:
     """Watches the running event loop while `async with` it.
 
-    `blocked_after` seconds without a beat are a warning; 0 starts no thread and warns of nothing,
-    and lag and collector pauses are measured all the same.
+    What keeps it from beating for `blocked_after` seconds is named in a warning; 0 starts no
+    thread and warns of nothing, and lag and collector pauses are measured all the same.
     """
 
     def __init__(self, metrics: Metrics, *, blocked_after: float = BLOCKED_SECONDS) -> None:
@@ -42,6 +45,7 @@ class Heartbeat:
         self._pauses = CollectorPauses()
         self._ended = threading.Event()
         self._told = False
+        self._beats = 0
         self.lag = 0.0
         """Seconds by which the last beat was late."""
         self.longest = 0.0
@@ -79,34 +83,40 @@ class Heartbeat:
         self._observe_lag(self.lag)
         for pause in self._pauses.drain():
             self._observe_pause(pause)
-        if self._blocked_after and self.lag >= self._blocked_after:
-            # Told of already, with its stack: this adds how long it took in the end.
-            emit = log.info if self._told else log.warning
-            emit("event loop was blocked", seconds=round(self.lag, 3))
+        if self._told:
+            log.info("event loop runs again", late_by=round(self.lag, 3))
         self._told = False
+        self._beats += 1
         self._book()
 
     def _watch(self) -> None:
-        # Looks twice in the time allowed, so that half of it more is never missed.
-        while not self._ended.wait(self._blocked_after / 2):
-            late = self._loop.time() - self._due
-            if late >= self._blocked_after and not self._told:
+        beats, work, looks = self._beats, None, 0
+        while not self._ended.wait(self._blocked_after / LOOKS):
+            if self._beats != beats or self._loop.time() < self._due:
+                beats, work, looks = self._beats, None, 0
+                continue
+            frame = sys._current_frames().get(self._watched)
+            found = asyncio.current_task(self._loop) or _callback(frame)
+            if found is None or found is not work:
+                work, looks = found, 1
+                continue
+            looks += 1
+            if looks > LOOKS and not self._told:
                 self._told = True
-                frame = sys._current_frames().get(self._watched)
                 log.warning(
                     "event loop blocked",
-                    seconds=round(late, 3),
-                    task=current_task_name(self._loop),
+                    late_by=round(self._loop.time() - self._due, 3),
+                    task=work.get_name() if isinstance(work, asyncio.Task) else "",
                     stack=stack_of(frame),
                     hint="await it, or move it into asyncio.to_thread",
                 )
 
 
-def current_task_name(loop: asyncio.AbstractEventLoop) -> str:
-    """The task that `loop` runs just now, "" when it runs a callback or nothing. Any thread may
-    ask."""
-    task = asyncio.current_task(loop)
-    return "" if task is None else task.get_name()
+def _callback(frame: FrameType | None) -> FrameType | None:
+    """The run of a callback that the loop is in; another run is another frame."""
+    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:
+        frame = frame.f_back
+    return frame
 
 
 def stack_of(frame: FrameType | None) -> str:
