@@ -308,7 +308,7 @@ def _bare_finalizers(finalizers: list[str]) -> list[FieldError]:
 def validate_update(new: Metadata, old: Metadata) -> list[FieldError]:
     """What an update may not change, and the parts that are looked at on each."""
     errors: list[FieldError] = []
-    added = [f for f in new.get("finalizers") or [] if f not in (old.get("finalizers") or [])]
+    added = sorted({*(new.get("finalizers") or ())} - {*(old.get("finalizers") or ())})
     if old.get("deletionTimestamp") and added:
         listed = ", ".join(f'"{f}"' for f in added)
         errors.append(

@@ -21,6 +21,8 @@ def default_namespace(obj: Object) -> None:
     meta = obj["metadata"]
     if meta.get("name"):
         meta.setdefault("labels", {})[NAME_LABEL] = meta["name"]
+    if not obj.setdefault("status", {}).get("phase"):
+        obj["status"]["phase"] = "Active"
 
 
 def create_namespace(obj: Object) -> None:
