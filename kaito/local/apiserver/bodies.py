@@ -65,13 +65,12 @@ def check_size(request: Request) -> None:
         )
 
 
-def unsupported_media(given: str, *, custom: bool = False) -> StatusError:
-    listed = "application/json, application/yaml" if custom else ACCEPTED
+def unsupported_media() -> StatusError:
     return StatusError(
         415,
         "UnsupportedMediaType",
         "the body of the request was in an unknown format - accepted media types "
-        f"include: {listed}",
+        f"include: {ACCEPTED}",
     )
 
 
@@ -79,7 +78,6 @@ def load(
     request: Request,
     expected: str,
     *,
-    custom: bool = False,
     types: TypeTable | None = None,
     model: str = "",
 ) -> tuple[Any, list[str]]:
@@ -110,7 +108,7 @@ def load(
             return decode(text, types, model), []
         except ProtobufError as error:
             raise unrecognised(expected, str(error), text) from error
-    raise unsupported_media(kind, custom=custom)
+    raise unsupported_media()
 
 
 def unrecognised(expected: str, why: str, text: bytes) -> StatusError:
@@ -157,8 +155,7 @@ def read_delete_options(request: Request, types: TypeTable) -> Object:
     value = {**(value or {}), "kind": kind, "apiVersion": version}
     if kind != "DeleteOptions":
         raise bad_request(
-            f'no kind "{kind}" is registered for version "{version}" in scheme '
-            f'"{META_SCHEME}"'
+            f'no kind "{kind}" is registered for version "{version}" in scheme "{META_SCHEME}"'
         )
     node = types.node("V1DeleteOptions")
     try:
@@ -172,7 +169,6 @@ def read_object(request: Request, kind: Kind, kinds: Kinds, options: WriteOption
     value, repeated = load(
         request,
         kind.kind,
-        custom=kind.custom,
         types=None if kind.custom else kinds.types,
         model=kind.model,
     )

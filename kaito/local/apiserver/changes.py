@@ -71,10 +71,13 @@ class Change:
         return found
 
     def apply(self, live: Object) -> Object:
-        """The decoded object that the patch makes of the live one. Raises StatusError."""
+        """The decoded object that the patch makes of the live one, which it uses up.
+
+        Raises StatusError.
+        """
         if self._form == "strategic":
             patch = copy.deepcopy(self._patch)
-            merged = strategic.merge(self._target.node, copy.deepcopy(live), patch)
+            merged = strategic.merge(self._target.node, live, patch)
             return self._converted(merged, patch)
         patched = self._patched(live)
         try:

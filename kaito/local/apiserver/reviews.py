@@ -8,12 +8,12 @@ from typing import Any
 from kaito.local.apiserver import bodies
 from kaito.local.apiserver.core import Call, Core, User
 from kaito.local.apiserver.creates import check_namespace, empty, ownership
-from kaito.local.apiserver.fields import required, wrong
+from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.options import write_options
 from kaito.local.apiserver.rbac import Attributes, Authorizer
-from kaito.local.apiserver.status import invalid, method_not_allowed
+from kaito.local.apiserver.status import bad_request, invalid, method_not_allowed
 
 Object = dict[str, Any]
 
@@ -54,14 +54,14 @@ class Reviews:
                 obj["metadata"] = {"creationTimestamp": self._core.stamp()}
                 obj["status"] = {"userInfo": self._info(call.user)}
             case "tokenreviews":
+                if not spec.get("token"):
+                    raise bad_request("token is required for TokenReview in authentication")
                 obj["status"] = self._token(spec)
             case "selfsubjectaccessreviews":
                 self._check_access(call, spec, own=True)
                 obj["status"] = self._access(call.user, spec)
             case "selfsubjectrulesreviews":
                 if not spec.get("namespace"):
-                    from kaito.local.apiserver.status import bad_request
-
                     raise bad_request("no namespace on request")
                 obj["status"] = self._rules(call.user, spec.get("namespace", ""))
             case _:
@@ -109,9 +109,10 @@ class Reviews:
                 )
             )
         if not own and not spec.get("user") and not spec.get("groups"):
-            errors.append(required("spec.user", "at least one of user or group must be specified"))
+            says = "at least one of user or group must be specified"
+            errors.append(wrong("spec.user", spec.get("user", ""), says))
         if errors:
-            raise invalid(call.kind.group, call.kind.kind, "", errors)
+            raise invalid(call.kind.group, "", "", errors)
 
     def _access(self, user: User, spec: Object) -> Object:
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")

@@ -41,13 +41,17 @@ def repeated_yaml_keys(text: bytes) -> list[str]:
     """Keys set twice in one map of a YAML text, each as the server reports it."""
     found: list[str] = []
 
+    def shown(key: yaml.Node) -> str:
+        value = loader.construct_object(key, deep=True)
+        return f'"{value}"' if isinstance(value, str) else str(value).lower()
+
     def walk(node: yaml.Node | None) -> None:
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
-                name = str(key.value)
+                name = shown(key)
                 if name in seen:
-                    found.append(f'line {key.start_mark.line + 1}: key "{name}" already set in map')
+                    found.append(f"line {key.start_mark.line + 1}: key {name} already set in map")
                 seen.add(name)
                 walk(value)
         elif isinstance(node, yaml.SequenceNode):
