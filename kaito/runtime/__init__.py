@@ -66,7 +66,7 @@ from kaito.runtime.http import HttpTransport
 from kaito.runtime.informer import Informer, Scope
 from kaito.runtime.kubeconfig import ConfigError
 from kaito.runtime.lease import Leadership, LeaseLost, LeaseSettings
-from kaito.runtime.manager import Manager, SyncTimeout, UnfinishedWork
+from kaito.runtime.manager import Manager, SyncTimeout
 from kaito.runtime.metadata import Metadata, Owner, PartialObject
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.names import fitting_name
@@ -86,6 +86,7 @@ from kaito.runtime.reflector import Fill
 from kaito.runtime.resource import Key, Object, Resource
 from kaito.runtime.serving import Address, Check, Checks, Site
 from kaito.runtime.store import Index, Store, View
+from kaito.runtime.tenure import UnfinishedWork
 from kaito.runtime.tls import Tls
 from kaito.runtime.transport import Call, Reply, Transport
 from kaito.runtime.verdict import Again, Reconcile, Terminal

@@ -14,12 +14,10 @@ informer or task that dies takes the whole process with it: nothing is ever sile
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
-
-import structlog
+from typing import Any, TypeVar
 
 from kaito.runtime import inspection
 from kaito.runtime.cache import Transform
@@ -48,6 +46,7 @@ from kaito.runtime.serving import (
 )
 from kaito.runtime.signals import STOP_SIGNALS, stopping_on
 from kaito.runtime.store import Index
+from kaito.runtime.tenure import Task, Tenure, UnfinishedWork, elected
 
 T = TypeVar("T")
 
@@ -56,10 +55,6 @@ GRACE_SECONDS = 30.0  # for running reconciles to end
 FLUSH_SECONDS = 5.0  # for the events recorded last to be written
 # Twice the reflector's own limit: it has then failed to reopen the watch as well.
 SILENCE_SECONDS = 2 * IDLE_SECONDS
-
-Task: TypeAlias = Callable[[], Awaitable[None]]
-
-log = structlog.get_logger("kaito.runtime.manager")
 
 
 class SyncTimeout(Exception):
@@ -325,92 +320,27 @@ class Manager:
             await informer.wait_synced()
 
     async def _elect(self) -> None:
+        tenure = Tenure(
+            self._name,
+            self._controllers,
+            self._tasks,
+            informers=list(self._informers.values()),
+            clock=self.clock,
+            metrics=self.metrics,
+            grace=self._grace,
+            stop=self._stop,
+            leading=self.leading,
+        )
         if self._lease is None:
-            await self._lead(None)
+            await tenure.run(None)
             return
         assert self._connect is not None
         self._leadership = leadership = Leadership(
             self._lease, self._connect, metrics=self.metrics, clock=self.clock
         )
         async with leadership:
-            if self._warm or await self._elected(leadership):
-                await self._lead(leadership)
-
-    async def _elected(self, leadership: Leadership, *others: asyncio.Future[Any]) -> bool:
-        """Wait until we lead, and say so; False when told to stop, or when one of `others` is
-        done, before that. Raises LeaseLost when we never will."""
-        events = (self._stop, leadership.acquired, leadership.lost)
-        ends = [asyncio.ensure_future(event.wait()) for event in events]
-        try:
-            await asyncio.wait([*ends, *others], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for end in ends:
-                end.cancel()
-        if leadership.why is not None:
-            raise leadership.why
-        return leadership.acquired.is_set() and not self._stop.is_set()
-
-    async def _lead(self, leadership: Leadership | None) -> None:
-        """Run the controllers until told to stop; raise LeaseLost when deposed."""
-        finish = asyncio.Event()
-        work = asyncio.ensure_future(self._work(finish))
-        stopping = asyncio.ensure_future(self._stop.wait())
-        ends: set[asyncio.Future[Any]] = {work, stopping}
-        if leadership is not None:
-            ends.add(asyncio.ensure_future(leadership.lost.wait()))
-        try:
-            if leadership is None or await self._elected(leadership, work):
-                self.leading.set()
-                controllers = [controller.name for controller in self._controllers]
-                log.info("started", manager=self._name, controllers=controllers)
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if leadership is not None and leadership.why is not None:
-                raise leadership.why
-            finish.set()
-            bound = self.clock.call_later(self._grace, lambda: _cancel(work))
-            try:
-                await work
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    raise
-                log.warning("reconciles cancelled", after_seconds=self._grace)
-                raise UnfinishedWork(
-                    f"Reconciles were still running {self._grace:g} s after the stop."
-                ) from None
-            finally:
-                bound.cancel()
-        finally:
-            self.leading.clear()
-            for end in ends:
-                end.cancel()
-            await asyncio.gather(work, return_exceptions=True)
-
-    async def _work(self, finish: asyncio.Event) -> None:
-        informers = list(self._informers.values())
-        async with asyncio.TaskGroup() as tasks:
-            extra = [
-                tasks.create_task(_when(self.leading, task), name=name)
-                for name, task in self._tasks
-            ]
-            controllers = [
-                tasks.create_task(
-                    controller.run(
-                        informers=informers,
-                        clock=self.clock,
-                        metrics=self.metrics,
-                        stop=finish,
-                        lead=self.leading,
-                    ),
-                    name=f"controller/{controller.name}",
-                )
-                for controller in self._controllers
-            ]
-            await finish.wait()
-            for task in extra:
-                task.cancel()
-            if controllers:
-                await asyncio.wait(controllers)
+            if self._warm or await elected(leadership, self._stop):
+                await tenure.run(leadership)
 
     def _unready(self) -> str:
         informers = self._informers.values()
@@ -426,10 +356,6 @@ def _named(informer: Informer[Any]) -> str:
     return str(informer.resource) + (f" ({informer.trouble})" if informer.trouble else "")
 
 
-class UnfinishedWork(Exception):
-    """Reconciles outlasted the grace period, so the lease was left to run out."""
-
-
 class Ended(Exception):
     """Something that runs for as long as the process does came to an end by itself."""
 
@@ -443,12 +369,3 @@ async def _endless(name: str, run: Task) -> None:
         if task is not None and task.cancelling():
             raise
     raise Ended(f"{name} ended, and nothing would be kept up to date by it any more.")
-
-
-async def _when(leading: asyncio.Event, task: Task) -> None:
-    await leading.wait()
-    await task()
-
-
-def _cancel(future: asyncio.Future[Any]) -> None:
-    future.cancel()

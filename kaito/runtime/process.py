@@ -12,7 +12,8 @@ from kaito.runtime.errors import RuntimeFailure
 from kaito.runtime.exits import ExitCode
 from kaito.runtime.kubeconfig import ConfigError
 from kaito.runtime.lease import LeaseLost
-from kaito.runtime.manager import SyncTimeout, UnfinishedWork
+from kaito.runtime.manager import SyncTimeout
+from kaito.runtime.tenure import UnfinishedWork
 
 _FORESEEN: dict[type[Exception], ExitCode] = {
     LeaseLost: ExitCode.LEASE_LOST,
