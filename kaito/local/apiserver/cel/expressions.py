@@ -10,8 +10,10 @@ from kaito.local.apiserver.cel.check import Checker, Fault, Fields, shown, uneve
 from kaito.local.apiserver.cel.evaluate import CALL_LIMIT, Closure, Compiler, Scope
 from kaito.local.apiserver.cel.formatting import FITS, ONLY, clauses
 from kaito.local.apiserver.cel.parse import Node, SyntaxFault, parse
-from kaito.local.apiserver.cel.price import Prices, Sizes, Span
-from kaito.local.apiserver.cel.standard import STANDARD, pattern
+from kaito.local.apiserver.cel.price import Prices
+from kaito.local.apiserver.cel.spans import Sizes, Span
+from kaito.local.apiserver.cel.standard import STANDARD
+from kaito.local.apiserver.cel.texts import pattern
 from kaito.local.apiserver.cel.types import Type
 from kaito.local.apiserver.cel.values import CelError, UInt
 

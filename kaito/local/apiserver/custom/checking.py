@@ -6,10 +6,18 @@ With an old object, faults of parts that the write does not touch are forgiven.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from kaito.local.apiserver.cel.formatting import double_text
+from kaito.local.apiserver.custom.comparing import (
+    EXACT,
+    MISSING,
+    fits,
+    former,
+    is_whole,
+    json_type,
+    same,
+)
 from kaito.local.apiserver.custom.embedded import embedded_faults
 from kaito.local.apiserver.custom.formats import known, test_of
 from kaito.local.apiserver.custom.patterns import compiled
@@ -25,37 +33,6 @@ from kaito.local.apiserver.fields import (
 )
 
 Object = dict[str, Any]
-MISSING = object()
-LOW, HIGH = -(1 << 63), (1 << 63) - 1
-EXACT = (1 << 53) - 1  # up to here every whole number is a double
-
-
-def json_type(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer" if LOW <= value <= HIGH else "number"
-    if isinstance(value, float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
-
-
-def fits(value: Any, wanted: str) -> bool:
-    found = json_type(value)
-    return (
-        found == wanted
-        or (found == "integer" and wanted == "number")
-        or (found == "number" and wanted == "integer" and _whole(float(value)))
-    )
-
-
-def _whole(value: float) -> bool:
-    """Is a number with a fraction none after all, and small enough to tell?"""
-    return value.is_integer() and abs(value) <= EXACT
 
 
 def _go_format(value: Any) -> str:
@@ -225,7 +202,7 @@ class Checker:
             if factor <= 0:
                 says = f"factor MultipleOf declared for {path} must be positive: {factor}"
                 errors.append(wrong(path, _shown(factor), says))
-            elif value % factor if whole else not _whole(value / factor):
+            elif value % factor if whole else not is_whole(value / factor):
                 says = f"{path} in body should be a multiple of {_number_text(factor)}"
                 errors.append(wrong(path, _shown(value), says))
         for name, word, sign in (("maximum", "less", 1), ("minimum", "greater", -1)):
@@ -391,34 +368,6 @@ class Checker:
                 if any(same(key, s) for s in seen):
                     errors.append(duplicate(f"{path}[{i}]", key))
                 seen.append(key)
-
-
-def former(schema: Structural, old: Any) -> Callable[[Any], Any]:
-    """Finds a list member's former self by its keys; other lists' members have none."""
-    if schema.list_type != "map" or not isinstance(old, list):
-        return lambda item: MISSING
-    keys = schema.list_keys
-    index = {tuple(repr(o.get(k)) for k in keys): o for o in old if isinstance(o, dict)}
-
-    def find(item: Any) -> Any:
-        if not isinstance(item, dict):
-            return MISSING
-        return index.get(tuple(repr(item.get(k)) for k in keys), MISSING)
-
-    return find
-
-
-def same(a: Any, b: Any) -> bool:
-    """Equal as JSON: true is not 1."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return (type(a) is type(b) and a == b) or (
-        isinstance(a, int | float) and isinstance(b, int | float) and a == b
-    )
 
 
 def _at_most(most: int) -> str:

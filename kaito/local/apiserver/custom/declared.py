@@ -9,9 +9,9 @@ from typing import Any
 
 from kaito.local.apiserver.cel import values
 from kaito.local.apiserver.cel.expressions import Place
+from kaito.local.apiserver.cel.numbers import to_duration, to_timestamp
 from kaito.local.apiserver.cel.parse import KEYWORDS
-from kaito.local.apiserver.cel.price import Path, Span
-from kaito.local.apiserver.cel.standard import to_duration, to_timestamp
+from kaito.local.apiserver.cel.spans import Path, Span
 from kaito.local.apiserver.cel.types import (
     BOOL,
     BYTES,

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from kaito.local.apiserver.cel.expressions import Uncompilable
-from kaito.local.apiserver.custom.checking import MISSING, former, same
+from kaito.local.apiserver.custom.comparing import MISSING, former, same
 from kaito.local.apiserver.custom.declared import Declared, declared, escape, to_cel
 from kaito.local.apiserver.custom.fieldpaths import shown_path
 from kaito.local.apiserver.custom.rules import REASONS, OutOfBudget, Purse, Rule
