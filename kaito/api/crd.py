@@ -116,9 +116,16 @@ def _schema(definition: Definition, version: Version) -> schemas.Schema:
     for rule in definition.rules:
         if rule.cel is not None:
             schemas.at(schema, rule.path).setdefault("x-kubernetes-validations", []).append(
-                {"rule": rule.cel, "message": rule.message}
+                _validation(rule, rule.cel)
             )
     return schema
+
+
+def _validation(rule: Rule | UpdateRule, cel: str) -> dict[str, Any]:
+    if isinstance(rule, Rule) and rule.at_creation:
+        spelled = f"oldSelf.hasValue() || ({cel})"
+        return {"rule": spelled, "message": rule.message, "optionalOldSelf": True}
+    return {"rule": cel, "message": rule.message}
 
 
 def _column(column: Column) -> dict[str, Any]:

@@ -33,12 +33,21 @@ class Rule:
 
     `cel` is evaluated with the value as `self`; None means that CEL cannot say it. `holds` answers
     the same in Python. A path that is absent satisfies every rule about it.
+
+    A rule about the whole object (path "") is asked at creation alone: the API server forgives
+    an old fault in a part that did not change, and the whole always changes. Else an object from
+    before the rule could not even lose its finalizer.
     """
 
     path: str
     message: str
     cel: str | None
     holds: Predicate
+
+    @property
+    def at_creation(self) -> bool:
+        """Whether it is asked of new objects only."""
+        return self.path == ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +63,11 @@ class UpdateRule:
     holds: Transition
 
 
-def broken(rules: Iterable[Rule], wire: Wire) -> Iterator[Problem]:
-    """The rules that an object breaks, in the order of the rules."""
+def broken(rules: Iterable[Rule], wire: Wire, *, new: bool = True) -> Iterator[Problem]:
+    """The rules that an object breaks, in the order of the rules; not `new`: one that exists."""
     for rule in rules:
+        if rule.at_creation and not new:
+            continue
         if any(not rule.holds(value) for value in values_at(wire, rule.path)):
             yield Problem(path=rule.path, message=rule.message)
 

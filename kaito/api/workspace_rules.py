@@ -161,8 +161,12 @@ RULES: tuple[Rule, ...] = (
 UPDATE_RULES: tuple[UpdateRule, ...] = (
     UpdateRule(
         path="",
-        cel="has(self.inference) == has(oldSelf.inference)",
-        holds=lambda new, old: _has(new, "inference") == _has(old, "inference"),
+        cel="has(self.inference) == has(oldSelf.inference) "
+        "&& has(self.tuning) == has(oldSelf.tuning)",
+        holds=lambda new, old: (
+            _has(new, "inference") == _has(old, "inference")
+            and _has(new, "tuning") == _has(old, "tuning")
+        ),
         message="A Workspace cannot change between inference and tuning: create another one.",
     ),
     UpdateRule(
@@ -227,9 +231,9 @@ UPDATE_RULES: tuple[UpdateRule, ...] = (
 )
 
 
-def problems(workspace: Wire) -> Iterator[Problem]:
-    """The rules that a Workspace breaks, whatever it was before."""
-    return broken(RULES, workspace)
+def problems(workspace: Wire, *, new: bool = True) -> Iterator[Problem]:
+    """The rules that a Workspace breaks; not `new`: one that exists, see `Rule`."""
+    return broken(RULES, workspace, new=new)
 
 
 def update_problems(workspace: Wire, old: Wire) -> Iterator[Problem]:

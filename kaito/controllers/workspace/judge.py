@@ -66,7 +66,9 @@ def judge(
         read = Workspace.model_validate(workspace)
     except ValidationError as error:
         return _judgement(explain(error))
-    found = [*problems(workspace), *(update_problems(workspace, old) if old else ())]
+    found = list(problems(workspace, new=old is None))
+    if old is not None:
+        found += update_problems(workspace, old)
     if found:
         return _judgement(iter(found))
     wrong = [
