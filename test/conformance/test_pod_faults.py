@@ -59,3 +59,30 @@ async def test_faults_of_a_template_are_named_below_its_path(
     )
     wanted = [sorted(f"spec.template.{fault}" for fault in case["faults"]) for case in cases]
     assert [causes(answer) for answer in answers] == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("x", ": Invalid value: {key}: invalid character 'x' looking for beginning of value"),
+        (
+            "[1]",
+            ": Invalid value: {key}: json: cannot unmarshal number into .0 of type core.Toleration",
+        ),
+        (
+            '[{"key": "a", "Operator": "X"}]',
+            (
+                '.scheduler.alpha.kubernetes.io/tolerations[0].operator: Unsupported value: "X": '
+                'supported values: "Equal", "Exists"'
+            ),
+        ),
+    ],
+)
+async def test_tolerations_in_an_annotation_are_read(
+    api: Api, ns: Space, text: str, fault: str
+) -> None:
+    key = "scheduler.alpha.kubernetes.io/tolerations"
+    made = pod("p", containers=IMAGE)
+    made["metadata"]["annotations"] = {key: text}
+    shown = fault.replace("{key}", json.dumps(key))
+    assert causes(await api.create(ns.pods(), made)) == [f"metadata.annotations{shown}"]

@@ -6,14 +6,19 @@ import re
 from typing import Any
 
 from kaito.local.apiserver.behaviours.podspec.checks import descending
+from kaito.local.apiserver.behaviours.podspec.placement import check_tolerations
 from kaito.local.apiserver.behaviours.podspec.security import containers_of
 from kaito.local.apiserver.fields import FieldError, denied, wrong
+from kaito.local.apiserver.jsontext import TextError, parse_json
 
 Object = dict[str, Any]
 MIRROR = "kubernetes.io/config.mirror"
 COST = "controller.kubernetes.io/pod-deletion-cost"
 SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
+TOLERATIONS = "scheduler.alpha.kubernetes.io/tolerations"
+TOLERATION = {n.lower(): n for n in ("key", "operator", "value", "effect", "tolerationSeconds")}
+SHAPES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number"}
 APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 LOCAL = "localhost/"
 
@@ -28,6 +33,8 @@ def check_annotations(meta: Object, spec: Object, path: str) -> list[FieldError]
         errors.append(wrong(f"{path}[{MIRROR}]", found[MIRROR], says))
     if COST in found and not number(found[COST]):
         errors.append(wrong(f"{path}[{COST}]", found[COST], "must be a 32bit integer"))
+    if found.get(TOLERATIONS):
+        errors += _tolerations(found[TOLERATIONS], path)
     known = {c.get("name", "") for c, _ in containers_of(spec, "")}
     for key, value in sorted(found.items()):
         if key == SECCOMP_POD or key.startswith(SECCOMP_CONTAINER):
@@ -39,6 +46,30 @@ def check_annotations(meta: Object, spec: Object, path: str) -> list[FieldError]
             if value not in {"", "runtime/default", "unconfined"} and not value.startswith(LOCAL):
                 errors.append(wrong(where, value, f'invalid AppArmor profile name: "{value}"'))
     return errors
+
+
+def _tolerations(text: str, path: str) -> list[FieldError]:
+    """Tolerations as JSON, whose names may be written in any case."""
+    try:
+        items = parse_json(text.encode())
+    except TextError as error:
+        return [wrong(path, TOLERATIONS, str(error))]
+    if not isinstance(items, list | None):
+        return [_unreadable(items, "Go value of type []core.Toleration", path)]
+    for i, item in enumerate(items or ()):
+        if not isinstance(item, dict | None):
+            return [_unreadable(item, f".{i} of type core.Toleration", path)]
+    tolerations = [
+        {TOLERATION.get(key.lower(), key): value for key, value in (item or {}).items()}
+        for item in items or ()
+    ]
+    return check_tolerations(tolerations, f"{path}.{TOLERATIONS}")
+
+
+def _unreadable(value: object, wanted: str, path: str) -> FieldError:
+    shape = SHAPES.get(type(value), "number")
+    says = f"json: cannot unmarshal {shape} into {wanted}"
+    return wrong(path, TOLERATIONS, says)
 
 
 def number(text: str) -> bool:
