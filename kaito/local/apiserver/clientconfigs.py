@@ -63,7 +63,9 @@ def _unparsable(url: str) -> str:
 
 
 def service_faults(service: Object, path: str) -> list[FieldError]:
-    errors = [required(f"{path}.{n}") for n in ("name", "namespace") if not service.get(n)]
+    # A server blames the name where the namespace is missing, and the other way round.
+    blamed = {"name": "namespace", "namespace": "name"}
+    errors = [required(f"{path}.{there}") for n, there in blamed.items() if not service.get(n)]
     port = service.get("port", 443)
     if not 1 <= port <= 65535:
         errors.append(

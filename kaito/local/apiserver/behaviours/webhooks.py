@@ -28,6 +28,7 @@ ENUMS = (
 SIDE_EFFECTS = ["None", "NoneOnDryRun"]
 REVIEWS = ("v1", "v1beta1")
 MOST_CONDITIONS = 64
+RESERVED = ".static.k8s.io"
 
 
 def default(obj: Object) -> None:
@@ -219,7 +220,17 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
     return validate(new)
 
 
+def warnings(obj: Object) -> list[str]:
+    if not obj["metadata"].get("name", "").endswith(RESERVED):
+        return []
+    return [
+        f'metadata.name: names ending with "{RESERVED}" are reserved for static manifest-based '
+        "configurations and cannot be managed via the API"
+    ]
+
+
 WEBHOOKS = Behaviour(
+    warnings=warnings,
     default=default,
     validate=validate,
     validate_update=validate_update,
