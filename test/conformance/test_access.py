@@ -181,3 +181,137 @@ async def test_a_role_binding_cannot_change_its_role(
     answer = await api.merge(path, {"roleRef": {"name": "other"}})
     assert answer.status == 422
     assert answer.fields == {"roleRef"}
+
+
+def _role(name: str, *rules: tuple[str, str, str]) -> dict[str, object]:
+    listed = [
+        {"apiGroups": [group], "resources": [resource], "verbs": verbs.split()}
+        for group, resource, verbs in rules
+    ]
+    return {"metadata": {"name": name}, "rules": listed}
+
+
+@pytest.fixture
+async def author(api: Api, ns: Space) -> dict[str, str]:
+    """The headers of a user who may write roles and bindings and read pods."""
+    name = f"{ns.name}-author"
+    rules = [
+        ("rbac.authorization.k8s.io", "roles", "create update get"),
+        ("rbac.authorization.k8s.io", "rolebindings", "create update get"),
+        ("", "pods", "get list"),
+    ]
+    binding = {
+        "metadata": {"name": "author"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "author"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}],
+    }
+    (await api.create(ns.path(RBAC, "roles"), _role("author", *rules))).ok()
+    (await api.create(ns.path(RBAC, "rolebindings"), binding)).ok()
+    headers = acting_as(name)
+    await api.repeat(
+        lambda: api.get(ns.pods(), headers=headers), lambda answer: answer.status == 200
+    )
+    return headers
+
+
+async def test_nobody_grants_by_a_role_what_they_may_not_do(
+    api: Api, ns: Space, author: dict[str, str]
+) -> None:
+    path = ns.path(RBAC, "roles")
+    held = await api.create(path, _role("held", ("", "pods", "list")), headers=author)
+    assert held.status == 201
+    more = _role("more", ("", "pods", "list delete"), ("apps", "deployments", "get"))
+    answer = await api.create(path, more, headers=author)
+    assert answer.status == 403
+    assert answer.message == (
+        f'roles.rbac.authorization.k8s.io "more" is forbidden: user "{ns.name}-author" '
+        '(groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently '
+        'held:\n{APIGroups:[""], Resources:["pods"], Verbs:["delete"]}\n'
+        '{APIGroups:["apps"], Resources:["deployments"], Verbs:["get"]}'
+    )
+
+
+async def test_nobody_binds_a_role_that_may_do_more(
+    api: Api, ns: Space, author: dict[str, str]
+) -> None:
+    def binding(role: str) -> dict[str, object]:
+        group = "rbac.authorization.k8s.io"
+        return {
+            "metadata": {"name": f"to-{role}"},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": "someone"}],
+        }
+
+    path = ns.path(RBAC, "rolebindings")
+    answer = await api.create(path, binding("cluster-admin"), headers=author)
+    assert answer.status == 403
+    assert answer.message.endswith(
+        '{APIGroups:["*"], Resources:["*"], Verbs:["*"]}\n{NonResourceURLs:["*"], Verbs:["*"]}'
+    )
+    missing = await api.create(path, binding("conformance-nothing"), headers=author)
+    assert missing.status == 404
+
+
+@pytest.mark.parametrize(
+    ("plural", "spec", "why"),
+    [
+        (
+            "subjectaccessreviews",
+            {"resourceAttributes": {"verb": "get", "resource": "pods"}},
+            'spec.user: Invalid value: "": at least one of user or group must be specified',
+        ),
+        (
+            "selfsubjectaccessreviews",
+            {"resourceAttributes": {}, "nonResourceAttributes": {"path": "/x", "verb": "get"}},
+            (
+                'spec.nonResourceAttributes: Invalid value: {"Path":"/x","Verb":"get"}: cannot be '
+                "specified in combination with resourceAttributes"
+            ),
+        ),
+        (
+            "namespaces/{}/localsubjectaccessreviews",
+            {"user": "u", "resourceAttributes": {"namespace": "other"}},
+            (
+                'spec.resourceAttributes.namespace: Invalid value: "other": must match '
+                "metadata.namespace"
+            ),
+        ),
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_refused(
+    api: Api, ns: Space, plural: str, spec: dict[str, object], why: str
+) -> None:
+    answer = await api.create(f"{AUTHORIZATION}/{plural.format(ns.name)}", {"spec": spec})
+    assert answer.status == 422
+    assert answer.message == f'.authorization.k8s.io "" is invalid: {why}'
+
+
+async def test_a_token_review_needs_a_token(api: Api) -> None:
+    answer = await api.create(f"{AUTHENTICATION}/tokenreviews", {"spec": {}})
+    assert answer.status == 400
+    assert answer.message == "token is required for TokenReview in authentication"
+
+
+async def test_a_namespace_is_asked_for_within_itself(api: Api, ns: Space) -> None:
+    answer = await api.get(f"/api/v1/namespaces/{ns.name}", headers=NOBODY)
+    assert answer.message.endswith(f'in API group "" in the namespace "{ns.name}"')
+
+
+async def test_the_name_in_a_field_selector_counts_as_the_name_asked_for(
+    api: Api, ns: Space
+) -> None:
+    answer = await api.get(ns.pods(), fieldSelector="metadata.name=one", headers=NOBODY)
+    assert answer.message.startswith('pods "one" is forbidden: ')
+
+
+async def test_a_group_is_not_borrowed_without_a_name(api: Api, ns: Space) -> None:
+    answer = await api.get(ns.pods(), headers={"Impersonate-Group": "g"})
+    assert answer.status == 400
+    assert answer.message.endswith("without impersonating a user name")
+
+
+async def test_what_is_known_of_a_borrowed_user_is_shown(api: Api) -> None:
+    headers = {"Impersonate-User": "u", "Impersonate-Uid": "7", "Impersonate-Extra-Scopes": "a"}
+    answer = await api.create(f"{AUTHENTICATION}/selfsubjectreviews", {}, headers=headers)
+    found = answer.body["status"]["userInfo"]
+    assert (found["uid"], found["extra"]) == ("7", {"scopes": ["a"]})

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from urllib.parse import unquote
 
 from kaito.local.apiserver.core import User
+from kaito.local.apiserver.fields import go_quote
 from kaito.local.apiserver.http import Request
 from kaito.local.apiserver.rbac import Attributes, Authorizer, account_groups
-from kaito.local.apiserver.status import StatusError, forbidden
+from kaito.local.apiserver.status import StatusError, bad_request, forbidden
 
 KNOWN = "system:authenticated"
 MASTERS = "system:masters"
+ANONYMOUS = "system:anonymous"
+EXTRA = "impersonate-extra-"
 
 
 class Authenticator:
@@ -39,6 +43,7 @@ class Authenticator:
         user = self._by_token(request)
         wanted = request.headers.get("impersonate-user", "")
         if not wanted:
+            _complete(request)
             return user
         groups = [g for g in request.headers.get("impersonate-group", "").split(",") if g]
         account = wanted.removeprefix("system:serviceaccount:")
@@ -48,7 +53,14 @@ class Authenticator:
             self._may_be(user, "users", "", wanted)
         for group in groups:
             self._may_be(user, "groups", "", group)
-        return User(wanted, (*(groups or account_groups(wanted)), KNOWN))
+        extra = {
+            unquote(name.removeprefix(EXTRA)): value.split(",")
+            for name, value in request.headers.items()
+            if name.startswith(EXTRA)
+        }
+        uid = request.headers.get("impersonate-uid", "")
+        known = "system:unauthenticated" if wanted == ANONYMOUS else KNOWN
+        return User(wanted, (*(groups or account_groups(wanted)), known), uid, extra)
 
     def _by_token(self, request: Request) -> User:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -60,7 +72,7 @@ class Authenticator:
                 raise StatusError(401, "Unauthorized", "Unauthorized")
         if not self._tokens:
             return User("admin", (MASTERS, KNOWN))
-        return User("system:anonymous", ("system:unauthenticated",))
+        return User(ANONYMOUS, ("system:unauthenticated",))
 
     def _may_be(self, user: User, plural: str, namespace: str, name: str) -> None:
         attributes = Attributes(user, "impersonate", "", plural, "", namespace, name)
@@ -73,3 +85,17 @@ class Authenticator:
                 f'User "{user.name}" cannot impersonate resource "{plural}" '
                 f'in API group "" {where}',
             )
+
+
+def _complete(request: Request) -> None:
+    """Raises StatusError (400) where parts of somebody are borrowed and no name."""
+    text = request.headers.get("impersonate-group", "")
+    groups = [g for g in text.split(",") if g]
+    uid = request.headers.get("impersonate-uid", "")
+    if groups or uid:
+        listed = ", ".join(go_quote(g) for g in groups)
+        shown = f"[]string{{{listed}}}" if groups else "[]string(nil)"
+        raise bad_request(
+            f'requested &user.DefaultInfo{{Name:"", UID:{go_quote(uid)}, Groups:{shown}, '
+            "Extra:map[string][]string(nil)} without impersonating a user name"
+        )

@@ -11,6 +11,7 @@ from kaito.local.apiserver.behaviours.pods import NODE_FAULTS
 from kaito.local.apiserver.claim_classes import ClaimClasses
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.custom.definitions import Definitions
+from kaito.local.apiserver.escalation import Escalation
 from kaito.local.apiserver.limits import LimitRanges
 from kaito.local.apiserver.podsecurity.plugin import PodSecurity
 from kaito.local.apiserver.quota_admission import ResourceQuotas
@@ -208,6 +209,7 @@ def plugins(
     """The chain, in the order in which plugins run."""
     return [
         Immortal(),
+        Escalation(authorizer),
         Terminating(definitions),
         LimitRanges(core),
         PodSecurity(core),

@@ -10,7 +10,7 @@ GROUP = "rbac.authorization.k8s.io"
 READ = ["get", "list", "watch"]
 WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 PUBLIC = ["/healthz", "/livez", "/readyz", "/version", "/version/"]
-DISCOVERY = ["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *PUBLIC]
+DISCOVERY = sorted(["/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*", *PUBLIC])
 ISSUER = [
     "/.well-known",
     "/.well-known/*",
@@ -57,8 +57,8 @@ def _paths(urls: list[str]) -> Object:
     return {"verbs": ["get"], "nonResourceURLs": urls}
 
 
-def _creates(group: str, plural: str) -> Object:
-    return {"verbs": ["create"], "apiGroups": [group], "resources": [plural]}
+def _creates(group: str, *plurals: str) -> Object:
+    return {"verbs": ["create"], "apiGroups": [group], "resources": list(plurals)}
 
 
 def _rules(verbs: list[str], *, writable: bool = False) -> list[Object]:
@@ -107,8 +107,7 @@ EVERYTHING = [
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
 ]
 BASIC = [
-    _creates("authorization.k8s.io", "selfsubjectaccessreviews"),
-    _creates("authorization.k8s.io", "selfsubjectrulesreviews"),
+    _creates("authorization.k8s.io", "selfsubjectaccessreviews", "selfsubjectrulesreviews"),
     _creates("authentication.k8s.io", "selfsubjectreviews"),
 ]
 ROLES: dict[str, list[Object]] = {

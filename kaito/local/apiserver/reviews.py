@@ -43,7 +43,7 @@ class Reviews:
         check_namespace(call, obj)
         if kind.plural == "bindings":
             raise method_not_allowed()
-        if kind.plural != "selfsubjectreviews":
+        if kind.plural not in {"selfsubjectreviews", "selfsubjectrulesreviews"}:
             ownership(self._core.kinds, kind).update(
                 empty(kind), obj, options.manager, self._core.stamp()
             )
@@ -58,14 +58,15 @@ class Reviews:
                     raise bad_request("token is required for TokenReview in authentication")
                 obj["status"] = self._token(spec)
             case "selfsubjectaccessreviews":
-                self._check_access(call, spec, own=True)
+                self._check_access(call, obj)
                 obj["status"] = self._access(call.user, spec)
             case "selfsubjectrulesreviews":
                 if not spec.get("namespace"):
                     raise bad_request("no namespace on request")
+                obj["spec"] = {}
                 obj["status"] = self._rules(call.user, spec.get("namespace", ""))
             case _:
-                self._check_access(call, spec, own=False)
+                self._check_access(call, obj)
                 user = User(spec.get("user", ""), tuple(spec.get("groups") or ()))
                 obj["status"] = self._access(user, spec)
         response = self._handlers.answer(kind, obj, want, 201)
@@ -77,6 +78,8 @@ class Reviews:
         found: Object = {"username": user.name, "groups": list(user.groups)}
         if user.uid:
             found["uid"] = user.uid
+        if user.extra:
+            found["extra"] = user.extra
         return found
 
     def _token(self, spec: Object) -> Object:
@@ -89,28 +92,44 @@ class Reviews:
         return status
 
     @staticmethod
-    def _check_access(call: Call, spec: Object, *, own: bool) -> None:
+    def _check_access(call: Call, obj: Object) -> None:
+        """Raises StatusError (422)."""
+        spec, meta = obj.get("spec") or {}, obj["metadata"]
+        local = call.kind.namespaced
         errors = []
-        both = ("resourceAttributes" in spec, "nonResourceAttributes" in spec)
-        if all(both):
+        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        shown = {"Path": (path or {}).get("path", ""), "Verb": (path or {}).get("verb", "")}
+        where = "spec.nonResourceAttributes"
+        if resource is not None and path is not None:
+            why = "cannot be specified in combination with resourceAttributes"
+            errors.append(wrong(where, shown, why))
+        if resource is None and path is None:
+            why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            errors.append(wrong("spec.resourceAttributes", None, why))
+        for selector in ("fieldSelector", "labelSelector"):
+            found = (resource or {}).get(selector) or {}
+            if found.get("rawSelector") and found.get("requirements"):
+                field = f"spec.resourceAttributes.{selector}.rawSelector"
+                why = "may not specified at the same time as requirements"
+                errors.append(wrong(field, found["rawSelector"], why))
+        known = call.kind.plural.startswith("self") or spec.get("user") or spec.get("groups")
+        if not known:
+            why = "at least one of user or group must be specified"
+            errors.append(wrong("spec.user", "", why))
+        if {k for k in meta if k != "managedFields"} - ({"namespace"} if local else set()):
+            detail = "must be empty except for namespace" if local else "must be empty"
+            errors.append(wrong("metadata", meta, detail))
+        if (
+            local
+            and resource is not None
+            and resource.get("namespace", "") != meta.get("namespace")
+        ):
+            field = "spec.resourceAttributes.namespace"
             errors.append(
-                wrong(
-                    "spec.nonResourceAttributes",
-                    spec["nonResourceAttributes"],
-                    "cannot be specified in combination with resourceAttributes",
-                )
+                wrong(field, resource.get("namespace", ""), "must match metadata.namespace")
             )
-        if not any(both):
-            errors.append(
-                wrong(
-                    "spec.resourceAttributes",
-                    None,
-                    "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-                )
-            )
-        if not own and not spec.get("user") and not spec.get("groups"):
-            says = "at least one of user or group must be specified"
-            errors.append(wrong("spec.user", spec.get("user", ""), says))
+        if local and path is not None:
+            errors.append(wrong(where, shown, "disallowed on this kind of request"))
         if errors:
             raise invalid(call.kind.group, "", "", errors)
 
@@ -137,11 +156,6 @@ class Reviews:
 
     def _rules(self, user: User, namespace: str) -> Object:
         rules = [r for r, _ in self._authorizer.rules(user, namespace)]
-        if "system:masters" in user.groups:
-            rules = [
-                {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
-                {"verbs": ["*"], "nonResourceURLs": ["*"]},
-            ]
         return {
             "resourceRules": [
                 {k: r[k] for k in ("verbs", "apiGroups", "resources", "resourceNames") if k in r}
