@@ -223,10 +223,11 @@ def validate_update(new: Object, old: Object) -> list[FieldError]:
 def warnings(obj: Object) -> list[str]:
     if not obj["metadata"].get("name", "").endswith(RESERVED):
         return []
-    return [
+    text = (
         f'metadata.name: names ending with "{RESERVED}" are reserved for static manifest-based '
         "configurations and cannot be managed via the API"
-    ]
+    )
+    return [text]
 
 
 WEBHOOKS = Behaviour(

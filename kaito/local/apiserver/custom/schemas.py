@@ -62,7 +62,16 @@ def check_schema(schema: Object, path: str, *, has_status: bool = False) -> list
     errors += keyword_faults(schema, path, rules, place)
     if rules is not None:
         errors += rules.whole(path)
+    if not errors and _names_schema(schema):
+        errors.append(wrong(path, "", "OpenAPIV3Schema 'schema' is not supported"))
     return errors
+
+
+def _names_schema(schema: object) -> bool:
+    """Does any part say which dialect it is written in?"""
+    if isinstance(schema, dict):
+        return isinstance(schema.get("$schema"), str) or any(map(_names_schema, schema.values()))
+    return isinstance(schema, list) and any(map(_names_schema, schema))
 
 
 def _beside_status(schema: Object, path: str) -> list[FieldError]:
