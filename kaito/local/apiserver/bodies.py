@@ -178,7 +178,7 @@ def read_object(request: Request, kind: Kind, kinds: Kinds, options: WriteOption
         return read_custom(value, repeated, kind, options, request.body)
     version, name = probe(value, kind.kind, request.body)
     value = value or {}
-    check_kind(version or kind.api_version, name or kind.kind, kind, kinds)
+    check_kind(version or kind.api_version, name or kind.kind, kind.api_version, kind.kind, kinds)
     value["apiVersion"], value["kind"] = kind.api_version, kind.kind
     head = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
     obj = _decoded(kind.node, value, repeated, head, request, options)
@@ -188,16 +188,17 @@ def read_object(request: Request, kind: Kind, kinds: Kinds, options: WriteOption
     return obj
 
 
-def check_kind(version: str, name: str, kind: Kind, kinds: Kinds) -> None:
-    if version == kind.api_version and name == kind.kind:
+def check_kind(version: str, name: str, wanted_version: str, wanted: str, kinds: Kinds) -> None:
+    """Refuse a body of another kind. Raises StatusError."""
+    if (version, name) == (wanted_version, wanted):
         return
     short = version.rpartition("/")[2]
-    head = f'{name} in version "{short}" cannot be handled as a {kind.kind}: '
+    head = f'{name} in version "{short}" cannot be handled as a {wanted}: '
     if not registered(kinds, version, name):
         raise bad_request(
             f'{head}no kind "{name}" is registered for version "{version}" in scheme "{SCHEME}"'
         )
-    raise bad_request(head + foreign(version, name, kind.api_version, kind.kind))
+    raise bad_request(head + foreign(version, name, wanted_version, wanted))
 
 
 def registered(kinds: Kinds, version: str, name: str) -> bool:
@@ -279,7 +280,7 @@ def report(head: str, found: list[str], options: WriteOptions) -> None:
 
 
 def read_as(
-    types: TypeTable,
+    kinds: Kinds,
     model: str,
     request: Request,
     name: str,
@@ -291,17 +292,12 @@ def read_as(
 
     `aliases` are older versions that mean the same.
     """
-    node = types.node(model)
-    value, repeated = load(request, name, types=types, model=model)
+    node = kinds.types.node(model)
+    value, repeated = load(request, name, types=kinds.types, model=model)
     given, kind = probe(value, name, request.body)
     value = value or {}
-    if (given and given not in {version, *aliases}) or (kind and kind != name):
-        short = (given or version).rpartition("/")[2]
-        raise bad_request(
-            f'{kind or name} in version "{short}" cannot be handled as a {name}: '
-            f'no kind "{kind or name}" is registered for version '
-            f'"{given or version}" in scheme "{SCHEME}"'
-        )
+    meant = version if given in aliases else given or version
+    check_kind(meant, kind or name, version, name, kinds)
     value["apiVersion"], value["kind"] = version, name
     head = f'{name} in version "{version.rpartition("/")[2]}" cannot be handled as a {name}: '
     return _decoded(node, value, repeated, head, request, options)

@@ -72,8 +72,8 @@ class PodActions:
     async def bind_named(self, call: Call) -> Response:
         """Bind the pod that the body names, which is the old way. Raises StatusError."""
         options = write_options(call.request, call.query, "CreateOptions")
-        types = self._core.kinds.types
-        body = bodies.read_as(types, "V1Binding", call.request, "Binding", "v1", options)
+        kinds = self._core.kinds
+        body = bodies.read_as(kinds, "V1Binding", call.request, "Binding", "v1", options)
         meta, target = body.setdefault("metadata", {}), call.target
         check_namespace(call, body)
         if not meta.get("name"):
@@ -86,8 +86,8 @@ class PodActions:
     async def bind(self, call: Call) -> Response:
         """Assign a pod to a node, once. Raises StatusError."""
         options = write_options(call.request, call.query, "CreateOptions")
-        types = self._core.kinds.types
-        body = bodies.read_as(types, "V1Binding", call.request, "Binding", "v1", options)
+        kinds = self._core.kinds
+        body = bodies.read_as(kinds, "V1Binding", call.request, "Binding", "v1", options)
         meta, goal = body.setdefault("metadata", {}), body.get("target") or {}
         check_namespace(call, body)
         if meta.get("name", "") != call.target.name:
@@ -148,9 +148,9 @@ class PodActions:
     async def evict(self, call: Call) -> Response:
         """Delete a pod unless a budget forbids it. Raises StatusError."""
         options = write_options(call.request, call.query, "CreateOptions")
-        types = self._core.kinds.types
+        kinds = self._core.kinds
         body = bodies.read_as(
-            types, "V1Eviction", call.request, "Eviction", "policy/v1", options, "policy/v1beta1"
+            kinds, "V1Eviction", call.request, "Eviction", "policy/v1", options, "policy/v1beta1"
         )
         if (body.get("metadata") or {}).get("name", "") != call.target.name:
             raise bad_request("name in URL does not match name in Eviction object")

@@ -89,7 +89,7 @@ class Scales:
             case "update":
                 options = write_options(call.request, call.query, "UpdateOptions")
                 scale = bodies.read_as(
-                    self._core.kinds.types, "V1Scale", call.request, "Scale", VERSION, options
+                    self._core.kinds, "V1Scale", call.request, "Scale", VERSION, options
                 )
                 check_place(call, scale.setdefault("metadata", {}))
                 return await self._store(call, lambda live, rules: copy.deepcopy(scale), options)

@@ -35,9 +35,9 @@ class Tokens:
 
     def create(self, call: Call) -> Object:
         """The answer to a TokenRequest, its token included. Raises StatusError."""
-        types = self._core.kinds.types
+        kinds = self._core.kinds
         options = write_options(call.request, call.query, "CreateOptions")
-        body = bodies.read_as(types, MODEL, call.request, KIND, VERSION, options)
+        body = bodies.read_as(kinds, MODEL, call.request, KIND, VERSION, options)
         meta, spec = body.setdefault("metadata", {}), body.setdefault("spec", {})
         if meta.get("namespace"):
             check_namespace(call, body)
