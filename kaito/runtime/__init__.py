@@ -88,6 +88,7 @@ from kaito.runtime.serving import Address, Check, Checks, Site
 from kaito.runtime.store import Index, Store, View
 from kaito.runtime.tenure import UnfinishedWork
 from kaito.runtime.tls import Tls
+from kaito.runtime.transforms import dropping
 from kaito.runtime.transport import Call, Reply, Transport
 from kaito.runtime.verdict import Again, Reconcile, Terminal
 from kaito.runtime.webhooks import Mutate, Validate, Webhooks
@@ -178,6 +179,7 @@ __all__ = [
     "annotations_changed",
     "any_of",
     "api_error",
+    "dropping",
     "exit_code",
     "finalizers_changed",
     "find_condition",

@@ -67,6 +67,7 @@ class Feed:
         version = ""
         turns = 0
         async for page in pages:
+            self.heard_at = self._clock.monotonic()
             if page.begins_anew:
                 staged.clear()
             version = page.metadata.resource_version
