@@ -70,7 +70,8 @@ def check_schema(schema: Object, path: str, *, has_status: bool = False) -> list
 def _names_schema(schema: object) -> bool:
     """Does any part say which dialect it is written in?"""
     if isinstance(schema, dict):
-        return isinstance(schema.get("$schema"), str) or any(map(_names_schema, schema.values()))
+        parts = (v for k, v in schema.items() if k not in {"default", "enum", "example"})
+        return isinstance(schema.get("$schema"), str) or any(map(_names_schema, parts))
     return isinstance(schema, list) and any(map(_names_schema, schema))
 
 
