@@ -41,8 +41,10 @@ class Wire(BaseModel):
     ) -> dict[str, Any]:
         wire: dict[str, Any] = handler(self)
         for name, field in type(self).model_fields.items():
-            if name not in self.model_fields_set and name not in _IDENTITY:
-                wire.pop((field.alias or name) if info.by_alias else name, None)
+            if name not in self.model_fields_set:
+                key = (field.alias or name) if info.by_alias else name
+                if not (name in _IDENTITY and wire.get(key)):
+                    wire.pop(key, None)
         return wire
 
     def wire(self) -> dict[str, Any]:

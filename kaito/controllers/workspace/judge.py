@@ -82,7 +82,8 @@ def judge(
 
 def written(workspace: Object) -> Object:
     """What users write of a Workspace and something follows from."""
-    noted = workspace.get("metadata", {}).get("annotations") or {}
+    noted = workspace.get("metadata", {}).get("annotations")
+    noted = noted if isinstance(noted, Mapping) else {}
     parts = {name: workspace[name] for name in USERS if workspace.get(name) is not None}
     return parts | {"annotations": {key: noted[key] for key in READ if key in noted}}
 

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaito.controllers.workspace.judge import judge
 from kaito.controllers.workspace.words import one_line, shown
 from kaito.runtime import Object
 from test.unit.controllers.workspace.scene import (
+    CATALOG,
+    SETTINGS,
     condition,
     decided,
     held,
@@ -124,3 +127,48 @@ def test_the_users_objects_are_never_written_to() -> None:
     before = str(found)
     decided(seen(found, machines=(ready_machine(),), nodes=(own_node(),)))
     assert str(found) == before
+
+
+changes = st.none() | st.fixed_dictionaries(
+    {}, optional={"resource": resources | anything, "inference": inferences, "tuning": anything}
+)
+configs = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "data": st.none()
+        | st.dictionaries(
+            st.sampled_from(["inference_config.yaml", "training_config.yaml", "x"]),
+            st.text(max_size=40)
+            | st.sampled_from(
+                [
+                    "a: [",
+                    "vllm: {max-model-len: [1]}",
+                    "training_config: {LoraConfig: 1}",
+                    "&a [*a]",
+                ]
+            ),
+        )
+    },
+)
+
+
+@settings(max_examples=300)
+@given(
+    resource=resources | anything,
+    inference=inferences,
+    tuning=anything,
+    old=changes,
+    config=configs,
+    notes=st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=2) | anything,
+)
+def test_judging_never_fails(
+    resource: Any, inference: Any, tuning: Any, old: Any, config: Any, notes: Any
+) -> None:
+    found = held(resource=None, inference=None)
+    found |= {"resource": resource, "inference": inference, "tuning": tuning}
+    found["metadata"] = {**found["metadata"], "annotations": notes}
+    before = None if old is None else {**found, **old}
+    said = judge(found, before, catalog=CATALOG, settings=SETTINGS, config=config)
+    for problem in said.problems:
+        assert problem.message.isprintable()
+        assert len(problem.message) <= 500
