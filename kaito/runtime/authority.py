@@ -154,10 +154,13 @@ def make_certificate(
 ) -> tuple[str, bytes]:
     """A self-signed certificate for `names`, and the same with its key, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
+    serial = x509.random_serial_number()
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANISATION),
             x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64]),
+            # Authorities of one name are taken for one another by some TLS libraries.
+            x509.NameAttribute(NameOID.SERIAL_NUMBER, f"{serial:x}"),
         ]
     )
     certificate = (
@@ -165,7 +168,7 @@ def make_certificate(
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial)
         .not_valid_before(begin)
         .not_valid_after(end)
         .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
