@@ -1,12 +1,17 @@
-"""Writes config/crd from the code; `git diff --exit-code` after it shows whether it was current."""
+"""Writes what of config/ comes from the code; `git diff --exit-code` after it shows whether it was
+current."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from kaito.api import crd_files
+from kaito.api.manifest import render
+from kaito.controllers.workspace.webhook import installation
 
-CRDS = Path(__file__).parent.parent / "config" / "crd"
+CONFIG = Path(__file__).parent.parent / "config"
+CRDS = CONFIG / "crd"
+WEBHOOK = CONFIG / "webhook" / "webhook.yaml"
 
 
 def main() -> None:
@@ -16,6 +21,8 @@ def main() -> None:
         stale.unlink()
     for name, text in files.items():
         (CRDS / name).write_text(text)
+    WEBHOOK.parent.mkdir(parents=True, exist_ok=True)
+    WEBHOOK.write_text(render(installation()))
 
 
 if __name__ == "__main__":

@@ -26,9 +26,12 @@ from kaito.runtime import (
     RuntimeFailure,
     Webhooks,
 )
+from kaito.runtime.webhooks import PORT
 
 PATH = f"/validate/{GROUP}/{PLURAL}"
 CONFIGURATION = f"validation.{PLURAL}.{GROUP}"
+SERVICE = "kaito-webhook"
+NAMESPACE = "kaito-system"
 READ_SECONDS = 1.0
 
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
@@ -117,6 +120,27 @@ def configuration(client_config: Object, *, failure_policy: str) -> Object:
             }
         ],
     }
+
+
+def installation() -> list[Object]:
+    """What a cluster needs for the webhook beside the daemon: a Service and the configuration.
+
+    The daemon adds the certificate that it makes; until then the API server cannot ask, and with
+    the policy Fail it lets nobody write Workspaces. Their deletion it never prevents.
+    """
+    service = {"name": SERVICE, "namespace": NAMESPACE}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": service,
+            "spec": {
+                "selector": {"app.kubernetes.io/name": "kaito-manager"},
+                "ports": [{"name": "https", "port": 443, "targetPort": PORT}],
+            },
+        },
+        configuration({"service": {**service, "path": PATH}}, failure_policy="Fail"),
+    ]
 
 
 def denied(judgement: Judgement) -> Denied:
