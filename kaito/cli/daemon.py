@@ -71,6 +71,7 @@ async def run_daemon(
             metrics=metrics,
             metrics_address=_address("metrics", arguments.metrics_address, 8080, config),
             probes=_address("probe", arguments.probe_address, 8081, config),
+            debug=_loopback(arguments.debug_address),
         )
         await build(manager, resources, config)
         await manager.run(signals=True)
@@ -96,6 +97,18 @@ def _address(what: str, text: str | None, port: int, config: ClusterConfig) -> A
             raise CommandError(f"--{what}-address: {error}") from None
     # On a laptop several copies run side by side, so each takes what is free.
     return Address(ALL_INTERFACES, port) if config.in_cluster else Address("127.0.0.1", 0)
+
+
+def _loopback(text: str) -> Address | None:
+    try:
+        address = Address.parse(text)
+    except ValueError as error:
+        raise CommandError(f"--debug-address: {error}") from None
+    if address is not None and not address.is_loopback:
+        raise CommandError(
+            f"--debug-address is {address}, which others can reach: write 127.0.0.1:PORT."
+        )
+    return address
 
 
 async def _ensure_namespace(client: Client, name: str, config: ClusterConfig) -> None:

@@ -196,6 +196,12 @@ def _daemon_options(parser: argparse.ArgumentParser) -> None:
         help="as --metrics-address (default: :8081 in a cluster, else a free port)",
     )
     parser.add_argument(
+        "--debug-address",
+        metavar="ADDR",
+        default="0",
+        help="HOST:PORT on loopback for a look inside at /debug (default: none)",
+    )
+    parser.add_argument(
         "--log-format",
         choices=["json", "console"],
         help="default: console on a terminal, else json",

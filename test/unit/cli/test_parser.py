@@ -45,7 +45,29 @@ def test_namespaces_are_read_with_the_blanks_that_people_put_between_them() -> N
     assert build_parser().parse_args(["manager"]).namespaces == ()
 
 
-@pytest.mark.parametrize("option", ["--metrics-address", "--probe-address"])
+def test_the_debug_page_is_for_this_machine_alone(kubeconfig: Path) -> None:
+    wrong = ["--debug-address", "0.0.0.0:9", "--no-leader-election", "--kubeconfig"]
+    assert failing("manager", *wrong, str(kubeconfig)) == (
+        "kaito: --debug-address is 0.0.0.0:9, which others can reach: write 127.0.0.1:PORT.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://127.0.0.1:9443", "write https://HOST:PORT"),
+        ("https://127.0.0.1:9443/path", "write https://HOST:PORT"),
+        ("nonsense", "write https://HOST:PORT"),
+    ],
+)
+def test_a_url_of_the_webhook_that_is_none_is_told(url: str, words: str, kubeconfig: Path) -> None:
+    wrong = ["--webhook-url", url, "--no-leader-election", "--kubeconfig", str(kubeconfig)]
+    said = failing("manager", *wrong)
+    assert said.startswith(f"kaito: --webhook-url is {url}: ")
+    assert words in said
+
+
+@pytest.mark.parametrize("option", ["--metrics-address", "--probe-address", "--debug-address"])
 def test_an_address_that_is_none_is_told_by_the_options_name(option: str, kubeconfig: Path) -> None:
     wrong = [option, "localhost", "--no-leader-election", "--kubeconfig", str(kubeconfig)]
     assert failing("manager", *wrong) == (
