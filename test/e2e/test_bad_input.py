@@ -28,7 +28,7 @@ ENDED = {
         "phi-3-mini-4k-instruct",
     ),
     "an instance type that cannot be": (
-        workspace("a", "Standard_NC6s_v33", inference=PRESET),
+        workspace("a", "Standrad_NC6s_v3", inference=PRESET),
         "resource.instanceType",
         "Standard_NC6s_v3",
     ),
@@ -38,6 +38,24 @@ ENDED = {
         "Standard_",
     ),
 }
+
+
+async def test_a_size_that_the_cloud_does_not_have_is_told_in_its_words(running: Stage) -> None:
+    """It looks like one of Azure's, so Azure is asked."""
+    manifest = workspace("no-such-size", "Standard_NC6s_v33", inference=PRESET)
+    await running.client.create(WORKSPACES, manifest)
+    key = Key("default", "no-such-size")
+
+    def told() -> bool:
+        found = running.condition("ResourceReady", key)
+        return (
+            bool(found)
+            and "Standard_NC6s_v33" in found["message"]
+            and "on its way" not in (found["message"])
+        )
+
+    await running.until(told, "the cloud's answer")
+    assert await running.pools() == []
 
 
 async def test_ends_at_once_in_one_sentence_and_nothing_is_provisioned(running: Stage) -> None:
