@@ -11,7 +11,7 @@ import base64
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -56,7 +56,7 @@ class Cluster:
 
     With `nodes` it is a whole local cluster: so many Nodes, a scheduler, the controllers of
     Deployments, Jobs and the like. `rbac` enforces roles for users other than the tester.
-    ImportError when `kaito[local]` is not installed.
+    ImportError where nodes or an address are asked for and `kaito[local]` is not installed.
     """
 
     def __init__(self, *, nodes: int = 0, rbac: bool = False, clock: Clock | None = None) -> None:
@@ -72,9 +72,8 @@ class Cluster:
 
     async def __aenter__(self) -> Self:
         try:
-            await (self._start_whole() if self._nodes else self._start_server())
-        except ImportError as error:
-            raise ImportError(f"A Cluster needs `pip install 'kaito[local]'`: {error}.") from error
+            with _extras():
+                await (self._start_whole() if self._nodes else self._start_server())
         except BaseException:
             await self._stack.aclose()
             raise
@@ -151,7 +150,8 @@ class Cluster:
 
         directory = Path(tempfile.mkdtemp(prefix="kaito-testing-"))
         self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        pki = ensure_pki(directory, self._clock.now())
+        with _extras():
+            pki = ensure_pki(directory, self._clock.now())
         front = HttpsFront(self._server, pki.server_context())
         await front.start()
         self._stack.push_async_callback(front.aclose)
@@ -207,6 +207,15 @@ class Cluster:
         self._url = local.url
         self._kubeconfig = local.kubeconfig()
         self._token = yaml.safe_load(self._kubeconfig)["users"][0]["user"]["token"]
+
+
+@contextlib.contextmanager
+def _extras() -> Iterator[None]:
+    """Say how to install what an import did not find."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f"A Cluster needs `pip install 'kaito[local]'`: {error}.") from error
 
 
 def _documents(definition: Path | Object) -> list[Object]:

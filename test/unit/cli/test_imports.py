@@ -11,7 +11,7 @@ import pytest
 LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 # Half a second of imports each, or parts of KAITO that have no business there.
 HEAVY = {"aiohttp", "asyncio", "msgspec", "prometheus_client", "pydantic", "structlog", "yaml"}
-ELSEWHERE = {"azure", "cryptography", "kubernetes_asyncio", "cel_expr_python", "jsonschema_rs"}
+ELSEWHERE = {"azure", "cryptography", "kubernetes_asyncio", "cel_expr_python"}
 
 
 def loaded_by(*statements: str) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from kaito import testing
 
-EXTRAS = ("cel_expr_python", "cryptography", "jsonpatch", "jsonschema_rs", "pytest_asyncio")
+EXTRAS = ("cel_expr_python", "cryptography", "pytest_asyncio")
 
 
 def test_the_plugin_loads_without_the_extras_and_without_a_cluster() -> None:
@@ -23,16 +23,33 @@ def test_the_plugin_loads_without_the_extras_and_without_a_cluster() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_cluster_without_the_extras_says_what_to_install() -> None:
+def run_without_extras(*body: str) -> subprocess.CompletedProcess[str]:
+    """Run the body of a coroutine in an interpreter that has none of the extras."""
     script = (
         "import asyncio, sys\n"
         f"sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
         "from kaito.testing import Cluster\n"
-        "asyncio.run(Cluster().__aenter__())\n"
+        "async def main():\n" + "".join(f"    {line}\n" for line in body) + "asyncio.run(main())\n"
     )
-    run = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
+
+
+def test_a_cluster_in_memory_needs_no_extras() -> None:
+    assert run_without_extras("async with Cluster(): pass").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ("async with Cluster(nodes=1): pass",),
+        ("async with Cluster() as cluster:", "    await cluster.serve()"),
+    ],
+    ids=["nodes", "an address"],
+)
+def test_a_cluster_without_the_extras_says_what_to_install(body: tuple[str, ...]) -> None:
+    run = run_without_extras(*body)
     assert "A Cluster needs `pip install 'kaito[local]'`" in run.stderr.splitlines()[-1]
 
 
