@@ -64,12 +64,21 @@ def _token(field: Field, *, tagged: bool) -> str:
         return f"{field.name}:v"
     if tagged:
         return f"{field.name}={field.name}:{_code(field.node)}{'' if field.zero else '?'}"
+    optional = "*" if is_pointer(field) else ""
+    return f"{field_name(field)}={field.name}:{optional}{_code(field.node)}"
+
+
+def field_name(field: Field) -> str:
+    """A field's name in its Go struct."""
     start = CAPITALS.match(field.name)
     head = start[0] if start else field.name[0]
-    shown = field.go_name or head.upper() + field.name[len(head) :]
+    return field.go_name or head.upper() + field.name[len(head) :]
+
+
+def is_pointer(field: Field) -> bool:
+    """Whether the Go field holds a pointer."""
     whole = field.node.form == "struct" or field.node.scalar in {"q", "ios"}
-    optional = field.pointer or (whole and not field.zero)
-    return f"{shown}={field.name}:{'*' if optional else ''}{_code(field.node)}"
+    return field.pointer or (whole and not field.zero)
 
 
 def _code(node: Node) -> str:

@@ -50,7 +50,7 @@ def canonical(text: str) -> str:
     Otherwise without a fraction, with the largest suffix that fits. Raises QuantityError.
     """
     number, style = _split(text)
-    if _stays(text, style):
+    if stays(text):
         return text
     with localcontext(prec=PRECISION):
         return _printed(number, style)
@@ -74,15 +74,16 @@ def rounded(text: str, step: Decimal = MILLI) -> str:
         return _printed((number / step).to_integral_value(rounding=ROUND_CEILING) * step, style)
 
 
-def _stays(text: str, style: str) -> bool:
+def stays(text: str) -> bool:
+    """Whether a quantity shows that it is canonical without being computed."""
     found = WRITTEN.fullmatch(text)
     assert found is not None
     whole, fraction, suffix = found[1] or "0", found[2] or "", found[3]
     digits = whole + fraction
-    if style == "binary":
+    if suffix in BINARY:
         spare = 14 - len(whole) - 3 * BINARY[suffix]
         return not fraction and spare >= 0 and int(whole) & 7 != 0
-    exponent = int(suffix[1:]) if style == "exponent" else 3 * DECIMAL[suffix]
+    exponent = 3 * DECIMAL[suffix] if suffix in DECIMAL else int(suffix[1:])
     scale = exponent - len(fraction)
     if len(digits) > 18 or scale < -9 or scale % 3:
         return False

@@ -6,13 +6,11 @@ before to be ready. An update replaces pods from the highest ordinal down, one a
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kaito.local.workloads.podview import OVER, available_in, is_deleting, is_ready, phase
-from kaito.local.workloads.template import fnv32, pod_from, safe_name
+from kaito.local.workloads.template import pod_from
 from kaito.runtime import Object
 
 REVISION_LABEL = "controller-revision-hash"
@@ -32,20 +30,6 @@ class StatefulSetPlan:
     again: float | None = None
 
 
-def revision_data(stateful_set: Object) -> Object:
-    """What a ControllerRevision keeps of it: its template, as a patch that puts it back."""
-    template = {**copy.deepcopy(stateful_set["spec"]["template"]), "$patch": "replace"}
-    return {"spec": {"template": template}}
-
-
-def revision_name(stateful_set: Object) -> str:
-    """The name of the current template's revision, as kube-controller-manager would call it."""
-    data = json.dumps(revision_data(stateful_set), sort_keys=True, separators=(",", ":"))
-    collisions = stateful_set.get("status", {}).get("collisionCount", 0)
-    digest = safe_name(fnv32(f"{data}{collisions}".encode()))
-    return f"{stateful_set['metadata']['name']}-{digest}"
-
-
 def plan(
     stateful_set: Object, pods: Mapping[int, Object], current: str, update: str, now: float
 ) -> StatefulSetPlan:
@@ -61,7 +45,7 @@ def plan(
     create, delete = _moves(spec, pods, wanted, waits, update)
     if stateful_set["metadata"].get("deletionTimestamp"):
         create, delete = (), ()
-    updated = sum(_revision(pod) == update for pod in alive.values())
+    updated = sum(revision_of(pod) == update for pod in alive.values())
     done = updated == replicas and all(waits.get(ordinal) == 0 for ordinal in wanted)
     later = [seconds for seconds in waits.values() if seconds]
     status: Object = {
@@ -69,7 +53,7 @@ def plan(
         "replicas": len(alive),
         "readyReplicas": sum(map(is_ready, alive.values())),
         "availableReplicas": sum(seconds == 0 for seconds in waits.values()),
-        "currentReplicas": sum(_revision(pod) == current for pod in alive.values()),
+        "currentReplicas": sum(revision_of(pod) == current for pod in alive.values()),
         "updatedReplicas": updated,
         "currentRevision": update if done else current,
         "updateRevision": update,
@@ -132,7 +116,7 @@ def _outdated(
             continue
         if is_deleting(pod):
             return ()
-        if _revision(pod) != update:
+        if revision_of(pod) != update:
             return (_name(pod),)
         if waits.get(ordinal) != 0:
             return ()
@@ -165,6 +149,7 @@ def claims_of(stateful_set: Object, ordinal: int) -> list[Object]:
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
             "metadata": {
+                **template["metadata"],
                 "name": f"{template['metadata']['name']}-{metadata['name']}-{ordinal}",
                 "namespace": metadata["namespace"],
                 "labels": {**(template["metadata"].get("labels") or {}), **labels},
@@ -182,7 +167,8 @@ def ordinal_of(stateful_set: Object, pod: Object) -> int | None:
     return int(rest) if _name(pod).startswith(prefix) and rest.isdigit() else None
 
 
-def _revision(pod: Object) -> str:
+def revision_of(pod: Object) -> str:
+    """The name of the revision that a pod was made from."""
     text: str = (pod["metadata"].get("labels") or {}).get(REVISION_LABEL, "")
     return text
 

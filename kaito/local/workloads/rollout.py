@@ -12,13 +12,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kaito.local.workloads.template import HASH_LABEL, template_hash
+from kaito.local.workloads.hashes import template_hash
+from kaito.local.workloads.template import HASH_LABEL
 from kaito.runtime import Object, owner_reference
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
+LONGEST_NAME = 253  # of a DNS subdomain
 # What a Deployment's annotations do not hand down to its ReplicaSets.
 _KEPT_BACK = (
     REVISION,
@@ -232,8 +234,7 @@ def _outdated(deployment: Object, sets: Sets) -> tuple[str, ...]:
 
 def _new_set(deployment: Object, sets: Sets, annotations: dict[str, str]) -> Object:
     spec = deployment["spec"]
-    collisions = deployment.get("status", {}).get("collisionCount", 0)
-    label = template_hash(spec["template"], collisions)
+    label = template_hash(spec["template"], deployment.get("status", {}).get("collisionCount"))
     template = copy.deepcopy(spec["template"])
     labels = template.setdefault("metadata", {}).setdefault("labels", {})
     labels[HASH_LABEL] = label
@@ -246,7 +247,7 @@ def _new_set(deployment: Object, sets: Sets, annotations: dict[str, str]) -> Obj
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
         "metadata": {
-            "name": f"{_name(deployment)}-{label}",
+            "name": f"{_name(deployment)[: LONGEST_NAME - 1 - len(label)]}-{label}",
             "namespace": deployment["metadata"]["namespace"],
             "labels": dict(labels),
             "annotations": annotations,

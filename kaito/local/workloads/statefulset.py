@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from kaito.local.kinds import (
     CONTROLLER_REVISIONS,
     PERSISTENT_VOLUME_CLAIMS,
@@ -13,7 +15,12 @@ from kaito.local.workloads.ordinals import (
     ordinal_of,
     ordinal_pod,
     plan,
-    revision_data,
+    revision_of,
+)
+from kaito.local.workloads.revisions import (
+    new_revision,
+    outdated,
+    own_revisions,
     revision_name,
 )
 from kaito.runtime import (
@@ -26,7 +33,6 @@ from kaito.runtime import (
     Key,
     NotFound,
     Object,
-    owner_reference,
 )
 
 
@@ -58,7 +64,7 @@ class StatefulSets:
         before = stateful_set.get("status", {})
         update = revision_name(stateful_set)
         if before.get("updateRevision") != update:
-            await self._keep_revision(key, stateful_set, update)
+            await self._keep_revision(stateful_set, update)
         current = before.get("currentRevision") or update
         pods = self._pods_of(stateful_set)
         todo = plan(stateful_set, pods, current, update, self._clock.now())
@@ -69,6 +75,10 @@ class StatefulSets:
         if todo.status != before:
             replaced = {**stateful_set, "status": todo.status}
             await self._client.update_status(STATEFUL_SETS, replaced)
+        now_current = todo.status["currentRevision"]
+        if (before.get("currentRevision"), before.get("updateRevision")) != (now_current, update):
+            live = {now_current, update, *map(revision_of, pods.values())}
+            await self._tidy_revisions(stateful_set, live)
         return None if todo.again is None else Again.after(todo.again)
 
     def _pods_of(self, stateful_set: Object) -> dict[int, Object]:
@@ -82,10 +92,8 @@ class StatefulSets:
 
     async def _create(self, key: Key, stateful_set: Object, ordinal: int, revision: str) -> None:
         for claim in claims_of(stateful_set, ordinal):
-            try:
+            with suppress(AlreadyExists):
                 await self._client.create(PERSISTENT_VOLUME_CLAIMS, claim)
-            except AlreadyExists:
-                continue
         pod = ordinal_pod(stateful_set, ordinal, revision)
         try:
             await self._client.create(PODS, pod)
@@ -117,35 +125,25 @@ class StatefulSets:
             message=f"delete Pod {pod.name} in StatefulSet {name} successful",
         )
 
-    async def _keep_revision(self, key: Key, stateful_set: Object, name: str) -> None:
-        labels = (stateful_set["spec"]["selector"].get("matchLabels")) or {}
-        known = await self._client.list(CONTROLLER_REVISIONS, namespace=key.namespace)
-        numbers = [
-            each.get("revision", 0)
-            for each in known.items
-            if any(
-                owner["uid"] == stateful_set["metadata"]["uid"]
-                for owner in each["metadata"].get("ownerReferences") or ()
-            )
-        ]
-        try:
-            await self._client.create(
-                CONTROLLER_REVISIONS,
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "ControllerRevision",
-                    "metadata": {
-                        "name": name,
-                        "namespace": key.namespace,
-                        "labels": {
-                            **labels,
-                            "controller.kubernetes.io/hash": name.removeprefix(f"{key.name}-"),
-                        },
-                        "ownerReferences": [owner_reference(stateful_set)],
-                    },
-                    "data": revision_data(stateful_set),
-                    "revision": max(numbers, default=0) + 1,
-                },
-            )
-        except AlreadyExists:
-            return
+    async def _keep_revision(self, stateful_set: Object, name: str) -> None:
+        """A template that was there before gets its revision renumbered, another a new one."""
+        own = await self._own_revisions(stateful_set)
+        number = own[-1].get("revision", 0) + 1 if own else 1
+        there = next((each for each in own if each["metadata"]["name"] == name), None)
+        if there is None:
+            with suppress(AlreadyExists):
+                await self._client.create(CONTROLLER_REVISIONS, new_revision(stateful_set, number))
+        elif there is not own[-1]:
+            await self._client.patch(CONTROLLER_REVISIONS, Key.of(there), {"revision": number})
+
+    async def _tidy_revisions(self, stateful_set: Object, live: set[str]) -> None:
+        own = await self._own_revisions(stateful_set)
+        for name in outdated(stateful_set, own, live):
+            key = Key(stateful_set["metadata"]["namespace"], name)
+            with suppress(NotFound):
+                await self._client.delete(CONTROLLER_REVISIONS, key)
+
+    async def _own_revisions(self, stateful_set: Object) -> list[Object]:
+        namespace = stateful_set["metadata"]["namespace"]
+        known = await self._client.list(CONTROLLER_REVISIONS, namespace=namespace)
+        return own_revisions(stateful_set, known.items)

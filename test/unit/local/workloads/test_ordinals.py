@@ -6,13 +6,7 @@ from typing import Any
 
 import pytest
 
-from kaito.local.workloads.ordinals import (
-    claims_of,
-    ordinal_of,
-    ordinal_pod,
-    plan,
-    revision_name,
-)
+from kaito.local.workloads.ordinals import claims_of, ordinal_of, ordinal_pod, plan
 from kaito.runtime import Object
 
 NOW = 1_767_225_600.0
@@ -117,10 +111,6 @@ def test_the_next_step(
     spec: Any, pods: dict[str, str], create: tuple[int, ...], delete: tuple[str, ...]
 ) -> None:
     assert moves(stateful_set(**spec), **pods) == (create, delete)
-
-
-def test_the_revision_has_the_name_that_a_real_cluster_gives_it() -> None:
-    assert revision_name(stateful_set()) == "t-76dd778b6f"
 
 
 def test_the_current_revision_moves_when_every_pod_is_new() -> None:

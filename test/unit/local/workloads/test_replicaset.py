@@ -6,7 +6,7 @@ from typing import Any
 
 from kaito.local.workloads.podview import DELETION_COST
 from kaito.local.workloads.replicaset import plan
-from kaito.local.workloads.template import pod_from, safe_name, template_hash
+from kaito.local.workloads.template import pod_from
 from kaito.runtime import Key, Object, rfc3339
 
 NOW = 1_767_225_600.0
@@ -126,10 +126,3 @@ def test_a_pod_is_its_template_with_an_owner() -> None:
     }
     named = pod_from(replica_set()["spec"]["template"], replica_set(), name="r-0")
     assert Key.of(named) == Key("ns", "r-0")
-
-
-def test_a_template_hash_is_stable_and_spells_nothing() -> None:
-    template = replica_set()["spec"]["template"]
-    assert template_hash(template, 0) == template_hash(dict(reversed(template.items())), 0)
-    assert template_hash(template, 0) != template_hash(template, 1)
-    assert not set(safe_name(123456789)) & set("aeiou013")
