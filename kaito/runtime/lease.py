@@ -257,7 +257,7 @@ class Leadership:
 
     `connect` makes the thread's own client. When the lease is lost and the guarded work has not
     ended by the time it expires, `abandon` is called in the thread: by default the process ends,
-    because a second leader may be at work.
+    because a second leader may be at work. That nothing is heard of the thread is a loss, too.
     """
 
     def __init__(
@@ -277,6 +277,7 @@ class Leadership:
         self._status = self._metrics.leader.labels(settings.name)
         self._status.set(0)
         self._release = False
+        self._led = False
         self._elector: Elector | None = None
         self.acquired = asyncio.Event()
         self.lost = asyncio.Event()
@@ -291,6 +292,7 @@ class Leadership:
         self._task = self._elector_loop.create_task(self._elect())
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
         self._thread.start()
+        self._book()
         return self
 
     async def __aexit__(
@@ -301,6 +303,7 @@ class Leadership:
     ) -> None:
         # Work that did not end in order may still be on its way: then the lease must run out.
         self._release = kind is None
+        self._timer.cancel()
         self._elector_loop.call_soon_threadsafe(self._task.cancel)
         await self._finished.wait()
         self._thread.join()
@@ -318,6 +321,25 @@ class Leadership:
             return f"{said}held, renewed {self._clock.monotonic() - elector.renewed_at:.1f} s ago"
         return f"{said}held by {elector.holder or 'nobody we know of'}"
 
+    def _book(self) -> None:
+        # Often enough to find a silence before the lease has ended.
+        margin = self._settings.duration - self._settings.renew_deadline
+        self._timer = self._clock.call_later(margin / 4, self._look)
+
+    def _look(self) -> None:
+        """The main loop's own look at the time, for a thread that hangs tells nobody."""
+        settings, elector = self._settings, self._elector
+        if self.why is None and self._led and elector is not None:
+            silent = self._clock.monotonic() - elector.renewed_at
+            if silent > (settings.renew_deadline + settings.duration) / 2:
+                self.why = LeaseLost(
+                    f"The thread that renews the lease {settings.namespace}/{settings.name} has "
+                    f"been silent for {silent:.1f} s."
+                )
+                self.lost.set()
+        if not self.lost.is_set():
+            self._book()
+
     def _run(self) -> None:
         loop = self._elector_loop
         asyncio.set_event_loop(loop)
@@ -330,47 +352,56 @@ class Leadership:
             self._tell(self._finished.set)
 
     async def _elect(self) -> None:
-        expires = float("-inf")
-        try:
-            async with self._connect(self._settings.call_timeout) as client:
-                elector = Elector(client, self._settings, clock=self._clock, metrics=self._metrics)
-                self._elector = elector
-                await elector.acquire()
-                try:
-                    self._status.set(1)
-                    log.info("leading", lease=self._settings.name, identity=self._settings.identity)
-                    self._tell(self.acquired.set)
-                    await elector.hold()
-                except asyncio.CancelledError:
-                    if self._release:
-                        await elector.release()
-                    raise
-                finally:
-                    self._status.set(0)
-                    expires = elector.renewed_at + self._settings.duration
-        except LeaseLost as error:
-            await self._lose(error, expires)
-        except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise  # the work has ended, and so may we
-            # Whatever stopped the elector: nobody renews from now on.
-            log.exception("elector failed", lease=self._settings.name)
-            await self._lose(LeaseLost(f"The elector failed: {error!r}"), expires)
+        # The connection is closed last: nothing that it waits for may keep a loss from being told.
+        async with contextlib.AsyncExitStack() as ends:
+            try:
+                connection = self._connect(self._settings.call_timeout)
+                await self._lead(await ends.enter_async_context(connection))
+            except LeaseLost as error:
+                await self._lose(error)
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise  # the work has ended, and so may we
+                # Whatever stopped the elector: nobody renews from now on.
+                await self._lose(LeaseLost(f"The elector failed: {error!r}"), error)
 
-    async def _lose(self, why: LeaseLost, expires: float) -> None:
+    async def _lead(self, client: Client) -> None:
+        settings = self._settings
+        elector = Elector(client, settings, clock=self._clock, metrics=self._metrics)
+        self._elector = elector
+        await elector.acquire()
+        self._led = True
+        try:
+            self._status.set(1)
+            self._tell(self.acquired.set)
+            log.info("leading", lease=settings.name, identity=settings.identity)
+            await elector.hold()
+        except asyncio.CancelledError:
+            if self._release:
+                await elector.release()
+            raise
+        finally:
+            self._status.set(0)
+
+    async def _lose(self, why: LeaseLost, cause: BaseException | None = None) -> None:
         """Tell the main loop, then wait to be cancelled, until the lease expires."""
-        log.error("lease lost", lease=self._settings.name, error=str(why))
         self.why = why
         self._tell(self.lost.set)
-        if expires == float("-inf"):
-            return  # we never led
+        # Told first: a log that cannot be written must not keep us from letting go.
+        with contextlib.suppress(Exception):
+            log.error("lease lost", lease=self._settings.name, error=str(why), exc_info=cause)
+        elector = self._elector
+        if not self._led or elector is None:
+            return
+        expires = elector.renewed_at + self._settings.duration
         await self._clock.sleep(max(expires - self._clock.monotonic(), 0.0))
-        log.critical(
-            "guarded work outlived the lease",
-            lease=self._settings.name,
-            stack=stack_of(sys._current_frames().get(self._guarded)),
-        )
+        with contextlib.suppress(Exception):
+            log.critical(
+                "guarded work outlived the lease",
+                lease=self._settings.name,
+                stack=stack_of(sys._current_frames().get(self._guarded)),
+            )
         self._abandon()
 
     def _tell(self, callback: Callable[[], None]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from kaito.runtime import (
@@ -437,3 +439,63 @@ async def test_leaving_before_being_elected_ends_the_thread_and_takes_no_lease(
         assert not leadership.acquired.is_set()
     assert guarded.holder() == "them"
     assert not any(thread.name == "lease" for thread in threading.enumerate())
+
+
+@pytest.fixture
+def broken_log() -> Iterator[None]:
+    """Every line of the log fails, as it does when standard error was closed by its reader."""
+
+    def fails(*_: object) -> NoReturn:
+        raise BrokenPipeError
+
+    before = structlog.get_config()
+    structlog.configure(processors=[fails], cache_logger_on_first_use=False)
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("broken_log")
+async def test_a_loss_is_told_and_acted_upon_though_the_log_cannot_be_written() -> None:
+    guarded = Guarded(dataclasses.replace(SHORT, duration=0.3))
+    async with guarded.leadership as leadership:
+        await wait(leadership.acquired)
+        guarded.api.fault = lambda call: ConnectionFailed("refused")
+        await wait(leadership.lost)
+        assert isinstance(leadership.why, LeaseLost)
+        assert await asyncio.to_thread(guarded.abandoned.wait, 10)
+
+
+async def test_a_loss_is_told_before_the_connection_is_closed(guarded: Guarded) -> None:
+    class Stuck(FakeApi):
+        closing = threading.Event()
+        closed = threading.Event()
+
+        async def aclose(self) -> None:
+            # Blocks its loop, which is the thread's: the main one goes on.
+            self.closing.set()
+            self.closed.wait(10)
+
+    guarded.api = stuck = Stuck()
+    with capture_logs():
+        async with guarded.leadership as leadership:
+            await wait(leadership.acquired)
+            stuck.fault = lambda call: ConnectionFailed("refused")
+            await wait(leadership.lost)
+            assert not stuck.closing.is_set()
+            stuck.closed.set()
+
+
+async def test_a_thread_that_hangs_is_a_lost_lease_before_others_may_take_it() -> None:
+    guarded = Guarded(dataclasses.replace(SHORT, duration=0.6))
+    ends = threading.Event()
+
+    def hangs(_: Call) -> None:
+        ends.wait(10)
+
+    with capture_logs():
+        async with guarded.leadership as leadership:
+            await wait(leadership.acquired)
+            guarded.api.fault = hangs
+            await wait(leadership.lost)
+            assert "silent" in str(leadership.why)
+            ends.set()
