@@ -3,7 +3,8 @@
 Each process is an authority of its own, for itself: it makes a key and a certificate in memory,
 and adds its certificate to the `caBundle` of the webhook configurations. No key is ever stored,
 no Secret is read, and several replicas need not agree on anything; what is left of dead ones ends
-by itself. The price is one read a minute, which also mends a bundle that somebody has reset.
+by itself. The price is one read a minute, which also mends a bundle that somebody has reset. As
+long as a configuration is missing it is looked for every other second.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ LIFE = dt.timedelta(days=7)
 RENEW_AT = 2 / 3  # of its life a certificate is replaced
 SKEW = dt.timedelta(hours=1)  # between our clock and the API server's
 CHECK_SECONDS = 60.0
+UNTRUSTED_SECONDS = 2.0  # until the next look while calls to us would fail
 KEPT = 16  # authorities in a bundle: more than replicas, and bounded when one restarts for ever
 ORGANISATION = "kaito.runtime webhook"  # by which we know the authorities that we may remove
 
@@ -77,45 +79,53 @@ class Authority:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         """To serve with; it always holds the newest certificate that is trusted."""
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._trusted = False
+        self._trouble = "no webhook configuration trusts this process yet"
         self._pem, self._chain, self._renew_at = self._make()
         self._load(self._chain)
 
     def unready(self) -> str:
         """A readiness check: why the API server would not trust us, "" when it does."""
-        return "" if self._trusted else "no webhook configuration trusts this process yet"
+        return self._trouble
 
     async def run(self) -> None:
         """Keep the certificates valid and trusted, until cancelled."""
         while True:
             await self.ensure()
-            await self._clock.sleep(CHECK_SECONDS)
+            await self._clock.sleep(UNTRUSTED_SECONDS if self._trouble else CHECK_SECONDS)
 
     async def ensure(self) -> None:
         """Renew the certificate if it is time, and see that every configuration trusts it."""
         if self._clock.now() >= self._renew_at:
             pem, chain, renew_at = self._make()
             # Trusted first and served then, or calls between the two would fail.
-            if await self._injected(pem):
+            if not await self._injected(pem):
                 self._pem, self._renew_at = pem, renew_at
                 self._load(chain)
                 log.info("certificate renewed", names=self._names)
-        self._trusted = await self._injected(self._pem)
+        self._trouble = await self._injected(self._pem)
 
-    async def _injected(self, pem: str) -> bool:
-        done = True
+    async def _injected(self, pem: str) -> str:
+        """What keeps a configuration from trusting `pem`, and the way out; "" if nothing."""
+        troubles: list[str] = []
         for resource, name in self._configurations:
             try:
                 await self._inject(resource, name, pem)
             except NotFound:
-                log.debug("configuration missing", resource=str(resource), name=name)
-                done = False
+                troubles.append(f"the {resource.kind} {name} does not exist; create it")
+                self._tell("configuration missing", troubles[-1], resource, name)
             except RuntimeFailure as error:
-                log.warning(
-                    "bundle not written", resource=str(resource), name=name, **describe(error)
+                troubles.append(
+                    f"the {resource.kind} {name} cannot be given our authority: {error}"
                 )
-                done = False
-        return done
+                self._tell("bundle not written", troubles[-1], resource, name, **describe(error))
+        return "; ".join(troubles)
+
+    def _tell(
+        self, event: str, trouble: str, resource: Resource[Object], name: str, **more: object
+    ) -> None:
+        # Once, however often it is looked at.
+        tell = log.debug if trouble in self._trouble else log.warning
+        tell(event, resource=str(resource), name=name, **more)
 
     async def _inject(self, resource: Resource[Object], name: str, pem: str) -> None:
         while True:

@@ -36,6 +36,7 @@ from kaito.runtime.authority import (
     LIFE,
     MUTATING,
     RENEW_AT,
+    UNTRUSTED_SECONDS,
     VALIDATING,
     Authority,
     make_certificate,
@@ -242,7 +243,24 @@ async def test_without_a_configuration_it_is_not_ready_and_goes_on_looking(
 ) -> None:
     authority = Authority(client, ["127.0.0.1"], [(VALIDATING, "none")], clock=SystemClock())
     await authority.ensure()
-    assert authority.unready() == "no webhook configuration trusts this process yet"
+    assert (
+        authority.unready() == "the ValidatingWebhookConfiguration none does not exist; create it"
+    )
+
+
+async def test_a_configuration_that_is_made_later_is_trusted_within_seconds(
+    client: Client,
+) -> None:
+    clock = VirtualClock(now=SystemClock().now())
+    authority = Authority(client, ["127.0.0.1"], [(VALIDATING, "colours")], clock=clock)
+    keeping = asyncio.create_task(authority.run())
+    await eventually(lambda: "does not exist" in authority.unready())
+    await client.create(VALIDATING, configuration("https://127.0.0.1:1", "validate"))
+    await eventually(lambda: clock.pending)
+    await clock.advance(UNTRUSTED_SECONDS)
+    await eventually(lambda: authority.unready() == "")
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
 
 
 def _life() -> tuple[Any, Any]:
