@@ -17,7 +17,7 @@ from kaito.runtime.admission import Denied, Review
 from kaito.runtime.apply import Applier, would_change
 from kaito.runtime.backoff import Backoff, RetryRate
 from kaito.runtime.cache import Transform
-from kaito.runtime.certificate import Certificate
+from kaito.runtime.certificate import Certificate, ServedCertificate
 from kaito.runtime.change import Change, Handler
 from kaito.runtime.client import Client, FieldValidation, Listing
 from kaito.runtime.clock import (
@@ -84,7 +84,7 @@ from kaito.runtime.quantity import format_quantity, parse_quantity
 from kaito.runtime.queue import QueueClosed, WorkQueue
 from kaito.runtime.reflector import Fill
 from kaito.runtime.resource import Key, Object, Resource
-from kaito.runtime.serving import Address, Check, Checks, Site
+from kaito.runtime.serving import Address, CannotListen, Check, Checks, Site
 from kaito.runtime.store import Index, Store, View
 from kaito.runtime.tenure import UnfinishedWork
 from kaito.runtime.tls import Tls
@@ -104,6 +104,7 @@ __all__ = [
     "BadRequest",
     "Call",
     "CallTimedOut",
+    "CannotListen",
     "Cause",
     "Certificate",
     "Change",
@@ -153,6 +154,7 @@ __all__ = [
     "Review",
     "RuntimeFailure",
     "Scope",
+    "ServedCertificate",
     "ServerError",
     "Site",
     "Status",

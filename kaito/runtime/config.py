@@ -59,14 +59,16 @@ async def load(
     kubeconfig: str | None = None,
     *,
     context: str | None = None,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> ClusterConfig:
     """The configuration kubectl would use, or the pod's own where there is none.
 
     Order: `kubeconfig`, $KUBECONFIG, ~/.kube/config if it exists, the service account. ConfigError
-    when nothing is there or what is there cannot be read.
+    when nothing is there or what is there cannot be read. `environ` is that of the process unless
+    you give another.
     """
+    environ = os.environ if environ is None else environ
     paths = kubeconfig or environ.get("KUBECONFIG")
     if paths:
         return await from_kubeconfig(paths, context=context, clock=clock)
@@ -84,11 +86,12 @@ async def load(
 def in_cluster(
     *,
     directory: Path = SERVICE_ACCOUNT,
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> ClusterConfig:
     """The configuration of the pod we run in. ConfigError outside of one."""
     clock = clock or SystemClock()
+    environ = os.environ if environ is None else environ
     host = environ.get("KUBERNETES_SERVICE_HOST", "")
     port = environ.get("KUBERNETES_SERVICE_PORT", "443")
     token, authority = directory / "token", directory / "ca.crt"

@@ -232,7 +232,7 @@ class Manager:
         """Run until `stop` or cancellation; with `signals` until SIGTERM or SIGINT, too.
 
         A second signal ends the process at once, with 128 plus its number. Raises LeaseLost,
-        SyncTimeout, UnfinishedWork, OSError for an address in use or a certificate that is none,
+        SyncTimeout, UnfinishedWork, CannotListen, OSError for a certificate that is none,
         or the ExceptionGroup of what died. ValueError for a second run, and for `signals` outside
         of the main thread.
         """

@@ -13,6 +13,7 @@ from kaito.runtime.exits import ExitCode
 from kaito.runtime.kubeconfig import ConfigError
 from kaito.runtime.lease import LeaseLost
 from kaito.runtime.manager import SyncTimeout
+from kaito.runtime.serving import CannotListen
 from kaito.runtime.tenure import UnfinishedWork
 
 _FORESEEN: dict[type[Exception], ExitCode] = {
@@ -21,6 +22,7 @@ _FORESEEN: dict[type[Exception], ExitCode] = {
     SyncTimeout: ExitCode.UNAVAILABLE,
     RuntimeFailure: ExitCode.UNAVAILABLE,
     ConfigError: ExitCode.MISCONFIGURED,
+    CannotListen: ExitCode.MISCONFIGURED,
 }
 
 

@@ -8,6 +8,7 @@ Prometheus text format, over TLS if wanted. `/debug` is text, and listens on loo
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -69,6 +70,10 @@ class Checks:
     ready: dict[str, Check] = field(default_factory=dict)
 
 
+class CannotListen(OSError):
+    """An address is taken, not ours or not allowed; the message says which and for what."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """What is served where: its routes, and TLS if there is a context."""
@@ -82,7 +87,7 @@ class Site:
 async def serving(sites: Mapping[str, Site]) -> AsyncIterator[Mapping[str, Address]]:
     """Serve while the block runs. Yields the addresses in use, by the names of the sites.
 
-    OSError when an address cannot be listened on.
+    CannotListen when one cannot be listened on.
     """
     runners: list[web.AppRunner] = []
     bound: dict[str, Address] = {}
@@ -94,7 +99,13 @@ async def serving(sites: Mapping[str, Site]) -> AsyncIterator[Mapping[str, Addre
             await runner.setup()
             runners.append(runner)
             host, port = site.address.host, site.address.port
-            await web.TCPSite(runner, host or None, port, ssl_context=site.tls).start()
+            try:
+                await web.TCPSite(runner, host or None, port, ssl_context=site.tls).start()
+            except OSError as error:
+                why = os.strerror(error.errno) if error.errno else str(error)
+                raise CannotListen(
+                    f"Cannot listen on {site.address} for {name}: {why}. Give another address."
+                ) from error
             bound[name] = Address(host, runner.addresses[0][1])
             log.info("listening", what=name, address=str(bound[name]), tls=site.tls is not None)
         yield bound

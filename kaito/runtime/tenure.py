@@ -78,11 +78,11 @@ class Tenure:
         and what a controller or a task died of.
         """
         finish = asyncio.Event()
-        work = asyncio.ensure_future(self._work(finish))
-        stopping = asyncio.ensure_future(self._stop.wait())
+        work = asyncio.create_task(self._work(finish), name="work")
+        stopping = asyncio.create_task(self._stop.wait(), name="stop")
         ends: set[asyncio.Future[Any]] = {work, stopping}
         if leadership is not None:
-            ends.add(asyncio.ensure_future(leadership.lost.wait()))
+            ends.add(asyncio.create_task(leadership.lost.wait(), name="lease lost"))
         try:
             if leadership is None or await elected(leadership, self._stop, work):
                 self._leading.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,14 @@ def test_what_is_shown_says_what_it_is(name: str) -> None:
     value = getattr(runtime, name)
     if inspect.isclass(value) or inspect.isfunction(value):
         assert inspect.getdoc(value), f"{name} has no docstring"
+
+
+@pytest.mark.parametrize("name", runtime.__all__)
+def test_help_shows_nothing_of_the_environment(name: str) -> None:
+    value = getattr(runtime, name)
+    if inspect.isfunction(value):
+        defaults = [each.default for each in inspect.signature(value).parameters.values()]
+        assert not any(default is os.environ for default in defaults)
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kaito.runtime import (
+    CannotListen,
     ConfigError,
     ConnectionFailed,
     ExitCode,
@@ -25,7 +26,8 @@ from kaito.runtime import (
         (SyncTimeout("x"), 69),
         (ConnectionFailed("x"), 69),
         (ConfigError("x"), 78),
-        (OSError("address in use"), 1),
+        (CannotListen("x"), 78),
+        (OSError("no such certificate"), 1),
         (ExceptionGroup("x", [ZeroDivisionError()]), 1),
         (KeyboardInterrupt(), 130),
     ],

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from kaito.runtime import Address, Checks, Metrics
+from kaito.runtime import Address, CannotListen, Checks, Metrics
 from kaito.runtime.serving import Site, debug_routes, metric_routes, probe_routes, serving
 
 LOCAL = Address("127.0.0.1", 0)
@@ -127,7 +127,7 @@ async def test_when_the_second_address_is_taken_the_first_is_given_back() -> Non
             "probes": Site(address=LOCAL, routes=probe_routes(Checks())),
             "metrics": Site(address=taken, routes=()),
         }
-        with pytest.raises(OSError, match="address"):
+        with pytest.raises(CannotListen, match=f"on {taken} for metrics: Address already in use"):
             async with serving(sites):
                 pass
 
