@@ -6,21 +6,21 @@ finds what costs money. The smallest controller: one kind, one function.
 
 from __future__ import annotations
 
-import asyncio
+import sys
 
-from kaito.runtime import Applier, Client, Controller, Key, Manager, Object, Resource, load, watch
+from kaito import runtime as kr
 
-SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
+SERVICES: kr.Resource[kr.Object] = kr.Resource("", "v1", "services", "Service")
 LABEL = "example.com/type"
 
 
-def build(client: Client) -> Manager:
+def build(client: kr.Client) -> kr.Manager:
     """A manager with the one controller."""
-    manager = Manager(client, name="labeler")
+    manager = kr.Manager(client, name="labeler")
     services = manager.informer(SERVICES)
-    applier = Applier(client, metrics=manager.metrics)
+    applier = kr.Applier(client)
 
-    async def reconcile(key: Key) -> None:
+    async def reconcile(key: kr.Key) -> None:
         service = services.store.get(key)
         if service is None or "deletionTimestamp" in service["metadata"]:
             return  # gone or going: nothing to label
@@ -36,15 +36,15 @@ def build(client: Client) -> Manager:
         }
         await applier.apply(services.store, desired)  # sends nothing when the label is right
 
-    manager.add(Controller("labeler", reconcile, primary=watch(services)))
+    manager.add(kr.Controller("labeler", reconcile, primary=kr.watch(services)))
     return manager
 
 
 async def main() -> None:
-    config = await load()  # $KUBECONFIG, ~/.kube/config, or the Pod's own service account
-    async with Client(config.transport(), field_manager="labeler") as client:
-        await build(client).run()
+    config = await kr.load()  # $KUBECONFIG, ~/.kube/config, or the Pod's own service account
+    async with kr.Client(config.transport(), field_manager="labeler") as client:
+        await build(client).run(signals=True)  # until Ctrl-C or SIGTERM
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    sys.exit(kr.run_process(main(), name="labeler"))

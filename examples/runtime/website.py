@@ -16,7 +16,7 @@ def build(client: kr.Client) -> kr.Manager:
     manager = kr.Manager(client, name="website")
     sites = manager.informer(WEBSITES)
     deployments = manager.informer(DEPLOYMENTS, labels=LABEL)
-    applier = kr.Applier(client, metrics=manager.metrics)
+    applier = kr.Applier(client)
 
     async def reconcile(key: kr.Key) -> None:
         site = sites.store.get(key)
@@ -34,16 +34,14 @@ def build(client: kr.Client) -> kr.Manager:
 
 def deployment(site: kr.Object) -> kr.Object:
     name, namespace = site["metadata"]["name"], site["metadata"]["namespace"]
-    owner = {name: site[name] for name in ("apiVersion", "kind")}
-    owner |= {"name": name, "uid": site["metadata"]["uid"], "controller": True}
     meta = {"name": name, "namespace": namespace, "labels": {LABEL: name}}
+    meta["ownerReferences"] = [kr.owner_reference(site)]
     container = {"name": "web", "image": site["spec"]["image"]}
     spec = {
         "replicas": site["spec"]["replicas"],
         "selector": {"matchLabels": {LABEL: name}},
         "template": {"metadata": {"labels": {LABEL: name}}, "spec": {"containers": [container]}},
     }
-    meta["ownerReferences"] = [owner]
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
 
 
