@@ -27,11 +27,16 @@ class Feed:
         self.namespace = namespace
         self.synced = asyncio.Event()
         self.version = ""
+        self._reached = ""  # of what the cache holds; ahead of `version` amid a chunk of events
         self.heard_at = clock.monotonic()
 
     def covers(self, key: Key) -> bool:
         """Whether objects of this key come from here."""
         return self.namespace in ("", key.namespace)
+
+    def has_passed(self, version: str) -> bool:
+        """Whether the cache holds the state of `version`, or a later one."""
+        return bool(self._reached) and at_least(self._reached, version)
 
     async def replace(self, pages: AsyncIterator[Page]) -> str:
         """Hold exactly the objects of these pages; return the list's version."""
@@ -40,6 +45,10 @@ class Feed:
         if self.version and not at_least(version, self.version):
             # The server has gone back in time: what was read then is of another history.
             self._forget_live(lambda key: True)
+        # From here on a read of an earlier state comes too late.
+        self._reached = version
+        for key in [key for key in cache.unreadable if self.covers(key) and key not in staged]:
+            del cache.unreadable[key]
         turns = 0
         # Deletions first, as client-go does: a name that moved is free before it is taken.
         for key in cache.store:
@@ -104,20 +113,20 @@ class Feed:
             return version
         key, header, body = entry
         if kind == "DELETED":
-            # After a live read the name may belong to a later object than the one deleted here.
-            known = cache.store.header(key)
-            later = known is not None and known.uid != header.uid
-            if not (later and cache.knows(key, header)):
+            # A live read may have found what came later: a successor of this name, or the object
+            # itself, selected anew.
+            if not cache.outdated(key, header.resource_version):
                 cache.remove(key, header, body)
         elif not cache.knows(key, header):
             cache.put(key, header, body)
+        self._reached = header.resource_version
         return header.resource_version
 
     def heard(self, version: str) -> None:
         """The server is alive, and `version` has been reached."""
         self.heard_at = self._clock.monotonic()
         if version != self.version:
-            self.version = version
+            self.version = self._reached = version
             live = self._cache.live
             if live:
                 self._forget_live(lambda key: at_least(version, live[key]))

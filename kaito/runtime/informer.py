@@ -197,13 +197,16 @@ class Informer(Generic[T]):
             fields=f"{self.scope.fields},{name}" if self.scope.fields else name,
         )
         async for page in pages:
+            version = page.metadata.resource_version
+            if any(feed.has_passed(version) for feed in self._feeds if feed.covers(key)):
+                return  # the watch was faster, and this is history
             for item in page.items:
                 entry = cache.open(bytes(item))
                 if entry is not None and not cache.knows(entry[0], entry[1]):
                     cache.put(*entry)
             if not page.items:
                 cache.remove(key)
-            cache.live[key] = page.metadata.resource_version
+            cache.live[key] = version
 
     def _release(self, key: Key) -> None:
         for write, seen in self._awaited.get(key, ()):

@@ -814,3 +814,76 @@ async def test_a_lagging_watch_does_not_delete_the_successor_that_a_refresh_foun
         await clock.settle()
         assert pods.store.header(A).uid == successor["metadata"]["uid"]  # type: ignore[union-attr]  # it is there
         assert seen.said == ["added a", "modified a"]
+
+
+class Held(ScriptedReply):
+    """An answer that was made at once and is long on its way."""
+
+    def __init__(self, answer: ScriptedReply) -> None:
+        self.__dict__.update(vars(answer))
+        self.arrives = asyncio.Event()
+
+    async def read(self) -> bytes:
+        await self.arrives.wait()
+        return await super().read()
+
+
+@asynccontextmanager
+async def reading_late(
+    clock: VirtualClock, *before: Object, answer: ScriptedReply
+) -> AsyncIterator[tuple[Informer[Object], Stream]]:
+    """A live read of A whose answer comes when the block has ended."""
+    held, stream = Held(answer), Stream()
+    async with scripted(clock, listing("100", *before), stream, held) as pods:
+        read = asyncio.create_task(pods.refresh(A))
+        await clock.settle()
+        yield pods, stream
+        await clock.settle()
+        held.arrives.set()
+        await read
+
+
+async def test_a_live_read_that_was_long_on_its_way_does_not_undo_a_creation(
+    clock: VirtualClock,
+) -> None:
+    async with reading_late(clock, answer=listing("105")) as (pods, stream):
+        stream.event("ADDED", good("a", "110"))
+    assert A in pods.store
+
+
+async def test_a_live_read_that_was_long_on_its_way_does_not_bring_back_what_is_gone(
+    clock: VirtualClock,
+) -> None:
+    answer = listing("105", good("a", "103"))
+    async with reading_late(clock, good("a", "90"), answer=answer) as (pods, stream):
+        stream.event("DELETED", good("a", "110"))
+    assert A not in pods.store
+
+
+async def test_what_was_selected_anew_before_a_live_read_outlives_the_end_of_its_first_selection(
+    clock: VirtualClock,
+) -> None:
+    stream, read = Stream(), listing("120", good("a", "115"))
+    async with scripted(clock, listing("100", good("a", "90")), stream, read) as pods:
+        await pods.refresh(A)
+        stream.event("DELETED", good("a", "110"))
+        await clock.settle()
+        assert A in pods.store
+        stream.event("ADDED", good("a", "115"))
+        await clock.settle()
+        header = pods.store.header(A)
+        assert header is not None
+        assert header.resource_version == "115"
+
+
+async def test_what_cannot_be_read_is_not_counted_for_ever_when_it_is_gone_after_a_gap(
+    clock: VirtualClock,
+) -> None:
+    bad = {"metadata": {"name": "a", "namespace": "ns", "resourceVersion": "1", "labels": 7}}
+    stream = Stream()
+    with capture_logs():
+        async with scripted(clock, listing("100", bad), stream, listing("120"), Stream()) as pods:
+            assert len(pods._cache.unreadable) == 1
+            stream.event("ERROR", refusal_event(410, "Expired"))
+            await clock.settle()
+            assert not pods._cache.unreadable
