@@ -17,9 +17,10 @@ from kaito.runtime.change import Change
 from kaito.runtime.clock import Clock, SystemClock
 from kaito.runtime.crew import DEFAULT_WORKERS, Crew, Practice
 from kaito.runtime.informer import Informer
+from kaito.runtime.metadata import Owner
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.queue import INITIAL, NORMAL, WorkQueue
-from kaito.runtime.resource import Key
+from kaito.runtime.resource import Key, Resource
 from kaito.runtime.verdict import Reconcile
 
 Predicate: TypeAlias = Callable[[Change], bool]
@@ -77,11 +78,11 @@ class Controller:
         self._practice = Practice(
             workers=workers, timeout=timeout, backoff=backoff, retry_rate=retry_rate
         )
-        kind = primary.informer.resource.kind
         self._crews: list[Crew] = []
+        owner = primary.informer.resource
         self._sources = [
             Watch(primary.informer, primary.when, primary.to or _itself),
-            *(Watch(source.informer, source.when, source.to or _owner(kind)) for source in owned),
+            *(Watch(source.informer, source.when, source.to or _owner(owner)) for source in owned),
             *watches,
         ]
 
@@ -149,13 +150,26 @@ def _itself(change: Change) -> Iterable[Key]:
     return (change.key,)
 
 
-def _owner(kind: str) -> Mapper:
+def _owner(resource: Resource[Any]) -> Mapper:
+    group, kind, namespaced = resource.group, resource.kind, resource.namespaced
+
     def to(change: Change) -> Iterable[Key]:
         # An owner lives in the namespace of what it owns, or in none at all.
+        namespace = change.key.namespace if namespaced else ""
+        owners = change.header.owners
+        if change.old is not None and change.old.owners != owners:
+            # Whose it is no more has something to do, too.
+            owners += change.old.owners
         return [
-            Key(change.key.namespace, owner.name)
-            for owner in change.header.owners
-            if owner.controller and owner.kind == kind
+            Key(namespace, owner.name)
+            for owner in owners
+            if owner.controller and owner.kind == kind and _group(owner) == group
         ]
 
     return to
+
+
+def _group(owner: Owner) -> str:
+    # The version may differ: a kind is the same in all of them.
+    group, slash, _ = owner.api_version.partition("/")
+    return group if slash else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,7 @@ class Crew:
         )
         self._returns = ItemFailures(AGAIN_BACKOFF)
         self._held: set[asyncio.Task[None]] = set()
+        self._outside = copy_context()
         self._begin = ReconcileIds(name).begin
         self._log = log.bind(controller=name)
         # Children are looked up once, and made now so that rate() is right from the first scrape.
@@ -124,7 +126,12 @@ class Crew:
             text = str(key)
             if self._ledgers.behind(key):
                 # Set aside: a cache that lags holds one key, and no worker.
-                held = tasks.create_task(self._hold(key), name=f"{self._name}/fence {text}")
+                # In a context of its own: the last reconcile of this worker is not concerned.
+                held = tasks.create_task(
+                    self._hold(key),
+                    name=f"{self._name}/fence {text}",
+                    context=self._outside.copy(),
+                )
                 self._held.add(held)
                 held.add_done_callback(self._held.discard)
                 continue
@@ -146,6 +153,10 @@ class Crew:
         try:
             await self._ledgers.catch_up(key)
             self.queue.add(key, priority=self.queue.priority(key))
+        except asyncio.CancelledError:
+            if _told_to_end():
+                raise
+            self._failed(key, RuntimeError("what the live read waited for was cancelled"))
         except Exception as error:  # noqa: BLE001 - the live read's concerns its key alone
             self._failed(key, error)
         finally:
@@ -165,8 +176,7 @@ class Crew:
             self._returns.forget(key)
             self._log.error("gave up", key=text, error=str(error))
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if _told_to_end():
                 raise
             # Nobody cancelled us: something that it waited for was cancelled. Let out, this would
             # end the worker without a word.
@@ -215,7 +225,8 @@ class Crew:
         if self._retries is not None and not conflict:
             delay = max(delay, self._retries.reserve())
         retry_after = getattr(error, "retry_after", None)
-        if retry_after:
+        # Any exception may carry one, and not every one means seconds by it.
+        if isinstance(retry_after, int | float):
             delay = max(delay, retry_after)
         self._come_back(key, delay)
         fields = {"key": str(key), "retry_in": round(delay, 3), **describe(error)}
@@ -232,6 +243,11 @@ class Crew:
         # With the priority it came with: a thousand failing keys of the first list stay behind
         # the one that somebody has just changed.
         self.queue.add_after(key, seconds, priority=self.queue.priority(key))
+
+
+def _told_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def _checked(answer: object) -> Again | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import isnan
 from typing import TypeAlias
 
 from kaito.runtime.resource import Key
@@ -14,9 +15,13 @@ from kaito.runtime.resource import Key
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """When to reconcile a key again although nothing may have changed."""
+    """When to reconcile a key again although nothing may have changed. ValueError: no number."""
 
     seconds: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seconds, int | float) or isnan(self.seconds):
+            raise ValueError(f"Again needs a number of seconds; got {self.seconds!r}.")
 
     @staticmethod
     def after(seconds: float) -> Again:

@@ -870,3 +870,122 @@ async def test_no_timer_and_no_waiter_is_left_by_a_key_that_was_held(scene: Scen
         watchdogs = 2
         assert scene.clock.pending == watchdogs
         assert not scene.pods._awaited
+
+
+def owned_by_a(api_version: str, kind: str) -> dict[str, Any]:
+    reference = {"apiVersion": api_version, "kind": kind, "name": "a", "controller": True}
+    return {"ownerReferences": [reference]}
+
+
+async def test_an_owner_without_a_namespace_is_woken_by_what_it_owns_in_one(scene: Scene) -> None:
+    sites = Informer(
+        scene.client, Resource("x.io", "v1", "sites", "Site", namespaced=False), clock=scene.clock
+    )
+    async with scene.running(primary=watch(sites), owned=[watch(scene.jobs)]):
+        scene.api.put(JOBS, "j", "ns", metadata=owned_by_a("x.io/v2", "Site"))
+        await scene.clock.settle()
+    assert scene.keys == [Key("", "a")]
+
+
+async def test_an_owner_of_the_same_kind_in_another_group_wakes_nobody(scene: Scene) -> None:
+    async with scene.running(owned=[watch(scene.jobs)]):
+        scene.api.put(JOBS, "j", "ns", metadata=owned_by_a("x.io/v1", "Pod"))
+        await scene.clock.settle()
+    assert scene.keys == []
+
+
+async def test_an_owner_that_was_left_is_woken(scene: Scene) -> None:
+    async with scene.running(owned=[watch(scene.jobs)]):
+        scene.api.put(JOBS, "j", "ns", metadata=owned_by_a("v1", "Pod"))
+        await scene.clock.settle()
+        scene.api.put(JOBS, "j", "ns", metadata={"ownerReferences": []})
+        await scene.clock.settle()
+    assert scene.keys == [A, A]
+
+
+class Moody(Exception):
+    """Of somebody else's library."""
+
+    retry_after = "tomorrow"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: Again.after(float("nan")),
+        lambda: Again.after("5"),  # type: ignore[arg-type]  # that is the point
+        Moody,
+    ],
+)
+async def test_an_answer_that_is_no_time_concerns_its_key_alone(
+    scene: Scene, bad: Callable[[], Any]
+) -> None:
+    async def reconcile(key: Key) -> Again | None:
+        scene.runs.append((key, 0))
+        if key == A and scene.keys.count(A) == 1:
+            raise bad()
+        return None
+
+    scene.api.put(PODS, "a", "ns")
+    scene.api.put(PODS, "b", "ns")
+    with capture_logs():
+        async with scene.running(reconcile, workers=1) as run:
+            await scene.clock.advance(1)
+            assert not run.done()
+    assert sorted(scene.keys) == [A, A, B]
+
+
+async def test_a_cancellation_within_a_live_read_does_not_lose_its_key(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reconcile(key: Key) -> Again | None:
+        scene.runs.append((key, 0))
+        if len(scene.runs) == 1:
+            await scene.client.create(JOBS, {"metadata": {"name": "job", "namespace": "ns"}})
+            return Again.now()
+        return None
+
+    reads: list[Key] = []
+    refresh = scene.jobs.refresh
+
+    async def cancelled_once(key: Key) -> None:
+        reads.append(key)
+        if len(reads) == 1:
+            inner = asyncio.get_running_loop().create_future()
+            inner.cancel()
+            await inner
+        await refresh(key)
+
+    monkeypatch.setattr(scene.jobs, "refresh", cancelled_once)
+    scene.api.put(PODS, "a", "ns")
+    scene.api.mute = True
+    with capture_logs():
+        async with scene.running(reconcile):
+            await scene.clock.advance(3 * FENCE_SECONDS)
+    assert scene.keys == [A, A]
+
+
+async def test_a_live_read_is_not_logged_as_part_of_another_reconcile(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reconcile(key: Key) -> Again | None:
+        scene.runs.append((key, 0))
+        if len(scene.runs) == 1:
+            await scene.client.create(JOBS, {"metadata": {"name": "job", "namespace": "ns"}})
+            return Again.now()
+        return None
+
+    ids: list[str] = []
+    refresh = scene.jobs.refresh
+
+    async def asked(key: Key) -> None:
+        ids.append(reconcile_id())
+        await refresh(key)
+
+    monkeypatch.setattr(scene.jobs, "refresh", asked)
+    scene.api.put(PODS, "a", "ns")
+    scene.api.mute = True
+    with capture_logs():
+        async with scene.running(reconcile, workers=1):
+            await scene.clock.advance(2 * FENCE_SECONDS)
+    assert ids == [""]
