@@ -8,6 +8,8 @@ throw away a fresh one.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -72,7 +74,9 @@ class TokenFile:
             try:
                 # A few hundred bytes on a memory file system: cheaper than a thread.
                 token = self._path.read_text().strip()
-            except OSError as error:
+                if not (token.isascii() and token.isprintable() and token):
+                    raise ValueError("it holds no token")
+            except (OSError, ValueError) as error:
                 if self._value is None:
                     raise ConnectionFailed(
                         f"The token {self._path} is unreadable: {error}"
@@ -92,7 +96,8 @@ class Refreshed:
     """A header value that a loader supplies: an exec plugin, OIDC.
 
     `load` returns the value and the seconds it may be used (None: until it is refused). It runs
-    alone, however many calls wait for it.
+    alone, however many calls wait for it, in whichever of the process's event loops (a lease has
+    one of its own); a failure is that of all who waited.
     """
 
     def __init__(
@@ -100,25 +105,46 @@ class Refreshed:
     ) -> None:
         self._load = load
         self._clock = clock
-        self._lock = asyncio.Lock()
+        self._guard = threading.Lock()  # never held while anything is awaited
+        self._loading: concurrent.futures.Future[ConnectionFailed | None] | None = None
         self._value: str | None = None
         self._good_until = float("-inf")
 
     async def authorization(self) -> str | None:
-        if self._clock.monotonic() < self._good_until:
-            return self._value
-        async with self._lock:
-            if self._clock.monotonic() >= self._good_until:
-                try:
-                    self._value, seconds = await self._load()
-                except ConnectionFailed:
-                    raise
-                except Exception as error:
-                    # Whatever a loader raises, the call cannot be made.
-                    raise ConnectionFailed(f"No credentials: {error}") from error
-                lasts = float("inf") if seconds is None else max(seconds, 1.0)
-                self._good_until = self._clock.monotonic() + lasts
+        while self._clock.monotonic() >= self._good_until:
+            with self._guard:
+                loading, ours = self._loading, self._loading is None
+                if loading is None:
+                    self._loading = loading = concurrent.futures.Future()
+                    # Who gives up waiting must not call it off for the others.
+                    loading.set_running_or_notify_cancel()
+            if ours:
+                await self._renew(loading)
+                break  # however short it lasts: it is as fresh as can be
+            failure = await asyncio.wrap_future(loading)
+            if failure is not None:
+                raise ConnectionFailed(str(failure)) from failure
         return self._value
+
+    async def _renew(self, loading: concurrent.futures.Future[ConnectionFailed | None]) -> None:
+        failure: ConnectionFailed | None = None
+        try:
+            try:
+                self._value, seconds = await self._load()
+            except ConnectionFailed:
+                raise
+            except Exception as error:
+                # Whatever a loader raises, the call cannot be made.
+                raise ConnectionFailed(f"No credentials: {error}") from error
+            lasts = float("inf") if seconds is None else max(seconds, 1.0)
+            self._good_until = self._clock.monotonic() + lasts
+        except ConnectionFailed as error:
+            failure = error
+            raise
+        finally:
+            with self._guard:
+                self._loading = None
+            loading.set_result(failure)
 
     def refused(self, authorization: str | None) -> None:
         if authorization == self._value:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from kaito.runtime import ConnectionFailed
+from kaito.runtime import ConnectionFailed, SystemClock
 from kaito.runtime.credentials import Anonymous, Refreshed, TokenFile
 from kaito.testing import VirtualClock
 
@@ -149,3 +150,68 @@ async def test_a_token_that_ends_before_it_arrives_does_not_run_the_plugin_on_ev
 async def test_anonymous_says_nothing() -> None:
     assert await Anonymous().authorization() is None
     Anonymous().refused(None)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\x00", b"one\ntwo"])
+async def test_a_file_that_holds_no_token_keeps_the_one_before(
+    tmp_path: Path, clock: VirtualClock, content: bytes
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("one")
+    tokens = TokenFile(path, clock)
+    await tokens.authorization()
+    path.write_bytes(content)
+    await clock.advance(60)
+    with capture_logs() as logs:
+        assert await tokens.authorization() == "Bearer one"
+    assert logs[0]["event"] == "token kept"
+
+
+async def test_a_plugin_that_fails_runs_once_for_all_who_waited_for_it(
+    clock: VirtualClock,
+) -> None:
+    plugin = Plugin()
+    plugin.gate.clear()
+    plugin.fault = RuntimeError("no network")
+    tokens = Refreshed(plugin, clock)
+    waiting = [asyncio.create_task(tokens.authorization()) for _ in range(20)]
+    await clock.settle()
+    plugin.gate.set()
+    ends = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {str(end) for end in ends} == {"No credentials: no network"}
+    assert plugin.calls == 1
+
+
+async def test_a_call_that_gives_up_leaves_the_plugin_to_the_others(clock: VirtualClock) -> None:
+    plugin = Plugin()
+    plugin.gate.clear()
+    tokens = Refreshed(plugin, clock)
+    first, second, third = (asyncio.create_task(tokens.authorization()) for _ in range(3))
+    await clock.settle()
+    second.cancel()
+    await clock.settle()
+    assert not third.done()
+    first.cancel()
+    await clock.settle()
+    plugin.gate.set()
+    assert await third == "Bearer 2"
+
+
+async def test_the_loop_of_the_lease_may_wait_for_a_plugin_that_another_loop_runs() -> None:
+    plugin = Plugin()
+    plugin.gate.clear()
+    tokens = Refreshed(plugin, SystemClock())
+    first = asyncio.create_task(tokens.authorization())
+    await asyncio.sleep(0)
+    waits = threading.Event()
+
+    async def elsewhere() -> str | None:
+        asyncio.get_running_loop().call_soon(waits.set)
+        return await asyncio.wait_for(tokens.authorization(), 10)
+
+    second = asyncio.create_task(asyncio.to_thread(asyncio.run, elsewhere()))
+    await asyncio.to_thread(waits.wait, 10)
+    third = asyncio.create_task(tokens.authorization())
+    await asyncio.sleep(0)
+    plugin.gate.set()
+    assert await asyncio.gather(first, second, third) == ["Bearer 1"] * 3
