@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from kaito.local.apiserver.fields import go_quote
+from kaito.local.apiserver.scalars import LONGEST
 from kaito.local.apiserver.status import bad_request
 
 JSON = "application/json"
@@ -79,7 +80,7 @@ class Query:
         text = values[0]
         if not re.fullmatch(r"[-+]?[0-9]+", text):
             raise bad_request(f"strconv.ParseInt: parsing {go_quote(text)}: invalid syntax")
-        if not -(2**63) <= int(text) < 2**63:
+        if not -(2**63) <= int(text[:LONGEST]) < 2**63:
             raise bad_request(f"strconv.ParseInt: parsing {go_quote(text)}: value out of range")
         return int(text)
 

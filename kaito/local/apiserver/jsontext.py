@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from kaito.local.apiserver.scalars import Literal
+from kaito.local.apiserver.scalars import LONGEST, Literal
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="sorted").encode
+TOO_DEEP = "exceeded max depth"
 EXPONENTS = 1e21  # from here on numbers are printed with an exponent
 SCIENCE, SIGNS = (b"e", b"E"), (b"+", b"-")
 # The parts of a number behind its sign: how one starts, all of it, and where a fault in it is.
@@ -48,7 +49,10 @@ def parse_json(text: bytes) -> Any:
 
 def _lenient(text: bytes) -> Any:
     """The value of JSON with halves of characters or broken UTF-8, which are replaced."""
-    shown = json.dumps(json.loads(text.decode(errors="replace")), ensure_ascii=False)
+    found = json.loads(
+        text.decode(errors="replace"), parse_int=lambda digits: int(digits[:LONGEST])
+    )
+    shown = json.dumps(found, ensure_ascii=False)
     return json.loads(shown.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
@@ -81,7 +85,10 @@ def whole_numbers(value: Any) -> Any:
 
 def parse_literal(text: bytes) -> Any:
     """The value of a JSON text whose fractions remember how they were written."""
-    return msgspec.json.Decoder(float_hook=Literal).decode(text)
+    try:
+        return msgspec.json.Decoder(float_hook=Literal).decode(text)
+    except msgspec.DecodeError:
+        return parse_json(text)
 
 
 def explain(text: bytes) -> str:
@@ -122,6 +129,8 @@ class _Scanner:
                 return f"invalid character {self.char()} after top-level value"
         except TextError as error:
             return str(error)
+        except RecursionError:
+            return TOO_DEEP
         return ""
 
     def repeats(self) -> list[str]:

@@ -8,6 +8,7 @@ from kaito.local.apiserver import selectors
 from kaito.local.apiserver.fields import FieldError, denied, unsupported
 from kaito.local.apiserver.http import Query
 from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.scalars import LONGEST
 from kaito.local.apiserver.status import StatusError, bad_request, invalid
 from kaito.local.apiserver.storage import Record
 
@@ -130,7 +131,7 @@ def parse_revision(text: str, *, listing: bool) -> int | None:
     why = ""
     if not (text.isascii() and text.isdigit()):
         why = f'strconv.ParseUint: parsing "{text}": invalid syntax'
-    elif int(text) >= MAX_REVISION:
+    elif int(text[:LONGEST]) >= MAX_REVISION:
         why = f'strconv.ParseUint: parsing "{text}": value out of range'
     if why:
         why = f'resourceVersion: Invalid value: "{text}": {why}'

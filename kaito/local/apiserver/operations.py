@@ -10,12 +10,15 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from kaito.local.apiserver.jsontext import encode
+
 Object = dict[str, Any]
+COPIED_LIMIT = 3 << 20  # bytes that all copies of one patch may have together
 ESCAPED = frozenset("<>&\u2028\u2029")
 
 
 class Rejected(ValueError):
-    """An operation does not apply."""
+    """An operation does not apply, or copies too much."""
 
 
 def apply(document: Any, operations: list[Object]) -> Any:
@@ -30,6 +33,7 @@ class _Patch:
     def __init__(self, document: Any) -> None:
         self.document = document
         self.opened: dict[int, Object] = {}
+        self.copied = 0
 
     def run(self, operation: Object) -> None:
         path = operation.get("path")
@@ -51,9 +55,15 @@ class _Patch:
                 self.remove(self.source(operation))
                 self.add(path, found)
             case "copy":
-                self.add(path, copy.deepcopy(self.get(self.source(operation))))
+                self.add(path, self.copy(self.get(self.source(operation))))
             case other:
                 raise Rejected(f"unexpected kind: {other}")
+
+    def copy(self, value: Any) -> Any:
+        self.copied += len(encode(value))
+        if self.copied > COPIED_LIMIT:
+            raise Rejected("copies too much")
+        return copy.deepcopy(value)
 
     @staticmethod
     def source(operation: Object) -> str:

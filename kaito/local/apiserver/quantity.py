@@ -15,7 +15,8 @@ SUFFIXES = {power: name for name, power in DECIMAL.items()}
 WRITTEN = re.compile(r"[+-]?0*(\d*)(?:\.(\d*))?(.*)")
 NANO, MILLI = Decimal("0.000000001"), Decimal("0.001")
 LARGEST = Decimal(2**63 - 1)  # of quantities with a binary suffix
-PRECISION = 2000  # digits; enough for exponents of three digits
+EXPONENT = 3  # digits of an exponent; Decimal bears no more than six, and nobody has as much
+PRECISION = 2000  # digits; enough for such exponents
 
 
 class QuantityError(ValueError):
@@ -29,10 +30,14 @@ def _split(text: str) -> tuple[Decimal, str]:
             raise QuantityError("unable to parse quantity's suffix")
         raise QuantityError(f"quantities must match the regular expression '{SHAPE}'")
     digits, suffix = found[1], found[2] or ""
+    if len(digits) > PRECISION:
+        raise QuantityError("unable to parse numeric part of quantity")
     number = Decimal(digits) if re.search(r"\d", digits) else Decimal(0)
     if suffix in BINARY:
         return number * 1024 ** BINARY[suffix], "binary"
     if suffix and suffix[0] in "eE" and len(suffix) > 1:
+        if len(suffix.lstrip("eE+-0")) > EXPONENT:
+            raise QuantityError("unable to parse quantity's suffix")
         return number.scaleb(int(suffix[1:])), "exponent"
     return number.scaleb(3 * DECIMAL[suffix]), "decimal"
 

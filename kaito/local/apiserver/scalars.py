@@ -25,6 +25,7 @@ GO = {
     "mt": "v1.MicroTime",
     "ios": "intstr.IntOrString",
 }
+LONGEST = 400  # digits read of a number: none that fits has as many, and msgspec prints few more
 LIMITS = {"i32": 2**31, "i64": 2**63}
 BASE64 = re.compile(r"[A-Za-z0-9+/]*")
 

@@ -28,7 +28,7 @@ from kaito.local.apiserver.garbage import Collector
 from kaito.local.apiserver.handlers import Handlers, render
 from kaito.local.apiserver.http import Request, Response
 from kaito.local.apiserver.journal import SqliteJournal
-from kaito.local.apiserver.jsontext import encode
+from kaito.local.apiserver.jsontext import TOO_DEEP, encode
 from kaito.local.apiserver.kinds import Kinds
 from kaito.local.apiserver.namespaces import Namespaces
 from kaito.local.apiserver.openapi import OpenApi
@@ -38,7 +38,7 @@ from kaito.local.apiserver.proxy import Proxy, Resolver
 from kaito.local.apiserver.rbac import Authorizer
 from kaito.local.apiserver.reviews import Reviews
 from kaito.local.apiserver.schema import TypeTable
-from kaito.local.apiserver.status import PlainError, StatusError
+from kaito.local.apiserver.status import PlainError, StatusError, bad_request
 from kaito.local.apiserver.storage import Store
 from kaito.local.apiserver.subresources import Subresources
 from kaito.local.apiserver.watches import Cut
@@ -203,6 +203,8 @@ class ApiServer:
                 response = await self._route(request)
         except StatusError as error:
             response = self._failure(request, error)
+        except RecursionError:  # a real server bears 10,000 levels, a stack of Python some hundreds
+            response = self._failure(request, bad_request(TOO_DEEP))
         except PlainError as error:
             response = Response.text(error.text, error.code)
         if isinstance(response.body, bytes):

@@ -15,6 +15,7 @@ from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.ownership.atoms import same
 from kaito.local.apiserver.paths import Target
+from kaito.local.apiserver.scalars import LONGEST
 from kaito.local.apiserver.status import (
     StatusError,
     conflict,
@@ -36,7 +37,7 @@ def parse_version(text: str) -> int:
         return 0
     if not (text.isascii() and text.isdigit()):
         raise plain_failure(f'strconv.ParseUint: parsing "{text}": invalid syntax')
-    return int(text)
+    return int(text[:LONGEST])
 
 
 class Updater:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from kaito.local.apiserver.jsontext import TextError
+from kaito.local.apiserver.scalars import LONGEST
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TAG = "tag:yaml.org,2002:"
@@ -112,7 +113,7 @@ def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = str(loader.construct_scalar(node)).replace("_", "")
     digits = text.lstrip("+-")
     octal = digits[:1] == "0" and digits[1:].isdigit()
-    found = int(digits, 8 if octal else 0)
+    found = int(digits[:LONGEST], 8 if octal else 0)
     return -found if text[:1] == "-" else found
 
 
