@@ -111,14 +111,17 @@ def after_watch_end(version: str, *, lasted: float, moved: bool) -> Step:
     return Step("watch", version, wait=lasted < SHORT_WATCH and not moved)
 
 
-def after_watch_failure(version: str, error: Exception) -> Step:
-    """A watch could not be opened, fell silent or reported an error."""
+def after_watch_failure(version: str, error: Exception, *, again: bool = False) -> Step:
+    """A watch could not be opened, fell silent or reported an error.
+
+    `again` says that the watch before failed, too, and nothing came in between.
+    """
     match error:
         case ApiError() if isinstance(error, Expired):
             # Not older than what the handlers have seen: no travel back in time.
-            return Step("list", version, reason="expired")
+            return Step("list", version, wait=again, reason="expired")
         case ApiError() if error.version_too_large:
-            return Step("list", LATEST, reason="version unavailable")
+            return Step("list", LATEST, wait=again, reason="version unavailable")
         case TooManyRequests() | ConnectionFailed():
             return Step("watch", version, wait=True, pause=_pause(error))
         case CallTimedOut():
@@ -181,6 +184,7 @@ class Reflector:
         self._draw = draw
         self._version = ANY_VERSION
         self._stream: WatchStream | None = None
+        self._in_vain = False  # the last watch failed, and none has said anything since
         self._log = log.bind(resource=str(resource), namespace=namespace or "*")
         self.trouble = ""
         """What is wrong at the moment, "" when nothing is."""
@@ -251,7 +255,8 @@ class Reflector:
             # An expired version and a silent server are the ordinary ends of a watch.
             quiet = isinstance(error, Expired | CallTimedOut)
             self._complain("watch", "watch failed", error, quiet=quiet)
-            return after_watch_failure(self._version, error)
+            again, self._in_vain = self._in_vain, True
+            return after_watch_failure(self._version, error, again=again)
         finally:
             await self._close()
         lasted = self._clock.monotonic() - started
@@ -289,6 +294,7 @@ class Reflector:
                     if events % YIELD_EVERY == 0:
                         await asyncio.sleep(0)
                 count(len(lines))
+                self._in_vain = False
                 self._sink.heard(self._version)
 
     def _take(self, line: bytes) -> None:
@@ -303,7 +309,7 @@ class Reflector:
                     # versions beyond the one we know.
                     message = f"the server is at version {version}, behind {self._version}"
                     raise Expired(Status(410, "Expired", message))
-                self._version = version
+                self._version = version or self._version
             case "ERROR":
                 raise api_error(0, body)
             case _:

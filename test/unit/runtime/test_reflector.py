@@ -671,3 +671,23 @@ async def test_a_reflector_that_is_cancelled_amid_a_streamed_list_leaves_nothing
         await streaming.clock.settle()
     assert stream.closed
     assert streaming.clock.pending == 0
+
+
+async def test_a_server_that_expires_every_watch_is_not_listed_without_end(scene: Scene) -> None:
+    scene.script.add(*(answer for _ in range(50) for answer in (page("10"), refusal(410, "Gone"))))
+    with capture_logs():
+        async with scene:
+            assert scene.asked == ["list 0", "watch 10", "list 10", "watch 10"]
+            await scene.clock.advance(60)
+            assert scene.asked.count("list 10") < 10
+
+
+async def test_a_bookmark_without_a_version_moves_nothing(scene: Scene) -> None:
+    stream = Stream()
+    scene.script.add(page("10"), stream, Stream())
+    async with scene:
+        stream.event("BOOKMARK", {"metadata": {}})
+        await scene.clock.advance(2)
+        stream.end()
+        await scene.clock.advance(2)
+        assert scene.asked == ["list 0", "watch 10", "watch 10"]
