@@ -58,12 +58,11 @@ class Deployments:
     async def _carry_out(self, key: Key, deployment: Object, step: Step) -> None:
         if step.revision:
             # By way of the status: other writes of annotations start a new generation.
-            patch = {"metadata": {"annotations": {REVISION: step.revision}}}
-            await self._client.patch(DEPLOYMENTS, key, patch, subresource="status")
+            shown: Object = {"metadata": {"annotations": {REVISION: step.revision}}}
+            await self._client.patch(DEPLOYMENTS, key, shown, subresource="status")
         if step.create is not None:
             await self._create(key, deployment, step.create)
-        for name, wanted in step.annotate.items():
-            patch = {"metadata": {"annotations": wanted}}
+        for name, patch in step.patch.items():
             await self._client.patch(REPLICA_SETS, Key(key.namespace, name), patch)
         for scale in step.scale:
             await self._scale(key, deployment, scale)

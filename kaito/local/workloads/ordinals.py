@@ -46,12 +46,14 @@ def plan(
     if stateful_set["metadata"].get("deletionTimestamp"):
         create, delete = (), ()
     updated = sum(revision_of(pod) == update for pod in alive.values())
-    done = updated == replicas and all(waits.get(ordinal) == 0 for ordinal in wanted)
+    rolls = (spec.get("updateStrategy") or {}).get("type") != "OnDelete"
+    ready = sum(map(is_ready, alive.values()))
+    done = rolls and updated == ready == len(alive) == replicas
     later = [seconds for seconds in waits.values() if seconds]
     status: Object = {
         "observedGeneration": stateful_set["metadata"].get("generation"),
         "replicas": len(alive),
-        "readyReplicas": sum(map(is_ready, alive.values())),
+        "readyReplicas": ready,
         "availableReplicas": sum(seconds == 0 for seconds in waits.values()),
         "currentReplicas": sum(revision_of(pod) == current for pod in alive.values()),
         "updatedReplicas": updated,

@@ -11,6 +11,8 @@ from kaito.runtime import Object, find_condition, parse_rfc3339, rfc3339
 
 AVAILABLE = "Available"
 PROGRESSING = "Progressing"
+# Reasons of the latter.
+DONE, PAUSED, TIMED_OUT = "NewReplicaSetAvailable", "DeploymentPaused", "ProgressDeadlineExceeded"
 
 
 def deployment_status(deployment: Object, sets: Sets, now: float) -> Object:
@@ -27,7 +29,7 @@ def deployment_status(deployment: Object, sets: Sets, now: float) -> Object:
         "collisionCount": before.get("collisionCount", 0),
         "observedGeneration": deployment["metadata"].get("generation"),
     }
-    conditions = list(before.get("conditions", []))
+    conditions = _with_pause(deployment, list(before.get("conditions", [])), now)
     _, unavailable = limits(deployment)
     if available >= spec["replicas"] - unavailable:
         said = ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
@@ -51,69 +53,54 @@ def deadline_in(deployment: Object, status: Object, now: float) -> float | None:
     condition = find_condition(status.get("conditions", ()), PROGRESSING)
     if limit is None or condition is None or deployment["spec"].get("paused"):
         return None
-    if condition["reason"] in ("NewReplicaSetAvailable", "ProgressDeadlineExceeded"):
+    if condition["reason"] in (DONE, TIMED_OUT):
         return None
     left: float = parse_rfc3339(condition["lastUpdateTime"]) + limit - now
     # A second more than the limit: times are written in whole seconds.
     return max(0.0, left) + 1
 
 
+def _with_pause(deployment: Object, conditions: list[Object], now: float) -> list[Object]:
+    """Says when a rollout is paused and when it goes on; without a deadline nothing is said."""
+    spec, current = deployment["spec"], find_condition(conditions, PROGRESSING)
+    reason = current["reason"] if current else ""
+    if spec.get("progressDeadlineSeconds") is None:
+        return [each for each in conditions if each is not current]
+    if spec.get("paused") and reason != TIMED_OUT:
+        said = ("Unknown", PAUSED, "Deployment is paused")
+        return _set(conditions, PROGRESSING, *said, now)
+    if not spec.get("paused") and reason == PAUSED:
+        said = ("Unknown", "DeploymentResumed", "Deployment is resumed")
+        return _set(conditions, PROGRESSING, *said, now)
+    return conditions
+
+
 def _with_progress(
     deployment: Object, sets: Sets, counts: dict[str, Any], conditions: list[Object], now: float
 ) -> list[Object]:
-    limit = deployment["spec"].get("progressDeadlineSeconds")
-    if limit is None:
+    spec = deployment["spec"]
+    limit = spec.get("progressDeadlineSeconds")
+    if limit is None or spec.get("paused") or sets.new is None:
         return conditions
+    name = sets.new["metadata"]["name"]
     current = find_condition(conditions, PROGRESSING)
-    if deployment["spec"].get("paused"):
-        return _set(
-            conditions, PROGRESSING, "Unknown", "DeploymentPaused", "Deployment is paused", now
-        )
-    if sets.new is None:
-        return conditions
-    name = f'ReplicaSet "{sets.new["metadata"]["name"]}"'
-    if is_complete(deployment, sets):
+    if current is None or (current["reason"] == DONE and f'"{name}"' not in current["message"]):
+        said = ("True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
+        conditions = _set(conditions, PROGRESSING, *said, now, update=True)
+        current = conditions[-1]
+    if current["reason"] == DONE and counts["replicas"] == counts["updatedReplicas"]:
         # A finished rollout stays finished, however often its pods come and go.
-        return _set(
-            conditions,
-            PROGRESSING,
-            "True",
-            "NewReplicaSetAvailable",
-            f"{name} has successfully progressed.",
-            now,
-        )
-    if current is None or current["reason"] == "DeploymentPaused":
-        created = sets.new["metadata"]["name"]
-        return _set(
-            conditions,
-            PROGRESSING,
-            "True",
-            "NewReplicaSetCreated",
-            f'Created new replica set "{created}"',
-            now,
-            update=True,
-        )
+        return conditions
+    if is_complete(deployment, sets):
+        said = ("True", DONE, f'ReplicaSet "{name}" has successfully progressed.')
+        return _set(conditions, PROGRESSING, *said, now)
     if _moved(deployment.get("status", {}), counts):
-        return _set(
-            conditions,
-            PROGRESSING,
-            "True",
-            "ReplicaSetUpdated",
-            f"{name} is progressing.",
-            now,
-            update=True,
-        )
-    over = current["reason"] == "NewReplicaSetAvailable"
-    since = parse_rfc3339(current["lastUpdateTime"])
-    if not over and now - since > limit:
-        return _set(
-            conditions,
-            PROGRESSING,
-            "False",
-            "ProgressDeadlineExceeded",
-            f"{name} has timed out progressing.",
-            now,
-        )
+        said = ("True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
+        return _set(conditions, PROGRESSING, *said, now, update=True)
+    late = now - parse_rfc3339(current["lastUpdateTime"]) > limit
+    if late and current["reason"] != DONE:
+        said = ("False", TIMED_OUT, f'ReplicaSet "{name}" has timed out progressing.')
+        return _set(conditions, PROGRESSING, *said, now)
     return conditions
 
 

@@ -48,8 +48,8 @@ class Step:
 
     create: Object | None = None
     scale: tuple[Scale, ...] = ()
-    annotate: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Annotations to set on ReplicaSets, by name."""
+    patch: dict[str, Object] = field(default_factory=dict)
+    """Merge patches of ReplicaSets, by name."""
     revision: str = ""
     """The revision to write on the Deployment, "" when it is right."""
     delete: tuple[str, ...] = ()
@@ -100,22 +100,24 @@ def next_step(deployment: Object, sets: Sets) -> Step:
         return Step(create=created, revision=str(first))
     # A set that is the new one again after an undo gets the next number.
     number = max(revision, _revision(sets.new))
-    annotate = {}
+    patch: Object = {}
     missing = _missing(sets.new, annotations | {REVISION: str(number)})
     if missing:
         former = sets.new["metadata"].get("annotations", {}).get(REVISION)
         if former is not None and former != str(number):
             missing |= {REVISION_HISTORY: _history(sets.new, former)}
-        annotate = {_name(sets.new): missing}
+        patch["metadata"] = {"annotations": missing}
+    minimum = spec.get("minReadySeconds", 0)
+    if sets.new["spec"].get("minReadySeconds", 0) != minimum:
+        patch["spec"] = {"minReadySeconds": minimum}
     shown = (metadata.get("annotations") or {}).get(REVISION)
-    common = Step(annotate=annotate, revision="" if shown == str(number) else str(number))
     if spec["strategy"]["type"] == "Recreate":
         moved = _recreate(deployment, sets)
     else:
         moved = _roll(deployment, sets)
     return Step(
-        annotate=common.annotate,
-        revision=common.revision,
+        patch={_name(sets.new): patch} if patch else {},
+        revision="" if shown == str(number) else str(number),
         scale=moved.scale,
         delete=_outdated(deployment, sets) if is_complete(deployment, sets) else (),
     )
@@ -123,11 +125,12 @@ def next_step(deployment: Object, sets: Sets) -> Step:
 
 def limits(deployment: Object) -> tuple[int, int]:
     """(surge, unavailable) as numbers of pods: percentages of the replicas, the first rounded up
-    and the second down; unavailable is 1 when both would be 0, or nothing could move."""
+    and the second down; unavailable is 1 when both would be 0, or nothing could move. Both are 0
+    where nothing rolls."""
     spec = deployment["spec"]
     replicas = spec["replicas"]
     if spec["strategy"]["type"] == "Recreate":
-        return 0, replicas
+        return 0, 0
     rolling = spec["strategy"].get("rollingUpdate") or {}
     surge = _share(rolling.get("maxSurge", "25%"), replicas, up=True)
     unavailable = min(_share(rolling.get("maxUnavailable", "25%"), replicas, up=False), replicas)

@@ -91,10 +91,13 @@ class StatefulSets:
         return found
 
     async def _create(self, key: Key, stateful_set: Object, ordinal: int, revision: str) -> None:
+        pod = ordinal_pod(stateful_set, ordinal, revision)
+        pod_name = pod["metadata"]["name"]
         for claim in claims_of(stateful_set, ordinal):
             with suppress(AlreadyExists):
                 await self._client.create(PERSISTENT_VOLUME_CLAIMS, claim)
-        pod = ordinal_pod(stateful_set, ordinal, revision)
+                made = f"Claim {claim['metadata']['name']} Pod {pod_name}"
+                self._say_created(stateful_set, f"Create {made} in StatefulSet {key.name} success")
         try:
             await self._client.create(PODS, pod)
         except AlreadyExists:
@@ -104,11 +107,12 @@ class StatefulSets:
             if all(owner["uid"] != stateful_set["metadata"]["uid"] for owner in owners):
                 raise
             return
-        self._recorder.event(
-            stateful_set,
-            reason="SuccessfulCreate",
-            message=f"create Pod {pod['metadata']['name']} in StatefulSet {key.name} successful",
+        self._say_created(
+            stateful_set, f"Create Pod {pod_name} in StatefulSet {key.name} successful"
         )
+
+    def _say_created(self, stateful_set: Object, message: str) -> None:
+        self._recorder.event(stateful_set, reason="SuccessfulCreate", message=message)
 
     async def _delete(self, stateful_set: Object, pod: Key) -> None:
         header = self._pods.header(pod)
@@ -122,7 +126,7 @@ class StatefulSets:
         self._recorder.event(
             stateful_set,
             reason="SuccessfulDelete",
-            message=f"delete Pod {pod.name} in StatefulSet {name} successful",
+            message=f"Delete Pod {pod.name} in StatefulSet {name} successful",
         )
 
     async def _keep_revision(self, stateful_set: Object, name: str) -> None:

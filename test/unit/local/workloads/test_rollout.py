@@ -155,8 +155,14 @@ def test_an_undo_takes_the_old_set_up_again_with_a_new_number() -> None:
     undone = next_step(wanted, sort_out(wanted, [replica_set("1", 0), replica_set("2", 4)]))
     assert undone.create is None
     assert undone.revision == "3"
-    assert undone.annotate["d-1"][REVISION] == "3"
-    assert undone.annotate["d-1"][REVISION_HISTORY] == "1"
+    assert undone.patch["d-1"]["metadata"]["annotations"][REVISION] == "3"
+    assert undone.patch["d-1"]["metadata"]["annotations"][REVISION_HISTORY] == "1"
+
+
+def test_a_changed_waiting_time_is_handed_down() -> None:
+    wanted = deployment(image="2", minReadySeconds=7)
+    moved = next_step(wanted, sort_out(wanted, [replica_set("2", 4)]))
+    assert moved.patch["d-2"]["spec"] == {"minReadySeconds": 7}
 
 
 def test_a_paused_deployment_scales_and_rolls_nothing() -> None:
@@ -208,7 +214,44 @@ class TestStatus:
         assert status["updatedReplicas"] == 4
         assert "availableReplicas" not in status
         assert self.reason(status, "Available") == ("False", "MinimumReplicasUnavailable")
+        assert self.reason(status, "Progressing") == ("True", "ReplicaSetUpdated")
+
+    def test_a_set_that_was_just_made_is_named(self) -> None:
+        made = replica_set("2", 4, 0)
+        made["status"] = {}
+        status = self.report(deployment(), made)
         assert self.reason(status, "Progressing") == ("True", "NewReplicaSetCreated")
+
+    def test_a_rollout_without_pods_is_over_with_the_name_of_its_set(self) -> None:
+        of = deployment(replicas=0)
+        of["status"] = self.report(of, replica_set("2", 0))
+        renewed = deployment(image="3", replicas=0)
+        renewed["status"] = of["status"]
+        status = self.report(renewed, replica_set("2", 0), replica_set("3", 0))
+        assert self.reason(status, "Progressing") == ("True", "NewReplicaSetAvailable")
+        assert '"d-3"' in status["conditions"][-1]["message"]
+
+    def test_a_finished_rollout_stays_finished_when_it_is_scaled(self) -> None:
+        of = deployment(replicas=0)
+        of["status"] = self.report(of, replica_set("2", 0))
+        of["spec"]["replicas"] = 4
+        status = self.report(of, replica_set("2", 4, 0))
+        assert self.reason(status, "Progressing") == ("True", "NewReplicaSetAvailable")
+        assert [each["type"] for each in status["conditions"]] == ["Progressing", "Available"]
+
+    def test_a_rollout_goes_on_after_a_pause(self) -> None:
+        of = deployment(paused=True)
+        of["status"] = self.report(of, replica_set("2", 4, 0))
+        of["spec"]["paused"] = False
+        status = self.report(of, replica_set("2", 4, 0))
+        assert self.reason(status, "Progressing") == ("Unknown", "DeploymentResumed")
+
+    def test_a_rollout_without_a_deadline_says_nothing(self) -> None:
+        of = deployment()
+        of["status"] = self.report(of, replica_set("2", 4))
+        del of["spec"]["progressDeadlineSeconds"]
+        status = self.report(of, replica_set("2", 4))
+        assert [each["type"] for each in status["conditions"]] == ["Available"]
 
     def test_a_finished_rollout_stays_finished(self) -> None:
         of = deployment()
