@@ -14,7 +14,6 @@ import binascii
 import datetime as dt
 import ipaddress
 import ssl
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from kaito.runtime.client import Client
 from kaito.runtime.clock import Clock
 from kaito.runtime.errors import Conflict, NotFound, RuntimeFailure, describe
 from kaito.runtime.resource import Key, Object, Resource
+from kaito.runtime.tls import load_chain
 
 LIFE = dt.timedelta(days=7)
 RENEW_AT = 2 / 3  # of its life a certificate is replaced
@@ -81,7 +81,7 @@ class Authority:
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._trouble = "no webhook configuration trusts this process yet"
         self._pem, self._chain, self._renew_at = self._make()
-        self._load(self._chain)
+        load_chain(self.context, self._chain)
 
     def unready(self) -> str:
         """A readiness check: why the API server would not trust us, "" when it does."""
@@ -100,7 +100,7 @@ class Authority:
             # Trusted first and served then, or calls between the two would fail.
             if not await self._injected(pem):
                 self._pem, self._renew_at = pem, renew_at
-                self._load(chain)
+                load_chain(self.context, chain)
                 log.info("certificate renewed", names=self._names)
         self._trouble = await self._injected(self._pem)
 
@@ -150,13 +150,6 @@ class Authority:
         now = dt.datetime.fromtimestamp(self._clock.now(), dt.UTC)
         pem, chain = make_certificate(self._names, now - SKEW, now + LIFE)
         return pem, chain, (now + LIFE * RENEW_AT).timestamp()
-
-    def _load(self, chain: bytes) -> None:
-        # OpenSSL takes a chain from a file only; this one is gone before anybody can look.
-        with tempfile.NamedTemporaryFile(suffix=".pem") as file:
-            file.write(chain)
-            file.flush()
-            self.context.load_cert_chain(file.name)
 
 
 def make_certificate(

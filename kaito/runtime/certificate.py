@@ -7,7 +7,6 @@ links lead to them, and a pair that cannot be used leaves the earlier one in pla
 from __future__ import annotations
 
 import ssl
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +16,7 @@ import structlog
 
 from kaito.runtime.clock import Clock, Timer
 from kaito.runtime.metrics import Metrics
+from kaito.runtime.tls import load_chain
 
 REREAD_SECONDS = 10.0  # controller-runtime's period
 
@@ -76,13 +76,10 @@ class ServedCertificate:
         found = (self._certificate.chain.read_bytes(), self._certificate.key.read_bytes())
         if found == self._seen:
             return
-        # OpenSSL takes a chain from a file only; this one is gone before anybody can look.
-        with tempfile.NamedTemporaryFile(suffix=".pem") as pair:
-            pair.write(b"\n".join(found))
-            pair.flush()
-            # Tried on another context first: half a pair would spoil the one in use.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(pair.name)
-            self.context.load_cert_chain(pair.name)
+        pair = b"\n".join(found)
+        # Tried on another context first: half a pair would spoil the one in use.
+        load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pair)
+        load_chain(self.context, pair)
         self._reads.inc()
         if self._seen is not None:
             log.info("certificate read", path=str(self._certificate.chain))

@@ -67,6 +67,7 @@ class Client:
         self.metrics = metrics or Metrics()
         self._timeout = timeout
         self._dry_run = dry_run
+        self._validation: FieldValidation = field_validation
         self._clock = clock or SystemClock()
         self._exchange = Exchange(transport, self.metrics, self._clock)
         asked = {"fieldValidation": field_validation, "dryRun": "All" if dry_run else ""}
@@ -91,16 +92,19 @@ class Client:
         self,
         *,
         field_manager: str = "",
-        field_validation: FieldValidation = "",
-        dry_run: bool = False,
+        field_validation: FieldValidation | None = None,
+        dry_run: bool | None = None,
     ) -> Client:
-        """A client over the same connections that writes in another way; closing closes both."""
+        """A client over the same connections that writes in another way; closing closes both.
+
+        What is not given stays as it is here.
+        """
         return Client(
             self._exchange.transport,
             field_manager=field_manager or self.field_manager,
             timeout=self._timeout,
-            field_validation=field_validation,
-            dry_run=dry_run,
+            field_validation=self._validation if field_validation is None else field_validation,
+            dry_run=self._dry_run if dry_run is None else dry_run,
             metrics=self.metrics,
             clock=self._clock,
         )

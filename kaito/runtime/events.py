@@ -1,8 +1,9 @@
 """Events: what happened to an object, for the people who run `kubectl describe`.
 
-Recording never waits and never fails its caller. Repetitions are counted in one Event, similar
-ones are combined, one object cannot fill the cluster with them (correlator.py); what waits to be
-written is bounded and dropped when there is no room, because an Event is a hint and not a record.
+Recording never waits, and no failure to write reaches its caller. Repetitions are counted in one
+Event, similar ones are combined, one object cannot fill the cluster with them (correlator.py);
+what waits to be written is bounded and dropped when there is no room, because an Event is a hint
+and not a record.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from kaito.runtime.client import Client
 from kaito.runtime.clock import Clock, SystemClock, deadline
 from kaito.runtime.correlator import MAX_MESSAGE, Correlator, Occurrence
 from kaito.runtime.errors import (
+    AlreadyExists,
     ApiError,
     CallTimedOut,
     ConnectionFailed,
@@ -112,7 +114,7 @@ class EventRecorder:
         """Record that something happened to `regarding` (an object, or a reference to one).
 
         `action` is what was done or tried, the reason again when it is not given; `related` is
-        another object that had to do with it.
+        another object that had to do with it. KeyError for an object without a name.
         """
         occurrence = self._correlator.combine(
             Occurrence(
@@ -241,7 +243,8 @@ class EventRecorder:
                 await self._client.create(CORE.resource, CORE.first(told))
 
         error = await self._try(create)
-        if error is None:
+        # Nobody else makes up this name: the try before was heard, and its answer was lost.
+        if error is None or isinstance(error, AlreadyExists):
             self._written.inc()
             return
         self._fail(told, error)

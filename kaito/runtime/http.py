@@ -62,9 +62,9 @@ class HttpTransport:
         return urlsplit(self._server).netloc
 
     async def send(self, call: Call) -> Reply:
-        if self._closed:
-            raise ConnectionFailed("The connection to the API server has been closed.", call)
         authorization = await self._credentials.authorization()
+        if self._closed:  # meanwhile, or before
+            raise ConnectionFailed("The connection to the API server has been closed.", call)
         headers = {**self._headers, **call.headers}
         if authorization:
             headers["Authorization"] = authorization

@@ -68,7 +68,7 @@ class Tls:
             if contents == self._seen:
                 return
             self._context = self._make(*contents)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             log.warning("certificates kept", error=str(error))
             return
         self._seen = contents
@@ -84,15 +84,24 @@ class Tls:
             raise ssl.SSLError("the authority is empty")  # else the system's would be trusted
         context = ssl.create_default_context(cadata=authority)
         if certificate is not None:
-            # OpenSSL takes a chain from a file only; this one is gone before anybody can look.
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as chain:
-                chain.write(f"{certificate}\n{key or ''}")
-                chain.flush()
-                context.load_cert_chain(chain.name)
+            load_chain(context, f"{certificate}\n{key or ''}".encode())
         if not self._verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def load_chain(context: ssl.SSLContext, pem: bytes) -> None:
+    """Have `context` show these certificates, with the key that is among them.
+
+    OSError (ssl.SSLError is one) when they cannot be used; a key behind a password cannot.
+    """
+    # OpenSSL takes a chain from a file only; this one is gone before anybody can look.
+    with tempfile.NamedTemporaryFile(suffix=".pem") as chain:
+        chain.write(pem)
+        chain.flush()
+        # Without an answer OpenSSL would ask for it on the terminal, and wait.
+        context.load_cert_chain(chain.name, password="")
 
 
 def _text(source: Pem | None) -> str | None:

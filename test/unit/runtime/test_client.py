@@ -397,6 +397,16 @@ async def test_a_dry_run_says_so_in_every_write_and_waits_for_none_of_them(
     assert ledger == []
 
 
+async def test_what_a_client_was_told_holds_for_those_made_from_it(clock: VirtualClock) -> None:
+    line = Line(clock, answer(), answer())
+    rehearsal = line.client.with_options(dry_run=True, field_validation="Strict")
+    await rehearsal.with_options(field_manager="other").create(PODS, POD)
+    asked = {"fieldManager": "other", "dryRun": "All", "fieldValidation": "Strict"}
+    assert line.last.query == asked
+    await rehearsal.with_options(dry_run=False, field_validation="").create(PODS, POD)
+    assert line.last.query == {"fieldManager": "us"}
+
+
 async def test_unknown_fields_are_treated_as_the_client_was_told(clock: VirtualClock) -> None:
     line = Line(clock, answer(), answer())
     strict = line.client.with_options(field_validation="Strict", field_manager="other")

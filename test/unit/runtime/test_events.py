@@ -8,7 +8,15 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
-from kaito.runtime import Call, Client, ConnectionFailed, EventRecorder, Metrics, Object
+from kaito.runtime import (
+    Call,
+    Client,
+    ConnectionFailed,
+    EventRecorder,
+    Metrics,
+    Object,
+    Reply,
+)
 from kaito.runtime.correlator import COMBINED, SIMILAR, SIMILAR_SECONDS
 from kaito.runtime.eventforms import CORE, NEWER
 from kaito.runtime.events import IDLE_SECONDS, QUEUE, REMEMBERED, TRIES
@@ -389,3 +397,34 @@ async def test_a_flush_does_not_wait_for_a_server_that_is_away(
         flushing = asyncio.create_task(recorder.flush(5.0))
         await clock.settle()
         assert flushing.done()
+
+
+async def test_an_event_whose_answer_was_lost_is_written_once_and_counted_as_written(
+    clock: VirtualClock, metrics: Metrics
+) -> None:
+    class Lossy(FakeApi):
+        lost = False
+
+        async def send(self, call: Call) -> Reply:
+            reply = await super().send(call)
+            if call.method == "POST" and not self.lost:
+                self.lost = True
+                raise ConnectionFailed("reset")
+            return reply
+
+    api = Lossy()
+    recorder = EventRecorder(
+        Client(api, clock=clock), component="tester", clock=clock, metrics=metrics
+    )
+    task = asyncio.create_task(recorder.run())
+    with capture_logs() as logs:
+        recorder.event(POD, reason="Made", message="made")
+        await clock.advance(30)
+    recorder.event(POD, reason="Made", message="made")
+    await clock.settle()
+    [event] = written(api)
+    assert event["series"]["count"] == 2
+    assert outcome(metrics, "written") == 1
+    assert logs == []
+    task.cancel()
+    await asyncio.wait([task])

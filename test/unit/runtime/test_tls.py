@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import ssl
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from structlog.testing import capture_logs
 
 from kaito.runtime import Tls
 from kaito.runtime.tls import RELOAD_SECONDS
@@ -114,3 +119,44 @@ def test_a_certificate_that_a_plugin_brings_replaces_the_one_before(clock: Virtu
 def test_a_certificate_without_its_key_is_refused(clock: VirtualClock) -> None:
     with pytest.raises(OSError, match=r"PEM|KEY"):
         Tls(clock, certificate=pair("user")[0])
+
+
+async def test_files_that_are_no_text_leave_the_earlier_authority_in_place(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    ca = tmp_path / "ca.crt"
+    ca.write_text(pair("old")[0])
+    tls = Tls(clock, authority=ca)
+    ca.write_bytes(b"\xff\xfe")
+    await clock.advance(RELOAD_SECONDS)
+    with capture_logs() as logs:
+        assert authorities(tls) == ["old"]
+    assert logs[0]["event"] == "certificates kept"
+
+
+def test_a_key_behind_a_password_is_refused_and_nobody_is_asked_for_it(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    certificate, key = pair("us")
+    secret = serialization.load_pem_private_key(key.encode(), None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"x"),
+    )
+    # In a terminal of its own, where OpenSSL would find somebody to ask.
+    program = (
+        "import sys; from kaito.runtime import SystemClock, Tls\n"
+        "try: Tls(SystemClock(), certificate=sys.argv[1], key=sys.argv[2])\n"
+        "except OSError: print('refused')"
+    )
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", program, certificate, secret.decode()],
+        stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.communicate(timeout=20)[0] == b"refused\n"
+        finally:
+            process.kill()
+            os.close(ours)
+            os.close(theirs)
