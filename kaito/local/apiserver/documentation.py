@@ -74,11 +74,11 @@ def _parse(source: str) -> dict[str, str]:
     for name, text in PROPERTY.findall(source):
         said = text.strip()
         if said:
-            found[wire.get(name, name)] = said.replace('\\"', '"')
+            found[wire.get(name, name)] = said
     return found
 
 
 def _paragraphs(text: str, *, whole: bool) -> str:
-    """The package lost the ends of lines; spaces before some words tell where they were."""
-    text = re.sub(r"   (?=\S)", "\n  ", text)
+    """The package lost the ends of lines, which spaces before some words tell; it escapes quotes."""
+    text = re.sub(r"   (?=\S)", "\n  ", text.replace('\\"', '"'))
     return re.sub(r"  (?=[A-Z])" if whole else r"  (?=\* |Populated by )", "\n\n", text)

@@ -12,6 +12,7 @@ from kaito.local.apiserver.documentation import Documentation
     [
         ("V1ConfigMap", "data", "Data contains the configuration data."),
         ("V1PodSpec", "terminationGracePeriodSeconds", "Optional duration in seconds the pod"),
+        ("V1Taint", "", 'has the "effect" on any pod'),
         ("V1ObjectMeta", "creationTimestamp", "in UTC.\n\nPopulated by the system."),
     ],
 )
