@@ -25,7 +25,7 @@ def build(
     """`rate` asks the service; what it raises is tried again, later and later."""
     manager = kr.Manager(client, name="feed", clock=clock)
     config_maps = manager.informer(CONFIG_MAPS, labels=LABEL)  # no others are cached
-    applier = kr.Applier(client, metrics=manager.metrics)
+    applier = kr.Applier(client)
 
     async def reconcile(key: kr.Key) -> kr.Again | None:
         found = config_maps.store.get(key)

@@ -30,7 +30,7 @@ def build(client: kr.Client) -> kr.Manager:
     manager = kr.Manager(client, name="reloader")
     config_maps = manager.informer(CONFIG_MAPS)
     deployments = manager.informer(DEPLOYMENTS, indexes={"config": by_config_map})
-    applier = kr.Applier(client, metrics=manager.metrics)
+    applier = kr.Applier(client)
 
     def users(change: kr.Change) -> Iterable[kr.Key]:
         return deployments.store.by("config", str(change.key))

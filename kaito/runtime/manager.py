@@ -73,6 +73,9 @@ class Manager:
     `blocked_after` seconds without a turn of the event loop are a warning; 0: never.
     `freeze_heap` exempts what lives for long from garbage collection, unless somebody has done so
     in this process before.
+
+    What is built upon it uses its `clock`, `metrics` and `recorder` (of Events), adds to its
+    `checks`, and finds in `addresses` what is served where.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from typing import Any
 import pytest
 
 from kaito import runtime, testing
+from kaito.cli.parser import build_parser
 from kaito.runtime import Client, Metrics
 from kaito.testing import Cluster, plugin
 from test.integration.examples.conftest import EXAMPLES
@@ -98,6 +100,13 @@ def test_links_and_paths_of_a_page_lead_somewhere(page: Path) -> None:
     missing = [link for link in links if not (page.parent / link).exists()]
     missing += [path for path in paths if not (ROOT / path).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_the_commands_of_a_page_are_taken(page: Path) -> None:
+    shell = "".join(block.text for block in blocks(page) if block.kind == "sh")
+    for command in re.findall(r"^kaito (.*)$", shell, re.M):
+        build_parser().parse_args(shlex.split(command))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
