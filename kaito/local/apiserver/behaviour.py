@@ -79,7 +79,6 @@ class Behaviour:
     orphans_by_default: bool = False
     keeps_status: bool = False
     hold: Callable[[Object, str], bool] | None = None
-    loose_finalizers: bool = False
     after_identity: Callable[[Object, str], None] | None = None
     status_warnings: Callable[[Object], list[str]] = no_text
     parts: Mapping[str, Part] = field(default_factory=dict)

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kaito.local.apiserver import meta as metadata
+from kaito.local.apiserver import names
 from kaito.local.apiserver.admission import Admission, Review
 from kaito.local.apiserver.core import Call, Core
+from kaito.local.apiserver.fields import go_quote
 from kaito.local.apiserver.kinds import Kind, Kinds
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.ownership import checking
@@ -109,6 +111,12 @@ def check_namespace(call: Call, obj: Object) -> None:
         meta["namespace"] = wanted
     elif given:
         del meta["namespace"]
+
+
+def check_name(name: str) -> None:
+    """Whether a name can be part of a path at all. Raises StatusError."""
+    if faults := names.path_segment(name):
+        raise bad_request(f"Name parameter invalid: {go_quote(name)}: {', '.join(faults)}")
 
 
 def check_place(call: Call, meta: Object) -> None:
@@ -224,7 +232,8 @@ class Creator:
             meta,
             namespaced=kind.namespaced,
             rule=behaviour.name_rule,
-            custom=kind.custom or behaviour.loose_finalizers,
+            custom=kind.custom or kind.plural in metadata.LOOSE,
+            prefixed=True,
         )
         errors += behaviour.validate(obj)
         if errors:

@@ -82,7 +82,7 @@ class Deleter:
                 f"the {what} in the precondition ({wanted}) does not match the {what} in record "
                 f"({found}). The object might have been {done}"
             )
-            raise conflict(kind.group, kind.kind, meta["name"], why)
+            raise conflict(kind.error_group, kind.kind, meta["name"], why)
 
     def _mark(
         self, kind: Kind, record: Record, obj: Object, options: DeleteOptions

@@ -9,6 +9,7 @@ from kaito.local.apiserver import negotiation
 from kaito.local.apiserver.http import Request, Response
 from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kind, Kinds
+from kaito.local.apiserver.rendering import render
 from kaito.local.apiserver.status import no_page
 
 Object = dict[str, Any]
@@ -26,9 +27,9 @@ class Discovery:
         """`parts` are the path's parts after the first slash. Raises StatusError, PlainError."""
         core = parts[0] == "api"
         if len(parts) == 1:
-            media = negotiation.discovery(request)
-            if media:
-                return self._aggregated(media, core=core)
+            want = negotiation.discovery(request, routed=core)
+            if want.form:
+                return self._aggregated(want.form, core=core)
             body: Object = {
                 "kind": "APIVersions",
                 "versions": ["v1"],
@@ -36,26 +37,27 @@ class Discovery:
                     {"clientCIDR": "0.0.0.0/0", "serverAddress": self.address}
                 ],
             }
-            return Response.json(
+            return render(
                 body
                 if core
                 else {
                     "kind": "APIGroupList",
                     "apiVersion": "v1",
                     "groups": [self._group(g, v) for g, v in self._kinds.groups().items() if g],
-                }
+                },
+                want.media,
             )
         group = "" if core else parts[1]
         version = parts[-1] if core or len(parts) == 3 else ""
-        negotiation.wanted(request, listing=False)
         versions = self._kinds.groups().get(group)
         if versions is None or (version and version not in versions):
             raise no_page()
+        routed = not any(k.custom for k in self._kinds.of(group, versions[0]))
+        media = negotiation.wanted(request, routed=routed, plain=True).media
         if not version:
-            return Response.json(
-                {"kind": "APIGroup", "apiVersion": "v1", **self._group(group, versions)}
-            )
-        return Response.json(self._resources(group, version))
+            known: Object = {"kind": "APIGroup", "apiVersion": "v1"}
+            return render({**known, **self._group(group, versions)}, media)
+        return render(self._resources(group, version), media)
 
     @staticmethod
     def _group(group: str, versions: list[str]) -> Object:
@@ -76,7 +78,7 @@ class Discovery:
                 entry["shortNames"] = list(kind.short_names)
             if kind.categories:
                 entry["categories"] = list(kind.categories)
-            if "list" in kind.verbs:
+            if "watch" in kind.verbs:
                 entry["storageVersionHash"] = kind.storage_hash()
             found.append(entry)
             for name, sub in self._subresources(kind):

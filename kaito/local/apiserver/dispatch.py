@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from kaito.local.apiserver import names
 from kaito.local.apiserver.authorizing import require
 from kaito.local.apiserver.core import Call, User
+from kaito.local.apiserver.creates import check_name
 from kaito.local.apiserver.discovery import Discovery
-from kaito.local.apiserver.fields import go_quote
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Request, Response
 from kaito.local.apiserver.kinds import Kind, Kinds
@@ -16,7 +15,6 @@ from kaito.local.apiserver.reviews import Reviews
 from kaito.local.apiserver.status import (
     PlainError,
     StatusError,
-    bad_request,
     method_not_allowed,
     no_page,
     no_resource,
@@ -90,19 +88,15 @@ class Dispatcher:
         kind = self._kinds.get(goal.group, goal.version, goal.plural)
         if kind is None or bool(goal.namespace) > kind.namespaced:
             raise self._nobody(goal.group)
-        faults = names.path_segment(goal.name)
-        if faults:
-            why = ", ".join(faults)
-            raise bad_request(f"Name parameter invalid: {go_quote(goal.name)}: {why}")
         call = Call(request, query, goal, kind, user, verb)
         notes = [kind.deprecation] if kind.deprecation else []
         try:
             response = await self._call(call)
         except StatusError as error:
-            notes = [] if error.code == 405 else notes
+            notes = [] if error.code == 405 and verb != "watch" else notes
             error.warnings = [*notes, *call.warnings]
             raise
-        response.warnings = [*notes, *response.warnings]
+        response.warnings = [*notes, *call.warnings]
         return response
 
     async def _call(self, call: Call) -> Response:
@@ -120,12 +114,18 @@ class Dispatcher:
                 return await self._subresources.pods.bind_named(call)
             return await self._reviews.serve(call)
         if kind.namespaced and not goal.namespace and verb not in {"list", "watch"}:
+            if kind.custom:
+                raise no_page()
             raise method_not_allowed() if not goal.name else no_resource()
-        if verb not in kind.verbs:
+        if verb not in kind.verbs and verb != "watch":
             raise method_not_allowed()
         method = call.request.method
         if (goal.name and method == "POST") or (not goal.name and method in {"PUT", "PATCH"}):
             raise method_not_allowed()
+        if verb == "watch" and "watch" not in kind.verbs:
+            raise unsupported_verb(kind, verb)
+        if verb != "update":
+            check_name(goal.name)
         return await self._handlers.serve(call)
 
     @staticmethod

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import yaml
-
 from kaito.local.apiserver import bodies, deleteoptions, negotiation, tables
 from kaito.local.apiserver.admission import Admission
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import Creator
 from kaito.local.apiserver.deletes import Deleter
 from kaito.local.apiserver.http import JSON, Response
-from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.listoptions import parse_revision, read
 from kaito.local.apiserver.lists import Lister, Page, list_body
 from kaito.local.apiserver.negotiation import Wanted
-from kaito.local.apiserver.options import WriteOptions, write_options
+from kaito.local.apiserver.options import write_options
 from kaito.local.apiserver.patching import Patcher
+from kaito.local.apiserver.rendering import render
 from kaito.local.apiserver.status import (
     StatusError,
     bad_request,
@@ -63,16 +61,11 @@ SHOWN_WHEN_GONE = {
 }
 
 
-def render(value: Object, media: str, status: int = 200) -> Response:
-    if media == JSON:
-        return Response(status, {"content-type": JSON}, encode(value))
-    return Response(status, {"content-type": media}, yaml_text(value))
-
-
-def yaml_text(value: object) -> bytes:
-    return yaml.safe_dump(
-        value, sort_keys=True, default_flow_style=False, allow_unicode=True
-    ).encode()
+def go_type(kind: Kind, suffix: str = "") -> str:
+    """What the server's own code calls the type of an object, or with "List" that of a list."""
+    if kind.custom:
+        return f"*unstructured.Unstructured{suffix}"
+    return f"*{kind.group.partition('.')[0] or 'core'}.{kind.kind}{suffix}"
 
 
 class Handlers:
@@ -129,19 +122,14 @@ class Handlers:
                 version=want.version,
             )
         if want.form:
+            negotiation.check_form(want, go_type(kind), listing=False)
             found = tables.partial(obj)
             found["apiVersion"] = f"meta.k8s.io/{want.version}"
             return found
         return obj
 
     def want(self, call: Call, *, listing: bool = False) -> Wanted:
-        kind = call.kind
-        called = (
-            f"*{kind.group.partition('.')[0] or 'core'}.{kind.list_kind if listing else kind.kind}"
-        )
-        if kind.custom:
-            called = f"*unstructured.Unstructured{'List' if listing else ''}"
-        return negotiation.wanted(call.request, listing=listing, custom=kind.custom, called=called)
+        return negotiation.wanted(call.request, listing=listing, routed=not call.kind.custom)
 
     async def get(self, call: Call) -> Response:
         want = self.want(call)
@@ -196,6 +184,7 @@ class Handlers:
             return render(
                 tables.table(kind.columns, rows, page.metadata(), version=want.version), want.media
             )
+        negotiation.check_form(want, go_type(kind, "List"), listing=True)
         items = [tables.partial(kind.value(r)) for r in page.records]
         return render(
             {
@@ -208,9 +197,7 @@ class Handlers:
         )
 
     async def watch(self, call: Call) -> Response:
-        want = negotiation.wanted(
-            call.request, listing=False, custom=call.kind.custom, watching=True
-        )
+        want = negotiation.wanted(call.request, routed=not call.kind.custom, watching=True)
         form: Form = Whole()
         if want.form == "Table":
             form = Rows(self.core.clock.now, self._include(call), want.version)
@@ -228,6 +215,8 @@ class Handlers:
         async def stream() -> Any:
             try:
                 async for chunk in watch.stream():
+                    if chunk and want.form == negotiation.LISTED:
+                        return  # the first event that cannot be shown ends the stream
                     yield chunk
             finally:
                 watch.bucket.sinks.discard(watch)
@@ -237,34 +226,22 @@ class Handlers:
 
     async def create(self, call: Call) -> Response:
         want = self.want(call)
-        options = self._options(call, "CreateOptions")
+        options = write_options(call, "CreateOptions")
         obj = bodies.read_object(call.request, call.kind, self.core.kinds, options)
         stored = await self.creator.create(call, obj, options)
-        return self._written(call, stored, want, options, 201)
-
-    def _options(self, call: Call, kind: str) -> WriteOptions:
-        options = write_options(call.request, call.query, kind)
-        options.warnings = call.warnings
-        return options
-
-    def _written(
-        self, call: Call, obj: Object, want: Wanted, options: WriteOptions, status: int
-    ) -> Response:
-        response = self.answer(call.kind, obj, want, status)
-        response.warnings = options.warnings
-        return response
+        return self.answer(call.kind, stored, want, 201)
 
     async def update(self, call: Call, subresource: str = "") -> Response:
         want = self.want(call)
-        options = self._options(call, "UpdateOptions")
+        options = write_options(call, "UpdateOptions")
         obj = bodies.read_object(call.request, call.kind, self.core.kinds, options)
         stored, created = await self.updater.replace(call, obj, options, subresource)
-        return self._written(call, stored, want, options, 201 if created else 200)
+        return self.answer(call.kind, stored, want, 201 if created else 200)
 
     async def patch(self, call: Call, subresource: str = "") -> Response:
         want = self.want(call)
-        obj, created, options = await self.patcher.patch(call, subresource)
-        return self._written(call, obj, want, options, 201 if created else 200)
+        obj, created = await self.patcher.patch(call, subresource)
+        return self.answer(call.kind, obj, want, 201 if created else 200)
 
     async def delete(self, call: Call) -> Response:
         """A Status when the object is gone (a pod is always shown), else the object."""
@@ -288,7 +265,6 @@ class Handlers:
             response = render(body, want.media)
         else:
             response = self.answer(kind, obj, want)
-        response.warnings = call.warnings
         return response
 
     async def delete_collection(self, call: Call) -> Response:
@@ -303,6 +279,4 @@ class Handlers:
             except StatusError as error:
                 if error.code != 404:
                     raise
-        response = self.listed(call, page, want)
-        response.warnings = call.warnings
-        return response
+        return self.listed(call, page, want)

@@ -46,7 +46,11 @@ class Response:
 
     @classmethod
     def text(cls, body: str, status: int = 200) -> Response:
-        return cls(status, {"content-type": "text/plain; charset=utf-8"}, body.encode())
+        headers = {
+            "content-type": "text/plain; charset=utf-8",
+            "x-content-type-options": "nosniff",
+        }
+        return cls(status, headers, body.encode())
 
 
 class Query:

@@ -66,6 +66,15 @@ ALL = {
 SINGULAR = {"endpoints": "endpoints", "componentstatuses": "componentstatus"}
 STORED_ELSEWHERE = {
     ("events.k8s.io", "Event"): "/v1/Event",
+    ("autoscaling", "HorizontalPodAutoscaler"): "autoscaling/v2/HorizontalPodAutoscaler",
+    (
+        "admissionregistration.k8s.io",
+        "MutatingAdmissionPolicy",
+    ): "admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy",
+    (
+        "admissionregistration.k8s.io",
+        "MutatingAdmissionPolicyBinding",
+    ): "admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicyBinding",
     (
         "apiextensions.k8s.io",
         "CustomResourceDefinition",

@@ -25,12 +25,15 @@ Metadata = dict[str, Any]
 
 
 def validate(
-    meta: Metadata, *, namespaced: bool, rule: str, custom: bool = False, kind: str = ""
+    meta: Metadata, *, namespaced: bool, rule: str, custom: bool = False, prefixed: bool = False
 ) -> list[FieldError]:
-    """What is wrong with an object's metadata, in the order the server checks it."""
+    """What is wrong with an object's metadata, in the order the server checks it.
+
+    `custom` kinds take finalizers without a domain; `prefixed` looks at generateName too.
+    """
     errors: list[FieldError] = []
     prefix = meta.get("generateName", "")
-    if prefix and not custom:
+    if prefix and prefixed:
         errors += [
             wrong("metadata.generateName", prefix, f)
             for f in names.name_faults(rule, prefix, prefix=True)
@@ -87,7 +90,7 @@ def owner_errors(owners: list[dict[str, Any]]) -> list[FieldError]:
         path = "metadata.ownerReferences"
         version, kind = owner.get("apiVersion", ""), owner.get("kind", "")
         _, slash, bare = version.rpartition("/")
-        if not (bare if slash else version):
+        if not (bare if slash else version) or version.count("/") > 1:
             errors.append(wrong(f"{path}.apiVersion", version, "version must not be empty"))
         if not kind:
             errors.append(wrong(f"{path}.kind", kind, "must not be empty"))
@@ -242,8 +245,12 @@ REPEATS = {
     "events": NEVER,
     "poddisruptionbudgets": NEVER,
 }
+# Kinds that take finalizers without a domain.
 LOOSE = {
+    "customresourcedefinitions",
+    "events",
     "leases",
+    "poddisruptionbudgets",
     "runtimeclasses",
     "validatingwebhookconfigurations",
     "mutatingwebhookconfigurations",

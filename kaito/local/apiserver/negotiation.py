@@ -12,6 +12,9 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 SERVED = {JSON: JSON, YAML: YAML, "*/*": JSON}
 STREAMS = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 DISCOVERY = "apidiscovery.k8s.io"
+PARTIAL, LISTED = "PartialObjectMetadata", "PartialObjectMetadataList"
+AGGREGATED = f"{JSON};g={DISCOVERY};v=v2;as=APIGroupDiscoveryList"
+FORMS = {"Table", PARTIAL, LISTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +60,22 @@ def not_acceptable(*accepted: str) -> StatusError:
 def wanted(
     request: Request,
     *,
-    listing: bool,
-    custom: bool = False,
+    listing: bool = False,
+    routed: bool = True,
     plain: bool = False,
     watching: bool = False,
-    called: str = "",
 ) -> Wanted:
     """The best clause that can be served. Raises StatusError (406) when there is none.
 
-    `plain` is for answers that have no other form, such as Status bodies; `watching` for streams,
-    which are never YAML; `called` names the answer's type in refusals.
+    Whether what is answered can take the form is found out when it is answered. `routed` is false
+    for custom resources and lists of groups, whose paths are known to no router; `plain` is for
+    answers that have no other form; `watching` for streams, which are never YAML.
     """
     header = request.headers.get("accept", "")
     if not header:
         return Wanted()
-    mismatch: StatusError | None = None
-    for clause in clauses(header):
+    found = clauses(header)
+    for clause in found:
         media = SERVED.get(clause.media)
         if media is None or (watching and media == YAML):
             continue
@@ -80,52 +83,41 @@ def wanted(
         if not form:
             return Wanted(media, pretty=clause.parameters.get("pretty") == "1")
         version = clause.parameters.get("v", "")
-        if clause.parameters.get("g") != "meta.k8s.io" or version not in {"v1", "v1beta1"}:
-            continue
-        if form == "Table" and not plain:
+        meta = clause.parameters.get("g") == "meta.k8s.io" and version in {"v1", "v1beta1"}
+        if form in FORMS and meta and not plain:
             return Wanted(media, form, version)
-        if (
-            form == ("PartialObjectMetadataList" if listing else "PartialObjectMetadata")
-            and not plain
-        ):
-            return Wanted(media, form, version)
-        if form in {"PartialObjectMetadata", "PartialObjectMetadataList"} and called:
-            is_list = "a list" if listing else "not a list"
-            mismatch = StatusError(
-                406,
-                "NotAcceptable",
-                f"you requested {form}, but the requested object is {is_list} ({called})",
-            )
-    if mismatch is not None:
-        raise mismatch
-    if not any(c.media in {*SERVED, PROTOBUF} for c in clauses(header)):
-        listed = ", ".join((JSON, YAML, PROTOBUF, *(STREAMS if listing or watching else ())))
+    if routed and not any(c.media in {*SERVED, PROTOBUF} for c in found):
+        raise no_route(JSON, YAML, PROTOBUF, *(STREAMS if listing or watching else ()))
+    raise not_acceptable(*(STREAMS if watching else ()))
+
+
+def no_route(*accepted: str) -> StatusError:
+    """406: the path answers in none of the encodings that were asked for."""
+    listed = ", ".join(accepted)
+    return StatusError(
+        406, "NotAcceptable", f"406: Not Acceptable\n\nAvailable representations: {listed}", {}
+    )
+
+
+def check_form(want: Wanted, called: str, *, listing: bool) -> None:
+    """A list has no metadata of one object, nor one object that of a list. Raises StatusError."""
+    if want.form == (PARTIAL if listing else LISTED):
+        what = "a list" if listing else "not a list"
         raise StatusError(
             406,
             "NotAcceptable",
-            f"406: Not Acceptable\n\nAvailable representations: {listed}",
-            {},
+            f"you requested {want.form}, but the requested object is {what} ({called})",
         )
-    if watching:
-        raise not_acceptable(*STREAMS)
-    raise not_acceptable(*((JSON, YAML) if custom else ()))
 
 
-def discovery(request: Request) -> str:
-    """ "" for classic discovery, else the content type of the aggregated one. Raises 406."""
-    header = request.headers.get("accept", "")
-    if not header:
-        return ""
-    for clause in clauses(header):
+def discovery(request: Request, *, routed: bool) -> Wanted:
+    """The form "" of classic discovery, or the aggregated one. Raises StatusError (406)."""
+    for clause in clauses(request.headers.get("accept", "")):
         if clause.media not in SERVED:
             continue
-        form = clause.parameters.get("as", "")
-        if not form:
-            return ""
-        if (
-            form == "APIGroupDiscoveryList"
-            and clause.parameters.get("g") == DISCOVERY
-            and clause.parameters.get("v") == "v2"
-        ):
-            return f"{JSON};g={DISCOVERY};v=v2;as=APIGroupDiscoveryList"
-    raise not_acceptable()
+        if not clause.parameters.get("as"):
+            break
+        asked = tuple(clause.parameters.get(p) for p in ("as", "g", "v"))
+        if asked == ("APIGroupDiscoveryList", DISCOVERY, "v2"):
+            return Wanted(SERVED[clause.media], AGGREGATED)
+    return wanted(request, routed=routed, plain=True)

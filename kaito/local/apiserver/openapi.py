@@ -138,7 +138,7 @@ class OpenApi:
         body = encode(
             {
                 "openapi": "3.0.0",
-                "info": {"title": title, "version": "v0.1.0" if custom else "v1.36.0"},
+                "info": {"title": title, "version": "v0.1.0" if custom else "1.36"},
                 "paths": paths,
                 "components": {"schemas": schemas},
             }

@@ -11,7 +11,7 @@ from kaito.local.apiserver.jsontext import encode
 
 Object = dict[str, Any]
 PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-TITLE, VERSION = "Kubernetes", "v1.36.0"
+TITLE, VERSION = "Kubernetes", "1.36"
 V3, V2 = "#/components/schemas/", "#/definitions/"
 KEPT = ("type", "format", "description", "required")
 

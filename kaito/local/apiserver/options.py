@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kaito.local.apiserver.fields import FieldError, unsupported
-from kaito.local.apiserver.http import Query, Request
 from kaito.local.apiserver.meta import manager_errors
 from kaito.local.apiserver.status import invalid
+
+if TYPE_CHECKING:
+    from kaito.local.apiserver.core import Call
 
 VALIDATIONS = ("", "Ignore", "Warn", "Strict")
 
@@ -37,9 +40,13 @@ def agent(headers: Mapping[str, str]) -> str:
 
 
 def write_options(
-    request: Request, query: Query, kind: str, *, apply: bool = False, patch: bool = False
+    call: Call, kind: str, *, apply: bool = False, patch: bool = False
 ) -> WriteOptions:
-    """Raises StatusError where an option makes no sense. `kind` is CreateOptions and so on."""
+    """Raises StatusError where an option makes no sense. `kind` is CreateOptions and so on.
+
+    What the options come to warn of, the call warns of.
+    """
+    query = call.query
     errors: list[FieldError] = []
     manager = query.get("fieldManager")
     errors += manager_errors(manager, "fieldManager")
@@ -65,7 +72,13 @@ def write_options(
         errors.append(unsupported("fieldValidation", validation, list(VALIDATIONS)))
     if errors:
         raise invalid("meta.k8s.io", kind, "", errors)
-    return WriteOptions(manager or agent(request.headers), validation or "Warn", bool(dry), force)
+    return WriteOptions(
+        manager or agent(call.request.headers),
+        validation or "Warn",
+        bool(dry),
+        force,
+        call.warnings,
+    )
 
 
 def dry_errors(values: list[str]) -> list[FieldError]:

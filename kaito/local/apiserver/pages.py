@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from kaito.local.apiserver import openapi_v2
+from kaito.local.apiserver import negotiation, openapi_v2
 from kaito.local.apiserver.http import JSON, Request, Response
 from kaito.local.apiserver.jsontext import encode
 from kaito.local.apiserver.kinds import Kinds
 from kaito.local.apiserver.openapi import OpenApi
 from kaito.local.apiserver.pretty import indented
-from kaito.local.apiserver.status import PlainError, method_not_allowed, no_page
+from kaito.local.apiserver.status import PlainError, method_not_allowed, no_page, no_resource
 
 VERSION = {
     "major": "1",
@@ -25,10 +25,46 @@ VERSION = {
     "compiler": "python",
     "platform": "local/any",
 }
+# What a server does once it listens, each a check of its own health.
+HOOKS = (
+    "start-apiserver-admission-initializer",
+    "generic-apiserver-start-informers",
+    "priority-and-fairness-config-consumer",
+    "priority-and-fairness-filter",
+    "storage-object-count-tracker-hook",
+    "start-apiextensions-informers",
+    "start-apiextensions-controllers",
+    "crd-informer-synced",
+    "start-system-namespaces-controller",
+    "peer-endpoint-reconciler-controller",
+    "start-cluster-authentication-info-controller",
+    "start-kube-apiserver-identity-lease-controller",
+    "start-kube-apiserver-identity-lease-garbage-collector",
+    "storage-readiness",
+    "start-legacy-token-tracking-controller",
+    "start-service-ip-repair-controllers",
+    "rbac/bootstrap-roles",
+    "scheduling/bootstrap-system-priority-classes",
+    "priority-and-fairness-config-producer",
+    "bootstrap-controller",
+    "start-kubernetes-service-cidr-controller",
+    "start-kube-aggregator-informers",
+    "apiservice-status-local-available-controller",
+    "apiservice-status-remote-available-controller",
+    "apiservice-registration-controller",
+    "apiservice-wait-for-first-sync",
+    "apiservice-discovery-controller",
+    "kube-apiserver-autoregistration",
+    "autoregister-completion",
+    "apiservice-openapi-controller",
+    "apiservice-openapiv3-controller",
+)
+STARTED = tuple(h if h == "autoregister-completion" else f"poststarthook/{h}" for h in HOOKS)
+ALIVE = ("ping", "log", "loopback-serving-certificate", "etcd", *STARTED)
 HEALTH = {
-    "healthz": ("ping", "log", "etcd"),
-    "livez": ("ping", "log", "etcd"),
-    "readyz": ("ping", "log", "etcd", "informer-sync"),
+    "healthz": ALIVE,
+    "livez": ALIVE,
+    "readyz": ("ping", "log", "informer-sync", *STARTED, "shutdown"),
 }
 
 
@@ -53,6 +89,7 @@ class Pages:
         if path in {"/version", "/version/"}:
             if request.method != "GET":
                 raise method_not_allowed()
+            self._only_json(request)
             return Response(200, {"content-type": JSON}, indented(encode(VERSION)))
         if path in {"/", "/index.html"}:
             return Response.json({"paths": self._paths()})
@@ -65,11 +102,18 @@ class Pages:
                 return self._openapi.answer(request, path.split("/")[3:])
             except PlainError as error:
                 raise PlainError(error.code, "") from error
-        raise no_page()
+        raise no_resource() if path.startswith("/version/") else no_page()
+
+    @staticmethod
+    def _only_json(request: Request) -> None:
+        """Raises StatusError (406)."""
+        asked = negotiation.clauses(request.headers.get("accept", ""))
+        if asked and not any(c.media in {JSON, "*/*"} for c in asked):
+            raise negotiation.no_route(JSON)
 
     def _paths(self) -> list[str]:
         groups = [(g, v) for g, vs in self._kinds.groups().items() if g for v in vs]
-        found = {"/api", "/api/v1", "/apis", "/openapi/v2", "/openapi/v3", "/version"}
+        found = {"/api", "/api/v1", "/apis", "/apis/", "/openapi/v2", "/openapi/v3", "/version"}
         found |= {f"/apis/{g}" for g, _ in groups} | {f"/apis/{g}/{v}" for g, v in groups}
         for name, checks in HEALTH.items():
             found |= {f"/{name}", *(f"/{name}/{check}" for check in checks)}
@@ -82,7 +126,7 @@ class Pages:
         if check is not None:
             if check not in checks:
                 raise no_page()
-            return Response.text("ok")
+            return Response(200, {"content-type": "text/plain; charset=utf-8"}, b"ok")
         if "verbose" not in query:
             return Response.text("ok")
         left_out = set(query.all("exclude"))

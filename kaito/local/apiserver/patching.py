@@ -25,26 +25,18 @@ class Patcher:
         self._updater = updater
         self._applier = Applier(core, updater, creator)
 
-    async def patch(self, call: Call, subresource: str = "") -> tuple[Object, bool, WriteOptions]:
-        """The stored object, whether it was created, and the options with their warnings."""
+    async def patch(self, call: Call, subresource: str = "") -> tuple[Object, bool]:
+        """The stored object and whether it was created."""
         kind = call.kind
         bodies.check_size(call.request)
         form = patches.PATCH_TYPES.get(bodies.media_type(call.request), "")
         if not form or form == "cbor" or (form == "strategic" and kind.custom):
             raise patches.unsupported(custom=kind.custom)
-        options = write_options(
-            call.request, call.query, "PatchOptions", apply=form == "apply", patch=True
-        )
-        options.warnings = call.warnings
+        options = write_options(call, "PatchOptions", apply=form == "apply", patch=True)
         if form == "apply":
-            obj, created = await self._applier.apply(call, options, subresource)
-            return obj, created, options
+            return await self._applier.apply(call, options, subresource)
         change = self._change(call, form, options)
-        return (
-            await self._updater.update(call, change, options, subresource=subresource),
-            False,
-            options,
-        )
+        return await self._updater.update(call, change, options, subresource=subresource), False
 
     def _change(self, call: Call, form: str, options: WriteOptions) -> Callable[[Object], Object]:
         kind = call.kind

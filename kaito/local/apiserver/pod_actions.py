@@ -12,10 +12,11 @@ from kaito.local.apiserver import bodies, selectors
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import check_namespace, ownership
 from kaito.local.apiserver.deleteoptions import DeleteOptions, of_body
-from kaito.local.apiserver.handlers import Handlers, render
+from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.kinds import Kind
 from kaito.local.apiserver.options import write_options
+from kaito.local.apiserver.rendering import render
 from kaito.local.apiserver.status import (
     StatusError,
     bad_request,
@@ -71,7 +72,7 @@ class PodActions:
 
     async def bind_named(self, call: Call) -> Response:
         """Bind the pod that the body names, which is the old way. Raises StatusError."""
-        options = write_options(call.request, call.query, "CreateOptions")
+        options = write_options(call, "CreateOptions")
         kinds = self._core.kinds
         body = bodies.read_as(kinds, "V1Binding", call.request, "Binding", "v1", options)
         meta, target = body.setdefault("metadata", {}), call.target
@@ -85,7 +86,7 @@ class PodActions:
 
     async def bind(self, call: Call) -> Response:
         """Assign a pod to a node, once. Raises StatusError."""
-        options = write_options(call.request, call.query, "CreateOptions")
+        options = write_options(call, "CreateOptions")
         kinds = self._core.kinds
         body = bodies.read_as(kinds, "V1Binding", call.request, "Binding", "v1", options)
         meta, goal = body.setdefault("metadata", {}), body.get("target") or {}
@@ -147,7 +148,7 @@ class PodActions:
 
     async def evict(self, call: Call) -> Response:
         """Delete a pod unless a budget forbids it. Raises StatusError."""
-        options = write_options(call.request, call.query, "CreateOptions")
+        options = write_options(call, "CreateOptions")
         kinds = self._core.kinds
         body = bodies.read_as(
             kinds, "V1Eviction", call.request, "Eviction", "policy/v1", options, "policy/v1beta1"

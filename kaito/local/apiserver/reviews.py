@@ -36,7 +36,7 @@ class Reviews:
     async def serve(self, call: Call) -> Response:
         """Raises StatusError."""
         kind = call.kind
-        options = write_options(call.request, call.query, "CreateOptions")
+        options = write_options(call, "CreateOptions")
         want = self._handlers.want(call)
         obj = bodies.read_object(call.request, kind, self._core.kinds, options)
         obj.setdefault("metadata", {})
@@ -69,9 +69,7 @@ class Reviews:
                 self._check_access(call, obj)
                 user = User(spec.get("user", ""), tuple(spec.get("groups") or ()))
                 obj["status"] = self._access(user, spec)
-        response = self._handlers.answer(kind, obj, want, 201)
-        response.warnings = options.warnings
-        return response
+        return self._handlers.answer(kind, obj, want, 201)
 
     @staticmethod
     def _info(user: User) -> Object:

@@ -13,13 +13,14 @@ from kaito.local.apiserver.changes import Change, Target
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.creates import check_place
 from kaito.local.apiserver.fields import wrong
-from kaito.local.apiserver.handlers import Handlers, render
+from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Response
 from kaito.local.apiserver.options import WriteOptions, write_options
 from kaito.local.apiserver.ownership import scaling as ownership
 from kaito.local.apiserver.ownership.checking import Mismatch
 from kaito.local.apiserver.ownership.entries import Conflicts, encode, lenient
 from kaito.local.apiserver.ownership.managers import Ownership
+from kaito.local.apiserver.rendering import render
 from kaito.local.apiserver.status import (
     bad_request,
     internal,
@@ -87,7 +88,7 @@ class Scales:
             case "get":
                 return self._answer(call, self._read(call))
             case "update":
-                options = write_options(call.request, call.query, "UpdateOptions")
+                options = write_options(call, "UpdateOptions")
                 scale = bodies.read_as(
                     self._core.kinds, "V1Scale", call.request, "Scale", VERSION, options
                 )
@@ -134,13 +135,10 @@ class Scales:
         custom = call.kind.custom
         if form not in {"json", "merge", "strategic", "apply"} or (form == "strategic" and custom):
             raise patches.unsupported(custom=custom)
-        options = write_options(
-            call.request, call.query, "PatchOptions", apply=form == "apply", patch=True
-        )
+        options = write_options(call, "PatchOptions", apply=form == "apply", patch=True)
         body = call.request.body
         if form == "apply":
             return await self._store(call, self._applying(call, options), options)
-        options.warnings = call.warnings
         target = Target(self._node(), VERSION, "Scale")
         change = Change(form, body, target, self._core.kinds, options)
         return await self._store(call, lambda live, rules: change.apply(live), options)
@@ -228,9 +226,7 @@ class Scales:
         stored = await self._handlers.updater.update(
             call, change, options, subresource="scale", owned=True
         )
-        response = self._answer(call, self._scale(call, stored))
-        response.warnings = options.warnings
-        return response
+        return self._answer(call, self._scale(call, stored))
 
     def _answer(self, call: Call, scale: Object) -> Response:
         want = self._handlers.want(call)

@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from kaito.local.apiserver import bootstrap, negotiation
+from kaito.local.apiserver import bootstrap, negotiation, times
 from kaito.local.apiserver.admission import Admission
 from kaito.local.apiserver.authentication import Authenticator
 from kaito.local.apiserver.authorizing import require
@@ -25,7 +25,7 @@ from kaito.local.apiserver.discovery import Discovery
 from kaito.local.apiserver.dispatch import Dispatcher
 from kaito.local.apiserver.faults import Faults
 from kaito.local.apiserver.garbage import Collector
-from kaito.local.apiserver.handlers import Handlers, render
+from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Request, Response
 from kaito.local.apiserver.journal import SqliteJournal
 from kaito.local.apiserver.jsontext import TOO_DEEP, encode
@@ -36,6 +36,7 @@ from kaito.local.apiserver.pages import Pages, is_open
 from kaito.local.apiserver.pretty import finish
 from kaito.local.apiserver.proxy import Proxy, Resolver
 from kaito.local.apiserver.rbac import Authorizer
+from kaito.local.apiserver.rendering import render
 from kaito.local.apiserver.reviews import Reviews
 from kaito.local.apiserver.schema import TypeTable
 from kaito.local.apiserver.status import PlainError, StatusError, bad_request
@@ -207,6 +208,7 @@ class ApiServer:
             response = self._failure(request, bad_request(TOO_DEEP))
         except PlainError as error:
             response = Response.text(error.text, error.code)
+        response.headers.setdefault("cache-control", "no-cache, private")
         if isinstance(response.body, bytes):
             finish(request, response)
         if lost:
@@ -228,8 +230,23 @@ class ApiServer:
             response.headers["retry-after"] = str(error.retry_after)
         return response
 
+    @staticmethod
+    def _check_timeout(request: Request) -> None:
+        """Every request but a watch may say how long it may take. Raises StatusError (400)."""
+        query = request.parameters()
+        text = query.get("timeout")
+        if not text or query.flag("watch"):
+            return
+        try:
+            times.check_duration(text)
+        except times.TimeError as error:
+            says = f"invalid timeout specified in the request URL - {error}"
+            raise bad_request(says) from error
+
     async def _route(self, request: Request) -> Response:
         path = request.path
+        if "timeout=" in request.query:
+            self._check_timeout(request)
         for prefix, handler in self._mounts.items():
             if path.startswith(prefix):
                 return await handler(request)

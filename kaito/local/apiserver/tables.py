@@ -9,6 +9,7 @@ from typing import Any
 from kaito.local.apiserver import times
 
 Object = dict[str, Any]
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 NAME_SAYS = (
     "Name must be unique within a namespace. Is required when creating resources, although some "
     "resources may allow a client to request the generation of an appropriate name "
@@ -106,10 +107,17 @@ def duration(seconds: float) -> str:
 
 
 def partial(obj: Object, version: str = "v1") -> Object:
+    """An object's metadata, less the annotation that only whole DaemonSets show."""
+    meta = obj["metadata"]
+    if TEMPLATE_GENERATION in (meta.get("annotations") or ()) and obj.get("kind") == "DaemonSet":
+        left = {k: v for k, v in meta["annotations"].items() if k != TEMPLATE_GENERATION}
+        meta = {k: v for k, v in meta.items() if k != "annotations" or left}
+        if left:
+            meta["annotations"] = left
     return {
         "kind": "PartialObjectMetadata",
         "apiVersion": f"meta.k8s.io/{version}",
-        "metadata": obj["metadata"],
+        "metadata": meta,
     }
 
 

@@ -111,3 +111,21 @@ def stamp(now: float) -> str:
 
 def micro_stamp(now: float) -> str:
     return micros(datetime.fromtimestamp(now, UTC))
+
+
+_LENGTH = r"(?:\d+\.?\d*|\.\d+)"
+_UNITS = r"(?:ns|us|µs|μs|ms|s|m|h)"
+_DURATION = re.compile(rf"[-+]?(?:0|(?:{_LENGTH}{_UNITS})+)")
+_BARE = re.compile(rf"[-+]?(?:{_LENGTH}{_UNITS})*{_LENGTH}([^\d.]*)")
+
+
+def check_duration(text: str) -> None:
+    """Raises TimeError where a text is no length of time such as 1m30s."""
+    if _DURATION.fullmatch(text):
+        return
+    found = _BARE.match(text)
+    if not found:
+        raise TimeError(f"time: invalid duration {_quoted(text)}")
+    if not found[1]:
+        raise TimeError(f"time: missing unit in duration {_quoted(text)}")
+    raise TimeError(f"time: unknown unit {_quoted(found[1])} in duration {_quoted(text)}")

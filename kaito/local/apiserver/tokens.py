@@ -36,7 +36,7 @@ class Tokens:
     def create(self, call: Call) -> Object:
         """The answer to a TokenRequest, its token included. Raises StatusError."""
         kinds = self._core.kinds
-        options = write_options(call.request, call.query, "CreateOptions")
+        options = write_options(call, "CreateOptions")
         body = bodies.read_as(kinds, MODEL, call.request, KIND, VERSION, options)
         meta, spec = body.setdefault("metadata", {}), body.setdefault("spec", {})
         if meta.get("namespace"):

@@ -8,7 +8,7 @@ from typing import Any
 from kaito.local.apiserver import meta as metadata
 from kaito.local.apiserver.admission import Admission, Review
 from kaito.local.apiserver.core import Call, Core
-from kaito.local.apiserver.creates import Creator, check_place, ownership
+from kaito.local.apiserver.creates import Creator, check_name, check_place, ownership
 from kaito.local.apiserver.facts import FLOWS
 from kaito.local.apiserver.fields import FieldError, wrong
 from kaito.local.apiserver.kinds import Kind
@@ -28,6 +28,14 @@ from kaito.local.apiserver.storage import Record, Stale
 Object = dict[str, Any]
 Change = Callable[[Object], Object]
 KEPT_METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
+# Kinds whose keys in the store go by other names than the kinds.
+STORED_UNDER = {
+    "endpoints": "services/endpoints",
+    "ingresses": "ingress",
+    "nodes": "minions",
+    "replicationcontrollers": "controllers",
+    "services": "services/specs",
+}
 ATTEMPTS = 16  # retries of an update without a version of its own, when others write in between
 
 
@@ -56,6 +64,7 @@ class Updater:
         meta = obj.setdefault("metadata", {})
         check_place(call, meta)
         name = meta["name"]
+        check_name(name)
         if repeated := metadata.without_repeated_owners(meta, late=False):
             options.warn(repeated)
         kind.behaviour.default(obj)
@@ -196,7 +205,8 @@ class Updater:
                 behaviour.parts[subresource].prepare(new, live)
             if behaviour.has_status:
                 _copy(new, live, "status")
-            behaviour.before_update(new, live)
+            if subresource != "finalize":
+                behaviour.before_update(new, live)
             if behaviour.generation and changed(kind, new, live):
                 meta["generation"] = old.get("generation", 0) + 1
         meta = new["metadata"]
@@ -279,8 +289,7 @@ def uid_conflict(
 def storage_path(kind: Kind) -> str:
     if kind.custom:
         return f"{kind.group}/{kind.plural}"
-    special = {"services": "services/specs", "nodes": "minions", "endpoints": "services/endpoints"}
-    return special.get(kind.plural, kind.plural)
+    return STORED_UNDER.get(kind.plural, kind.plural)
 
 
 def _copy(new: Object, live: Object, name: str) -> None:

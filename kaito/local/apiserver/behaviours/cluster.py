@@ -105,7 +105,6 @@ def drop_strategy(lease: Object) -> None:
 LEASES = Behaviour(
     before_create=drop_strategy,
     before_update=lambda new, old: drop_strategy(new),
-    loose_finalizers=True,
     validate=check_lease,
     validate_update=lambda n, o: check_lease(n),
     create_by_update=True,

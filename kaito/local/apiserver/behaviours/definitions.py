@@ -101,7 +101,6 @@ def hold(obj: Object, now: str) -> bool:
 
 DEFINITIONS = Behaviour(
     hold=hold,
-    loose_finalizers=True,
     default=default,
     before_create=before_create,
     before_update=before_update,

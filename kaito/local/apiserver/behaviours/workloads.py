@@ -28,12 +28,12 @@ from kaito.local.apiserver.fields import (
 )
 from kaito.local.apiserver.gotext import compact
 from kaito.local.apiserver.status import bad_request
+from kaito.local.apiserver.tables import TEMPLATE_GENERATION
 
 Object = dict[str, Any]
 SCALE = ScalePaths(".spec.replicas", ".status.replicas", ".spec.selector")
 STATUS_ONLY = (("f:spec",),)
 SPEC = (("f:status",),)
-TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 def default_deployment(obj: Object) -> None:

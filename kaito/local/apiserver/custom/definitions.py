@@ -7,6 +7,7 @@ may say is checked where it is written.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -249,7 +250,7 @@ class Definitions:
             namespaced=spec["scope"] == "Namespaced",
             verbs=VERBS,
             node=to_node(shape.schema, types, root=True),
-            behaviour=self._behaviour(shape, version, scale, has_status=has_status),
+            behaviour=self._behaviour(shape, version, spec, scale, has_status=has_status),
             bucket=f"{group}/{names['plural']}",
             columns=printer(version),
             short_names=tuple(names.get("shortNames") or ()),
@@ -262,14 +263,20 @@ class Definitions:
 
     @staticmethod
     def _behaviour(
-        shape: VersionShape, version: Object, scale: ScalePaths | None, *, has_status: bool
+        shape: VersionShape,
+        version: Object,
+        spec: Object,
+        scale: ScalePaths | None,
+        *,
+        has_status: bool,
     ) -> Behaviour:
+        """What one version does; objects can be selected by the fields of every version."""
         from kaito.local.apiserver.custom.jsonpaths import JsonPath
 
-        paths = {
-            p["jsonPath"].lstrip("."): JsonPath(p["jsonPath"])
-            for p in version.get("selectableFields") or ()
-        }
+        def fields(of: Object) -> Iterator[str]:
+            return (p["jsonPath"] for p in of.get("selectableFields") or ())
+
+        paths = {p.lstrip("."): JsonPath(p) for of in spec["versions"] for p in fields(of)}
 
         forgiven: list[str] = []
 
@@ -321,7 +328,7 @@ class Definitions:
             validate_status=validate_status,
             warnings=warnings,
             selectable=selectable,
-            selectors=frozenset(paths),
+            selectors=frozenset(p.lstrip(".") for p in fields(version)),
             generation=True,
             has_status=has_status,
             status_owns_metadata=False,
