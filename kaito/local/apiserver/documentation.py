@@ -79,6 +79,6 @@ def _parse(source: str) -> dict[str, str]:
 
 
 def _paragraphs(text: str, *, whole: bool) -> str:
-    """The package lost the ends of lines, which spaces before some words tell; it escapes quotes."""
+    """The package lost the ends of lines, but not the spaces before words; it escapes quotes."""
     text = re.sub(r"   (?=\S)", "\n  ", text.replace('\\"', '"'))
     return re.sub(r"  (?=[A-Z])" if whole else r"  (?=\* |Populated by )", "\n\n", text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from kaito.local.kinds import DEPLOYMENTS, REPLICA_SETS
 from kaito.local.workloads.progress import deadline_in, deployment_status
 from kaito.local.workloads.rollout import REVISION, Scale, Step, next_step, sort_out
@@ -18,29 +20,22 @@ from kaito.runtime import (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class Deployments:
     """The reconciler. `replica_sets` needs the index "controller" (template.by_controller)."""
 
-    def __init__(
-        self,
-        client: Client,
-        deployments: Informer[Object],
-        replica_sets: Informer[Object],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
-        self._client = client
-        self._deployments = deployments.store
-        self._replica_sets = replica_sets.store
-        self._recorder = recorder
-        self._clock = clock
+    _client: Client
+    _deployments: Informer[Object]
+    _replica_sets: Informer[Object]
+    _recorder: EventRecorder
+    _clock: Clock
 
     async def reconcile(self, key: Key) -> Again | None:
-        deployment = self._deployments.get(key)
+        deployment = self._deployments.store.get(key)
         if deployment is None:
             return None
-        keys = self._replica_sets.by("controller", deployment["metadata"]["uid"])
-        found = [each for each in map(self._replica_sets.get, keys) if each is not None]
+        keys = self._replica_sets.store.by("controller", deployment["metadata"]["uid"])
+        found = [each for each in map(self._replica_sets.store.get, keys) if each is not None]
         sets = sort_out(deployment, found)
         step = next_step(deployment, sets)
         await self._carry_out(key, deployment, step)

@@ -6,6 +6,7 @@ Pods carry a finalizer until they have been counted, as they do in a real cluste
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from kaito.local.kinds import JOBS, PODS
 from kaito.local.profile import Profile
@@ -46,28 +47,22 @@ def to_job(change: Change) -> Iterable[Key]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
 class Jobs:
     """The reconciler. `pods` needs the index "job" (by_job)."""
 
-    def __init__(
-        self,
-        client: Client,
-        jobs: Informer[Object],
-        pods: Informer[Object],
-        recorder: EventRecorder,
-        profile: Profile,
-        clock: Clock,
-    ) -> None:
-        self._client = client
-        self._jobs = jobs.store
-        self._pods = pods.store
-        self._recorder = recorder
-        self._profile = profile
-        self._clock = clock
+    _client: Client
+    _jobs: Informer[Object]
+    _pods: Informer[Object]
+    _recorder: EventRecorder
+    _profile: Profile
+    _clock: Clock
 
     async def reconcile(self, key: Key) -> Again | None:
-        job = self._jobs.get(key)
-        pods = [pod for pod in map(self._pods.get, self._pods.by("job", str(key))) if pod]
+        job = self._jobs.store.get(key)
+        pods = [
+            pod for pod in map(self._pods.store.get, self._pods.store.by("job", str(key))) if pod
+        ]
         if job is None:
             for pod in pods:
                 await self._release(Key.of(pod))
@@ -105,7 +100,7 @@ class Jobs:
             )
 
     async def _release(self, key: Key) -> None:
-        header = self._pods.header(key)
+        header = self._pods.store.header(key)
         if header is None or TRACKING not in header.finalizers:
             return
         left = [name for name in header.finalizers if name != TRACKING]

@@ -77,29 +77,22 @@ def plan(replica_set: Object, pods: Sequence[Object], now: float) -> ReplicaSetP
     )
 
 
+@dataclass(frozen=True, slots=True)
 class ReplicaSets:
     """The reconciler. `pods` needs the index "controller" (template.by_controller)."""
 
-    def __init__(
-        self,
-        client: Client,
-        replica_sets: Informer[Object],
-        pods: Informer[Object],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
-        self._client = client
-        self._replica_sets = replica_sets.store
-        self._pods = pods.store
-        self._recorder = recorder
-        self._clock = clock
+    _client: Client
+    _replica_sets: Informer[Object]
+    _pods: Informer[Object]
+    _recorder: EventRecorder
+    _clock: Clock
 
     async def reconcile(self, key: Key) -> Again | None:
-        replica_set = self._replica_sets.get(key)
+        replica_set = self._replica_sets.store.get(key)
         if replica_set is None:
             return None
-        keys = self._pods.by("controller", replica_set["metadata"]["uid"])
-        pods = [pod for pod in map(self._pods.get, keys) if pod is not None]
+        keys = self._pods.store.by("controller", replica_set["metadata"]["uid"])
+        pods = [pod for pod in map(self._pods.store.get, keys) if pod is not None]
         todo = plan(replica_set, pods, self._clock.now())
         for _ in range(todo.create):
             await self._create(replica_set)
@@ -121,7 +114,7 @@ class ReplicaSets:
         )
 
     async def _delete(self, replica_set: Object, pod: Key) -> None:
-        header = self._pods.header(pod)
+        header = self._pods.store.header(pod)
         if header is None:
             return
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 
 from kaito.local.kinds import (
     CONTROLLER_REVISIONS,
@@ -36,6 +37,7 @@ from kaito.runtime import (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class StatefulSets:
     """The reconciler. `pods` needs the index "controller" (template.by_controller).
 
@@ -43,22 +45,14 @@ class StatefulSets:
     of the new one.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        stateful_sets: Informer[Object],
-        pods: Informer[Object],
-        recorder: EventRecorder,
-        clock: Clock,
-    ) -> None:
-        self._client = client
-        self._stateful_sets = stateful_sets.store
-        self._pods = pods.store
-        self._recorder = recorder
-        self._clock = clock
+    _client: Client
+    _stateful_sets: Informer[Object]
+    _pods: Informer[Object]
+    _recorder: EventRecorder
+    _clock: Clock
 
     async def reconcile(self, key: Key) -> Again | None:
-        stateful_set = self._stateful_sets.get(key)
+        stateful_set = self._stateful_sets.store.get(key)
         if stateful_set is None:
             return None
         before = stateful_set.get("status", {})
@@ -83,8 +77,8 @@ class StatefulSets:
 
     def _pods_of(self, stateful_set: Object) -> dict[int, Object]:
         found = {}
-        for key in self._pods.by("controller", stateful_set["metadata"]["uid"]):
-            pod = self._pods.get(key)
+        for key in self._pods.store.by("controller", stateful_set["metadata"]["uid"]):
+            pod = self._pods.store.get(key)
             ordinal = ordinal_of(stateful_set, pod) if pod is not None else None
             if pod is not None and ordinal is not None:
                 found[ordinal] = pod
@@ -115,7 +109,7 @@ class StatefulSets:
         self._recorder.event(stateful_set, reason="SuccessfulCreate", message=message)
 
     async def _delete(self, stateful_set: Object, pod: Key) -> None:
-        header = self._pods.header(pod)
+        header = self._pods.store.header(pod)
         if header is None:
             return
         try:
