@@ -34,6 +34,7 @@ CLEARED = (
     "uid",
     "creationTimestamp",
 )
+UNSEEN = (("f:metadata",), ("f:spec",))  # parts of a custom resource that its status never owns
 RETRIES = 8  # attempts at a free generated name
 
 
@@ -82,8 +83,8 @@ def ownership(kinds: Kinds, kind: Kind, subresource: str = "") -> Ownership:
             kind.node,
             kind.api_version,
             subresource,
-            ignored=behaviour.status_ignored,
-            only=(("f:status",),) if not behaviour.status_owns_metadata else (),
+            ignored=UNSEEN if kind.custom else behaviour.status_ignored,
+            only=(("f:status",),) if not (kind.custom or behaviour.status_owns_metadata) else (),
             views=seen,
         )
     ignored = () if subresource in behaviour.parts else behaviour.ignored

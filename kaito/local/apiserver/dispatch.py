@@ -120,7 +120,10 @@ class Dispatcher:
         if verb not in kind.verbs and verb != "watch":
             raise method_not_allowed()
         method = call.request.method
-        if (goal.name and method == "POST") or (not goal.name and method in {"PUT", "PATCH"}):
+        nameless = not goal.name and method in {"PUT", "PATCH"}
+        if kind.custom and nameless:
+            raise bad_request("name must be provided")
+        if nameless or (goal.name and method == "POST" and not kind.custom):
             raise method_not_allowed()
         if verb == "watch" and "watch" not in kind.verbs:
             raise unsupported_verb(kind, verb)

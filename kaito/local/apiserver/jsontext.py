@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 encode_sorted = msgspec.json.Encoder(order="sorted").encode
 TOO_DEEP = "exceeded max depth"
+WORD = 1 << 63  # integers from here on, and below its negative, are doubles
+LARGEST = 10**308  # about the largest double
 EXPONENTS = 1e21  # from here on numbers are printed with an exponent
 SCIENCE, SIGNS = (b"e", b"E"), (b"+", b"-")
 # The parts of a number behind its sign: how one starts, all of it, and where a fault in it is.
@@ -72,14 +75,19 @@ def parse_merging(text: bytes) -> Any:
 
 
 def whole_numbers(value: Any) -> Any:
-    """A value whose fractions without a rest are integers, as a real server prints them."""
+    """A value whose numbers are printed as a real server prints them.
+
+    Fractions without a rest become integers, integers that fill no word lose their last digits.
+    """
     kind = type(value)
     if kind is dict:
         return {k: whole_numbers(v) for k, v in value.items()}
     if kind is list:
         return [whole_numbers(v) for v in value]
+    if kind is int and not -WORD <= value < WORD and abs(value) < LARGEST:
+        kind, value = float, float(value)
     if kind is float and value.is_integer() and abs(value) < EXPONENTS:
-        return int(value)
+        return int(Decimal(repr(value)))
     return value
 
 

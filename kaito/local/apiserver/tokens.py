@@ -48,7 +48,7 @@ class Tokens:
         bound = spec.setdefault("boundObjectRef", None)
         if fault := _duration_fault(seconds):
             raise invalid(GROUP, KIND, "", [wrong("spec.expirationSeconds", seconds, fault)])
-        if bound:
+        if bound is not None:
             self._check_bound(call, bound)
         now = self._core.clock.now()
         named = {k: account["metadata"][k] for k in ("name", "namespace", "uid")}

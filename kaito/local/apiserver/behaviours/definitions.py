@@ -26,6 +26,8 @@ def default(obj: Object) -> None:
     hook = (conversion.get("webhook") or {}).get("clientConfig") or {}
     if "service" in hook:
         hook["service"].setdefault("port", 443)
+    if "status" in obj and not obj["status"].get("storedVersions"):
+        obj["status"]["storedVersions"] = _storage(spec)
     for version in spec.get("versions") or ():
         _schema_defaults((version.get("schema") or {}).get("openAPIV3Schema"))
 
@@ -56,14 +58,16 @@ def warnings(obj: Object) -> list[str]:
     return [f'unrecognized format "{name}"' for name in dict.fromkeys(found)]
 
 
+def _storage(spec: Object) -> list[str]:
+    """The version that instances are stored in, as a list."""
+    return [v.get("name", "") for v in spec.get("versions") or () if v.get("storage")][:1]
+
+
 def before_create(obj: Object) -> None:
     obj["status"] = {
         "conditions": None,
         "acceptedNames": {"plural": "", "kind": ""},
-        "storedVersions": [
-            v.get("name", "") for v in obj["spec"].get("versions") or () if v.get("storage")
-        ][:1]
-        or None,
+        "storedVersions": _storage(obj["spec"]) or None,
     }
 
 

@@ -6,6 +6,7 @@ With an old object, faults of parts that the write does not touch are forgiven.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Any
 
 from kaito.local.apiserver.cel.formatting import double_text
@@ -260,11 +261,11 @@ class Checker:
 
     def _combined(self, schema: Schema, value: Any, path: str, errors: list[FieldError]) -> None:
         where = path or "<nil>"
-        for branch in schema.get("allOf") or ():
-            found = self._branch(branch, value, path)
-            if found:
-                says = f'"{path}" must validate all the schemas (allOf)'
-                errors += [FieldError("<nil>", "Invalid value", "", says), *found]
+        failed = [f for b in schema.get("allOf") or () if (f := self._branch(b, value, path))]
+        if failed:
+            tail = ". None validated" if len(failed) == len(schema["allOf"]) else ""
+            says = f'"{path}" must validate all the schemas (allOf){tail}'
+            errors += [FieldError("<nil>", "Invalid value", "", says), *chain(*failed)]
         some = schema.get("anyOf")
         if (
             some

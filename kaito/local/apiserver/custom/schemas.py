@@ -12,7 +12,7 @@ from kaito.local.apiserver.custom.keywords import keyword_faults
 from kaito.local.apiserver.custom.rulechecks import Place, RuleChecks
 from kaito.local.apiserver.custom.ruling import Ruling
 from kaito.local.apiserver.custom.structural import NO_DEFAULT, Structural, build
-from kaito.local.apiserver.custom.structure import structural_faults
+from kaito.local.apiserver.custom.structure import readable, structural_faults
 from kaito.local.apiserver.fields import FieldError, denied, wrong
 
 Object = dict[str, Any]
@@ -53,10 +53,11 @@ def check_schema(schema: Object, path: str, *, has_status: bool = False) -> list
         errors.append(denied(f"{path}.nullable", "nullable cannot be true at the root"))
     rules: RuleChecks | None = None
     place: Place | None = None
-    faults = structural_faults(schema, path)
-    if not faults:
+    known = readable(schema)
+    faults = structural_faults(schema, path) if known else []
+    if known and not faults:
         faults = _default_faults(build(schema), path)
-    if not faults:
+    if known and not faults:
         rules, place = RuleChecks(), Place.root(schema)
     errors += faults
     errors += keyword_faults(schema, path, rules, place)

@@ -35,7 +35,20 @@ FORBIDDEN = {
 }
 # What restricts values, and so may also stand inside anyOf and its like.
 BRANCHES = ("anyOf", "oneOf", "allOf")
+UNREADABLE = ("id", "$ref", "patternProperties", "dependencies", "definitions")
 IGNORED_IN_METADATA = {"type", "default"}
+
+
+def readable(schema: Any) -> bool:
+    """Can a schema be read as a structural one? Where it cannot, its structure is not judged."""
+    if not isinstance(schema, dict):
+        return True
+    if any(schema.get(name) for name in UNREADABLE) or schema.get("additionalItems") is not None:
+        return False
+    inner = [schema.get(name) for name in ("items", "additionalProperties", "not")]
+    for name in BRANCHES:
+        inner += schema.get(name) or ()
+    return all(map(readable, [*inner, *(schema.get("properties") or {}).values()]))
 
 
 def structural_faults(schema: Object, path: str) -> list[FieldError]:
