@@ -107,7 +107,7 @@ async def test_deletions_during_an_outage_that_ends_in_410_are_noticed(
     assert follower.changes.count("added t-c") == 1
 
 
-async def test_watches_that_are_cut_again_and_again_lose_nothing_and_list_nothing(
+async def test_row_6_watches_that_are_cut_again_and_again_lose_nothing_and_list_nothing(
     server: Server, client: Client
 ) -> None:
     lists = Fault(Fails(), match=lambda request: False)
@@ -316,7 +316,7 @@ async def test_writers_in_conflict_lose_no_update(server: Server, client: Client
     assert (await server.do("GET", "t-counter"))["data"]["value"] == str(4 * rounds)
 
 
-async def test_every_object_is_reconciled_whatever_breaks_meanwhile(
+async def test_row_7_every_object_is_reconciled_whatever_breaks_meanwhile(
     server: Server, config: ClusterConfig
 ) -> None:
     names = {f"t-{number}" for number in range(30)}

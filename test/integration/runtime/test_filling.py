@@ -48,7 +48,7 @@ class Asked:
 
 
 @pytest.mark.parametrize("fill", get_args(Fill))
-async def test_each_way_to_fill_a_cache_fills_it_and_goes_on(
+async def test_row_24_each_way_to_fill_a_cache_fills_it_and_goes_on(
     server: Server, client: Client, fill: Fill
 ) -> None:
     names = {f"t-{number}" for number in range(MANY)}

@@ -57,7 +57,7 @@ def test_every_member_comes_out_once_and_in_order(
 
 
 @pytest.mark.parametrize("first", [{"metadata": {"name": "a"}}, {"apiVersion": "v1", "kind": "X"}])
-def test_a_long_list_is_never_held_whole(first: dict[str, Any]) -> None:
+def test_row_40_a_long_list_is_never_held_whole(first: dict[str, Any]) -> None:
     members = [{**first, "n": number, "text": "x" * 100} for number in range(1_000)]
     items, splitter, pages = cut(listing(members), 500, 2_000)
     assert pages > 40

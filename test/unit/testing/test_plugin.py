@@ -36,7 +36,7 @@ def run_without_extras(*body: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_cluster_in_memory_needs_no_extras() -> None:
+def test_row_29_a_cluster_in_memory_needs_no_extras() -> None:
     assert run_without_extras("async with Cluster(): pass").returncode == 0
 
 
