@@ -15,6 +15,7 @@ from kaito.local.apiserver.reviews import Reviews
 from kaito.local.apiserver.status import (
     PlainError,
     StatusError,
+    bad_request,
     method_not_allowed,
     no_page,
     no_resource,
