@@ -6,7 +6,6 @@ patch), so the texts here are in the order in which the server prints.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ from kaito.local.apiserver import bodies, converting, gojson, patches, strategic
 from kaito.local.apiserver.fields import go_quote, wrong
 from kaito.local.apiserver.jsontext import repeated_keys
 from kaito.local.apiserver.kinds import Kind, Kinds
+from kaito.local.apiserver.opaque import copied
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.schema import Node
@@ -76,7 +76,7 @@ class Change:
         Raises StatusError.
         """
         if self._form == "strategic":
-            patch = copy.deepcopy(self._patch)
+            patch = copied(self._patch)
             merged = strategic.merge(self._target.node, live, patch)
             return self._converted(merged, patch)
         patched = self._patched(live)

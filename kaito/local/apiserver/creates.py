@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from kaito.local.apiserver.admission import Admission, Review
 from kaito.local.apiserver.core import Call, Core
 from kaito.local.apiserver.fields import go_quote
 from kaito.local.apiserver.kinds import Kind, Kinds
+from kaito.local.apiserver.opaque import copied
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.ownership import checking
 from kaito.local.apiserver.ownership.managers import Ownership, Unconvertible, View, Views
@@ -66,7 +66,7 @@ def views(kinds: Kinds, kind: Kind) -> Views:
         other = found
 
         def convert(obj: Object) -> Object:
-            stored = kind.stored(copy.deepcopy(obj))
+            stored = kind.stored(copied(obj))
             return other.shape.read(stored) if other.shape else stored
 
         return View(other.node, convert)

@@ -6,7 +6,6 @@ stands for its compact text with sorted keys.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import msgspec
@@ -34,8 +33,17 @@ class Opaque(Object):
 
     __hash__ = None
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Opaque:
-        return Opaque(copy.deepcopy(dict(self), memo), self.text)
+
+def copied(value: Any) -> Any:
+    """A copy of decoded JSON that shares nothing; `copy.deepcopy` takes four times as long."""
+    kind = type(value)
+    if kind is dict:
+        return {k: v if type(v) is str else copied(v) for k, v in value.items()}
+    if kind is list:
+        return [v if type(v) is str else copied(v) for v in value]
+    if kind is Opaque:
+        return Opaque({k: copied(v) for k, v in value.items()}, value.text)
+    return value
 
 
 def text_of(value: Object) -> str:

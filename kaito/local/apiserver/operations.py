@@ -7,10 +7,10 @@ an operation looks into is left sorted, as the server prints it then.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from kaito.local.apiserver.jsontext import encode
+from kaito.local.apiserver.opaque import copied
 
 Object = dict[str, Any]
 COPIED_LIMIT = 3 << 20  # bytes that all copies of one patch may have together
@@ -42,11 +42,11 @@ class _Patch:
         value = operation.get("value")
         match operation.get("op"):
             case "add":
-                self.add(path, copy.deepcopy(value))
+                self.add(path, copied(value))
             case "remove":
                 self.remove(path)
             case "replace":
-                self.replace(path, copy.deepcopy(value))
+                self.replace(path, copied(value))
             case "test":
                 if not self.same(self.get(path) if path else self.document, value):
                     raise Rejected(f"{path} has another value")
@@ -63,7 +63,7 @@ class _Patch:
         self.copied += len(encode(value))
         if self.copied > COPIED_LIMIT:
             raise Rejected("copies too much")
-        return copy.deepcopy(value)
+        return copied(value)
 
     @staticmethod
     def source(operation: Object) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from kaito.local.apiserver import operations
 from kaito.local.apiserver.jsontext import TextError, parse_json
+from kaito.local.apiserver.opaque import copied
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.status import StatusError, bad_request
 
@@ -83,7 +83,7 @@ def unknown_operation_fields(found: list[Object]) -> list[str]:
 def json_patch(obj: Object, found: list[Object]) -> Any:
     """What the operations make of a copy of the object. Raises StatusError."""
     try:
-        return operations.apply(copy.deepcopy(obj), found)
+        return operations.apply(copied(obj), found)
     except operations.Rejected as error:
         raise rejected() from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from kaito.local.apiserver.creates import check_place
 from kaito.local.apiserver.fields import wrong
 from kaito.local.apiserver.handlers import Handlers
 from kaito.local.apiserver.http import Response
+from kaito.local.apiserver.opaque import copied
 from kaito.local.apiserver.options import WriteOptions, write_options
 from kaito.local.apiserver.ownership import scaling as ownership
 from kaito.local.apiserver.ownership.checking import Mismatch
@@ -93,7 +93,7 @@ class Scales:
                     self._core.kinds, "V1Scale", call.request, "Scale", VERSION, options
                 )
                 check_place(call, scale.setdefault("metadata", {}))
-                return await self._store(call, lambda live, rules: copy.deepcopy(scale), options)
+                return await self._store(call, lambda live, rules: copied(scale), options)
             case "patch":
                 return await self._patch(call)
         raise method_not_allowed()
@@ -193,7 +193,7 @@ class Scales:
             entries = encode(ownership.of_scale(owners, replicas_path))
             if entries:
                 before["metadata"]["managedFields"] = entries
-            scale = make(copy.deepcopy(before), rules)
+            scale = make(copied(before), rules)
             meta = scale.setdefault("metadata", {})
             check_place(call, meta)
             replicas = (scale.get("spec") or {}).get("replicas", 0)

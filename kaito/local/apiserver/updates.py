@@ -12,6 +12,7 @@ from kaito.local.apiserver.creates import Creator, check_name, check_place, owne
 from kaito.local.apiserver.facts import FLOWS
 from kaito.local.apiserver.fields import FieldError, wrong
 from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.opaque import copied
 from kaito.local.apiserver.options import WriteOptions
 from kaito.local.apiserver.ownership.atoms import same
 from kaito.local.apiserver.paths import Target
@@ -77,10 +78,8 @@ class Updater:
             if not options.dry_run:
                 meta.pop("resourceVersion", None)
             return await self._creator.create(call, obj, options), True
-        import copy
-
         return await self.update(
-            call, lambda live: copy.deepcopy(obj), options, subresource=subresource, replacing=True
+            call, lambda live: copied(obj), options, subresource=subresource, replacing=True
         ), False
 
     async def update(

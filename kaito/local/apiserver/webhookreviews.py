@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from kaito.local.apiserver.admission import Review
 from kaito.local.apiserver.jsontext import TextError, parse_json
 from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.opaque import copied
 
 Object = dict[str, Any]
 DELETE_PARTS = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy")
@@ -17,7 +17,7 @@ def shown_as(obj: Object, own: Kind, other: Kind) -> Object:
     """An object of one kind as another that shares its store shows it."""
     if own is other:
         return obj
-    bare = {k: v for k, v in copy.deepcopy(obj).items() if k not in {"kind", "apiVersion"}}
+    bare = {k: v for k, v in copied(obj).items() if k not in {"kind", "apiVersion"}}
     if not own.custom:
         bare = own.shape.write(bare) if own.shape is not None else bare
         bare = other.shape.read(bare) if other.shape is not None else bare

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from kaito.local.apiserver.bodies import read_back
 from kaito.local.apiserver.core import Core
 from kaito.local.apiserver.jsontext import TextError, parse_json
 from kaito.local.apiserver.kinds import Kind
+from kaito.local.apiserver.opaque import copied
 from kaito.local.apiserver.rbac import Authorizer
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.status import StatusError, bad_request, forbidden, internal
@@ -234,7 +234,7 @@ class Webhooks:
             self._unanswered(hook, f'unsupported patch type "{answer.get("patchType")}"')
             return False
         before = shown_as(review.object, review.call.kind, kind)
-        patched = _patched(copy.deepcopy(before), found)
+        patched = _patched(copied(before), found)
         try:
             made = read_back(shown_as(patched, kind, review.call.kind), review.call.kind)
         except StatusError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
@@ -24,6 +23,7 @@ from kaito.local.apiserver.fields import (
     wrong,
 )
 from kaito.local.apiserver.gotext import compact
+from kaito.local.apiserver.opaque import copied
 
 Object = dict[str, Any]
 IMMUTABLE = {  # the struct that is printed of a part that may not change, where it is one
@@ -122,7 +122,7 @@ def _template(new: Object, before: Object, old: Object) -> list[FieldError]:
     )
     if not idle:
         return [] if new == before else [unchangeable(path, printed_template(new))]
-    spec, kept = copy.deepcopy(new["spec"]), before["spec"]
+    spec, kept = copied(new["spec"]), before["spec"]
     for name in DIRECTIVES:
         spec.pop(name, None)
         if name in kept:

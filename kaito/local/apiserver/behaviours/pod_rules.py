@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from kaito.local.apiserver import names
@@ -25,6 +26,7 @@ from kaito.local.apiserver.behaviours.podspec.totals import check_totals
 from kaito.local.apiserver.behaviours.podspec.volumes import check_volumes
 from kaito.local.apiserver.behaviours.values import labels
 from kaito.local.apiserver.fields import FieldError, denied, missing, required, wrong
+from kaito.local.apiserver.jsontext import encode, parse_json
 from kaito.local.apiserver.meta import annotation_errors
 
 Object = dict[str, Any]
@@ -68,6 +70,12 @@ def check_new_pod(pod: Object) -> list[FieldError]:
 
 def check_template(template: Object, path: str) -> list[FieldError]:
     """Faults of a template of pods, whatever it is part of."""
+    return list(_template_faults(encode(template), path))
+
+
+@lru_cache(64)  # most writes of a workload leave its template as it is
+def _template_faults(text: bytes, path: str) -> tuple[FieldError, ...]:
+    template = parse_json(text)
     meta, spec = template.get("metadata") or {}, template.get("spec") or {}
     errors = labels(meta.get("labels"), f"{path}.labels")
     errors += annotation_errors(meta.get("annotations"), f"{path}.annotations")
@@ -76,7 +84,7 @@ def check_template(template: Object, path: str) -> list[FieldError]:
     if spec.get("ephemeralContainers"):
         says = "ephemeral containers not allowed in pod template"
         errors.append(denied(f"{path}.spec.ephemeralContainers", says))
-    return errors
+    return tuple(errors)
 
 
 def check_spec(spec: Object, path: str, *, pod: str | None = None) -> list[FieldError]:

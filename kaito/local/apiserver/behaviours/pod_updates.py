@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 from typing import Any
 
@@ -19,6 +18,7 @@ from kaito.local.apiserver.behaviours.podspec.containers import padded_image
 from kaito.local.apiserver.behaviours.podspec.placement import REQUIRED
 from kaito.local.apiserver.fields import FieldError, denied, required, wrong
 from kaito.local.apiserver.gotext import compact, pretty
+from kaito.local.apiserver.opaque import copied
 
 Object = dict[str, Any]
 CONTAINERS = ("containers", "initContainers")
@@ -124,7 +124,7 @@ def _keep(new: Object, old: Object, *names: str) -> None:
 
 def _kept(spec: Object, before: Object) -> Object:
     """The new spec with everything put back that may change."""
-    fixed = copy.deepcopy(spec)
+    fixed = copied(spec)
     for part in CONTAINERS:
         for mine, theirs in zip(fixed.get(part) or (), before.get(part) or (), strict=True):
             mine["image"] = theirs.get("image", "")
@@ -217,7 +217,7 @@ def only_resizing(new: Object, old: Object) -> None:
 
     if any(len(names(given, p)) != len(names(before, p)) for p in CONTAINERS):
         return
-    spec = copy.deepcopy(before)
+    spec = copied(before)
     for part in CONTAINERS:
         if names(given, part) != names(before, part):
             spec[part] = given.get(part)
@@ -245,7 +245,7 @@ def validate_resizing(new: Object, old: Object) -> list[FieldError]:
     if faults:
         return errors + faults
     errors += _removals(spec, before)
-    fixed = copy.deepcopy(spec)
+    fixed = copied(spec)
     for part in CONTAINERS:
         for i, container in enumerate(before.get(part) or ()):
             resized = fixed[part][i]

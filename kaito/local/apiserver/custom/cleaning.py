@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from kaito.local.apiserver import typed
 from kaito.local.apiserver.custom.structural import NO_DEFAULT, Structural
+from kaito.local.apiserver.opaque import copied
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.schema import Node
 
@@ -70,7 +70,7 @@ def default(value: Any, schema: Structural) -> None:
             if known.default is not NO_DEFAULT and (
                 name not in value or (value[name] is None and not known.nullable)
             ):
-                value[name] = copy.deepcopy(known.default)
+                value[name] = copied(known.default)
         for name, inner in value.items():
             known_ = schema.properties.get(name)
             if known_ is not None:
@@ -81,7 +81,7 @@ def default(value: Any, schema: Structural) -> None:
                     and schema.extra.default is not NO_DEFAULT
                     and not schema.extra.nullable
                 ):
-                    value[name] = copy.deepcopy(schema.extra.default)
+                    value[name] = copied(schema.extra.default)
                 else:
                     default(inner, schema.extra)
     elif isinstance(value, list) and schema.items is not None:
@@ -91,7 +91,7 @@ def default(value: Any, schema: Structural) -> None:
                 and schema.items.default is not NO_DEFAULT
                 and not schema.items.nullable
             ):
-                value[i] = copy.deepcopy(schema.items.default)
+                value[i] = copied(schema.items.default)
             else:
                 default(item, schema.items)
 

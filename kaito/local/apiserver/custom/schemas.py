@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from kaito.local.apiserver.custom.ruling import Ruling
 from kaito.local.apiserver.custom.structural import NO_DEFAULT, Structural, build
 from kaito.local.apiserver.custom.structure import readable, structural_faults
 from kaito.local.apiserver.fields import FieldError, denied, wrong
+from kaito.local.apiserver.opaque import copied
 
 Object = dict[str, Any]
 AT_ROOT_WITH_STATUS = frozenset(
@@ -133,7 +133,7 @@ def _one_default(schema: Structural, path: str, *, in_meta: bool, root: bool) ->
     if root:
         schema = replace(schema, embedded=True)
     if not in_meta:
-        pruned = copy.deepcopy(value)
+        pruned = copied(value)
         cleaning.prune(pruned, schema)
         if pruned != value:
             errors.append(wrong(path, value, "must not have unknown fields"))

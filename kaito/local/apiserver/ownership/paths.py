@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from kaito.local.apiserver.fields import go_quote
@@ -61,12 +62,13 @@ def _collect(node: Trie, prefix: Path, found: set[Path]) -> None:
         if element[0] in "kv":
             element = _settled(element)
         path = (*prefix, element)
-        if below == {}:
+        if not below and isinstance(below, dict):
             found.add(path)
         else:
             _collect(below, path, found)
 
 
+@lru_cache(4096)
 def _settled(element: str) -> str:
     """A key or value element as this server would write it. Raises IllFormed."""
     try:
