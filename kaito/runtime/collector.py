@@ -26,6 +26,11 @@ def freeze_heap() -> None:
     gc.freeze()
 
 
+def thaw_heap() -> None:
+    """Have everything collected again, cycles of what was frozen among it."""
+    gc.unfreeze()
+
+
 def heap_is_frozen() -> bool:
     """Whether anybody has frozen the heap of this process before."""
     return gc.get_freeze_count() > 0

@@ -24,7 +24,7 @@ from kaito.runtime.cache import Transform
 from kaito.runtime.certificate import Certificate, ServedCertificate
 from kaito.runtime.client import Client
 from kaito.runtime.clock import Clock, SystemClock
-from kaito.runtime.collector import freeze_heap, heap_is_frozen
+from kaito.runtime.collector import freeze_heap, heap_is_frozen, thaw_heap
 from kaito.runtime.controller import Controller
 from kaito.runtime.events import EventRecorder
 from kaito.runtime.heartbeat import BLOCKED_SECONDS, Heartbeat
@@ -71,8 +71,8 @@ class Manager:
     `probes` serves /healthz and /readyz, `metrics_address` /metrics, over TLS with `certificate`.
     `debug` serves /debug, and must be on loopback. `grace` and `sync_timeout` are seconds.
     `blocked_after` seconds without a turn of the event loop are a warning; 0: never.
-    `freeze_heap` exempts what lives for long from garbage collection, unless somebody has done so
-    in this process before.
+    `freeze_heap` exempts what lives for long from garbage collection while the manager runs,
+    unless somebody has done so in this process before.
 
     What is built upon it uses its `clock`, `metrics` and `recorder` (of Events), adds to its
     `checks`, and finds in `addresses` what is served where.
@@ -242,10 +242,12 @@ class Manager:
         self._before_run("Another run")
         self._running = True
         freezing = self._freeze_heap and not heap_is_frozen()
-        if freezing:
-            freeze_heap()
         ending: Exception | None = None
         async with AsyncExitStack() as layers:
+            if freezing:
+                freeze_heap()
+                # A process that goes on, as tests do, must get our memory back.
+                layers.callback(thaw_heap)
             if signals:
                 layers.enter_context(stopping_on(STOP_SIGNALS, self.stop))
             self.addresses = await layers.enter_async_context(serving(self._sites(layers)))

@@ -526,9 +526,18 @@ async def test_what_lives_long_is_exempt_from_collection_once_the_caches_are_ful
         assert at_start > 0
         holding = False
         api.cut()
+    assert gc.get_freeze_count() == 0, "what a manager leaves behind can be collected"
+
+
+@pytest.mark.usefixtures("thawed")
+async def test_a_heap_that_somebody_else_has_frozen_stays_as_it_is(
+    api: FakeApi, clock: VirtualClock
+) -> None:
+    gc.freeze()
     frozen = gc.get_freeze_count()
-    async with Scene(FakeApi(), clock).running():
-        assert gc.get_freeze_count() <= frozen, "it was frozen before: that is left alone"
+    async with Scene(api, clock).running():
+        assert gc.get_freeze_count() <= frozen
+    assert gc.get_freeze_count() > 0
 
 
 @pytest.mark.usefixtures("thawed")
