@@ -83,7 +83,8 @@ def serve(name: str) -> Iterator[Server]:
         case _:
             config = asyncio.run(from_kubeconfig(os.environ["KUBECONFIG"]))
             everything = frozenset({"apiserver", "controller_manager"})
-            yield Server(config.server, config.credentials, config.tls, everything)
+            tls = config.tls.context() if config.tls else None
+            yield Server(config.server, config.credentials, tls, everything)
 
 
 def _trusting(pki: Pki) -> ssl.SSLContext:
