@@ -17,6 +17,7 @@ from kaito.runtime.credentials import Anonymous, Credentials, Fixed, Refreshed, 
 from kaito.runtime.http import USER_AGENT, HttpTransport
 from kaito.runtime.kubeconfig import ConfigError, Kubeconfig, read_kubeconfig
 from kaito.runtime.tls import Tls
+from kaito.runtime.transport import Headers
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_KUBECONFIG = "~/.kube/config"
@@ -36,7 +37,7 @@ class ClusterConfig:
     tls: Tls | None = field(default=None, repr=False)
     tls_server_name: str | None = None
     proxy: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Headers = field(default_factory=dict)
     """Sent with every call, as those of impersonation are."""
     origin: str = ""
     """Where this was read from, for messages."""

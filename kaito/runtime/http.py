@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from kaito.runtime.credentials import Credentials
 from kaito.runtime.errors import ConnectionFailed
 from kaito.runtime.tls import Tls
-from kaito.runtime.transport import NO_PAIRS, Call, Reply
+from kaito.runtime.transport import NO_PAIRS, Call, Headers, Reply
 
 CONNECT_SECONDS = 10.0
 CALL_CONNECTIONS = 64
@@ -37,7 +38,7 @@ class HttpTransport:
         tls: Tls | None = None,
         tls_server_name: str | None = None,
         proxy: str | None = None,
-        headers: Mapping[str, str] = NO_PAIRS,
+        headers: Headers = NO_PAIRS,
         user_agent: str = USER_AGENT,
         origin: str = "",
     ) -> None:
@@ -46,12 +47,17 @@ class HttpTransport:
         self._tls = tls
         self._tls_server_name = tls_server_name
         self._proxy = proxy
-        self._headers = {
-            "User-Agent": user_agent,
-            # Inflating costs more than the bytes do where the server is near.
-            "Accept-Encoding": "identity",
-            **headers,
-        }
+        self._headers = CIMultiDict(
+            {
+                "User-Agent": user_agent,
+                # Inflating costs more than the bytes do where the server is near.
+                "Accept-Encoding": "identity",
+            }
+        )
+        for name, value in headers.items():
+            self._headers.pop(name, None)
+            for each in (value,) if isinstance(value, str) else value:
+                self._headers.add(name, each)
         self._origin = origin
         self._closed = False
         self._calls: aiohttp.ClientSession | None = None
@@ -65,7 +71,8 @@ class HttpTransport:
         authorization = await self._credentials.authorization()
         if self._closed:  # meanwhile, or before
             raise ConnectionFailed("The connection to the API server has been closed.", call)
-        headers = {**self._headers, **call.headers}
+        headers = self._headers.copy()
+        headers.update(call.headers)
         if authorization:
             headers["Authorization"] = authorization
         where = self._server + call.path

@@ -9,14 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
+from urllib.parse import quote
 
 import yaml
 
 from kaito.runtime.resource import Object
+from kaito.runtime.transport import Headers
 
 Pem: TypeAlias = Path | str
 """PEM text, or the file that holds it and may be replaced while we run."""
@@ -43,8 +45,8 @@ class Kubeconfig:
     authorization: str | None = None
     """The header's value, where the file itself holds it."""
     token_file: Path | None = None
-    impersonation: Mapping[str, str]
-    """The Impersonate- headers of `as`, `as-uid` and `as-groups`."""
+    impersonation: Headers
+    """The Impersonate- headers of `as`, `as-uid`, `as-groups` and `as-user-extra`."""
     plugin: Object | None = None
     """The user entry, where it names an exec plugin or an auth provider."""
 
@@ -168,9 +170,23 @@ class _Reader:
         provider = user.get("auth-provider")
         return {"auth-provider": provider} if isinstance(provider, dict) else None
 
-    def _impersonation(self, user: Object) -> Mapping[str, str]:
-        headers = {"Impersonate-User": user.get("as"), "Impersonate-Uid": user.get("as-uid")}
-        return {name: value for name, value in headers.items() if isinstance(value, str) and value}
+    def _impersonation(self, user: Object) -> Headers:
+        given = user.get("as-user-extra")
+        extra = cast("Object", given) if isinstance(given, dict) else {}
+        headers: dict[str, str | tuple[str, ...]] = {
+            "Impersonate-User": self._text(user, "as"),
+            "Impersonate-Uid": self._text(user, "as-uid"),
+            "Impersonate-Group": self._texts(user, "as-groups"),
+        }
+        for name in extra:
+            headers[f"Impersonate-Extra-{quote(str(name), safe='')}"] = self._texts(extra, name)
+        return {name: value for name, value in headers.items() if value}
+
+    def _texts(self, entry: Object, name: str) -> tuple[str, ...]:
+        value: Any = entry.get(name) or ()
+        if not (isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)):
+            raise ConfigError(f"{self.origin}: {name} must be a list of strings, not {value!r}.")
+        return tuple(value)
 
     def _text(self, entry: Object, name: str) -> str:
         # Any: what a file says may be of any type.

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 NO_PAIRS: Mapping[str, str] = {}
+
+Headers: TypeAlias = Mapping[str, str | tuple[str, ...]]
+"""Headers by name; one with several values is sent as often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -280,9 +280,26 @@ async def test_a_password_is_sent_as_kubectl_sends_it(tmp_path: Path) -> None:
 
 
 async def test_another_user_can_be_impersonated(tmp_path: Path) -> None:
-    user = {"token": "t", "as": "ann", "as-uid": "1"}
+    user = {
+        "token": "t",
+        "as": "ann",
+        "as-uid": "1",
+        "as-groups": ["dev", "ops"],
+        "as-user-extra": {"x.io/scopes": ["view"]},
+    }
     config = await from_kubeconfig(kubeconfig(tmp_path / "k", user=user))
-    assert config.headers == {"Impersonate-User": "ann", "Impersonate-Uid": "1"}
+    assert config.headers == {
+        "Impersonate-User": "ann",
+        "Impersonate-Uid": "1",
+        "Impersonate-Group": ("dev", "ops"),
+        "Impersonate-Extra-x.io%2Fscopes": ("view",),
+    }
+
+
+async def test_groups_that_are_no_list_are_refused_and_not_left_out(tmp_path: Path) -> None:
+    user = {"token": "t", "as": "ann", "as-groups": "dev"}
+    with pytest.raises(ConfigError, match="as-groups must be a list of strings, not 'dev'"):
+        await from_kubeconfig(kubeconfig(tmp_path / "k", user=user))
 
 
 def test_a_kubeconfig_without_a_plugin_does_not_load_the_package_that_runs_them(
