@@ -12,6 +12,8 @@ import argparse
 from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
+import structlog
+
 from kaito.catalog.catalog import Catalog
 from kaito.cli.parser import CommandError
 from kaito.controllers.workspace import Settings
@@ -29,11 +31,15 @@ from kaito.runtime import (
     Key,
     Manager,
     NotFound,
+    RuntimeFailure,
     Site,
     Webhooks,
 )
 from kaito.runtime.certificate import ServedCertificate
+from kaito.runtime.errors import describe
 from kaito.runtime.webhooks import PORT
+
+log = structlog.get_logger("kaito.cli.webhook")
 
 
 async def add_webhook(
@@ -88,6 +94,13 @@ async def _withdraw(client: Client) -> None:
         await client.delete(VALIDATING, Key("", CONFIGURATION))
     except NotFound:
         return
+    except RuntimeFailure as error:
+        # It lets everything pass, and how this process ends is for others to say.
+        log.warning(
+            "webhook left behind",
+            **describe(error),
+            hint=f"kubectl delete {VALIDATING.plural} {CONFIGURATION}",
+        )
 
 
 def _address(arguments: argparse.Namespace) -> Address:
