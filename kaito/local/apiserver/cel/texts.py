@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from kaito.local.apiserver.cel.lists import plain
 from kaito.local.apiserver.cel.values import CelError, equal
+from kaito.local.apiserver.custom import matching
 from kaito.local.apiserver.custom.patterns import compiled, fault
 
 Function = Callable[..., Any]
@@ -80,17 +82,19 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def matches(text: str, wanted: str) -> bool:
-    return pattern(wanted).search(text) is not None
+    pattern(wanted)  # a fault of it is told in the server's words
+    return matching.matches(wanted, text)
 
 
 def find_text(text: str, wanted: str) -> str:
-    found = pattern(wanted).search(text)
-    return found[0] if found else ""
+    return next(iter(find_all(text, wanted, 1)), "")
 
 
 def find_all(text: str, wanted: str, most: int = -1) -> list[str]:
-    found = [m[0] for m in pattern(wanted).finditer(text)]
-    return found if most < 0 else found[:most]
+    if not matches(text, wanted):  # in vain a search may take for ever
+        return []
+    found = (m[0] for m in pattern(wanted).finditer(text))
+    return list(found if most < 0 else islice(found, most))
 
 
 def join(items: list[Any], mark: str = "") -> str:

@@ -21,7 +21,7 @@ from kaito.local.apiserver.custom.comparing import (
 )
 from kaito.local.apiserver.custom.embedded import embedded_faults
 from kaito.local.apiserver.custom.formats import known, test_of
-from kaito.local.apiserver.custom.patterns import compiled
+from kaito.local.apiserver.custom.matching import matches
 from kaito.local.apiserver.custom.structural import Schema, Structural
 from kaito.local.apiserver.fields import (
     FieldError,
@@ -405,7 +405,7 @@ def _number_text(value: float) -> str:
 
 def _search(pattern: str, value: str) -> bool:
     try:
-        return compiled(pattern).search(value) is not None
+        return matches(pattern, value)
     except re.error:
         return True
 
