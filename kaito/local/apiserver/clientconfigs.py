@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -90,20 +88,3 @@ def _path_faults(text: str, path: str) -> list[FieldError]:
         else:
             errors += [wrong(path, text, f"segment[{i}]: {f}") for f in names.subdomain(step)]
     return errors
-
-
-def bundle_faults(bundle: str, path: str) -> list[FieldError]:
-    """A bundle that holds no certificate."""
-    try:
-        text = base64.b64decode(bundle).decode(errors="replace")
-    except binascii.Error:
-        return []
-    if "-----BEGIN CERTIFICATE-----" in text:
-        return []
-    return [
-        wrong(
-            path,
-            bundle,
-            "unable to load root certificates: unable to parse bytes as PEM block",
-        )
-    ]

@@ -242,7 +242,7 @@ class _Scanner:
             self.at += 1
         try:
             return str(_decode(self.text[start : self.at]))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return self.text[start + 1 : self.at - 1].decode(errors="replace")
 
     def object(self, path: str) -> None:

@@ -288,11 +288,6 @@ class Kinds:
                 return found
         return None
 
-    def any_version(self, group: str, plural: str) -> Kind | None:
-        return next(
-            (k for k in self._kinds.values() if (k.group, k.plural) == (group, plural)), None
-        )
-
     def groups(self) -> dict[str, list[str]]:
         """Served groups in the order of discovery, each with its versions, best first."""
         found: dict[str, list[str]] = {}

@@ -109,10 +109,6 @@ def stamp(now: float) -> str:
     return seconds(datetime.fromtimestamp(now, UTC))
 
 
-def micro_stamp(now: float) -> str:
-    return micros(datetime.fromtimestamp(now, UTC))
-
-
 _LENGTH = r"(?:\d+\.?\d*|\.\d+)"
 _UNITS = r"(?:ns|us|µs|μs|ms|s|m|h)"
 _DURATION = re.compile(rf"[-+]?(?:0|(?:{_LENGTH}{_UNITS})+)")

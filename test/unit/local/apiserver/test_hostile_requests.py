@@ -86,3 +86,9 @@ async def test_a_patch_that_copies_without_end_is_refused(server: ApiServer) -> 
     patch = [{"op": "add", "path": "/data", "value": {"a": "b"}}, *doubled]
     status, _ = await ask(server, "PATCH", f"{CONFIG_MAPS}/a", json.dumps(patch), JSON_PATCH)
     assert status == 422
+
+
+async def test_a_name_may_be_no_text(server: ApiServer) -> None:
+    headers = {"content-type": "application/json"}
+    body = b'{"metadata":{"name":"\xff\xfe"}}'
+    assert (await server.handle(Request("POST", CONFIG_MAPS, "", headers, body))).status == 422
