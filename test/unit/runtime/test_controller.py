@@ -938,9 +938,9 @@ async def test_an_answer_that_is_no_time_concerns_its_key_alone(
     assert sorted(scene.keys) == [A, A, B]
 
 
-async def test_a_cancellation_within_a_live_read_does_not_lose_its_key(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def writing_once(scene: Scene) -> Callable[[Key], Awaitable[Again | None]]:
+    """A reconcile that writes in its first run, and comes back at once."""
+
     async def reconcile(key: Key) -> Again | None:
         scene.runs.append((key, 0))
         if len(scene.runs) == 1:
@@ -948,6 +948,12 @@ async def test_a_cancellation_within_a_live_read_does_not_lose_its_key(
             return Again.now()
         return None
 
+    return reconcile
+
+
+async def test_a_cancellation_within_a_live_read_does_not_lose_its_key(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reads: list[Key] = []
     refresh = scene.jobs.refresh
 
@@ -963,7 +969,7 @@ async def test_a_cancellation_within_a_live_read_does_not_lose_its_key(
     scene.api.put(PODS, "a", "ns")
     scene.api.mute = True
     with capture_logs():
-        async with scene.running(reconcile):
+        async with scene.running(writing_once(scene)):
             await scene.clock.advance(3 * FENCE_SECONDS)
     assert scene.keys == [A, A]
 
@@ -971,13 +977,6 @@ async def test_a_cancellation_within_a_live_read_does_not_lose_its_key(
 async def test_a_live_read_is_not_logged_as_part_of_another_reconcile(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def reconcile(key: Key) -> Again | None:
-        scene.runs.append((key, 0))
-        if len(scene.runs) == 1:
-            await scene.client.create(JOBS, {"metadata": {"name": "job", "namespace": "ns"}})
-            return Again.now()
-        return None
-
     ids: list[str] = []
     refresh = scene.jobs.refresh
 
@@ -989,6 +988,6 @@ async def test_a_live_read_is_not_logged_as_part_of_another_reconcile(
     scene.api.put(PODS, "a", "ns")
     scene.api.mute = True
     with capture_logs():
-        async with scene.running(reconcile, workers=1):
+        async with scene.running(writing_once(scene), workers=1):
             await scene.clock.advance(2 * FENCE_SECONDS)
     assert ids == [""]
