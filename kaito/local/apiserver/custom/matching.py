@@ -13,17 +13,24 @@ from kaito.local.apiserver.custom.patterns import compiled
 
 REPETITION = re.compile(r"[*+{]")
 SIMPLE = 2  # repetitions that Python's engine cannot multiply beyond the square of a text
+SHORT = 256  # characters of a text worth remembering; names and labels have no more
 REPEATED_GROUP = re.compile(r"\)[*+{]")
 
 
 def matches(pattern: str, text: str) -> bool:
     """Is the pattern found anywhere in the text? re.error where it is no pattern."""
     own = compiled(pattern)
-    linear = _linear() if _may_explode(pattern) else None
-    if linear is None:
+    if not _may_explode(pattern) or _linear() is None:
         return own.search(text) is not None
-    said = linear.eval(data={"text": text, "pattern": pattern}).value()
-    return said if isinstance(said, bool) else own.search(text) is not None
+    return _remembered(pattern, text) if len(text) <= SHORT else _found(pattern, text)
+
+
+def _found(pattern: str, text: str) -> bool:
+    said = _linear().eval(data={"text": text, "pattern": pattern}).value()
+    return said if isinstance(said, bool) else compiled(pattern).search(text) is not None
+
+
+_remembered = lru_cache(4096)(_found)  # RE2 reads the pattern anew each time: half a millisecond
 
 
 @lru_cache(1024)
