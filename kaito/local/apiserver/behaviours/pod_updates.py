@@ -124,7 +124,7 @@ def _keep(new: Object, old: Object, *names: str) -> None:
 
 def _kept(spec: Object, before: Object) -> Object:
     """The new spec with everything put back that may change."""
-    fixed = copied(spec)
+    fixed: Object = copied(spec)
     for part in CONTAINERS:
         for mine, theirs in zip(fixed.get(part) or (), before.get(part) or (), strict=True):
             mine["image"] = theirs.get("image", "")
@@ -245,7 +245,7 @@ def validate_resizing(new: Object, old: Object) -> list[FieldError]:
     if faults:
         return errors + faults
     errors += _removals(spec, before)
-    fixed = copied(spec)
+    fixed: Object = copied(spec)
     for part in CONTAINERS:
         for i, container in enumerate(before.get(part) or ()):
             resized = fixed[part][i]
