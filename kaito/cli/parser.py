@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
 class _Version(argparse.Action):
     """Looks the version up when it is asked for: reading package metadata takes time."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:  # noqa: A002 - argparse names it
         super().__init__(option_strings, dest, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
