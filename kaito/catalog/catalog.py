@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from kaito.catalog.cache import Cache
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
 
@@ -83,7 +84,9 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _model(row: dict[str, Any], *, historical: bool = False) -> Model:
-    return Model(**{**row, "aliases": tuple(row.get("aliases", ()))}, historical=historical)
+    row = {**row, "aliases": tuple(row.get("aliases", ()))}
+    row["caches"] = tuple(Cache(**group) for group in row.get("caches", ()))
+    return Model(**row, historical=historical)
 
 
 def _sku(row: dict[str, Any], cloud: str) -> Sku:

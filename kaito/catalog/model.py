@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from kaito.catalog.cache import Cache
 
 DISK_OVERHEAD_GIB = 80  # image, caches and a second copy of the largest shard; upstream's figure
 KV_VALUE_BYTES = 2  # the KV cache holds 16-bit values unless told otherwise
+
+Access: TypeAlias = Literal["open", "gated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +42,22 @@ class Model:
     chat_template: str | None = None
     remote_code: bool = False
     """The engine must run Python code that comes with the weights."""
-    gated: bool = False
-    """The weights need a token of somebody who accepted the licence."""
+    access: Access | None = None
+    """gated: the weights need a token of somebody who accepted the licence."""
+    license: str | None = None
+    """What it may be used under: an SPDX identifier, or the name that its makers gave it."""
+    revision: str | None = None
+    """The commit on Hugging Face that the figures describe."""
+    parameters_b: float | None = None
+    """Billions of parameters."""
+    active_parameters_b: float | None = None
+    """Billions that one token passes through, where that is not all: a mixture of experts."""
+    dtype: str | None = None
+    """Data type of the weights as they are stored, where they are not quantised."""
+    vocabulary: int | None = None
+    """Tokens that it tells apart."""
+    caches: tuple[Cache, ...] = ()
+    """What its layers remember, where they are not all alike; see `cache_groups`."""
     historical: bool = False
     """A preset of earlier releases."""
     disk_gib: int | None = None
@@ -46,6 +66,12 @@ class Model:
     """The fewest GPUs, for a model whose shape is not known."""
     gpu_memory_gib: float | None = None
     """The least GPU memory in all, for a model whose shape is not known."""
+    source: str = ""
+    """Where the figures can be read."""
+    date: datetime.date | None = None
+    """The day on which they were read there."""
+    unknown: str | None = None
+    """Why figures are None, where some are."""
 
     @property
     def disk(self) -> int:
@@ -69,8 +95,8 @@ class Model:
     def kv_bytes_per_token(self) -> int | None:
         """KV cache of one token over all layers, bytes; None when the shape is not known.
 
-        Quantised caches and layers without full attention are not taken into account, so the
-        figure is an upper bound for such models.
+        Upstream's figure, which decides how many nodes there are (kaito.md 4.2): as if every layer
+        were alike and remembered every token. `cache_groups` tells the layers apart.
         """
         if self.layers is None:
             return None
@@ -79,3 +105,19 @@ class Model:
         if self.kv_heads is None or self.head_dim is None:
             return None
         return KV_VALUE_BYTES * self.layers * 2 * self.kv_heads * self.head_dim
+
+    @property
+    def cache_groups(self) -> tuple[Cache, ...] | None:
+        """What its layers remember, group by group; None when the shape is not known."""
+        if self.caches:
+            return self.caches
+        if self.layers is None:
+            return None
+        if self.kv_lora_rank is not None:
+            rank = self.kv_lora_rank + (self.rope_head_dim or 0)
+            return (Cache(kind="latent", layers=self.layers, rank=rank),)
+        if self.kv_heads is None or self.head_dim is None:
+            return None
+        return (
+            Cache(kind="full", layers=self.layers, kv_heads=self.kv_heads, head_dim=self.head_dim),
+        )

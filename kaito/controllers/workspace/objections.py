@@ -13,9 +13,16 @@ from itertools import islice
 from kaito.api import conditions, labels
 from kaito.api.workspace import Preset, Resource, Workspace
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.estimate import Estimate, Misfit, estimate, sizes_for
+from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate, Misfit, estimate, sizes_for
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
+from kaito.controllers.workspace.parameters import (
+    Config,
+    Missing,
+    context_asked,
+    inference_problems,
+    training_problems,
+)
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.template import unusable
 from kaito.controllers.workspace.words import shown
@@ -54,8 +61,13 @@ class Advice:
     message: str
 
 
-def objections(workspace: Workspace, *, catalog: Catalog, settings: Settings) -> Iterator[Refusal]:
-    """Everything that is wrong with it, each with its path."""
+def objections(
+    workspace: Workspace, *, catalog: Catalog, settings: Settings, config: Config | None = None
+) -> Iterator[Refusal]:
+    """Everything that is wrong with it, each with its path.
+
+    `config` is the ConfigMap that it names, None when it was not looked at.
+    """
     yield from _odd_annotations(workspace)
     labels_wanted = equality(workspace.resource)
     if isinstance(labels_wanted, Refusal):
@@ -71,9 +83,12 @@ def objections(workspace: Workspace, *, catalog: Catalog, settings: Settings) ->
     sku = size_of(workspace, catalog, settings)
     if isinstance(sku, Refusal):
         yield sku
+    if config is not None:
+        yield from _unusable_config(workspace, model if isinstance(model, Model) else None, config)
     if workspace.inference is None or not isinstance(model, Model) or not isinstance(sku, Sku):
         return
-    split = fit(workspace, model, sku.gpus, catalog=catalog, settings=settings)
+    context = context_asked(config)
+    split = fit(workspace, model, sku.gpus, context=context, catalog=catalog, settings=settings)
     if isinstance(split, Refusal):
         yield split
 
@@ -162,7 +177,7 @@ def model_of(workspace: Workspace, catalog: Catalog) -> Model | Refusal | None:
             f"knows{_instead(catalog.models_like(preset.name), catalog.models)}.",
         )
     options = preset.preset_options
-    if model.gated and not (options and options.model_access_secret):
+    if model.access == "gated" and not (options and options.model_access_secret):
         return Refusal(
             path=f"{where}.preset.presetOptions.modelAccessSecret",
             reason=conditions.INVALID_SPEC,
@@ -211,12 +226,21 @@ def unlisted(asked: str, settings: Settings, shapes: tuple[str, ...]) -> bool:
 
 
 def fit(
-    workspace: Workspace, model: Model, gpus: Gpus, *, catalog: Catalog, settings: Settings
+    workspace: Workspace,
+    model: Model,
+    gpus: Gpus,
+    *,
+    context: int | None,
+    catalog: Catalog,
+    settings: Settings,
 ) -> Estimate | Refusal:
-    """How a model is split over nodes with these GPUs; a Refusal when it does not fit."""
+    """How a model is split over nodes with these GPUs; a Refusal when it does not fit.
+
+    `context` is how many tokens must fit, None for upstream's default.
+    """
     asked = workspace.resource.instance_type
     where = f"on {asked}" if asked else "on the nodes selected"
-    answer = estimate(model, gpus)
+    answer = estimate(model, gpus, context=context or DEFAULT_CONTEXT)
     unchecked = labels.BYPASS_RESOURCE_CHECKS in workspace.metadata.annotations
     if unchecked and (isinstance(answer, Misfit) or answer.nodes > 1):
         return Estimate(
@@ -241,6 +265,26 @@ def fit(
             f"{_sizes(model, catalog, settings)}."
         )
     return answer
+
+
+def _unusable_config(
+    workspace: Workspace, model: Model | None, config: Config
+) -> Iterator[Refusal]:
+    path = "inference.config" if workspace.tuning is None else "tuning.config"
+    if isinstance(config, Missing):
+        yield Refusal(
+            path=path,
+            reason=conditions.CONFIG_NOT_FOUND,
+            message=f"{path} names the ConfigMap {config.name}, which is not in this namespace: "
+            "create it first.",
+        )
+        return
+    if workspace.tuning is not None:
+        found = training_problems(config, method=workspace.tuning.method)
+    else:
+        found = inference_problems(config, context=model.context if model else None)
+    for each in found:
+        yield Refusal(path=path, reason=conditions.INVALID_CONFIG, message=each.message)
 
 
 def _misfit(message: str) -> Refusal:
