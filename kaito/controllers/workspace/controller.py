@@ -13,9 +13,11 @@ from kaito.controllers.kinds import (
     NODES,
 )
 from kaito.controllers.workspace.apply import Writer
+from kaito.controllers.workspace.configs import Configs
 from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Finalizer
 from kaito.controllers.workspace.kinds import (
+    CONFIG_MAPS,
     DEPLOYMENTS,
     POD_PARTS,
     PODS,
@@ -23,6 +25,7 @@ from kaito.controllers.workspace.kinds import (
     WORKSPACES,
 )
 from kaito.controllers.workspace.observe import (
+    CONFIG,
     INDEXES,
     WORKER,
     Stores,
@@ -57,6 +60,7 @@ class Reconciler:
     def __init__(
         self,
         stores: Stores,
+        configs: Configs,
         writer: Writer,
         recorder: EventRecorder,
         clock: Clock,
@@ -64,6 +68,7 @@ class Reconciler:
         settings: Settings,
     ) -> None:
         self._stores = stores
+        self._configs = configs
         self._writer = writer
         self._recorder = recorder
         self._clock = clock
@@ -72,9 +77,11 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> Again | None:
         """Bring one Workspace a step further."""
-        observation = observe(self._stores, key, self._clock.now())
-        if observation is None:
+        workspace = self._stores.workspaces.object(key)
+        if workspace is None:
             return None
+        config = await self._configs.of(workspace)
+        observation = observe(self._stores, workspace, self._clock.now(), config)
         decision = decide(observation, self._catalog, self._settings)
         if decision.finalizer is Finalizer.ADD and not await self._writer.hold(observation):
             return None
@@ -110,6 +117,10 @@ class Wakes:
         waiting = waiting_for(self._stores.workspaces, change.header.labels)
         return {*self.labelled(change), *counted, *waiting}
 
+    def config(self, change: Change) -> Iterable[Key]:
+        """Workspaces that name the ConfigMap."""
+        return self._stores.workspaces.by(CONFIG, str(change.key))
+
     def rivals(self, change: Change) -> Iterable[Key]:
         """Workspaces that count the same nodes; of one that has gone, those that wait for them."""
         workspaces, nodes = self._stores.workspaces, self._stores.nodes
@@ -131,6 +142,8 @@ def build(manager: Manager, settings: Settings, catalog: Catalog | None = None) 
     nodes = manager.informer(NODES, indexes=INDEXES["nodes"], transform=NODE_PARTS)
     deployments = manager.informer(DEPLOYMENTS, labels=mine)
     services = manager.informer(SERVICES, labels=mine)
+    # Of ConfigMaps only which there are, for anybody's may be large: see Configs.
+    configs = manager.informer(CONFIG_MAPS.metadata_only())
     pods = manager.informer(PODS, labels=mine, indexes=INDEXES["pods"], transform=POD_PARTS)
     stores = Stores(
         workspaces=workspaces.store,
@@ -143,6 +156,7 @@ def build(manager: Manager, settings: Settings, catalog: Catalog | None = None) 
     applier = Applier(manager.client, metrics=manager.metrics)
     reconciler = Reconciler(
         stores,
+        Configs(manager.client, configs.store),
         Writer(manager.client, applier, stores),
         manager.recorder,
         manager.clock,
@@ -165,6 +179,7 @@ def build(manager: Manager, settings: Settings, catalog: Catalog | None = None) 
                 watch(nodes, to=wakes.node),
                 watch(pods, to=wakes.labelled),
                 watch(workspaces, to=wakes.rivals),
+                watch(configs, to=wakes.config),
             ],
             workers=WORKERS,
         )

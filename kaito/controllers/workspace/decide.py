@@ -39,7 +39,9 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
     subject = Subject(observation.workspace)
     if subject.deleting:
         return _leave(observation, subject)
-    planned = plan(observation.workspace, catalog=catalog, settings=settings)
+    planned = plan(
+        observation.workspace, catalog=catalog, settings=settings, config=observation.config
+    )
     if isinstance(planned, Plan) and planned.model is not None and planned.gpus is None:
         nodes = [*made_nodes(observation), *candidates(planned, observation)]
         own = next((gpus_of_node(node.labels) for node in nodes), None)

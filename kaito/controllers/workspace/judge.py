@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,9 +17,8 @@ from kaito.api.rules import Problem, explain
 from kaito.api.workspace import Workspace
 from kaito.api.workspace_rules import problems, update_problems
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.model import Model
-from kaito.controllers.workspace.objections import ANNOTATIONS, advice, model_of, objections
-from kaito.controllers.workspace.parameters import inference_problems, training_problems
+from kaito.controllers.workspace.objections import ANNOTATIONS, advice, objections
+from kaito.controllers.workspace.parameters import Config
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.words import one_line
 from kaito.runtime import Object
@@ -39,20 +37,13 @@ class Judgement:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
-    """A ConfigMap that is named and not there."""
-
-    name: str
-
-
 def judge(
     workspace: Object,
     old: Object | None,
     *,
     catalog: Catalog,
     settings: Settings,
-    config: Mapping[str, Any] | Missing | None = None,
+    config: Config | None = None,
 ) -> Judgement:
     """All that is wrong with a Workspace; `old` is what it was, None for a new one.
 
@@ -73,9 +64,8 @@ def judge(
         return _judgement(iter(found))
     wrong = [
         Problem(path=each.path, message=each.message)
-        for each in objections(read, catalog=catalog, settings=settings)
+        for each in objections(read, catalog=catalog, settings=settings, config=config)
     ]
-    wrong += _config_problems(read, catalog, config)
     said = [each.message for each in advice(read, catalog=catalog, settings=settings)]
     return _judgement(iter(wrong), tuple(said))
 
@@ -86,36 +76,6 @@ def written(workspace: Object) -> Object:
     noted = noted if isinstance(noted, Mapping) else {}
     parts = {name: workspace[name] for name in USERS if workspace.get(name) is not None}
     return parts | {"annotations": {key: noted[key] for key in READ if key in noted}}
-
-
-def config_name(workspace: Object) -> str:
-    """The ConfigMap that a Workspace names, "" for none."""
-    for part in ("inference", "tuning"):
-        named = workspace.get(part)
-        name = named.get("config") if isinstance(named, Mapping) else None
-        if isinstance(name, str) and name:
-            return name
-    return ""
-
-
-def _config_problems(
-    workspace: Workspace, catalog: Catalog, config: Mapping[str, Any] | Missing | None
-) -> Iterator[Problem]:
-    if config is None:
-        return
-    path = "inference.config" if workspace.tuning is None else "tuning.config"
-    if isinstance(config, Missing):
-        yield Problem(
-            path=path,
-            message=f"{path} names the ConfigMap {config.name}, which is not in this namespace: "
-            "create it first.",
-        )
-    elif workspace.tuning is not None:
-        yield from training_problems(config, method=workspace.tuning.method)
-    else:
-        model = model_of(workspace, catalog)
-        context = model.context if isinstance(model, Model) else None
-        yield from inference_problems(config, context=context)
 
 
 def _judgement(found: Iterator[Problem], warnings: tuple[str, ...] = ()) -> Judgement:

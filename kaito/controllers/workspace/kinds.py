@@ -15,6 +15,7 @@ WORKSPACES: Resource[Object] = Resource(
 )
 DEPLOYMENTS: Resource[Object] = Resource("apps", "v1", "deployments", "Deployment")
 SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
+CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 
 # The spec of a Pod is ours; what happens to it is in its status.

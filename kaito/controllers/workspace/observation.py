@@ -13,6 +13,7 @@ from kaito.controllers.kinds import (
 from kaito.controllers.workspace.kinds import (
     WORKSPACES,
 )
+from kaito.controllers.workspace.parameters import Config
 from kaito.runtime import Key, Object
 
 
@@ -36,6 +37,8 @@ class Observation:
     """Those that carry this Workspace's labels, and those of nobody that its selector allows."""
     taken: frozenset[str] = frozenset()
     """Names of nodes that another Workspace has a better claim to."""
+    config: Config | None = None
+    """The ConfigMap that it names, None when it names none."""
     deployment: Object | None = None
     service: Object | None = None
     pods: tuple[Object, ...] = ()

@@ -15,12 +15,14 @@ from kaito.controllers.kinds import (
     Node,
 )
 from kaito.controllers.workspace.observation import Observation, Subject, identity_index
+from kaito.controllers.workspace.parameters import Config, config_name
 from kaito.runtime import Header, Index, Key, Object, Store, View, is_true
 
 WORKSPACE = "workspace"
 FREE = "free"
 WORKER = "worker"
 WAITING = "waiting"
+CONFIG = "config"
 ANY_NODE = ""  # under FREE and WAITING: no label in particular
 
 
@@ -36,11 +38,11 @@ class Stores:
     pods: Store[Object]
 
 
-def observe(stores: Stores, key: Key, now: float) -> Observation | None:
-    """What is seen of this Workspace; None when there is none."""
-    workspace = stores.workspaces.object(key)
-    if workspace is None:
-        return None
+def observe(
+    stores: Stores, workspace: Object, now: float, config: Config | None = None
+) -> Observation:
+    """What is seen of a Workspace; `config` is the ConfigMap that it names."""
+    key = Key.of(workspace)
     subject = Subject(workspace)
     own = identity_index(subject.identity)
     free = sorted(_free_nodes(stores.nodes, workspace))
@@ -55,6 +57,7 @@ def observe(stores: Stores, key: Key, now: float) -> Observation | None:
             if (n := stores.nodes.get(k))
         ),
         taken=frozenset(k.name for k in free if _taken(stores.workspaces, subject, k.name)),
+        config=config,
         deployment=stores.deployments.object(key),
         service=stores.services.object(key),
         pods=tuple(
@@ -102,8 +105,14 @@ def by_wish(view: View) -> Iterable[str]:
     return (next(_pairs(workspace), ANY_NODE),)
 
 
+def by_config(view: View) -> Iterable[str]:
+    """The ConfigMap that a Workspace names, as namespace/name."""
+    name = config_name(view.object)
+    return (str(Key(view.key.namespace, name)),) if name else ()
+
+
 INDEXES: Mapping[str, Mapping[str, Index]] = {
-    "workspaces": {WORKER: by_worker, WAITING: by_wish},
+    "workspaces": {WORKER: by_worker, WAITING: by_wish, CONFIG: by_config},
     "machines": {WORKSPACE: by_workspace},
     "nodes": {WORKSPACE: by_workspace, FREE: by_free_label},
     "pods": {WORKSPACE: by_workspace},

@@ -7,15 +7,20 @@ under one key (kaito.md 2.2).
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import yaml
 
 from kaito.api.rules import Problem
+from kaito.controllers.workspace.words import one_line, shown
+from kaito.runtime import Object
 
 INFERENCE_KEY = "inference_config.yaml"
 TRAINING_KEY = "training_config.yaml"
+KEYS = (INFERENCE_KEY, TRAINING_KEY)
 SECTIONS = frozenset(
     [
         "ModelConfig",
@@ -27,9 +32,46 @@ SECTIONS = frozenset(
     ]
 )
 OUTPUT_ROOT = "/mnt"  # where volumes for results are
-TEXT_LENGTH = 256 * 1024  # characters; a longer one is no configuration
+TOKENS_LENGTH = 12  # digits
+TOKENS = re.compile(rf"[0-9]{{1,{TOKENS_LENGTH}}}")
+TEXT_LENGTH = 64 * 1024  # characters; a longer one is no configuration
+DEPTH = 20  # levels of maps and lists
+# libyaml's parser where PyYAML was built with it; the other takes seconds for such a text.
+LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 Say = Callable[[str], Problem]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A ConfigMap that is named and not there."""
+
+    name: str
+
+
+Config: TypeAlias = Mapping[str, Any] | Missing
+"""The ConfigMap that a Workspace names, as far as it is known. Any: it is checked here."""
+
+
+def config_name(workspace: Object) -> str:
+    """The ConfigMap that a Workspace names, "" for none."""
+    for part in ("inference", "tuning"):
+        named = workspace.get(part)
+        name = named.get("config") if isinstance(named, Mapping) else None
+        if isinstance(name, str) and name:
+            return name
+    return ""
+
+
+def context_asked(config: Config | None) -> int | None:
+    """The context that a ConfigMap for inference asks for, tokens; None when it says nothing that
+    can be understood."""
+    if config is None or isinstance(config, Missing):
+        return None
+    found = _parsed(config, INFERENCE_KEY, _sayer("inference.config", config, INFERENCE_KEY))
+    flags = None if isinstance(found, Problem) else found.get("vllm")
+    length = flags.get("max-model-len") if isinstance(flags, Mapping) else None
+    return _tokens(length) or None
 
 
 def inference_problems(
@@ -56,10 +98,11 @@ def inference_problems(
     length = flags.get("max-model-len")
     if length is None:
         return
-    if not _whole(length) or int(length) < 1:
-        yield say(f"vllm.max-model-len is {length!r}: write a whole number of tokens")
-    elif context is not None and int(length) > context:
-        yield say(f"vllm.max-model-len is {length}, and the model takes at most {context} tokens")
+    tokens = _tokens(length)
+    if not tokens:
+        yield say(f"vllm.max-model-len is {_said(length)}: write a whole number of tokens")
+    elif context is not None and tokens > context:
+        yield say(f"vllm.max-model-len is {tokens}, and the model takes at most {context} tokens")
 
 
 def training_problems(config: Mapping[str, Any], *, method: str) -> Iterator[Problem]:
@@ -75,7 +118,7 @@ def training_problems(config: Mapping[str, Any], *, method: str) -> Iterator[Pro
         return
     for name in training:
         if name not in SECTIONS:
-            yield say(f"{name!r} is no section; sections are {', '.join(sorted(SECTIONS))}")
+            yield say(f"{_said(name)} is no section; sections are {', '.join(sorted(SECTIONS))}")
         elif not isinstance(training[name] or {}, Mapping):
             yield say(f"{name} must be a map of settings and values")
     yield from _quantization(_section(training, "QuantizationConfig"), method, say)
@@ -86,7 +129,7 @@ def _quantization(section: Mapping[str, Any], method: str, say: Say) -> Iterator
     bits = {name: section.get(name, False) for name in ("load_in_4bit", "load_in_8bit")}
     for name, value in bits.items():
         if not isinstance(value, bool):
-            yield say(f"QuantizationConfig.{name} is {value!r}: write true or false")
+            yield say(f"QuantizationConfig.{name} is {_said(value)}: write true or false")
     chosen = [name for name, value in bits.items() if value is True]
     if len(chosen) == 2:
         yield say("QuantizationConfig has load_in_4bit and load_in_8bit: keep one")
@@ -105,7 +148,8 @@ def _output(section: Mapping[str, Any], say: Say) -> Iterator[Problem]:
     )
     if not inside:
         yield say(
-            f"TrainingArguments.output_dir is {directory!r}: write a directory below {OUTPUT_ROOT}"
+            f"TrainingArguments.output_dir is {_said(directory)}: write a directory below "
+            f"{OUTPUT_ROOT}"
         )
 
 
@@ -121,12 +165,27 @@ def _parsed(config: Mapping[str, Any], key: str, say: Say) -> Mapping[str, Any] 
     if len(text) > TEXT_LENGTH:
         return say(f"it is longer than {TEXT_LENGTH} characters")
     try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        return say(f"it is no YAML: {' '.join(str(error).split())[:200]}")
+        _bounded(text)
+        found = yaml.load(text, LOADER)  # noqa: S506 - a safe one
+    except (yaml.YAMLError, ValueError) as error:
+        return say(f"it cannot be read as YAML: {one_line(str(error), 200)}")
     if found is None:
         return {}
     return found if isinstance(found, Mapping) else say("it must be a map")
+
+
+def _bounded(text: str) -> None:
+    """ValueError for a text that is small and whose value is not, or that nests without end."""
+    depth = 0
+    for event in yaml.parse(text, LOADER):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"*{event.anchor} repeats another part: write it out")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEPTH:
+            raise ValueError(f"it nests deeper than {DEPTH} levels")
 
 
 def _sayer(path: str, config: Mapping[str, Any], key: str) -> Say:
@@ -138,9 +197,18 @@ def _sayer(path: str, config: Mapping[str, Any], key: str) -> Say:
     return say
 
 
-def _whole(value: Any) -> bool:
-    if isinstance(value, bool):
-        return False
-    return isinstance(value, int) or (
-        isinstance(value, str) and value.isascii() and value.isdigit()
-    )
+def _tokens(value: Any) -> int | None:
+    """The whole number that is written there; None for what is none."""
+    if isinstance(value, str):
+        return int(value) if TOKENS.fullmatch(value) else None
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value < 10**TOKENS_LENGTH else None
+
+
+def _said(value: Any) -> str:
+    """A value as it can stand in a sentence."""
+    if isinstance(value, Mapping | list):
+        return "a map" if isinstance(value, Mapping) else "a list"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a number too large"
+    return shown(str(value))

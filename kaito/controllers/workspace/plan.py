@@ -28,6 +28,7 @@ from kaito.controllers.workspace.objections import (
     objections,
     size_of,
 )
+from kaito.controllers.workspace.parameters import Config, context_asked
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.words import one_line, shown
 from kaito.runtime import Object
@@ -50,6 +51,8 @@ class Plan:
     gpus: Gpus | None = None
     """The GPUs of a node; None when a template brings its own idea of them, or nobody knows yet."""
     model: Model | None = None
+    context: int | None = None
+    """The context that its ConfigMap asks for, tokens."""
     estimate: Estimate | None = None
     """How the model is split; None until the GPUs are known, and for templates."""
 
@@ -64,8 +67,10 @@ class Plan:
         return self.model.disk if self.model else 0
 
 
-def plan(workspace: Object, *, catalog: Catalog, settings: Settings) -> Plan | Refusal:
-    """What a Workspace takes, or why it cannot be.
+def plan(
+    workspace: Object, *, catalog: Catalog, settings: Settings, config: Config | None = None
+) -> Plan | Refusal:
+    """What a Workspace takes, or why it cannot be; `config` is the ConfigMap that it names.
 
     For a model on nodes whose GPUs nobody knows yet, the plan is without them: see `on_gpus`.
     """
@@ -77,7 +82,7 @@ def plan(workspace: Object, *, catalog: Catalog, settings: Settings) -> Plan | R
         return _invalid(problem)
     for refusal in _later(read):
         return refusal
-    for refusal in objections(read, catalog=catalog, settings=settings):
+    for refusal in objections(read, catalog=catalog, settings=settings, config=config):
         return refusal
     selector = equality(read.resource)
     model, sku = model_of(read, catalog), size_of(read, catalog, settings)
@@ -93,6 +98,7 @@ def plan(workspace: Object, *, catalog: Catalog, settings: Settings) -> Plan | R
         nodes=read.resource.count if model is None or (asked and sku is None) else 1,
         sku=sku,
         model=model,
+        context=context_asked(config),
     )
     if sku is None or model is None:
         return base
@@ -102,7 +108,14 @@ def plan(workspace: Object, *, catalog: Catalog, settings: Settings) -> Plan | R
 def on_gpus(base: Plan, gpus: Gpus, *, catalog: Catalog, settings: Settings) -> Plan | Refusal:
     """The plan with its model split over nodes with these GPUs; a Refusal when it does not fit."""
     assert base.model is not None
-    split = fit(base.workspace, base.model, gpus, catalog=catalog, settings=settings)
+    split = fit(
+        base.workspace,
+        base.model,
+        gpus,
+        context=base.context,
+        catalog=catalog,
+        settings=settings,
+    )
     if isinstance(split, Refusal):
         return split
     return replace(base, nodes=split.nodes, gpus=gpus, estimate=split)

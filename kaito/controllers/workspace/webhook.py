@@ -7,12 +7,13 @@ internet. What it could not find out in time, the controller says later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from kaito.api.workspace import GROUP, PLURAL
 from kaito.catalog.catalog import Catalog
-from kaito.controllers.workspace.judge import Judgement, Missing, config_name, judge
+from kaito.controllers.workspace.judge import Judgement, judge
+from kaito.controllers.workspace.kinds import CONFIG_MAPS
+from kaito.controllers.workspace.parameters import Config, Missing, config_name
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import (
     Cause,
@@ -21,7 +22,6 @@ from kaito.runtime import (
     Key,
     NotFound,
     Object,
-    Resource,
     Review,
     RuntimeFailure,
     Webhooks,
@@ -33,8 +33,6 @@ CONFIGURATION = f"validation.{PLURAL}.{GROUP}"
 SERVICE = "kaito-webhook"
 NAMESPACE = "kaito-system"
 READ_SECONDS = 1.0
-
-CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 
 
 class WorkspaceWebhook:
@@ -62,7 +60,7 @@ class WorkspaceWebhook:
             raise denied(judgement)
         return judgement.warnings
 
-    def _judge(self, review: Review, config: Mapping[str, Any] | Missing | None) -> Judgement:
+    def _judge(self, review: Review, config: Config | None) -> Judgement:
         assert review.object is not None
         return judge(
             review.object,
@@ -75,7 +73,7 @@ class WorkspaceWebhook:
     def _is_news(self, review: Review) -> bool:
         return review.old is None or config_name(review.old) != config_name(review.object or {})
 
-    async def _config(self, key: Key) -> Mapping[str, Any] | Missing | None:
+    async def _config(self, key: Key) -> Config | None:
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return await self._client.get(CONFIG_MAPS, key)

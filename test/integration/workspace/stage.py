@@ -11,6 +11,7 @@ from kaito.api import crds
 from kaito.api.machine import LIVING
 from kaito.controllers.workspace import Settings, build
 from kaito.controllers.workspace.kinds import (
+    CONFIG_MAPS,
     DEPLOYMENTS,
     SERVICES,
     WORKSPACES,
@@ -49,18 +50,21 @@ EVENTS: Resource[Object] = Resource("", "v1", "events", "Event")
 
 
 class Recording:
-    """A transport that remembers what was written through it."""
+    """A transport that remembers what went through it."""
 
     def __init__(self, inner: InProcess) -> None:
         self._inner = inner
         self.writes: list[str] = []
+        self.reads: list[str] = []
 
     @property
     def host(self) -> str:
         return self._inner.host
 
     async def send(self, call: Call) -> Reply:
-        if call.method != "GET" and "/events/" not in call.path:
+        if call.method == "GET":
+            self.reads.append(call.path)
+        elif "/events/" not in call.path:
             self.writes.append(str(call))
         return await self._inner.send(call)
 
@@ -158,6 +162,16 @@ class Stage:
             "inference": {"preset": {"name": "phi-3-mini-4k-instruct"}},
         }
         await self.client.create(WORKSPACES, {**wanted, **changes})
+
+    async def configure(self, name: str, text: str) -> None:
+        """Write a ConfigMap with settings of the model server, or write it anew."""
+        wanted = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": "default"},
+            "data": {"inference_config.yaml": text},
+        }
+        await self.client.apply(CONFIG_MAPS, wanted)
 
     async def launch(self, machine: Object) -> None:
         """Do what the provisioner, the cloud and the kubelet do for a Machine."""

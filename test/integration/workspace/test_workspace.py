@@ -10,6 +10,8 @@ from kaito.controllers.workspace.kinds import (
 from kaito.runtime import Key, Object
 from test.integration.workspace.stage import EVENTS, MACHINES, NODES, Stage, W
 
+PRESET = {"preset": {"name": "phi-3-mini-4k-instruct"}}
+
 MAX_WRITES = 12  # without events; of the 22 that one Workspace may cost from start to end
 
 
@@ -89,9 +91,45 @@ async def test_an_unknown_preset_ends_at_once_and_nothing_is_bought(scene: Stage
     assert {e["type"] for e in scene.all(EVENTS)} == {"Warning"}
 
 
+async def test_a_config_map_that_comes_late_or_is_mended_wakes_the_workspace(scene: Stage) -> None:
+    scene.start()
+    await scene.create(inference={**PRESET, "config": "c"})
+    await scene.until(lambda: scene.says("ResourceReady", "ConfigMapNotFound"), "the refusal")
+    await scene.configure("c", "vllm: {max-model-len: many}")
+    await scene.until(lambda: scene.says("ResourceReady", "InvalidConfigMap"), "the other one")
+    assert scene.all(MACHINES) == []
+    await scene.configure("c", "vllm: {max-model-len: 2048}")
+    await scene.until(lambda: scene.machines_of("w"), "a Machine")
+
+
+async def test_a_config_map_is_read_once_for_each_version(scene: Stage) -> None:
+    daemon = scene.start()
+    await scene.configure("c", "vllm: {max-model-len: 2048}")
+    await scene.create(inference={**PRESET, "config": "c"})
+    await scene.until(lambda: scene.machines_of("w"), "a Machine")
+    await scene.launch(scene.machines_of("w")[0])
+    await scene.until(lambda: scene.find(DEPLOYMENTS), "the Deployment")
+    await scene.roll_out()
+    await scene.until(lambda: scene.says("WorkspaceReady", "workspaceReady"), "readiness")
+    reads = [path for path in daemon.transport.reads if path.endswith("/configmaps/c")]
+    assert len(reads) == 1
+
+
+async def test_a_context_that_needs_more_nodes_is_told_before_anything_is_bought(
+    scene: Stage,
+) -> None:
+    scene.start()
+    await scene.configure("c", "vllm: {max-model-len: 131072}")
+    await scene.create(inference={"preset": {"name": "phi-3-mini-128k-instruct"}, "config": "c"})
+    await scene.until(lambda: scene.says("ResourceReady", "ModelDoesNotFit"), "the refusal")
+    assert "131072 tokens" in scene.condition("ResourceReady")["message"]
+    assert scene.all(MACHINES) == []
+
+
 async def test_other_settings_are_rolled_out_on_the_same_node(scene: Stage) -> None:
     scene.start()
     await scene.serve()
+    await scene.configure("longer-context", "vllm: {max-model-len: 4096}")
     await scene.client.patch(WORKSPACES, W, {"inference": {"config": "longer-context"}})
     await scene.until(
         lambda: scene.says("InferenceReady", "WorkspaceInferenceStatusPending"), "the rollout"

@@ -157,7 +157,11 @@ async def test_a_size_of_azures_shape_that_nobody_knows_is_a_warning(
         ("vllm: {max-model-len: 1000000}", "the model takes at most 4096 tokens"),
         ("vllm: [a]", "must be a map"),
         ("vllm: {a: {b: c}}", "must be one value"),
-        ("a: [", "no YAML"),
+        ("a: [", "cannot be read as YAML"),
+        ("vllm: {a: &a 1, b: *a}", "write it out"),
+        ("vllm: " + "[" * 21, "nests deeper than 20 levels"),
+        ("vllm: {max-model-len: 0x" + "f" * 9999 + "}", "a number too large"),
+        ("#" * 70_000, "longer than 65536 characters"),
         ("", ""),
     ],
 )

@@ -65,17 +65,37 @@ resources = st.fixed_dictionaries(
     {"labelSelector": selectors | st.just({})},
     optional={"instanceType": st.text(max_size=20), "count": anything, "partition": anything},
 )
+configs = st.none() | st.fixed_dictionaries(
+    {},
+    optional={
+        "data": st.none()
+        | st.dictionaries(
+            st.sampled_from(["inference_config.yaml", "training_config.yaml", "x"]),
+            st.text(max_size=40)
+            | st.sampled_from(
+                [
+                    "a: [",
+                    "vllm: {max-model-len: [1]}",
+                    "training_config: {LoraConfig: 1}",
+                    "vllm: {max-model-len: 4096}",
+                    "&a [*a]",
+                    "vllm: {max-model-len: 0x" + "f" * 5000 + "}",
+                ]
+            ),
+        )
+    },
+)
 
 
 @settings(max_examples=300)
-@given(resource=resources | anything, inference=inferences, tuning=anything, status=st.booleans())
-def test_deciding_never_fails(resource: Any, inference: Any, tuning: Any, status: bool) -> None:
+@given(resource=resources | anything, inference=inferences, tuning=anything, config=configs)
+def test_deciding_never_fails(resource: Any, inference: Any, tuning: Any, config: Any) -> None:
     found = held(resource=None, inference=None)
     found |= {"resource": resource, "inference": inference}
     if tuning:
         found["tuning"] = tuning
     for observation in (
-        seen(found),
+        seen(found, config=config),
         seen(found, machines=(ready_machine(),), nodes=(own_node(),)),
         seen(found, machines=(machine(),)),
     ):
@@ -131,24 +151,6 @@ def test_the_users_objects_are_never_written_to() -> None:
 
 changes = st.none() | st.fixed_dictionaries(
     {}, optional={"resource": resources | anything, "inference": inferences, "tuning": anything}
-)
-configs = st.none() | st.fixed_dictionaries(
-    {},
-    optional={
-        "data": st.none()
-        | st.dictionaries(
-            st.sampled_from(["inference_config.yaml", "training_config.yaml", "x"]),
-            st.text(max_size=40)
-            | st.sampled_from(
-                [
-                    "a: [",
-                    "vllm: {max-model-len: [1]}",
-                    "training_config: {LoraConfig: 1}",
-                    "&a [*a]",
-                ]
-            ),
-        )
-    },
 )
 
 
