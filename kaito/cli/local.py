@@ -8,12 +8,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from kaito.cli.keeper import kept
 from kaito.cli.logging import configure
 from kaito.cli.parser import CommandError
 from kaito.runtime import Client, Object, Resource, from_kubeconfig
@@ -30,8 +29,6 @@ DEFINITIONS: Resource[Object] = Resource(
     namespaced=False,
 )
 
-RESTART_SECONDS = 1.0  # pause before a daemon that died is started again
-STOP_SECONDS = 35.0  # a daemon's own grace period is 30 s
 DAEMONS = ("manager", "provisioner")
 
 
@@ -70,7 +67,8 @@ async def _up(arguments: argparse.Namespace) -> int:
             for definition in crds():
                 await client.apply(DEFINITIONS, definition)
             cluster.write_kubeconfig(kubeconfig)
-            async with _daemons(kubeconfig, () if arguments.no_controllers else DAEMONS):
+            names = () if arguments.no_controllers else DAEMONS
+            async with kept({name: _daemon(name, kubeconfig) for name in names}):
                 print("ready", flush=True)
                 print(
                     f"export KUBECONFIG={kubeconfig}   # API server: {cluster.url}",
@@ -78,6 +76,10 @@ async def _up(arguments: argparse.Namespace) -> int:
                 )
                 await _until_stopped(cluster, stop)
     return 0
+
+
+def _daemon(name: str, kubeconfig: Path) -> list[str]:
+    return [sys.executable, "-m", "kaito.cli", name, "--kubeconfig", str(kubeconfig)]
 
 
 async def _until_stopped(cluster: LocalCluster, stop: asyncio.Event) -> None:
@@ -91,49 +93,6 @@ async def _until_stopped(cluster: LocalCluster, stop: asyncio.Event) -> None:
     finally:
         for end in ends:
             end.cancel()
-
-
-@asynccontextmanager
-async def _daemons(kubeconfig: Path, names: Sequence[str]) -> AsyncIterator[None]:
-    """Keep both daemons running as processes of their own, as a kubelet would."""
-    async with asyncio.TaskGroup() as keepers:
-        tasks = [keepers.create_task(_keep(name, kubeconfig)) for name in names]
-        yield
-        for task in tasks:
-            task.cancel()
-
-
-async def _keep(name: str, kubeconfig: Path) -> None:
-    from kaito.local.pods import guard
-
-    while True:
-        # Under the guard it ends with us, however we end.
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", guard.__file__),
-            *(sys.executable, "-m", "kaito.cli", name, "--kubeconfig", str(kubeconfig)),
-            stdin=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
-            code = await process.wait()
-        except asyncio.CancelledError:
-            await _end(process)
-            raise
-        print(
-            f"kaito {name} ended with exit code {code}; it is started again.",
-            file=sys.stderr,
-        )
-        await asyncio.sleep(RESTART_SECONDS)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def pools(arguments: argparse.Namespace) -> int:

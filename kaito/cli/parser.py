@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import NoReturn
 
 # Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted. Daemons
-# tell more (kaito.runtime.ExitCode).
+# tell more (kaito.runtime.ExitCode). A package that is not installed counts as misconfigured for
+# every command: whoever starts it again need not try.
 FAILED = 1
+NOT_INSTALLED = 78
 INTERRUPTED = 130
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -63,13 +65,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             raise
         print(f"kaito: {_one_line(error)}", file=sys.stderr)
-        return error.code if isinstance(error, CommandError) else FAILED
+        return _exit_code(_innermost(error))
     return code
 
 
-def _one_line(error: BaseException) -> str:
+def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
+    return error
+
+
+def _exit_code(error: BaseException) -> int:
+    if isinstance(error, ModuleNotFoundError):
+        return NOT_INSTALLED
+    return error.code if isinstance(error, CommandError) else FAILED
+
+
+def _one_line(error: BaseException) -> str:
+    error = _innermost(error)
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, ModuleNotFoundError):
         missing = (error.name or "").partition(".")[0]
