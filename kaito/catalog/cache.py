@@ -7,6 +7,7 @@ blocks, paging and what else an engine adds is not counted here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal, TypeAlias, assert_never
 
 Kind: TypeAlias = Literal["full", "sliding", "latent", "state"]
@@ -17,6 +18,7 @@ NEEDS: dict[Kind, tuple[str, ...]] = {
     "latent": ("rank",),
     "state": ("bytes",),
 }
+MAY: dict[Kind, tuple[str, ...]] = {"full": (), "sliding": (), "latent": ("window",), "state": ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,9 @@ class Cache:
 
     kind: Kind
     """full: keys and values of every token. sliding: those of the last `window` tokens. latent:
-    `rank` values a token, from which keys and values are computed. state: `bytes` a sequence,
-    however long it is (Mamba, gated delta nets, short convolutions)."""
+    `rank` values a token, from which keys and values are computed, perhaps of a `window` alone and
+    perhaps one entry for each `stride` tokens. state: `bytes` a sequence, however long it is
+    (Mamba, gated delta nets, short convolutions)."""
     layers: int
     kv_heads: int | None = None
     head_dim: int | None = None
@@ -38,21 +41,25 @@ class Cache:
     """Tokens that a layer looks back at, itself included."""
     rank: int | None = None
     bytes: int | None = None
+    stride: int = 1
+    """Tokens that share one entry of a latent cache that is compressed."""
 
     def __post_init__(self) -> None:
+        needs = NEEDS[self.kind]
         for size in ("kv_heads", "head_dim", "window", "rank", "bytes"):
+            there = getattr(self, size) is not None
+            if there != (size in needs) and not (there and size in MAY[self.kind]):
+                raise ValueError(f"a {self.kind} cache is told by layers, {', '.join(needs)} alone")
+        if self.stride != 1 and self.kind != "latent":
+            raise ValueError(f"a {self.kind} cache has no stride")
+        for size in ("layers", "kv_heads", "head_dim", "window", "rank", "bytes", "stride"):
             value = getattr(self, size)
-            if (size in NEEDS[self.kind]) != (value is not None):
-                needs = ", ".join(NEEDS[self.kind])
-                raise ValueError(f"a {self.kind} cache is told by layers, {needs} alone")
             if value is not None and value < 1:
                 raise ValueError(f"{size} of a cache is {value}, but must be at least 1")
-        if self.layers < 1:
-            raise ValueError(f"layers of a cache is {self.layers}, but must be at least 1")
 
     @property
-    def values_per_token(self) -> int:
-        """What all its layers keep of one token, in values; 0 for a state."""
+    def values_per_entry(self) -> int:
+        """What all its layers keep in one entry, in values; 0 for a state."""
         match self.kind:
             case "full" | "sliding":
                 return 2 * self.layers * (self.kv_heads or 0) * (self.head_dim or 0)
@@ -67,4 +74,4 @@ class Cache:
         if self.kind == "state":
             return float(self.layers * (self.bytes or 0))
         kept = tokens if self.window is None else min(tokens, self.window)
-        return kept * self.values_per_token * value_bytes
+        return ceil(kept / self.stride) * self.values_per_entry * value_bytes
