@@ -9,7 +9,8 @@ from functools import partial
 from kaito.catalog.catalog import load
 from kaito.cli.daemon import run_daemon, until_exit
 from kaito.cli.webhook import add_webhook
-from kaito.controllers.workspace import Settings, build
+from kaito.controllers.workspace.controller import build
+from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import ClusterConfig, Manager
 
 

@@ -16,7 +16,7 @@ import structlog
 
 from kaito.catalog.catalog import Catalog
 from kaito.cli.parser import CommandError
-from kaito.controllers.workspace import Settings
+from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.webhook import (
     CONFIGURATION,
     PATH,

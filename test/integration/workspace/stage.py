@@ -9,13 +9,14 @@ from typing import Any
 
 from kaito.api import crds
 from kaito.api.machine import LIVING
-from kaito.controllers.workspace import Settings, build
+from kaito.controllers.workspace.controller import build
 from kaito.controllers.workspace.kinds import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     SERVICES,
     WORKSPACES,
 )
+from kaito.controllers.workspace.settings import Settings
 from kaito.local.apiserver import ApiServer
 from kaito.local.transport import InProcess
 from kaito.runtime import (

@@ -12,18 +12,25 @@ from pathlib import Path
 import pytest
 
 from kaito import runtime, testing
+from kaito.runtime.frontdoor import homes
 
 
-@pytest.mark.parametrize("package", [runtime, testing])
-def test_the_front_door_is_the_list(package: object) -> None:
+def test_the_front_door_is_the_list() -> None:
+    assert sorted(homes("kaito.runtime")) == runtime.__all__ == dir(runtime)
+
+
+def test_the_front_door_of_the_kit_is_the_list() -> None:
     shown = [
         name
-        for name, value in vars(package).items()
+        for name, value in vars(testing).items()
         if not name.startswith("_") and not inspect.ismodule(value)
     ]
-    names = vars(package)["__all__"]
-    assert sorted(shown) == sorted(names)
-    assert names == sorted(names)
+    assert sorted(shown) == testing.__all__
+
+
+def test_what_is_not_there_is_told_as_of_any_module() -> None:
+    with pytest.raises(AttributeError, match=r"'kaito.runtime' has no attribute 'Nonsense'"):
+        runtime.Nonsense  # noqa: B018 - the access is the test
 
 
 @pytest.mark.parametrize("name", runtime.__all__)
@@ -49,8 +56,13 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_row_22_importing_the_library_loads_no_models_and_no_other_client() -> None:
     loaded = loaded_by("import kaito.runtime")
-    assert "msgspec" in loaded
     assert not loaded & {"pydantic", "kubernetes_asyncio", "kubernetes", "azure", "cryptography"}
+
+
+def test_names_without_a_network_load_no_http_client() -> None:
+    loaded = loaded_by("from kaito.runtime import Key, Object, Resource, Store, set_condition")
+    assert "msgspec" in loaded
+    assert not loaded & {"aiohttp", "structlog", "prometheus_client"}
 
 
 def test_the_library_knows_nothing_of_kaito() -> None:
