@@ -9,7 +9,7 @@ cannot bound.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
 
@@ -246,3 +246,20 @@ DEFINITION = Definition(
     ),
     rules=(*RULES, *UPDATE_RULES),
 )
+
+
+def as_stored(workspace: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest of either version as the API server stores it: defaults filled in, in v1beta1.
+
+    Only defaults that differ between versions; the others are the models' own. Parts that do not
+    have the shape that they must have stay as they are.
+    """
+    stored = {**workspace, "apiVersion": API_VERSION}
+    written = str(workspace.get("apiVersion", "")).rpartition("/")[2]
+    for version in DEFINITION.versions:
+        for path, value in version.defaults.items() if version.name == written else ():
+            part, _, name = path.partition(".")
+            found = stored.get(part)
+            if isinstance(found, Mapping):
+                stored[part] = {name: value, **found}
+    return stored

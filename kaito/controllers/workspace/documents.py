@@ -1,0 +1,105 @@
+"""Caches filled from manifests instead of from an API server: what `kaito plan` looks at.
+
+Whatever a file or a cluster holds goes in; what concerns no Workspace is left out. The controller
+reads its caches the same way, so both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kaito.api.workspace import GROUP as WORKSPACE_GROUP
+from kaito.api.workspace import as_stored
+from kaito.controllers.kinds import MACHINES, NODES
+from kaito.controllers.workspace.kinds import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    PODS,
+    SERVICES,
+    WORKSPACES,
+)
+from kaito.controllers.workspace.observation import Observation
+from kaito.controllers.workspace.observe import INDEXES, Stores, observe
+from kaito.controllers.workspace.parameters import Config, Missing, config_name
+from kaito.runtime import Key, Object, Resource
+from kaito.runtime.store import WritableStore
+from kaito.runtime.wire import open_object
+
+NAMESPACE = "default"
+# What stands for the uid of a Workspace that has not been created.
+NO_UID = "00000000-0000-0000-0000-000000000000"
+
+
+class Documents:
+    """Objects by kind, as the controller's caches hold them."""
+
+    def __init__(self, *, namespace: str = NAMESPACE) -> None:
+        """`namespace` is that of objects that name none."""
+        self._namespace = namespace
+        self.stores = Stores(
+            workspaces=WritableStore(WORKSPACES, INDEXES["workspaces"]),
+            machines=WritableStore(MACHINES, INDEXES["machines"]),
+            nodes=WritableStore(NODES, INDEXES["nodes"]),
+            deployments=WritableStore(DEPLOYMENTS),
+            services=WritableStore(SERVICES),
+            pods=WritableStore(PODS, INDEXES["pods"]),
+        )
+        self._configs: dict[Key, Object] = {}
+        stores = self.stores
+        # Any: each store reads its kind as another type.
+        self._store_of: Mapping[tuple[str, str], WritableStore[Any]] = {
+            (store.resource.group, store.resource.kind): store
+            for store in (
+                stores.workspaces,
+                stores.machines,
+                stores.nodes,
+                stores.deployments,
+                stores.services,
+                stores.pods,
+            )
+            if isinstance(store, WritableStore)
+        }
+
+    def add(self, obj: Object) -> Key | None:
+        """File an object of a manifest; its key, None for a kind that no Workspace looks at.
+
+        UnreadableAnswer when it has no name.
+        """
+        group, _, _ = str(obj.get("apiVersion", "")).rpartition("/")
+        kind = str(obj.get("kind", ""))
+        if (group, kind) == (CONFIG_MAPS.group, CONFIG_MAPS.kind):
+            placed = self._placed(obj, CONFIG_MAPS)
+            self._configs[Key.of(placed)] = placed
+            return Key.of(placed)
+        store = self._store_of.get((group, kind))
+        if store is None:
+            return None
+        placed = self._placed(obj, store.resource)
+        if group == WORKSPACE_GROUP:
+            placed = as_stored(placed)
+        resource: Resource[Object] = store.resource.read_as(dict)
+        key, header, body = open_object(resource.encode(placed))
+        store.put(key, header, body)
+        return key
+
+    def observation(self, key: Key, *, now: float) -> Observation:
+        """What the controller would see of this Workspace. KeyError when there is none."""
+        workspace = self.stores.workspaces.object(key)
+        if workspace is None:
+            raise KeyError(str(key))
+        return observe(self.stores, workspace, now, self._config(workspace))
+
+    def _config(self, workspace: Object) -> Config | None:
+        name = config_name(workspace)
+        if not name:
+            return None
+        key = Key(workspace["metadata"].get("namespace", ""), name)
+        return self._configs.get(key, Missing(name=name))
+
+    def _placed(self, obj: Object, resource: Resource[Any]) -> Object:
+        metadata = dict(obj.get("metadata") or {})
+        if resource.namespaced:
+            metadata["namespace"] = metadata.get("namespace") or self._namespace
+        metadata.setdefault("uid", NO_UID)
+        return {**obj, "apiVersion": resource.api_version, "metadata": metadata}

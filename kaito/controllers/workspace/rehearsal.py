@@ -1,0 +1,148 @@
+"""What would come of a Workspace if all went well: every decision, played to its end.
+
+The controller's own decide is asked again and again over a world in which each Machine brings its
+node at once and each rollout succeeds. So what is told before money is spent, and what is done
+afterwards, cannot differ. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from kaito.api import labels
+from kaito.api.machine import LIVING, READY, Machine
+from kaito.catalog.catalog import Catalog
+from kaito.controllers.kinds import NODES, Node
+from kaito.controllers.workspace.decide import decide
+from kaito.controllers.workspace.decision import Decision, Event, Finalizer
+from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.controllers.workspace.settings import Settings
+from kaito.runtime import Key, Object
+
+TURNS = 10  # more than any Workspace takes; a decision that never settles ends here
+
+_GOOD = (*LIVING, READY)
+_COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """How it would go."""
+
+    first: Decision
+    """What would be done at once."""
+    last: Decision
+    """What is left to do when all has happened: a status."""
+    objects: tuple[Object, ...]
+    """Every object that would be applied, as it would be at the end, in the order of the first
+    time."""
+    events: tuple[Event, ...]
+    """Every event, in order."""
+
+
+def rehearse(observation: Observation, catalog: Catalog, settings: Settings) -> Rehearsal:
+    """Play a Workspace to its end, from what is seen of it."""
+    decisions: list[Decision] = []
+    objects: dict[tuple[str, Key], Object] = {}
+    while len(decisions) < TURNS:
+        decision = decide(observation, catalog, settings)
+        decisions.append(decision)
+        objects |= {(each["kind"], Key.of(each)): each for each in decision.objects}
+        following = _later(observation, decision)
+        if following == observation:
+            break
+        observation = following
+    return Rehearsal(
+        first=decisions[0],
+        last=decisions[-1],
+        objects=tuple(objects.values()),
+        events=tuple(event for each in decisions for event in each.events),
+    )
+
+
+def _later(observation: Observation, decision: Decision) -> Observation:
+    """The world when this decision has been written and everybody has done their part."""
+    subject = Subject(observation.workspace)
+    workspace = dict(observation.workspace)
+    if decision.finalizer is Finalizer.ADD:
+        held = [*subject.finalizers, labels.FINALIZER]
+        workspace["metadata"] = {**subject.metadata, "finalizers": held}
+    if decision.status is not None:
+        workspace["status"] = decision.status
+    gone = {each.uid for each in decision.deletions}
+    asked = {each["metadata"]["name"]: each for each in decision.objects if _is_machine(each)}
+    machines = tuple(
+        _ready(machine)
+        for machine in _merged(observation.machines, asked)
+        if machine.metadata.uid not in gone
+    )
+    there = {node.name for node in observation.nodes}
+    brought_up = (_node(machine) for machine in machines if machine.status.node_name not in there)
+    return replace(
+        observation,
+        workspace=workspace,
+        machines=machines,
+        nodes=(*observation.nodes, *brought_up),
+        deployment=_written(decision, "Deployment") or observation.deployment,
+        service=_written(decision, "Service") or observation.service,
+    )
+
+
+def _written(decision: Decision, kind: str) -> Object | None:
+    return next((_settled(each) for each in decision.objects if each["kind"] == kind), None)
+
+
+def _is_machine(obj: Object) -> bool:
+    return bool(obj["kind"] == "Machine")
+
+
+def _merged(machines: Iterable[Machine], asked: dict[str, Object]) -> list[Machine]:
+    found = {machine.metadata.name: machine for machine in machines}
+    for name, obj in asked.items():
+        if name not in found:
+            metadata = {**obj["metadata"], "uid": name}
+            found[name] = Machine.model_validate({**obj, "metadata": metadata})
+    return [found[name] for name in sorted(found)]
+
+
+def _ready(machine: Machine) -> Machine:
+    name = machine.metadata.name
+    conditions = [{"type": type_, "status": "True", "reason": "Rehearsed"} for type_ in _GOOD]
+    status = {
+        "nodeName": machine.status.node_name or f"node-of-{name}",
+        "providerID": machine.status.provider_id or f"rehearsed://{name}",
+        "conditions": conditions,
+    }
+    written = machine.model_dump(by_alias=True, exclude_none=True)
+    return Machine.model_validate({**written, "status": status})
+
+
+def _node(machine: Machine) -> Node:
+    """The node that a Machine would bring, with what its requirements and labels say."""
+    asked = {each.key: each.values[0] for each in machine.spec.requirements if each.values}
+    return NODES.decode(
+        NODES.encode(
+            {
+                "metadata": {
+                    "name": machine.status.node_name,
+                    "labels": {**asked, **machine.metadata.labels},
+                },
+                "spec": {"providerID": machine.status.provider_id},
+                "status": {
+                    "allocatable": {labels.GPU_RESOURCE: "1"},
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                },
+            }
+        )
+    )
+
+
+def _settled(obj: Object) -> Object:
+    """An object when its controller has done what it asks for."""
+    replicas = obj["spec"].get("replicas", 0)
+    return {
+        **obj,
+        "metadata": {**obj["metadata"], "uid": f"uid-of-{obj['kind']}", "generation": 1},
+        "status": {"observedGeneration": 1, **dict.fromkeys(_COUNTS, replicas)},
+    }
