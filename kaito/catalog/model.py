@@ -11,6 +11,23 @@ from kaito.catalog.cache import Cache
 DISK_OVERHEAD_GIB = 80  # image, caches and a second copy of the largest shard; upstream's figure
 KV_VALUE_BYTES = 2  # the KV cache holds 16-bit values unless told otherwise
 
+FACTS = (
+    "weights_gib",
+    "parameters_b",
+    "context",
+    "layers",
+    "hidden",
+    "heads",
+    "kv_heads",
+    "head_dim",
+    "vocabulary",
+    "architecture",
+    "license",
+    "access",
+    "revision",
+)
+"""What there is to tell of every model."""
+
 Access: TypeAlias = Literal["open", "gated"]
 
 
@@ -72,6 +89,12 @@ class Model:
     """The day on which they were read there."""
     unknown: str | None = None
     """Why figures are None, where some are."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The facts that are None though every model has them; `unknown` says why."""
+        coded = "quantization_bits" if self.quantization else "dtype"
+        return tuple(fact for fact in (*FACTS, coded) if getattr(self, fact) is None)
 
     @property
     def disk(self) -> int:
