@@ -1,40 +1,64 @@
-"""Does the model fit, on how many nodes, and how is it split? The arithmetic of kaito.md 4.4.
+"""Does the model fit, on how many nodes, and how is it split?
 
-An estimate is made from sizes alone, before anything runs; the engine measures for itself. Units
-are GiB unless a name says otherwise.
+How many nodes there are is upstream's arithmetic, to the letter (kaito.md 4.4), so that a Workspace
+gets the nodes that it gets there. What really happens on them is memory.py's account, which never
+changes that number: it tells the longest context and what is wrong. Nothing is measured: the engine
+measures for itself. Units are GiB unless a name says otherwise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import ceil
 
 from kaito.catalog.catalog import Catalog
+from kaito.catalog.memory import GIB, CacheType, Memory, memory, serving
 from kaito.catalog.model import Model
+from kaito.catalog.parallel import Split, sharing, split
+from kaito.catalog.precision import Precision, precision
 from kaito.catalog.sku import Gpus, Sku
 
-GIB = 1024**3
+UTILIZATION = 0.84  # of each GPU, also of those of which the engine is given less
 WEIGHT_EXPANSION = 1.02  # weights in memory against weights in files
 BASE_OVERHEAD = 2.3  # each GPU: 1.7 activations, 0.6 outside the framework
 WEIGHT_OVERHEAD = 0.05  # each GPU: grows with the weights it holds
 DEFAULT_CONTEXT = 2048  # tokens that must fit when nobody says more
-WHOLE_COPY = 0.5  # below this share of one GPU's memory each GPU serves a copy of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """The model fits like this."""
+    """A model on nodes."""
 
     nodes: int
     gpus_per_node: int
-    data_parallel: int
-    """Copies of the model, each on its own GPUs."""
-    tensor_parallel: int
-    """GPUs of one node that share each layer."""
-    pipeline_parallel: int
-    """Nodes that share the layers."""
-    max_context: int | None
-    """The longest context that fits, tokens; None when the model's shape is not known."""
+    split: Split
+    precision: Precision
+    """What it computes in there."""
+    memory: Memory | None
+    """What it takes of each GPU; None when its weights or its shape are not known."""
+    problems: tuple[str, ...] = ()
+    """What is wrong although it may start, a sentence each without its full stop."""
+
+    @property
+    def max_context(self) -> int | None:
+        """The longest context that fits, tokens; None when that is not known."""
+        return self.memory.max_context if self.memory else None
+
+    @property
+    def data_parallel(self) -> int:
+        """Copies of the model, each on its own GPUs."""
+        return self.split.data_parallel
+
+    @property
+    def tensor_parallel(self) -> int:
+        """GPUs of one node that share each layer."""
+        return self.split.tensor_parallel
+
+    @property
+    def pipeline_parallel(self) -> int:
+        """Groups of such GPUs that share the layers."""
+        return self.split.pipeline_parallel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +69,56 @@ class Misfit:
 
 
 def estimate(
-    model: Model, gpus: Gpus, *, context: int = DEFAULT_CONTEXT, max_nodes: int | None = None
+    model: Model,
+    gpus: Gpus,
+    *,
+    context: int = DEFAULT_CONTEXT,
+    max_nodes: int | None = None,
+    utilization: float | None = None,
+    cache_type: CacheType = "auto",
 ) -> Estimate | Misfit:
     """How a model runs on nodes with these GPUs, with at least `context` tokens.
 
     `max_nodes` None: as many nodes as it takes. A model without known weights is compared by the
-    GPU memory that its preset asks for.
+    GPU memory that its preset asks for. The last two are what the engine is told; they do not
+    change the number of nodes.
     """
-    share = _usable(model, gpus)
+    found = _needed(model, gpus, context, max_nodes)
+    if isinstance(found, Misfit):
+        return found
+    return placed(
+        model, gpus, found, context=context, utilization=utilization, cache_type=cache_type
+    )
+
+
+def placed(
+    model: Model,
+    gpus: Gpus,
+    nodes: int,
+    *,
+    context: int = DEFAULT_CONTEXT,
+    utilization: float | None = None,
+    cache_type: CacheType = "auto",
+) -> Estimate:
+    """A model on this many nodes with these GPUs, whether or not it fits."""
+    spread = split(model, gpus, nodes)
+    how = serving(model, gpus, utilization=utilization, cache_type=cache_type)
+    bare = Estimate(
+        nodes=nodes,
+        gpus_per_node=gpus.count,
+        split=spread,
+        precision=precision(model, gpus),
+        memory=memory(model, gpus, spread, how),
+    )
+    return replace(bare, problems=tuple(_problems(bare, model, gpus, context)))
+
+
+def _needed(model: Model, gpus: Gpus, context: int, max_nodes: int | None) -> int | Misfit:
     if model.weights_gib is None:
         return _by_preset(model, gpus)
-    usable = gpus.each_gib * gpus.memory_share
+    usable = gpus.each_gib * UTILIZATION
     cache = context * (model.kv_bytes_per_token or 0) / GIB
-    fixed = BASE_OVERHEAD + cache / share
+    fixed = BASE_OVERHEAD + cache / gpus.count
     if usable <= fixed:
         return Misfit(
             message=f"{gpus} leaves {usable:.1f} GiB of each GPU to {model.name}, which takes "
@@ -65,59 +126,75 @@ def estimate(
         )
     room = (usable - fixed) / (1 + WEIGHT_OVERHEAD)
     needed = int(model.weights_gib * WEIGHT_EXPANSION / room) + 1
-    nodes = ceil(needed / share)
+    nodes = ceil(needed / gpus.count)
     if max_nodes is not None and nodes > max_nodes:
         return Misfit(
             message=f"{model.name} has {model.weights_gib:g} GiB of weights and needs {needed} "
-            f"such GPUs, but {_places(max_nodes)} only provides {share * max_nodes} "
+            f"such GPUs, but {_places(max_nodes)} only provides {gpus.count * max_nodes} "
             f"({gpus} each)"
         )
-    return _split(model, gpus, nodes, share)
+    return nodes
 
 
-def _by_preset(model: Model, gpus: Gpus) -> Estimate | Misfit:
-    memory, count = model.gpu_memory_gib or 0.0, model.gpus or 1
-    if gpus.memory_gib < memory or gpus.count < count:
+def _by_preset(model: Model, gpus: Gpus) -> int | Misfit:
+    needed, count = model.gpu_memory_gib or 0.0, model.gpus or 1
+    if gpus.memory_gib < needed or gpus.count < count:
         return Misfit(
-            message=f"{model.name} needs {count} GPUs with {memory:g} GiB of memory in all, but "
+            message=f"{model.name} needs {count} GPUs with {needed:g} GiB of memory in all, but "
             f"a node only provides {gpus}"
         )
-    return _split(model, gpus, 1, gpus.count)
+    return 1
 
 
-def _split(model: Model, gpus: Gpus, nodes: int, share: int) -> Estimate:
-    weights = model.weights_gib
-    copies = (
-        nodes == 1
-        and gpus.count > 1
-        and weights is not None
-        and weights < WHOLE_COPY * gpus.each_gib
-    )
-    tensor = 1 if copies else share
-    return Estimate(
-        nodes=nodes,
-        gpus_per_node=gpus.count,
-        data_parallel=gpus.count if copies else 1,
-        tensor_parallel=tensor,
-        pipeline_parallel=nodes,
-        max_context=_max_context(model, gpus, nodes, tensor),
-    )
+def _problems(found: Estimate, model: Model, gpus: Gpus, context: int) -> Iterator[str]:
+    spread, account = found.split, found.memory
+    if spread.tensor_parallel not in (1, gpus.count):
+        groups = (
+            f"{spread.data_parallel} copies run"
+            if spread.data_parallel > 1
+            else f"the layers are split in {spread.pipeline_parallel} stages"
+        )
+        yield (
+            f"{model.heads} attention heads and {model.kv_heads} key-value heads of {model.name} "
+            f"cannot be shared by {gpus.count} GPUs, so {spread.tensor_parallel} share each layer "
+            f"and {groups}"
+        )
+    if account is not None:
+        longest = account.max_context
+        yield from _room(model, gpus, account, longest, context)
+        yield from _copies(model, gpus, account, longest)
+    if found.precision.danger is not None:
+        yield found.precision.danger
 
 
-def _max_context(model: Model, gpus: Gpus, nodes: int, tensor: int) -> int | None:
-    per_token = model.kv_bytes_per_token
-    if per_token is None or model.weights_gib is None or model.context is None:
-        return None
-    weights = model.weights_gib * WEIGHT_EXPANSION * (1 + WEIGHT_OVERHEAD) / (nodes * tensor)
-    left = gpus.each_gib * gpus.memory_share - BASE_OVERHEAD - weights
-    return max(0, min(model.context, int(left * GIB * tensor / per_token)))
+def _room(model: Model, gpus: Gpus, account: Memory, longest: int, context: int) -> Iterator[str]:
+    tight = account.tightest
+    if longest == 0:
+        rest = tight.activations + tight.graphs + tight.outside
+        yield (
+            f"{model.name} leaves no room for requests on {gpus}: the engine may use "
+            f"{tight.usable:.1f} GiB of each GPU, and takes {tight.weights:.1f} for weights and "
+            f"{rest:.1f} for itself"
+        )
+    elif longest < min(context, model.context or context):
+        yield (
+            f"{gpus} has room for {longest:,} tokens of context of {model.name} and not for "
+            f"{context:,}: set max-model-len to less, or take GPUs with more memory"
+        )
 
 
-def _usable(model: Model, gpus: Gpus) -> int:
-    """How many GPUs of a node can share a layer: each takes the same number of attention heads."""
-    if model.heads is None:
-        return gpus.count
-    return max(n for n in range(1, gpus.count + 1) if model.heads % n == gpus.count % n == 0)
+def _copies(model: Model, gpus: Gpus, account: Memory, longest: int) -> Iterator[str]:
+    copies, tensor = account.split.data_parallel, sharing(model, gpus.count)
+    if copies == 1 or tensor <= account.split.tensor_parallel or longest == model.context:
+        return
+    together = memory(model, gpus, Split(tensor_parallel=tensor), account.how)
+    if together is not None and together.max_context > longest:
+        yield (
+            f"each of the {copies} copies of {model.name} has room for {longest:,} tokens of "
+            f"context, and one that {tensor} GPUs share for {together.max_context:,}: for that, "
+            f"set tensor-parallel-size to {tensor} and data-parallel-size to "
+            f"{gpus.count // tensor} in the ConfigMap that inference.config names"
+        )
 
 
 def _places(nodes: int) -> str:

@@ -49,13 +49,18 @@ def flags(plan: Plan) -> list[tuple[str, str]]:
         # What the author calls it is what clients will call it.
         ("served-model-name", inference.preset.name),
         ("download-dir", WEIGHTS),
-        ("dtype", _dtype(plan)),
+        ("dtype", "auto" if model.quantization else split.precision.dtype),
         ("max-model-len", "auto"),
         ("gpu-memory-utilization", f"{gpus.memory_share:g}"),
         ("tensor-parallel-size", str(split.tensor_parallel)),
     ]
     if split.data_parallel > 1:
         found.append(("data-parallel-size", str(split.data_parallel)))
+    if split.pipeline_parallel > 1:
+        found.append(("pipeline-parallel-size", str(split.pipeline_parallel)))
+    if split.tensor_parallel > 1:
+        # Its buffers take 1.5 GiB of each GPU from Hopper on.
+        found.append(("compilation-config.pass_config.fuse_allreduce_rms", "False"))
     if model.remote_code:
         found.append(("trust-remote-code", ""))
     if model.mistral_format:
@@ -70,10 +75,3 @@ def flags(plan: Plan) -> list[tuple[str, str]]:
     if inference.config:
         found.append(("kaito-config-file", CONFIG_FILE))
     return found
-
-
-def _dtype(plan: Plan) -> str:
-    if plan.model is not None and plan.model.quantization:
-        return "auto"
-    # Older GPUs than Ampere compute bfloat16 in software or not at all.
-    return "bfloat16" if plan.gpus is None or plan.gpus.bfloat16 else "float16"

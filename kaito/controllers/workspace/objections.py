@@ -13,7 +13,14 @@ from itertools import islice
 from kaito.api import conditions, labels
 from kaito.api.workspace import Preset, Resource, Workspace
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate, Misfit, estimate, sizes_for
+from kaito.catalog.estimate import (
+    DEFAULT_CONTEXT,
+    Estimate,
+    Misfit,
+    estimate,
+    placed,
+    sizes_for,
+)
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
 from kaito.controllers.workspace.parameters import (
@@ -209,7 +216,7 @@ def size_of(workspace: Workspace, catalog: Catalog, settings: Settings) -> Sku |
         model = catalog.find_model(preset.name)
         return _size(
             f"resource.instanceType is {sku.name}, which has {sku.gpus.product}: presets "
-            f"run on NVIDIA GPUs{_sizes(model, catalog, settings) if model else ''}."
+            f"run on NVIDIA GPUs{sizes_that_do(model, catalog, settings) if model else ''}."
         )
     return sku
 
@@ -243,26 +250,13 @@ def fit(
     answer = estimate(model, gpus, context=context or DEFAULT_CONTEXT)
     unchecked = labels.BYPASS_RESOURCE_CHECKS in workspace.metadata.annotations
     if unchecked and (isinstance(answer, Misfit) or answer.nodes > 1):
-        return Estimate(
-            nodes=1,
-            gpus_per_node=gpus.count,
-            data_parallel=1,
-            tensor_parallel=gpus.count,
-            pipeline_parallel=1,
-            max_context=None,
-        )
+        return placed(model, gpus, 1)
     preset = preset_of(workspace)
     name = preset.name if preset else model.name
     if isinstance(answer, Misfit):
         return _misfit(
             f"inference.preset.name {name} does not fit {where}: "
-            f"{answer.message}{_sizes(model, catalog, settings)}."
-        )
-    if answer.nodes > 1:
-        return _misfit(
-            f"inference.preset.name {name} needs {answer.nodes} nodes {where} "
-            f"({gpus} each), and this release serves a model from one node"
-            f"{_sizes(model, catalog, settings)}."
+            f"{answer.message}{sizes_that_do(model, catalog, settings)}."
         )
     return answer
 
@@ -306,7 +300,8 @@ def _odd_annotations(workspace: Workspace) -> Iterator[Refusal]:
             )
 
 
-def _sizes(model: Model, catalog: Catalog, settings: Settings) -> str:
+def sizes_that_do(model: Model, catalog: Catalog, settings: Settings) -> str:
+    """The end of a sentence: sizes that run a model on one node, nothing where there are none."""
     names = [sku.name for sku in sizes_for(model, catalog, cloud=settings.cloud)[:EXAMPLES]]
     return _listed("sizes that do are", names)
 
