@@ -8,16 +8,18 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 from kaito.catalog.cache import Cache
+from kaito.catalog.gpu import Product, products_of, skus_of
 from kaito.catalog.model import Model
-from kaito.catalog.sku import Gpus, Sku
+from kaito.catalog.sku import Sku
 
 SUGGESTIONS = 3  # how many near misses a message names
 LIKENESS = 0.6  # difflib's own threshold for a near miss
+CLOUDS = ("azure", "aws", "arc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Catalog:
     models: Mapping[str, Model]
     skus: Mapping[tuple[str, str], Sku]
     """By cloud and name."""
+    products: Mapping[str, Product] = field(default_factory=dict)
+    """What the GPUs of node sizes are, by the name that `Gpus.product` gives."""
 
     def find_model(self, name: str) -> Model | None:
         """The model of this name or alias."""
@@ -49,29 +53,32 @@ class Catalog:
 def load() -> Catalog:
     """The catalogue that comes with KAITO."""
     models = _read("models.toml")
-    skus = _read("skus.toml")
+    products = products_of(_read("gpus.toml"))
     return catalog(
         models=[
             *(_model(row) for row in models["models"]),
             *(_model(row, historical=True) for row in models["historical"]),
         ],
-        skus=[
-            _sku(row, cloud)
-            for cloud, rows in skus.items()
-            if isinstance(rows, list)
-            for row in rows
-        ],
+        skus=[sku for cloud in CLOUDS for sku in skus_of(_read(f"skus_{cloud}.toml"), products)],
+        products=products,
     )
 
 
-def catalog(*, models: Iterable[Model], skus: Iterable[Sku]) -> Catalog:
-    """A catalogue of these. ValueError when two models answer to one name."""
+def catalog(
+    *, models: Iterable[Model], skus: Iterable[Sku], products: Mapping[str, Product] | None = None
+) -> Catalog:
+    """A catalogue of these. ValueError when two models, or two sizes of a cloud, answer to one
+    name."""
     by_name: dict[str, Model] = {}
     for model in models:
         for name in (model.name.lower(), *model.aliases):
             if by_name.setdefault(name, model) is not model:
                 raise ValueError(f"two models are called {name}")
-    return Catalog(by_name, {(sku.cloud, sku.name.lower()): sku for sku in skus})
+    sizes: dict[tuple[str, str], Sku] = {}
+    for sku in skus:
+        if sizes.setdefault((sku.cloud, sku.name.lower()), sku) is not sku:
+            raise ValueError(f"two sizes of {sku.cloud} are called {sku.name}")
+    return Catalog(by_name, sizes, products or {})
 
 
 def _close(name: str, known: Iterable[str]) -> list[str]:
@@ -87,19 +94,3 @@ def _model(row: dict[str, Any], *, historical: bool = False) -> Model:
     row = {**row, "aliases": tuple(row.get("aliases", ()))}
     row["caches"] = tuple(Cache(**group) for group in row.get("caches", ()))
     return Model(**row, historical=historical)
-
-
-def _sku(row: dict[str, Any], cloud: str) -> Sku:
-    return Sku(
-        name=row["name"],
-        cloud=cloud,
-        gpus=Gpus(
-            product=row["gpu"],
-            count=row["gpus"],
-            memory_gib=row["memory_gib"],
-            vendor=row.get("vendor", "nvidia"),
-            compute_capability=row.get("compute_capability"),
-        ),
-        nvme=row.get("nvme", False),
-        retired=row.get("retired"),
-    )

@@ -1,11 +1,13 @@
 """Which virtual machines the cloud sells, and what a Node of each one has.
 
-GPUs come from the catalog. Cores stand in the name of a size; memory follows from its family.
+Sizes with GPUs come from the catalog. Of others the cores stand in the name, and memory follows
+from the family.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kaito.catalog.catalog import Catalog
@@ -25,22 +27,10 @@ class VmSize:
     gpu_resource: str = ""
 
 
-# GiB of memory a core, from the size tables of Azure's documentation, by the part of the name
-# that decides it. The first match counts.
-_MEMORY_PER_CORE: tuple[tuple[str, float], ...] = (
-    (r"ND96asr_A100", 900 / 96),
-    (r"ND96isr_H200", 1850 / 96),
-    (r"ND96", 1900 / 96),
-    (r"NCC?\d+ad[is]+_H100", 320 / 40),
-    (r"NC\d+ads_A100", 220 / 24),
-    (r"NC\d+as_T4", 7),
-    (r"NC\d+s_v3", 112 / 6),
-    (r"NV\d+ads_A10", 440 / 36),
-    (r"E\d+", 8),
-    (r"F\d+", 2),
-    (r"", 4),
-)
-_GENERAL_PURPOSE = re.compile(r"Standard_[BDEF][A-Z]*\d+[a-z]*(_v\d+)?")
+# GiB of memory a core, by the letter of the family; size tables of Azure's documentation.
+_MEMORY_PER_CORE = {"E": 8, "F": 2}
+_USUAL_MEMORY_PER_CORE = 4
+_GENERAL_PURPOSE = re.compile(r"Standard_(?P<family>[BDEF])[A-Z]*(?P<cores>\d+)[a-z]*(_v\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +39,26 @@ class VmSizes:
 
     catalog: Catalog
 
+    def __iter__(self) -> Iterator[VmSize]:
+        """The sizes that the catalog knows and Azure has not retired, by name."""
+        skus = self.catalog.skus.values()
+        names = (sku.name for sku in skus if sku.cloud == "azure" and not sku.retired)
+        found = (self.find(name) for name in sorted(names))
+        return (size for size in found if size is not None)
+
     def find(self, name: str) -> VmSize | None:
         """The size of that name, None when there is none."""
         sku = self.catalog.find_sku(name, cloud="azure")
-        if sku is None and not _GENERAL_PURPOSE.fullmatch(name):
+        if sku is not None:
+            return VmSize(
+                name=sku.name,
+                cores=sku.vcpus,
+                memory=sku.ram_gib,
+                gpus=sku.gpus.count,
+                gpu_resource=GPU_RESOURCES[sku.gpus.vendor],
+            )
+        match = _GENERAL_PURPOSE.fullmatch(name)
+        if match is None or not (cores := int(match["cores"])):
             return None
-        name = sku.name if sku is not None else name
-        digits = re.search(r"\d+", name)
-        if digits is None or not (cores := int(digits[0])):
-            return None
-        family = name.removeprefix("Standard_")
-        ratio = next(ratio for pattern, ratio in _MEMORY_PER_CORE if re.match(pattern, family))
-        return VmSize(
-            name=name,
-            cores=cores,
-            memory=round(cores * ratio),
-            gpus=sku.gpus.count if sku is not None else 0,
-            gpu_resource=GPU_RESOURCES.get(sku.gpus.vendor, "") if sku is not None else "",
-        )
+        per_core = _MEMORY_PER_CORE.get(match["family"], _USUAL_MEMORY_PER_CORE)
+        return VmSize(name=name, cores=cores, memory=cores * per_core)

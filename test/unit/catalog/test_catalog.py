@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import pytest
 
 from kaito.catalog.catalog import catalog, load
@@ -75,12 +73,6 @@ def test_every_current_model_can_be_estimated() -> None:
         assert model.kv_bytes_per_token, model.name
         assert model.context, model.name
         assert model.architecture, model.name
-
-
-def test_sizes_that_the_cloud_has_withdrawn_are_marked() -> None:
-    retired = {sku.name: sku.retired for sku in CATALOG.skus.values() if sku.retired}
-    assert set(retired) == {"Standard_NC6s_v3", "Standard_NC12s_v3", "Standard_NC24s_v3"}
-    assert set(retired.values()) == {date(2025, 9, 30)}
 
 
 def test_two_models_cannot_share_a_name() -> None:
