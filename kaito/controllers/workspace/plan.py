@@ -26,7 +26,9 @@ from kaito.controllers.workspace.objections import (
     fit,
     model_of,
     objections,
+    preset_of,
     size_of,
+    sizes_that_do,
 )
 from kaito.controllers.workspace.parameters import Config, context_asked
 from kaito.controllers.workspace.settings import Settings
@@ -118,6 +120,16 @@ def on_gpus(base: Plan, gpus: Gpus, *, catalog: Catalog, settings: Settings) -> 
     )
     if isinstance(split, Refusal):
         return split
+    if split.nodes > 1:
+        asked, preset = base.workspace.resource.instance_type, preset_of(base.workspace)
+        return Refusal(
+            path="inference.preset.name",
+            reason=conditions.MODEL_DOES_NOT_FIT,
+            message=f"inference.preset.name {preset.name if preset else ''} needs {split.nodes} "
+            f"nodes {f'of {asked}' if asked else 'like those selected'} ({gpus} each), and this "
+            "release serves a model from one node"
+            f"{sizes_that_do(base.model, catalog, settings)}.",
+        )
     return replace(base, nodes=split.nodes, gpus=gpus, estimate=split)
 
 

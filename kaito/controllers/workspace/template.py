@@ -1,7 +1,8 @@
 """A user's own Pod template, with what makes its Pods land on the Workspace's nodes.
 
 The template is the user's: nothing in it is changed but labels, affinity and tolerations, which
-are added to. What the API server thinks of the rest, it says itself.
+are added to. Amounts and nulls are spelled as the API server keeps them, so that what is applied
+is found again as it was. What the API server thinks of the rest, it says itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from kaito.runtime import Object
+from kaito.runtime import Object, format_quantity, parse_quantity
 
 # What must be objects or lists for us to add to them.
 OBJECTS = (
@@ -23,13 +24,14 @@ OBJECTS = (
     "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution",
 )
 TERMS = f"{OBJECTS[-1]}.nodeSelectorTerms"
-CONTAINERS = "spec.containers"
-LISTS = (CONTAINERS, "spec.tolerations", TERMS)
+CONTAINERS_FIELD, INIT_CONTAINERS_FIELD = "containers", "initContainers"
+CONTAINERS = f"spec.{CONTAINERS_FIELD}"
+LISTS = (CONTAINERS, f"spec.{INIT_CONTAINERS_FIELD}", "spec.tolerations", TERMS)
 
 
 def unusable(template: Mapping[str, JsonValue]) -> str:
     """One sentence about what keeps us from using the template, "" when nothing does."""
-    if "spec" not in template:
+    if template.get("spec") is None:
         return "inference.template.spec is missing: write the Pod's spec there."
     for path in OBJECTS:
         if not isinstance(_at(template, path, {}), Mapping):
@@ -79,25 +81,47 @@ def placed(
         for their in theirs
         for ours in terms
     ]
+    for container in (*spec[CONTAINERS_FIELD], *(spec.get(INIT_CONTAINERS_FIELD) or ())):
+        _spell_amounts(container)
     known = spec.get("tolerations", [])
     spec["tolerations"] = [*known, *(t for t in tolerations if t not in known)]
     return pod
+
+
+def _spell_amounts(container: object) -> None:
+    resources = container.get("resources") if isinstance(container, dict) else None
+    for part in ("limits", "requests"):
+        amounts = resources.get(part) if isinstance(resources, dict) else None
+        if isinstance(amounts, dict):
+            amounts.update({name: _canonical(amount) for name, amount in amounts.items()})
+
+
+def _canonical(amount: object) -> object:
+    """An amount as the API server writes it; what is none stays, for the server to refuse."""
+    if isinstance(amount, bool) or not isinstance(amount, str | int | float):
+        return amount
+    if isinstance(amount, str) and "e" in amount.lower().removesuffix("ei").removesuffix("e"):
+        return amount  # with an exponent, which stays one
+    try:
+        return format_quantity(parse_quantity(str(amount)), binary=str(amount).endswith("i"))
+    except ValueError:
+        return amount
 
 
 # Any: a template has the shape that its author gave it.
 def _copy(template: Mapping[str, JsonValue]) -> Object:
     def copied(value: JsonValue) -> JsonValue:
         if isinstance(value, dict):
-            return {k: copied(v) for k, v in value.items()}
+            return {k: copied(v) for k, v in value.items() if v is not None}
         return [copied(v) for v in value] if isinstance(value, list) else value
 
-    return {k: copied(v) for k, v in template.items()}
+    return {k: copied(v) for k, v in template.items() if v is not None}
 
 
 def _at(template: Mapping[str, JsonValue], path: str, absent: JsonValue) -> JsonValue:
     value: JsonValue = dict(template)
     for step in path.split("."):
-        if not isinstance(value, dict) or step not in value:
+        if not isinstance(value, dict) or value.get(step) is None:
             return absent
         value = value[step]
     return value

@@ -343,14 +343,14 @@ def test_a_template_is_passed_through_with_what_places_it() -> None:
         {
             "metadata": {"labels": {"mine": "yes", "kaito.sh/workspace": "stolen"}},
             "spec": {
-                "containers": [{"name": "c", "image": "i", "resources": {"limits": {"cpu": 1}}}],
+                "containers": [{"name": "c", "image": "i", "resources": {"limits": {"cpu": "1"}}}],
                 "tolerations": [{"key": "mine", "operator": "Exists"}],
             },
         }
     )
     assert pod["metadata"]["labels"] == {"mine": "yes", **IDENTITY}
     assert pod["spec"]["containers"] == [
-        {"name": "c", "image": "i", "resources": {"limits": {"cpu": 1}}}
+        {"name": "c", "image": "i", "resources": {"limits": {"cpu": "1"}}}
     ]
     assert [t["key"] for t in pod["spec"]["tolerations"]] == ["mine", "nvidia.com/gpu", "sku"]
     required = pod["spec"]["affinity"]["nodeAffinity"]
@@ -387,7 +387,7 @@ def test_the_users_template_itself_is_not_written_to() -> None:
     ("template", "path"),
     [
         ({}, "spec is missing"),
-        ({"spec": None}, "spec must be an object"),
+        ({"spec": None}, "spec is missing"),
         ({"spec": {}, "metadata": "x"}, "metadata must be an object"),
         ({"spec": {}, "metadata": {"labels": []}}, "metadata.labels must be an object"),
         ({"spec": {}}, "spec.containers is empty: write at least one"),
@@ -418,3 +418,17 @@ def test_a_template_that_cannot_be_added_to_is_refused(template: Object, path: s
     decision = decided(seen(found))
     assert decision.objects == ()
     assert path in (decision.status or {})["conditions"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [(1, "1"), ("1024Mi", "1Gi"), ("0.5", "500m"), ("1000m", "1"), ("1e3", "1e3"), ("a", "a")],
+)
+def test_amounts_in_a_template_are_spelled_as_the_server_keeps_them(
+    written: object, kept: str
+) -> None:
+    container = {"name": "c", "command": None, "resources": {"limits": {"memory": written}}}
+    found = held(inference=None)
+    found["inference"] = {"template": {"metadata": None, "spec": {"containers": [container]}}}
+    (made_of_it,) = made("Deployment", found)["spec"]["template"]["spec"]["containers"]
+    assert made_of_it == {"name": "c", "resources": {"limits": {"memory": kept}}}
