@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
+from kaito.catalog.capability import VLLM, objection
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.memory import GIB, CacheType, Memory, memory, serving
 from kaito.catalog.model import Model
 from kaito.catalog.parallel import Split, sharing, split
 from kaito.catalog.precision import Precision, precision
+from kaito.catalog.replacement import replacements
 from kaito.catalog.sku import Gpus, Sku
 
 UTILIZATION = 0.84  # of each GPU, also of those of which the engine is given less
@@ -202,16 +204,15 @@ def _places(nodes: int) -> str:
 
 
 def sizes_for(model: Model, catalog: Catalog, *, cloud: str) -> list[Sku]:
-    """The node sizes of a cloud that run the model on one node, the smallest first.
+    """The node sizes of a cloud that run the model on one node, the cheapest first.
 
-    Retired sizes and accelerators that the engine does not run on are left out.
+    Left out is what replaces nothing, and GPUs that the engine does not run on or whose weights it
+    cannot read there.
     """
-    fitting = [
-        sku
-        for sku in catalog.skus.values()
-        if sku.cloud == cloud
-        and sku.retired is None
-        and sku.gpus.vendor == "nvidia"
-        and isinstance(estimate(model, sku.gpus, max_nodes=1), Estimate)
-    ]
-    return sorted(fitting, key=lambda sku: (sku.gpus.memory_gib, sku.gpus.count, sku.name))
+
+    def suits(sku: Sku) -> bool:
+        return objection(VLLM, sku.gpus, quantization=model.quantization) is None and isinstance(
+            estimate(model, sku.gpus, max_nodes=1), Estimate
+        )
+
+    return replacements(catalog, cloud=cloud, suits=suits)

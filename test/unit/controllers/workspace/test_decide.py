@@ -231,7 +231,7 @@ REFUSALS: list[tuple[Object, str, str]] = [
         (
             "inference.preset.name phi-4 needs 3 nodes of Standard_NC6s_v3 (1 x NVIDIA V100 "
             "(16 GiB) each), and this release serves a model from one node; sizes that do are "
-            "Standard_NV72ads_A10_v5, "
+            "Standard_NC24ads_A100_v4, "
         ),
     ),
     (
