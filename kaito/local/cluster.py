@@ -26,6 +26,8 @@ from kaito.local.apiserver import ApiServer, HttpsFront
 from kaito.local.azure.account import Account
 from kaito.local.azure.endpoint import MOUNT, AzureEndpoint
 from kaito.local.azure.joining import NodeJoiner
+from kaito.local.azure.rehearsing import PATH as REHEARSAL
+from kaito.local.azure.rehearsing import Rehearsal
 from kaito.local.azure.settings import CONFIG_MAP, config_map
 from kaito.local.azure.sizes import VmSizes
 from kaito.local.kinds import CONFIG_MAPS, NAMESPACES, NODES
@@ -192,6 +194,8 @@ class LocalCluster:
             directory=self._data_dir / "azure" if self._data_dir is not None else None,
         )
         self._server.mount(MOUNT, self._azure.handle)
+        rehearsal = Rehearsal(self._azure.faults, tokens=[self._token])
+        self._server.mount(REHEARSAL, rehearsal.handle)
         self._azure.start()
         self._stack.callback(self._azure.stop)
 

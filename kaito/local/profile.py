@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from kaito.local.azure.faults import PoolFault
+from kaito.local.azure.limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +38,17 @@ class Profile:
     processes: bool = True
     """Whether pods with a known image run as local processes; otherwise all are simulated."""
     faults: tuple[PoolFault, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    """How much the cloud takes."""
 
     @classmethod
-    def instant(cls, *, processes: bool = False, faults: tuple[PoolFault, ...] = ()) -> Self:
+    def instant(
+        cls,
+        *,
+        processes: bool = False,
+        faults: tuple[PoolFault, ...] = (),
+        limits: Limits | None = None,
+    ) -> Self:
         """Everything happens as soon as it can: for tests, which await events."""
         return cls(
             pool_create=0,
@@ -54,4 +63,5 @@ class Profile:
             restart_backoff_cap=0.5,
             processes=processes,
             faults=faults,
+            limits=limits or Limits(),
         )

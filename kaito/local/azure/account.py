@@ -5,7 +5,9 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-POOL_TYPE = "Microsoft.ContainerService/managedClusters/agentPools"
+CLUSTER_TYPE = "Microsoft.ContainerService/managedClusters"
+POOL_TYPE = f"{CLUSTER_TYPE}/agentPools"
+MACHINE_TYPE = f"{POOL_TYPE}/machines"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +34,35 @@ class Account:
         return f"{zlib.crc32(name.encode()) % 100_000_000:08d}"
 
     @property
-    def pools_path(self) -> str:
-        """The URL path of the agent pool collection."""
+    def clusters_path(self) -> str:
+        """The URL path of the managed clusters of the resource group."""
         return (
             f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
-            f"/providers/Microsoft.ContainerService/managedClusters/{self.cluster}/agentPools"
+            f"/providers/{CLUSTER_TYPE}"
         )
 
+    @property
+    def cluster_path(self) -> str:
+        """The URL path of the cluster."""
+        return f"{self.clusters_path}/{self.cluster}"
+
+    @property
+    def pools_path(self) -> str:
+        """The URL path of the agent pool collection."""
+        return f"{self.cluster_path}/agentPools"
+
+    @property
+    def cluster_id(self) -> str:
+        """The ARM resource id of the cluster; AKS writes `resourcegroups` in lower case."""
+        return self.cluster_path.replace("/resourceGroups/", "/resourcegroups/", 1)
+
     def pool_id(self, pool: str) -> str:
-        """The ARM resource id of an agent pool; AKS writes `resourcegroups` in lower case."""
-        return f"{self.pools_path}/{pool}".replace("/resourceGroups/", "/resourcegroups/", 1)
+        """The ARM resource id of an agent pool."""
+        return f"{self.cluster_id}/agentPools/{pool}"
+
+    def machines_path(self, pool: str) -> str:
+        """The URL path of the machines of an agent pool."""
+        return f"{self.pools_path}/{pool}/machines"
 
     def operation_path(self, operation: str, *, results: bool = False) -> str:
         """The URL path where a long operation is polled (its state, or only its end)."""
@@ -55,13 +76,17 @@ class Account:
         """The name of the Node of a pool's machine; machines are counted in base 36."""
         return f"{self._scale_set(pool)}{_base36(instance):0>6}"
 
-    def provider_id(self, pool: str, instance: int) -> str:
-        """spec.providerID of that Node."""
+    def virtual_machine(self, pool: str, instance: int) -> str:
+        """The ARM resource id of a pool's virtual machine."""
         return (
-            f"azure:///subscriptions/{self.subscription}"
+            f"/subscriptions/{self.subscription}"
             f"/resourceGroups/{self.node_resource_group}/providers/Microsoft.Compute"
             f"/virtualMachineScaleSets/{self._scale_set(pool)}/virtualMachines/{instance}"
         )
+
+    def provider_id(self, pool: str, instance: int) -> str:
+        """spec.providerID of its Node."""
+        return f"azure://{self.virtual_machine(pool, instance)}"
 
     def _scale_set(self, pool: str) -> str:
         return f"aks-{pool}-{self.digits}-vmss"

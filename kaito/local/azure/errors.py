@@ -1,7 +1,8 @@
 """What the cloud says when it refuses: HTTP status, ARM error code, message, details.
 
-AKS answers in two forms, the ARM envelope {"error": {...}} and a flat object; clients must read
-both, so both occur here.
+Azure answers in two forms: Resource Manager in an envelope {"error": {...}}, and AKS behind it in
+a flat object. Clients must read both, so both occur here, each where the real service has it as
+far as that is known.
 """
 
 from __future__ import annotations
@@ -18,15 +19,23 @@ class Failure:
 
     code: str
     message: str
+    target: str = ""
     details: tuple[Failure, ...] = ()
+    information: tuple[Mapping[str, Any], ...] = ()
+    """additionalInfo: objects with a type and whatever that type has to say."""
 
     def wire(self) -> dict[str, Any]:
         """As it stands in an ARM error envelope or in an operation."""
-        return {
+        wire: dict[str, Any] = {
             "code": self.code,
             "message": self.message,
             "details": [detail.wire() for detail in self.details],
         }
+        if self.target:
+            wire["target"] = self.target
+        if self.information:
+            wire["additionalInfo"] = list(self.information)
+        return wire
 
 
 class ArmError(Exception):
@@ -58,9 +67,27 @@ class ArmError(Exception):
         return json.dumps(wire).encode()
 
 
+class Broken(Exception):
+    """A connection that a fault breaks instead of an answer."""
+
+
 def refuse(status: int, code: str, message: str) -> ArmError:
-    """The plain case: one code and one sentence in the envelope."""
+    """The plain case of Resource Manager: one code and one sentence in the envelope."""
     return ArmError(status, Failure(code=code, message=message))
+
+
+def refuse_flatly(code: str, message: str, target: str = "") -> ArmError:
+    """The plain case of AKS: 400, one code and one sentence in a flat object."""
+    return ArmError(400, Failure(code=code, message=message, target=target), flat=True)
+
+
+def invalid(parameter: str, reason: str) -> ArmError:
+    """400 for a value that AKS does not take. `reason` is a sentence without its full stop."""
+    return refuse_flatly(
+        "InvalidParameter",
+        f"The value of parameter {parameter} is invalid. Error details: {reason}.",
+        target=parameter,
+    )
 
 
 def pool_not_found() -> ArmError:

@@ -1,154 +1,179 @@
-"""Failures on demand: which pools fail, in which of the real service's ways.
+"""Failures on demand: which requests fail, in which of the real service's ways.
 
-A fault is asked for in two ways: by a `PoolFault` of the profile (by VM size, by pool name), or
-by the label `local.kaito.sh/fault` on the pool, which reaches it from the labels of a Machine and
-so from the label selector of a Workspace. This module only says what the service would answer;
-it fails nothing by itself.
+A fault is asked for in three ways: by a `PoolFault` of the profile, by one that is added while the
+cluster runs (rehearsing.py), or by the label `local.kaito.sh/fault` on a pool, which reaches it
+from the labels of a Machine and so from the label selector of a Workspace. This module says what
+is wanted and when; what the service then answers stands in effects.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
-
-from kaito.local.azure.errors import ArmError, Failure
 
 FAULT_LABEL = "local.kaito.sh/fault"
 
 
+class Ask(StrEnum):
+    """What a request asks for."""
+
+    CREATE = "create"
+    """A PUT of a pool that has no machines yet: a new one, or one that failed."""
+    UPDATE = "update"
+    DELETE = "delete"
+    DELETE_MACHINES = "delete-machines"
+    ABORT = "abort"
+    GET = "get"
+    LIST = "list"
+    POLL = "poll"
+    """The state of a long operation."""
+
+
 class FaultKind(StrEnum):
-    """The ways in which bringing up a pool can go wrong."""
+    """The ways in which a request can go wrong. Each has its answer in effects.py."""
 
     QUOTA = "quota"
-    """Refused at once: the subscription may not use so many cores."""
-    QUOTA_LATE = "quota-late"
-    """The operation fails; the quota error is hidden in the details."""
-    SKU = "sku-not-available"
-    """The operation fails: this region does not offer the size to this subscription."""
-    ZONE = "zonal-allocation-failed"
-    """The operation fails: no capacity in the zone now."""
-    FAILED = "failed"
-    """The operation fails with an error that says nothing useful."""
+    QUOTA_REGION = "quota-region"
+    RETIRED = "sku-retired"
+    POLICY = "policy"
+    UNAUTHORIZED = "unauthorized"
+    UNAUTHENTICATED = "unauthenticated"
+    LOCKED = "locked"
+    BUSY = "busy"
     THROTTLED = "throttled"
-    """429 with Retry-After, for the first requests."""
+    SUBSCRIPTION_THROTTLED = "subscription-throttled"
+    SERVER_ERROR = "server-error"
+    UNAVAILABLE = "unavailable"
+    GATEWAY_TIMEOUT = "gateway-timeout"
+    RESET = "reset"
+    LOST = "lost"
+    QUOTA_LATE = "quota-late"
+    SPOT_QUOTA_LATE = "spot-quota-late"
+    SKU = "sku-not-available"
+    ALLOCATION = "allocation-failed"
+    ZONE = "zonal-allocation-failed"
+    OVERCONSTRAINED = "overconstrained"
+    OVERCONSTRAINED_ZONE = "overconstrained-zonal"
+    SUBNET_FULL = "subnet-full"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    SLOW = "slow"
     STUCK = "stuck"
-    """The operation never ends."""
     NO_NODE = "no-node"
-    """The pool succeeds and its machine never joins the cluster."""
     NEVER_READY = "never-ready"
-    """The machine joins and its Node never becomes Ready."""
     NO_GPU = "no-gpu"
-    """The Node becomes Ready and no device plugin ever reports its GPUs."""
+    OTHER = "other"
+
+
+SLOW_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolFault:
-    """Make pools fail. `vm_size` and `pool` are shell patterns; both must match.
+    """Make requests fail. `vm_size` and `pool` are shell patterns; both must match.
 
-    `times` is how many attempts of one pool fail before it works; 0 means every one.
+    `times` is how many attempts of one pool fail before it works; 0 means every one. `seconds` is
+    how much longer a slow operation takes. `status`, `code` and `message` are what a fault of the
+    kind `other` answers; with the status 0 the operation is accepted and fails later. ValueError
+    for what makes no sense.
     """
 
     kind: FaultKind
+    on: Ask = Ask.CREATE
     vm_size: str = "*"
     pool: str = "*"
     times: int = 0
+    seconds: float = SLOW_SECONDS
+    status: int = 0
+    code: str = ""
+    message: str = ""
 
-    def hits(self, pool: str, vm_size: str) -> bool:
-        return fnmatchcase(pool, self.pool) and fnmatchcase(vm_size, self.vm_size)
+    def __post_init__(self) -> None:
+        if self.times < 0 or not 0 <= self.seconds < math.inf:
+            raise ValueError(f"times {self.times} and seconds {self.seconds} cannot be negative")
+        if self.status and not 400 <= self.status <= 599:
+            raise ValueError(f"status {self.status} is no error; take 400 to 599, or 0 for later")
+        if (self.kind is FaultKind.OTHER) != bool(self.code):
+            raise ValueError("a fault of the kind other needs a code, and no other kind has one")
+
+    def hits(self, ask: Ask, pool: str, vm_size: str) -> bool:
+        """Whether it is about such a request; a request about no pool in particular has neither
+        name nor size, which only `*` matches."""
+        return (
+            self.on is ask and fnmatchcase(pool, self.pool) and fnmatchcase(vm_size, self.vm_size)
+        )
 
 
 # A throttled client must get through in the end, or there is nothing to see.
-_THROTTLED_TIMES = 2
-RETRY_AFTER_SECONDS = 1
+_LABELLED_TIMES = {FaultKind.THROTTLED: 2, FaultKind.SUBSCRIPTION_THROTTLED: 2}
 
 
-def fault_of(
-    faults: Iterable[PoolFault], pool: str, vm_size: str, labels: Mapping[str, str]
-) -> PoolFault | None:
-    """The fault that applies to this pool; its label wins over the profile.
+def labelled(labels: Mapping[str, str], pool: str) -> PoolFault | None:
+    """The fault that a pool's label asks for: it is about the pool's creation.
 
     A label with an unknown value is no fault: users may label pools as they like.
     """
     wanted = labels.get(FAULT_LABEL)
-    if wanted in tuple(FaultKind):
-        kind = FaultKind(wanted)
-        times = _THROTTLED_TIMES if kind is FaultKind.THROTTLED else 0
-        return PoolFault(kind=kind, pool=pool, times=times)
-    return next((fault for fault in faults if fault.hits(pool, vm_size)), None)
+    if wanted not in tuple(FaultKind) or wanted == FaultKind.OTHER:
+        return None
+    kind = FaultKind(wanted)
+    return PoolFault(kind=kind, pool=pool, times=_LABELLED_TIMES.get(kind, 0))
 
 
-def refusal(kind: FaultKind, vm_size: str, cores: int, location: str) -> ArmError | None:
-    """The answer to a PUT that fails at once, None when the fault shows later."""
-    match kind:
-        case FaultKind.QUOTA:
-            return ArmError(
-                400,
-                Failure(
-                    code="ErrCode_InsufficientVCPUQuota",
-                    message=f"Insufficient vcpu quota requested {cores}, remaining 0 for family "
-                    f"{family(vm_size)} for region {location}.",
-                ),
-                flat=True,
-            )
-        case FaultKind.THROTTLED:
-            return ArmError(
-                429,
-                Failure(
-                    code="TooManyRequests",
-                    message="The request is being throttled as the limit has been reached for "
-                    "operation type - PutAgentPool.",
-                ),
-                headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
-            )
-        case _:
-            return None
+@dataclass(slots=True)
+class Faults:
+    """The faults that are in force, and how often each has struck. The first that fits counts."""
 
+    given: tuple[PoolFault, ...] = ()
+    """Those of the profile, which are there as long as the cluster."""
+    _added: dict[str, PoolFault] = field(default_factory=dict)
+    _next: int = 1
+    _attempts: Counter[tuple[str, PoolFault]] = field(default_factory=Counter)
 
-def late_failure(kind: FaultKind, vm_size: str, cores: int, location: str) -> Failure | None:
-    """How the create operation ends when it does not succeed, None when it does."""
-    match kind:
-        case FaultKind.QUOTA_LATE:
-            inner = Failure(
-                code="OperationNotAllowed",
-                message="Operation could not be completed as it results in exceeding approved "
-                f"{family(vm_size)} Cores quota. Additional details - Deployment Model: Resource "
-                f"Manager, Location: {location}, Current Limit: 0, Current Usage: 0, Additional "
-                f"Required: {cores}, (Minimum) New Limit Required: {cores}. Submit a request for "
-                "Quota increase in the portal.",
-            )
-            return Failure(
-                code="ReconcileVMSSAgentPoolFailed",
-                message="The agent pool could not be reconciled; see the details.",
-                details=(inner,),
-            )
-        case FaultKind.SKU:
-            return Failure(
-                code="SkuNotAvailable",
-                message="The requested VM size for resource 'Following SKUs have failed for "
-                f"Capacity Restrictions: {vm_size}' is currently not available in location "
-                f"'{location}'. Please try another size or deploy to a different location or "
-                "different zone.",
-            )
-        case FaultKind.ZONE:
-            return Failure(
-                code="ZonalAllocationFailed",
-                message="Allocation failed. We do not have sufficient capacity for the requested "
-                "VM size in this zone.",
-            )
-        case FaultKind.FAILED:
-            return Failure(
-                code="InternalOperationError",
-                message="Internal server error while creating the agent pool.",
-            )
-        case _:
-            return None
+    def __iter__(self) -> Iterator[tuple[str, PoolFault]]:
+        """All of them with their ids; those of the profile have none."""
+        yield from self._added.items()
+        for fault in self.given:
+            yield "", fault
 
+    def add(self, fault: PoolFault) -> str:
+        """Put a fault into force, before all others; its id."""
+        name = str(self._next)
+        self._next += 1
+        self._added = {name: fault, **self._added}
+        return name
 
-def family(vm_size: str) -> str:
-    """The quota family of a VM size, as Azure names it: Standard_NC24ads_A100_v4 counts as
-    standardNCADSA100v4Family."""
-    parts = vm_size.removeprefix("Standard_").split("_")
-    letters = "".join(char for char in parts[0] if not char.isdigit()).upper()
-    return f"standard{letters}{''.join(parts[1:])}Family"
+    def remove(self, name: str) -> bool:
+        """Take one back by its id; False when there is none."""
+        return self._added.pop(name, None) is not None
+
+    def clear(self) -> None:
+        """Take back all that were added."""
+        self._added.clear()
+
+    def strike(
+        self, ask: Ask, pool: str = "", vm_size: str = "", labels: Mapping[str, str] | None = None
+    ) -> PoolFault | None:
+        """The fault that a request meets, which counts as an attempt; None when it meets none."""
+        for fault in self._fitting(ask, pool, vm_size, labels or {}):
+            self._attempts[pool, fault] += 1
+            if not fault.times or self._attempts[pool, fault] <= fault.times:
+                return fault
+        return None
+
+    def restrictions(self) -> Iterator[PoolFault]:
+        """Those that say that a size is not sold here, whatever the pool."""
+        kinds = (FaultKind.SKU, FaultKind.RETIRED)
+        return (fault for _, fault in self if fault.kind in kinds and fault.on is Ask.CREATE)
+
+    def _fitting(
+        self, ask: Ask, pool: str, vm_size: str, labels: Mapping[str, str]
+    ) -> Iterable[PoolFault]:
+        own = labelled(labels, pool)
+        faults = [own] if own is not None else []
+        faults += [fault for _, fault in self]
+        return (fault for fault in faults if fault.hits(ask, pool, vm_size))

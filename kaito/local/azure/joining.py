@@ -8,12 +8,13 @@ pools that are changed later do not reach existing Nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
 from kaito.local.azure.account import Account
-from kaito.local.azure.pools import Pool
+from kaito.local.azure.faults import FAULT_LABEL
+from kaito.local.azure.pool import Pool
 from kaito.local.azure.sizes import GPU_RESOURCES, VmSizes
 from kaito.local.kinds import NODES
 from kaito.local.nodes.shape import Machine, new_node
@@ -28,6 +29,9 @@ from kaito.runtime import (
 )
 
 POOL_LABEL = "kubernetes.azure.com/agentpool"
+SPOT_LABEL = "kubernetes.azure.com/scalesetpriority"
+# AKS puts it on the Nodes of spot pools by itself.
+_SPOT_TAINT = (SPOT_LABEL, "spot", "NoSchedule")
 # A Node of the same name may still be on its way out, held by a finalizer.
 RETRY_SECONDS = 0.3
 _NVIDIA = {"accelerator": "nvidia", "kubernetes.azure.com/accelerator": "nvidia"}
@@ -40,6 +44,7 @@ def machines(pool: Pool, account: Account, sizes: VmSizes) -> dict[str, Machine]
     size = sizes.find(pool.properties["vmSize"])
     if size is None:
         return {}
+    spot = pool.properties.get("scaleSetPriority") == "Spot"
     labels = {
         "agentpool": pool.name,
         POOL_LABEL: pool.name,
@@ -49,10 +54,13 @@ def machines(pool: Pool, account: Account, sizes: VmSizes) -> dict[str, Machine]
         "node.kubernetes.io/instance-type": size.name,
         "beta.kubernetes.io/instance-type": size.name,
         "topology.kubernetes.io/region": account.location,
-        "topology.kubernetes.io/zone": "0",
         **(_NVIDIA if size.gpu_resource == GPU_RESOURCES["nvidia"] else {}),
+        **({SPOT_LABEL: "spot"} if spot else {}),
         **pool.labels,
+        **({FAULT_LABEL: pool.spoiled.value} if pool.spoiled is not None else {}),
     }
+    taints = (*map(_taint, pool.properties["nodeTaints"]), *([_SPOT_TAINT] if spot else []))
+    zones = pool.properties.get("availabilityZones") or ()
     return {
         (name := account.node_name(pool.name, index)): Machine(
             name=name,
@@ -61,12 +69,17 @@ def machines(pool: Pool, account: Account, sizes: VmSizes) -> dict[str, Machine]
             disk=pool.properties["osDiskSizeGB"],
             gpus=size.gpus,
             gpu_resource=size.gpu_resource,
-            labels=labels,
-            taints=tuple(map(_taint, pool.properties["nodeTaints"])),
+            labels={**labels, "topology.kubernetes.io/zone": _zone(account, zones, index)},
+            taints=taints,
             provider_id=account.provider_id(pool.name, index),
         )
-        for index in range(pool.nodes)
+        for index in pool.nodes
     }
+
+
+def _zone(account: Account, zones: Sequence[str], index: int) -> str:
+    """The zone as the cloud provider labels it; machines without zones are in fault domain 0."""
+    return f"{account.location}-{zones[index % len(zones)]}" if zones else "0"
 
 
 def _taint(text: str) -> tuple[str, str, str]:

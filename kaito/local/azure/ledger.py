@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import msgspec
 
-from kaito.local.azure.pools import Operation, Pool
+from kaito.local.azure.operation import Operation
+from kaito.local.azure.pool import Pool
 
 T = TypeVar("T", Pool, Operation)
 

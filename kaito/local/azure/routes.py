@@ -11,6 +11,18 @@ from kaito.local.azure.errors import refuse
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterList:
+    """The managed clusters of the resource group."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneCluster:
+    """The managed cluster; `action` is what stands behind its name, "" for itself."""
+
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PoolList:
     """The agent pools of the cluster."""
 
@@ -24,6 +36,14 @@ class OnePool:
 
 
 @dataclass(frozen=True, slots=True)
+class Machines:
+    """The machines of an agent pool, or one of them; `name` is "" for all."""
+
+    pool: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OneOperation:
     """A long operation; `results` when only its end is asked for (the Location header)."""
 
@@ -31,7 +51,12 @@ class OneOperation:
     results: bool
 
 
-Route: TypeAlias = PoolList | OnePool | OneOperation
+@dataclass(frozen=True, slots=True)
+class SkuList:
+    """What Microsoft.Compute sells to this subscription."""
+
+
+Route: TypeAlias = ClusterList | OneCluster | PoolList | OnePool | Machines | OneOperation | SkuList
 
 
 def route(path: str, account: Account) -> Route:
@@ -46,15 +71,14 @@ def route(path: str, account: Account) -> Route:
             "providers",
             "microsoft.containerservice",
             "managedclusters",
-            cluster,
-            "agentpools",
             *rest,
-        ] if len(rest) <= 2:
+        ] if len(rest) <= 5:
             _check_subscription(subscription, account)
-            _check_cluster(parts[3], group, parts[7], cluster, account)
+            _check_group(parts[3], group, account)
             if not rest:
-                return PoolList()
-            return OnePool(parts[9], rest[1] if len(rest) == 2 else "")
+                return ClusterList()
+            _check_cluster(parts[3], parts[7], rest[0], account)
+            found = _in_cluster(parts[8:])
         case [
             "subscriptions",
             subscription,
@@ -67,8 +91,32 @@ def route(path: str, account: Account) -> Route:
         ] if location == account.location.lower():
             _check_subscription(subscription, account)
             return OneOperation(operation, leaf == "operationresults")
+        case ["subscriptions", subscription, "providers", "microsoft.compute", "skus"]:
+            _check_subscription(subscription, account)
+            return SkuList()
         case _:
-            raise refuse(404, "InvalidResourceType", f"The path '{path}' is not served here.")
+            found = None
+    if found is None:
+        raise refuse(404, "InvalidResourceType", f"The path '{path}' is not served here.")
+    return found
+
+
+def _in_cluster(parts: list[str]) -> Route | None:
+    match parts:
+        case []:
+            return OneCluster()
+        case [kind] if kind.lower() == "agentpools":
+            return PoolList()
+        case [action]:
+            return OneCluster(action)
+        case [kind, name] if kind.lower() == "agentpools":
+            return OnePool(name)
+        case [kind, name, leaf, *rest] if kind.lower() == "agentpools":
+            if leaf.lower() == "machines":
+                return Machines(name, *rest)
+            return None if rest else OnePool(name, leaf)
+        case _:
+            return None
 
 
 def _check_subscription(subscription: str, account: Account) -> None:
@@ -78,17 +126,21 @@ def _check_subscription(subscription: str, account: Account) -> None:
         )
 
 
-def _check_cluster(
-    group_as_sent: str, group: str, cluster_as_sent: str, cluster: str, account: Account
-) -> None:
+def _check_group(group_as_sent: str, group: str, account: Account) -> None:
     if group != account.resource_group.lower():
         raise refuse(
             404, "ResourceGroupNotFound", f"Resource group '{group_as_sent}' could not be found."
         )
+
+
+def _check_cluster(
+    group_as_sent: str, cluster_as_sent: str, cluster: str, account: Account
+) -> None:
     if cluster != account.cluster.lower():
         raise refuse(
             404,
             "ResourceNotFound",
             f"The Resource 'Microsoft.ContainerService/managedClusters/{cluster_as_sent}' under "
-            f"resource group '{group_as_sent}' was not found.",
+            f"resource group '{group_as_sent}' was not found. For more details please go to "
+            "https://aka.ms/ARMResourceNotFoundFix",
         )

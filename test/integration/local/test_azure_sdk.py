@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,19 +14,22 @@ import pytest
 
 from kaito.local.azure.faults import FaultKind, PoolFault
 from kaito.local.azure.listing import NotLocal, list_pools
+from kaito.local.azure.rehearsing import PATH as REHEARSAL
 from kaito.local.azure.settings import CONFIG_MAP, Setting
 from kaito.local.kinds import CONFIG_MAPS, NODES, PODS
 from kaito.local.nodes.shape import NOT_READY_TAINT, SIMULATED
 from kaito.local.profile import Profile
-from kaito.runtime import Client, Key, Object, find_condition, from_kubeconfig, is_true
+from kaito.runtime import Call, Client, Key, Object, find_condition, from_kubeconfig, is_true
 
 azure = pytest.importorskip("azure.mgmt.containerservice.aio", reason="needs the azure extra")
 from azure.core import MatchConditions  # noqa: E402 - only when it is installed
 from azure.core.credentials import AccessTokenInfo  # noqa: E402
 from azure.core.exceptions import (  # noqa: E402
+    AzureError,
     ClientAuthenticationError,
     HttpResponseError,
     ResourceExistsError,
+    ResourceModifiedError,
     ResourceNotFoundError,
 )
 from azure.core.pipeline.transport import AioHttpTransport  # noqa: E402
@@ -62,7 +66,7 @@ class Credential:
 
 
 class Pools:
-    """`client.agent_pools` with the first two arguments filled in."""
+    """A group of operations with the first two arguments filled in."""
 
     def __init__(self, operations: Any, group: str, cluster: str) -> None:
         self._operations = operations
@@ -74,8 +78,10 @@ class Pools:
 
 
 @asynccontextmanager
-async def cloud_of(world: World, token: str = "") -> AsyncIterator[Pools]:
-    """The SDK's client, configured from the ConfigMap as the provisioner is."""
+async def cloud_of(
+    world: World, token: str = "", group: str = "agent_pools"
+) -> AsyncIterator[Pools]:
+    """A group of operations of the SDK's client, which is configured as the provisioner is."""
     data = (await world.client.get(CONFIG_MAPS, CONFIG_MAP))["data"]
     credential = Credential(token or Path(data[Setting.TOKEN_FILE]).read_text())
     tls = ssl.create_default_context(cadata=data[Setting.CA_DATA])
@@ -92,7 +98,7 @@ async def cloud_of(world: World, token: str = "") -> AsyncIterator[Pools]:
             retry_total=0,
         ) as client,
     ):
-        yield Pools(client.agent_pools, data[Setting.RESOURCE_GROUP], data[Setting.CLUSTER])
+        yield Pools(getattr(client, group), data[Setting.RESOURCE_GROUP], data[Setting.CLUSTER])
 
 
 async def create(pools: Pools, name: str = POOL, **properties: Any) -> Any:
@@ -155,6 +161,72 @@ async def test_a_creation_can_be_aborted_and_deleted(start: Any) -> None:
         await (await pools.begin_abort_latest_operation(POOL)).result()
         assert (await pools.get(POOL)).provisioning_state == "Canceled"
         await (await pools.begin_delete(POOL)).result()
+        assert [each async for each in pools.list()] == []
+
+
+async def test_machines_are_listed_and_deleted_by_name(world: World) -> None:
+    async with cloud_of(world) as pools, cloud_of(world, group="machines") as machines:
+        await (await create(pools, count=3)).result()
+        listed = [each async for each in machines.list(POOL)]
+        names = [world.cluster.azure.account.node_name(POOL, number) for number in range(3)]
+        assert [each.name for each in listed] == names
+        assert listed[1].properties.resource_id.endswith("/virtualMachines/1")
+        assert (await machines.get(POOL, names[2])).name == names[2]
+        await (await pools.begin_delete_machines(POOL, {"machineNames": [names[1]]})).result()
+        assert (await pools.get(POOL)).count == 2
+    await world.gone(NODES, names[1])
+    await world.object(NODES, names[2], bool)
+
+
+async def test_a_version_that_is_not_the_latest_changes_and_deletes_nothing(world: World) -> None:
+    async with cloud_of(world) as pools:
+        await (await create(pools)).result()
+        old = (await pools.get(POOL)).e_tag
+        await (await pools.begin_create_or_update(POOL, BODY)).result()
+        same = {"etag": old, "match_condition": MatchConditions.IfNotModified}
+        with pytest.raises(ResourceModifiedError):
+            await pools.begin_create_or_update(POOL, BODY, **same)
+        with pytest.raises(ResourceModifiedError):
+            await pools.begin_delete(POOL, **same)
+        same["etag"] = (await pools.get(POOL)).e_tag
+        await (await pools.begin_delete(POOL, **same)).result()
+
+
+async def test_what_aks_does_not_know_is_refused(world: World) -> None:
+    async with cloud_of(world) as pools:
+        for properties, code in (
+            ({"vmsize": "Standard_D4s_v5"}, "UnmarshalError"),
+            ({"count": 1001}, "InvalidParameter"),
+        ):
+            with pytest.raises(HttpResponseError) as refused:
+                await create(pools, **properties)
+            assert (refused.value.status_code, refused.value.error.code) == (400, code)
+
+
+async def test_the_cluster_is_read(world: World) -> None:
+    async with cloud_of(world) as pools, cloud_of(world, group="managed_clusters") as clusters:
+        await (await create(pools)).result()
+        cluster = await clusters.get()
+    assert cluster.node_resource_group == world.cluster.azure.account.node_resource_group
+    assert [pool.name for pool in cluster.agent_pool_profiles] == [POOL]
+    assert cluster.max_agent_pools == 100
+
+
+async def test_a_lost_answer_is_a_broken_connection_and_the_pool_is_there(world: World) -> None:
+    async with cloud_of(world) as pools:
+        with pytest.raises(AzureError):
+            await create(pools, nodeLabels={"local.kaito.sh/fault": "lost"})
+        assert (await pools.get(POOL)).vm_size == BODY["properties"]["vmSize"]
+
+
+async def test_an_incident_is_rehearsed_with_kubectls_raw_requests(world: World) -> None:
+    kubernetes = world.client
+    fault = json.dumps({"kind": "unauthorized", "on": "list", "times": 1}).encode()
+    await kubernetes.send(Call(method="POST", path=REHEARSAL, body=fault))
+    async with cloud_of(world) as pools:
+        with pytest.raises(HttpResponseError) as refused:
+            [each async for each in pools.list()]
+        assert (refused.value.status_code, refused.value.error.code) == (403, "AuthorizationFailed")
         assert [each async for each in pools.list()] == []
 
 

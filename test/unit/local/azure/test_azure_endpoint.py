@@ -2,88 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kaito.catalog.catalog import load
-from kaito.local.apiserver.http import Request, Response
-from kaito.local.azure.account import Account
-from kaito.local.azure.endpoint import AzureEndpoint
-from kaito.local.azure.faults import FAULT_LABEL, FaultKind, PoolFault
-from kaito.local.azure.sizes import VmSizes
+from kaito.local.azure.faults import FAULT_LABEL
+from kaito.local.azure.limits import Limits
 from kaito.local.profile import Profile
+from test.unit.local.azure.azure_client import ACCOUNT, Cloud, error, nodes, read
 
 if TYPE_CHECKING:
-    from conftest import ManualClock
-
-ACCOUNT = Account()
-SIZES = VmSizes(load())
-GPU = "Standard_NC24ads_A100_v4"
-
-
-class Cloud:
-    """A client of the endpoint that reads as the requests do."""
-
-    def __init__(
-        self, clock: ManualClock, profile: Profile | None = None, directory: Path | None = None
-    ) -> None:
-        self.changed: list[str] = []
-        numbers = itertools.count()
-        self.endpoint = AzureEndpoint(
-            account=ACCOUNT,
-            sizes=SIZES,
-            tokens=["letmein"],
-            profile=profile or Profile(pool_create=10, pool_delete=5),
-            clock=clock,
-            on_change=self.changed.append,
-            directory=directory,
-            new_id=lambda: f"id-{id(self)}-{next(numbers)}",
-        )
-        self.endpoint.start()
-
-    async def ask(
-        self, method: str, path: str, body: Any = None, token: str = "letmein", **headers: str
-    ) -> Response:
-        sent = {name.replace("_", "-"): text for name, text in headers.items()}
-        url, _, query = path.partition("?")
-        return await self.endpoint.handle(
-            Request(
-                method,
-                url,
-                query or "api-version=2024-01-01",
-                {"authorization": f"Bearer {token}", "host": "127.0.0.1:6443", **sent},
-                b"" if body is None else json.dumps(body).encode(),
-            )
-        )
-
-    async def put(self, name: str = "ws1", properties: Any = None, **headers: str) -> Response:
-        body = {"properties": {"vmSize": GPU, **(properties or {})}}
-        return await self.ask("PUT", f"{ACCOUNT.pools_path}/{name}", body, **headers)
-
-    async def get(self, name: str = "ws1") -> Response:
-        return await self.ask("GET", f"{ACCOUNT.pools_path}/{name}")
-
-    async def delete(self, name: str = "ws1", **headers: str) -> Response:
-        return await self.ask("DELETE", f"{ACCOUNT.pools_path}/{name}", **headers)
-
-    async def follow(self, response: Response, header: str = "azure-asyncoperation") -> Response:
-        url = response.headers[header]
-        assert url.startswith("https://127.0.0.1:6443/")
-        return await self.ask("GET", url.removeprefix("https://127.0.0.1:6443"))
-
-
-def read(response: Response) -> Any:
-    assert isinstance(response.body, bytes)
-    return json.loads(response.body)
-
-
-def error(response: Response) -> tuple[int, str]:
-    body = read(response)
-    return response.status, body.get("error", body)["code"]
+    from test.unit.local.conftest import ManualClock
 
 
 @pytest.fixture
@@ -110,9 +40,7 @@ async def test_a_new_pool_is_created_in_time(cloud: Cloud, clock: ManualClock) -
     assert done["count"] == 1
     assert done["nodeLabels"] == {"a": "b"}
     assert done["type"] == "VirtualMachineScaleSets"
-    pool = cloud.endpoint.pool("ws1")
-    assert pool is not None
-    assert pool.nodes == 1
+    assert len(nodes(cloud)) == 1
 
 
 async def test_if_none_match_refuses_to_overwrite(cloud: Cloud) -> None:
@@ -158,7 +86,7 @@ async def test_a_deleted_pool_is_gone_in_time(cloud: Cloud, clock: ManualClock) 
     gone = await cloud.get()
     assert gone.status == 404
     assert read(gone)["error"]["message"] == "Agent Pool not found"
-    assert error(await cloud.delete()) == (404, "NotFound")
+    assert (await cloud.delete()).status == 204
     assert cloud.changed == ["ws1", "ws1"]
 
 
@@ -173,9 +101,7 @@ async def test_an_update_changes_labels_and_count_but_not_the_size(
     clock.advance(10)
     refused = await cloud.put(properties={"vmSize": "Standard_D4s_v3"})
     assert error(refused) == (400, "PropertyChangeNotAllowed")
-    pool = cloud.endpoint.pool("ws1")
-    assert pool is not None
-    assert pool.nodes == 2
+    assert len(nodes(cloud)) == 2
 
 
 async def test_an_abort_cancels_a_creation_that_takes_too_long(
@@ -236,11 +162,30 @@ async def test_a_bad_name_is_refused(cloud: Cloud, name: str) -> None:
         ({"vmSize": "Standard_Nothing"}, "BadRequest"),
         ({"vmSize": None}, "InvalidParameter"),
         ({"count": -1}, "InvalidParameter"),
-        ({"count": True}, "InvalidParameter"),
+        ({"count": 1001}, "InvalidParameter"),
+        ({"count": 0, "mode": "System"}, "InvalidParameter"),
+        ({"count": True}, "UnmarshalError"),
+        ({"count": 2**31}, "UnmarshalError"),
+        ({"cuont": 1}, "UnmarshalError"),
+        ({"upgradeSettings": {"surge": 1}}, "UnmarshalError"),
+        ({"osType": "Plan9"}, "InvalidParameter"),
+        ({"osSKU": "Windows2022"}, "InvalidParameter"),
         ({"osDiskSizeGB": 4}, "InvalidParameter"),
+        ({"maxPods": 9}, "InvalidParameter"),
+        ({"availabilityZones": ["4"]}, "InvalidParameter"),
         ({"nodeTaints": ["gpu"]}, "InvalidParameter"),
-        ({"nodeTaints": "gpu"}, "InvalidParameter"),
-        ({"nodeLabels": {"a": 1}}, "InvalidParameter"),
+        ({"nodeTaints": ["a b=c:NoSchedule"]}, "InvalidParameter"),
+        ({"nodeTaints": "gpu"}, "UnmarshalError"),
+        ({"nodeLabels": {"a": 1}}, "UnmarshalError"),
+        ({"nodeLabels": {"a": "b c"}}, "InvalidParameter"),
+        ({"nodeLabels": {"/a": "b"}}, "InvalidParameter"),
+        ({"nodeLabels": {"kubernetes.azure.com/a": "b"}}, "InvalidParameter"),
+        ({"minCount": 1, "maxCount": 2}, "InvalidParameter"),
+        ({"enableAutoScaling": True, "minCount": 2, "maxCount": 1}, "InvalidParameter"),
+        ({"spotMaxPrice": -1}, "InvalidParameter"),
+        ({"scaleSetPriority": "Spot", "spotMaxPrice": 0}, "InvalidParameter"),
+        ({"scaleSetPriority": "Spot", "mode": "System"}, "InvalidParameter"),
+        ({"tags": {"a": "b" * 257}}, "InvalidParameter"),
     ],
 )
 async def test_a_bad_body_is_refused(cloud: Cloud, properties: Any, code: str) -> None:
@@ -248,103 +193,196 @@ async def test_a_bad_body_is_refused(cloud: Cloud, properties: Any, code: str) -
 
 
 async def test_a_list_comes_in_pages(cloud: Cloud) -> None:
-    names = [f"p{number:03d}" for number in range(150)]
+    names = [f"p{number:03d}" for number in range(80)]
     for name in names:
         await cloud.put(name)
     first = read(await cloud.ask("GET", ACCOUNT.pools_path))
-    assert len(first["value"]) == 100
+    assert len(first["value"]) == 50
     second = read(await cloud.ask("GET", first["nextLink"].removeprefix("https://127.0.0.1:6443")))
     assert [pool["name"] for pool in first["value"] + second["value"]] == names
     assert "nextLink" not in second
 
 
-class TestFailures:
-    """The ways to fail, asked for by the profile or by a label."""
+async def test_a_cluster_takes_no_more_pools_than_aks_allows(
+    cloud: Cloud, clock: ManualClock
+) -> None:
+    for number in range(100):
+        assert (await cloud.put(f"p{number:03d}")).status == 201
+    assert error(await cloud.put("onemore")) == (400, "MaxAgentPoolCountReached")
+    clock.advance(10)
+    assert (await cloud.put("p000", {"count": 2})).status == 200, "what is there may change"
 
-    async def test_quota_is_refused_in_the_flat_form(self, clock: ManualClock) -> None:
-        cloud = Cloud(clock, Profile(faults=(PoolFault(kind=FaultKind.QUOTA, vm_size="*A100*"),)))
-        refused = await cloud.put()
-        assert refused.status == 400
-        assert read(refused)["code"] == "ErrCode_InsufficientVCPUQuota"
-        assert "requested 24" in read(refused)["message"]
-        assert (await cloud.get()).status == 404
-        assert (await cloud.put("cpu", {"vmSize": "Standard_D4s_v3"})).status == 201
+
+async def test_the_limits_can_be_raised(clock: ManualClock) -> None:
+    raised = Limits(pools=101, nodes_per_pool=2000)
+    cloud = Cloud(clock, Profile(limits=raised))
+    assert (await cloud.put(properties={"count": 2000})).status == 201
+    assert len(raised.raised) == 2
+    assert Limits().raised == ()
+
+
+async def test_the_last_system_pool_cannot_be_deleted(cloud: Cloud, clock: ManualClock) -> None:
+    await cloud.put("system1", {"mode": "System"})
+    await cloud.put("system2", {"mode": "System"})
+    clock.advance(10)
+    assert (await cloud.delete("system1")).status == 202
+    clock.advance(5)
+    assert error(await cloud.delete("system2")) == (400, "OperationNotAllowed")
+
+
+async def test_a_stopped_pool_keeps_its_machines_and_loses_its_nodes(
+    cloud: Cloud, clock: ManualClock
+) -> None:
+    await cloud.put()
+    clock.advance(10)
+    await cloud.put(properties={"powerState": {"code": "Stopped"}})
+    assert nodes(cloud) == (0,), "until the operation is over"
+    clock.advance(10)
+    assert nodes(cloud) == ()
+    assert read(await cloud.get())["properties"]["powerState"] == {"code": "Stopped"}
+    await cloud.put(properties={"powerState": {"code": "Running"}})
+    clock.advance(10)
+    assert nodes(cloud) == (0,)
+
+
+class TestMachines:
+    """The virtual machines of a pool."""
+
+    async def test_named_machines_are_deleted_and_never_come_back_under_their_names(
+        self, cloud: Cloud, clock: ManualClock
+    ) -> None:
+        await cloud.put(properties={"count": 3})
+        clock.advance(10)
+        doomed = ACCOUNT.node_name("ws1", 1)
+        begun = await cloud.post("deleteMachines", {"machineNames": [doomed]})
+        assert begun.status == 202
+        assert error(await cloud.put()) == (409, "OperationNotAllowed")
+        assert nodes(cloud) == (0, 1, 2)
+        clock.advance(5)
+        assert read(await cloud.follow(begun))["status"] == "Succeeded"
+        assert nodes(cloud) == (0, 2)
+        assert read(await cloud.get())["properties"]["count"] == 2
+        await cloud.put(properties={"count": 3})
+        clock.advance(10)
+        assert nodes(cloud) == (0, 2, 3)
+        await cloud.put(properties={"count": 1})
+        clock.advance(10)
+        assert nodes(cloud) == (0,), "the youngest go first"
 
     @pytest.mark.parametrize(
-        ("kind", "code"),
+        ("body", "code"),
         [
-            ("sku-not-available", "SkuNotAvailable"),
-            ("zonal-allocation-failed", "ZonalAllocationFailed"),
-            ("failed", "InternalOperationError"),
-            ("quota-late", "ReconcileVMSSAgentPoolFailed"),
+            ({"machineNames": ["aks-other-1-vmss000000"]}, "InvalidParameter"),
+            ({"machineNames": []}, "InvalidParameter"),
+            ({}, "InvalidParameter"),
+            ({"machines": ["x"]}, "UnmarshalError"),
         ],
     )
-    async def test_a_creation_ends_failed(
-        self, cloud: Cloud, clock: ManualClock, kind: str, code: str
+    async def test_machines_that_are_not_there_are_refused(
+        self, cloud: Cloud, clock: ManualClock, body: Any, code: str
     ) -> None:
-        created = await cloud.put(properties={"nodeLabels": {FAULT_LABEL: kind}})
-        assert created.status == 201
+        await cloud.put(properties={"count": 2})
         clock.advance(10)
-        ended = read(await cloud.follow(created))
-        assert ended["status"] == "Failed"
-        assert ended["error"]["code"] == code
-        properties = read(await cloud.get())["properties"]
-        assert properties["provisioningState"] == "Failed"
-        assert properties["status"]["provisioningError"]["code"] == code
-        pool = cloud.endpoint.pool("ws1")
-        assert pool is not None
-        assert pool.nodes == 0
-        assert (await cloud.delete()).status == 202
+        assert error(await cloud.post("deleteMachines", body)) == (400, code)
+        assert nodes(cloud) == (0, 1)
 
-    async def test_a_late_quota_error_hides_in_the_details(
+    async def test_machines_are_listed_in_pages_and_read(
         self, cloud: Cloud, clock: ManualClock
     ) -> None:
-        created = await cloud.put(properties={"nodeLabels": {FAULT_LABEL: "quota-late"}})
+        await cloud.put(properties={"count": 80, "availabilityZones": ["1", "3"]})
         clock.advance(10)
-        (detail,) = read(await cloud.follow(created))["error"]["details"]
-        assert detail["code"] == "OperationNotAllowed"
-        assert "standardNCADSA100v4Family Cores quota" in detail["message"]
+        path = ACCOUNT.machines_path("ws1")
+        first = read(await cloud.ask("GET", path))
+        second = read(
+            await cloud.ask("GET", first["nextLink"].removeprefix("https://127.0.0.1:6443"))
+        )
+        assert [len(first["value"]), len(second["value"])] == [50, 30]
+        names = {machine["name"] for machine in first["value"] + second["value"]}
+        assert names == {ACCOUNT.node_name("ws1", number) for number in range(80)}
+        one = read(await cloud.ask("GET", f"{path}/{ACCOUNT.node_name('ws1', 1)}"))
+        assert one["zones"] == ["3"]
+        assert one["properties"]["resourceId"].endswith("-vmss/virtualMachines/1")
+        assert error(await cloud.ask("GET", f"{path}/nobody")) == (404, "NotFound")
 
-    async def test_throttling_ends_after_some_attempts(self, cloud: Cloud) -> None:
-        labels = {"nodeLabels": {FAULT_LABEL: "throttled"}}
-        first = await cloud.put(properties=labels)
-        assert first.status == 429
-        assert first.headers["Retry-After"] == "1"
-        assert (await cloud.put(properties=labels)).status == 429
-        assert (await cloud.put(properties=labels)).status == 201
 
-    async def test_a_failure_can_be_had_a_number_of_times(self, clock: ManualClock) -> None:
-        fault = PoolFault(kind=FaultKind.ZONE, times=1)
-        cloud = Cloud(clock, Profile(pool_create=1, faults=(fault,)))
+class TestManners:
+    """What Resource Manager does with every request."""
+
+    @pytest.mark.parametrize(
+        ("body", "headers", "status", "code"),
+        [
+            (b"{", {}, 400, "InvalidRequestContent"),
+            (b"\xff", {}, 400, "InvalidRequestContent"),
+            (b"[" * 100_000, {}, 400, "UnmarshalError"),
+            (b"[]", {}, 400, "UnmarshalError"),
+            (b"{}", {}, 400, "InvalidParameter"),
+            (b"{}", {"content-type": "text/plain"}, 415, "UnsupportedMediaType"),
+            (b" " * (4 * 2**20 + 1), {}, 413, "RequestEntityTooLarge"),
+        ],
+    )
+    async def test_a_body_that_is_none_is_told(
+        self, cloud: Cloud, body: bytes, headers: dict[str, str], status: int, code: str
+    ) -> None:
+        answer = await cloud.raw("PUT", f"{ACCOUNT.pools_path}/ws1", body, **headers)
+        assert error(answer) == (status, code)
+
+    async def test_if_none_match_can_only_be_a_star(self, cloud: Cloud) -> None:
+        assert error(await cloud.put(if_none_match='"abc"')) == (400, "InvalidHeaderValue")
+
+    @pytest.mark.parametrize("version", ["latest", "2024-1-1", "20240101"])
+    async def test_an_api_version_is_a_date(self, cloud: Cloud, version: str) -> None:
+        answer = await cloud.ask("GET", f"{ACCOUNT.pools_path}?api-version={version}")
+        assert error(answer) == (400, "InvalidApiVersionParameter")
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("PATCH", f"{ACCOUNT.pools_path}/ws1"),
+            ("PUT", ACCOUNT.cluster_path),
+            ("DELETE", ACCOUNT.cluster_path),
+            ("POST", f"{ACCOUNT.pools_path}/ws1/dance"),
+            ("GET", f"{ACCOUNT.cluster_path}/maintenanceConfigurations"),
+        ],
+    )
+    async def test_what_is_not_served_says_so(self, cloud: Cloud, method: str, path: str) -> None:
+        assert error(await cloud.ask(method, path)) == (405, "HttpMethodNotAllowed")
+
+    async def test_every_answer_tells_what_is_left_of_the_budget(self, cloud: Cloud) -> None:
+        reads = "x-ms-ratelimit-remaining-subscription-reads"
+        left = [int((await cloud.get()).headers[reads]) for _ in range(3)]
+        assert left == [249, 248, 247]
+        put = await cloud.put()
+        assert put.headers["x-ms-ratelimit-remaining-subscription-writes"] == "199"
+        assert put.headers["retry-after"] == "1"
+
+    async def test_budgets_are_enforced_when_asked_for_and_fill_up_again(
+        self, clock: ManualClock
+    ) -> None:
+        cloud = Cloud(clock, Profile(limits=Limits(throttling=1.0)))
+        answers = [(await cloud.put(if_none_match="*")).status for _ in range(21)]
+        assert answers == [201, *[412] * 19, 429], "twenty PUTs of one pool at once"
+        assert (await cloud.put("other")).status == 201, "each pool has its own budget"
+        refused = await cloud.put()
+        assert error(refused) == (429, "Throttled")
+        assert refused.headers["retry-after"] == "60"
+        clock.advance(60)
+        assert (await cloud.put()).status != 429
+
+    async def test_resource_manager_counts_for_the_whole_subscription(
+        self, clock: ManualClock
+    ) -> None:
+        cloud = Cloud(clock, Profile(limits=Limits(throttling=1.0)))
+        codes = {error(await cloud.get(f"p{number}"))[1] for number in range(300)}
+        assert codes == {"NotFound", "Throttled", "SubscriptionRequestsThrottled"}
+
+    async def test_the_cluster_shows_its_pools(self, cloud: Cloud, clock: ManualClock) -> None:
         await cloud.put()
-        clock.advance(1)
-        again = await cloud.put()
-        assert again.status == 200
-        clock.advance(1)
-        assert read(await cloud.follow(again))["status"] == "Succeeded"
-        pool = cloud.endpoint.pool("ws1")
-        assert pool is not None
-        assert pool.nodes == 1
-
-    async def test_a_stuck_creation_never_ends_unless_it_is_aborted(
-        self, cloud: Cloud, clock: ManualClock
-    ) -> None:
-        created = await cloud.put(properties={"nodeLabels": {FAULT_LABEL: "stuck"}})
-        clock.advance(1_000_000)
-        assert read(await cloud.follow(created))["status"] == "InProgress"
-        assert (await cloud.ask("POST", f"{ACCOUNT.pools_path}/ws1/abort")).status == 202
-
-    async def test_a_pool_can_succeed_without_a_node(
-        self, cloud: Cloud, clock: ManualClock
-    ) -> None:
-        await cloud.put(properties={"nodeLabels": {FAULT_LABEL: "no-node"}})
         clock.advance(10)
-        pool = cloud.endpoint.pool("ws1")
-        assert pool is not None
-        assert (pool.state, pool.nodes) == ("Succeeded", 0)
-
-    async def test_a_label_with_another_value_is_just_a_label(self, cloud: Cloud) -> None:
-        assert (await cloud.put(properties={"nodeLabels": {FAULT_LABEL: "x"}})).status == 201
+        cluster = read(await cloud.ask("GET", ACCOUNT.cluster_path))
+        assert cluster["properties"]["nodeResourceGroup"] == ACCOUNT.node_resource_group
+        assert [each["name"] for each in cluster["properties"]["agentPoolProfiles"]] == ["ws1"]
+        listed = read(await cloud.ask("GET", ACCOUNT.clusters_path))
+        assert listed["value"] == [cluster]
 
 
 class TestRestart:
@@ -374,3 +412,27 @@ class TestRestart:
         before.endpoint.stop()
         after = Cloud(clock, directory=tmp_path)
         assert [pool.name for pool in after.endpoint.pools()] == ["ws2"]
+
+    async def test_an_operation_that_never_ends_does_not_end_by_a_restart(
+        self, clock: ManualClock, tmp_path: Path
+    ) -> None:
+        fault = {FAULT_LABEL: "stuck"}
+        before = Cloud(clock, directory=tmp_path)
+        created = await before.put(properties={"nodeLabels": fault, "count": 2})
+        before.endpoint.stop()
+        after = Cloud(clock, directory=tmp_path)
+        clock.advance(1_000_000)
+        assert read(await after.follow(created))["status"] == "InProgress"
+
+    async def test_machines_keep_their_numbers(self, clock: ManualClock, tmp_path: Path) -> None:
+        before = Cloud(clock, directory=tmp_path)
+        await before.put(properties={"count": 3})
+        clock.advance(10)
+        await before.post("deleteMachines", {"machineNames": [ACCOUNT.node_name("ws1", 0)]})
+        clock.advance(5)
+        before.endpoint.stop()
+        after = Cloud(clock, directory=tmp_path)
+        assert nodes(after) == (1, 2)
+        await after.put(properties={"count": 3})
+        clock.advance(10)
+        assert nodes(after) == (1, 2, 3)

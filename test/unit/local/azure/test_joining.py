@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kaito.catalog.catalog import load
 from kaito.local.azure.account import Account
+from kaito.local.azure.faults import FAULT_LABEL, FaultKind
 from kaito.local.azure.joining import machines
-from kaito.local.azure.pools import Pool, State
+from kaito.local.azure.pool import Pool, State
 from kaito.local.azure.sizes import VmSizes
 
 ACCOUNT = Account(subscription="S", resource_group="R", cluster="C", location="eastus")
 SIZES = VmSizes(load())
 
 
-def pool(vm_size: str = "Standard_NC24ads_A100_v4", count: int = 1, **flags: bool) -> Pool:
+def pool(
+    vm_size: str = "Standard_NC24ads_A100_v4", count: int = 1, more: Any = None, **flags: Any
+) -> Pool:
     return Pool(
         name="ws0a1b2c3d4",
         properties={
@@ -24,11 +29,12 @@ def pool(vm_size: str = "Standard_NC24ads_A100_v4", count: int = 1, **flags: boo
             "mode": "User",
             "nodeLabels": {"kaito.sh/workspace": "w"},
             "nodeTaints": ["sku=gpu:NoSchedule", "key=:NoExecute"],
+            **(more or {}),
         },
         state=State.SUCCEEDED,
         created=0,
         operation="",
-        **{"exists": True, **flags},
+        **{"exists": True, "machines": tuple(range(count)), **flags},
     )
 
 
@@ -54,9 +60,30 @@ def test_machines_are_counted_in_base_36() -> None:
     assert [names[10][-6:], names[35][-6:], names[36][-6:]] == ["00000a", "00000z", "000010"]
 
 
-@pytest.mark.parametrize("flags", [{"exists": False}, {"joins": False}])
-def test_what_has_not_come_up_is_no_node(flags: dict[str, bool]) -> None:
+@pytest.mark.parametrize(
+    "flags", [{"machines": ()}, {"stopped": True}, {"spoiled": FaultKind.NO_NODE}]
+)
+def test_what_has_not_come_up_is_no_node(flags: dict[str, Any]) -> None:
     assert machines(pool(**flags), ACCOUNT, SIZES) == {}
+
+
+def test_machines_are_spread_over_the_zones_of_their_pool() -> None:
+    made = machines(pool(count=3, more={"availabilityZones": ["1", "2"]}), ACCOUNT, SIZES)
+    zones = [machine.labels["topology.kubernetes.io/zone"] for machine in made.values()]
+    assert zones == ["eastus-1", "eastus-2", "eastus-1"]
+    (plain,) = machines(pool(), ACCOUNT, SIZES).values()
+    assert plain.labels["topology.kubernetes.io/zone"] == "0"
+
+
+def test_spot_machines_are_tainted_by_aks() -> None:
+    (machine,) = machines(pool(more={"scaleSetPriority": "Spot"}), ACCOUNT, SIZES).values()
+    assert machine.labels["kubernetes.azure.com/scalesetpriority"] == "spot"
+    assert ("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule") in machine.taints
+
+
+def test_a_spoiled_machine_says_so_to_whoever_plays_its_kubelet() -> None:
+    (machine,) = machines(pool(spoiled=FaultKind.NO_GPU), ACCOUNT, SIZES).values()
+    assert machine.labels[FAULT_LABEL] == "no-gpu"
 
 
 @pytest.mark.parametrize(
