@@ -40,6 +40,11 @@ class Catalog:
         """The node size of this name in a cloud."""
         return self.skus.get((cloud, name.lower()))
 
+    @property
+    def short_names(self) -> list[str]:
+        """The names without an organisation that models answer to, in order."""
+        return sorted(name for name in self.models if "/" not in name)
+
     def models_like(self, name: str) -> list[str]:
         """Names close to one that is not known, the closest first; perhaps none."""
         return _close(name, self.models)

@@ -115,6 +115,17 @@ def placed(
     return replace(bare, problems=tuple(_problems(bare, model, gpus, context)))
 
 
+def unmeasured(model: Model, gpus: Gpus, nodes: int) -> Estimate:
+    """A model on this many nodes with GPUs whose memory nobody knows: split, and nothing else."""
+    return Estimate(
+        nodes=nodes,
+        gpus_per_node=gpus.count,
+        split=split(model, gpus, nodes),
+        precision=precision(model, gpus),
+        memory=None,
+    )
+
+
 def _needed(model: Model, gpus: Gpus, context: int, max_nodes: int | None) -> int | Misfit:
     if model.weights_gib is None:
         return _by_preset(model, gpus)

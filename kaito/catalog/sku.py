@@ -63,7 +63,7 @@ class Gpus:
     """What their maker calls them, such as NVIDIA A100."""
     count: int
     memory_gib: float
-    """Of all of them together."""
+    """Of all of them together; 0 when nobody knows."""
     vendor: Vendor = "nvidia"
     compute_capability: float | None = None
     part: Fraction = Fraction(1)
@@ -103,7 +103,8 @@ class Gpus:
 
     def __str__(self) -> str:
         part = "" if self.part == 1 else f"{self.part} "
-        return f"{self.count} x {part}{self.product} ({self.memory_gib:g} GiB)"
+        memory = f"{self.memory_gib:g} GiB" if self.memory_gib else "memory not known"
+        return f"{self.count} x {part}{self.product} ({memory})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,8 @@ from itertools import count, islice
 from kaito.api import labels
 from kaito.api.machine import READY, Machine
 from kaito.api.meta import is_true
-from kaito.controllers.kinds import (
-    Node,
-)
+from kaito.catalog.sku import Gpus, gpus_of_node
+from kaito.controllers.kinds import Node
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan
 
@@ -82,6 +81,18 @@ def made_nodes(observation: Observation) -> list[Node]:
     """Nodes that were made for this Workspace and are there."""
     present = [m for m in observation.machines if not m.metadata.deleting]
     return list(_nodes_of(present, observation.nodes).values())
+
+
+def gpus_of(node: Node) -> Gpus | None:
+    """The GPUs of a node: what its labels tell, else how many its device plugin reports; None
+    while neither says anything."""
+    told = gpus_of_node(node.labels)
+    count = node.status.allocatable.get(labels.GPU_RESOURCE, "0")
+    if told is not None or not count.isdecimal() or int(count) == 0:
+        return told
+    return Gpus(
+        product=node.labels.get(labels.GPU_PRODUCT, "NVIDIA GPU"), count=int(count), memory_gib=0
+    )
 
 
 def candidates(plan: Plan, observation: Observation) -> list[Node]:

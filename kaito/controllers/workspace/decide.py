@@ -10,10 +10,9 @@ from __future__ import annotations
 from kaito.api import conditions
 from kaito.api.machine import Machine
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.sku import gpus_of_node
 from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace import judgement
-from kaito.controllers.workspace.crew import Crew, candidates, made_nodes, muster
+from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes, muster
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
 from kaito.controllers.workspace.deployment import desired_deployment
 from kaito.controllers.workspace.judgement import Verdict
@@ -44,7 +43,7 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
     )
     if isinstance(planned, Plan) and planned.model is not None and planned.gpus is None:
         nodes = [*made_nodes(observation), *candidates(planned, observation)]
-        own = next((gpus_of_node(node.labels) for node in nodes), None)
+        own = next((gpus for node in nodes if (gpus := gpus_of(node))), None)
         if own is not None:
             planned = on_gpus(planned, own, catalog=catalog, settings=settings)
     if isinstance(planned, Refusal):

@@ -210,11 +210,4 @@ def _unfit(plan: Plan, node: Node) -> Verdict | None:
             message=f"Node {node.name} reports no {labels.GPU_RESOURCE}: its device plugin has not "
             "started yet.",
         )
-    if plan.model is not None and plan.gpus is None:
-        return Verdict(
-            truth="False",
-            reason=conditions.NODE_PLUGINS_NOT_READY,
-            message=f"Node {node.name} does not tell its GPUs: label it with {labels.GPU_COUNT} "
-            f"and {labels.GPU_MEMORY} (MiB of one GPU), as NVIDIA's feature discovery does.",
-        )
     return None

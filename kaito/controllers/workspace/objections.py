@@ -20,6 +20,7 @@ from kaito.catalog.estimate import (
     estimate,
     placed,
     sizes_for,
+    unmeasured,
 )
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
@@ -181,7 +182,7 @@ def model_of(workspace: Workspace, catalog: Catalog) -> Model | Refusal | None:
             path=f"{where}.preset.name",
             reason=conditions.UNKNOWN_PRESET,
             message=f"{where}.preset.name is {shown(preset.name)}, which is no model that KAITO "
-            f"knows{_instead(catalog.models_like(preset.name), catalog.models)}.",
+            f"knows{_instead(catalog.models_like(preset.name), catalog.short_names)}.",
         )
     options = preset.preset_options
     if model.access == "gated" and not (options and options.model_access_secret):
@@ -243,8 +244,11 @@ def fit(
 ) -> Estimate | Refusal:
     """How a model is split over nodes with these GPUs; a Refusal when it does not fit.
 
-    `context` is how many tokens must fit, None for upstream's default.
+    `context` is how many tokens must fit, None for upstream's default. GPUs whose memory nobody
+    knows are taken at their user's word: as many nodes as it counts.
     """
+    if not gpus.memory_gib:
+        return unmeasured(model, gpus, workspace.resource.count)
     asked = workspace.resource.instance_type
     where = f"on {asked}" if asked else "on the nodes selected"
     answer = estimate(model, gpus, context=context or DEFAULT_CONTEXT)

@@ -49,7 +49,7 @@ def rehearse(observation: Observation, catalog: Catalog, settings: Settings) -> 
         decision = decide(observation, catalog, settings)
         decisions.append(decision)
         objects |= {(each["kind"], Key.of(each)): each for each in decision.objects}
-        following = _later(observation, decision)
+        following = _later(observation, decision, catalog, settings)
         if following == observation:
             break
         observation = following
@@ -61,7 +61,9 @@ def rehearse(observation: Observation, catalog: Catalog, settings: Settings) -> 
     )
 
 
-def _later(observation: Observation, decision: Decision) -> Observation:
+def _later(
+    observation: Observation, decision: Decision, catalog: Catalog, settings: Settings
+) -> Observation:
     """The world when this decision has been written and everybody has done their part."""
     subject = Subject(observation.workspace)
     workspace = dict(observation.workspace)
@@ -78,7 +80,11 @@ def _later(observation: Observation, decision: Decision) -> Observation:
         if machine.metadata.uid not in gone
     )
     there = {node.name for node in observation.nodes}
-    brought_up = (_node(machine) for machine in machines if machine.status.node_name not in there)
+    brought_up = (
+        _node(machine, catalog, settings)
+        for machine in machines
+        if machine.status.node_name not in there
+    )
     return replace(
         observation,
         workspace=workspace,
@@ -118,9 +124,13 @@ def _ready(machine: Machine) -> Machine:
     return Machine.model_validate({**written, "status": status})
 
 
-def _node(machine: Machine) -> Node:
-    """The node that a Machine would bring, with what its requirements and labels say."""
+def _node(machine: Machine, catalog: Catalog, settings: Settings) -> Node:
+    """The node that a Machine would bring, with what its requirements and labels say.
+
+    What GPUs a size has that is in no catalogue nobody knows before the node is there.
+    """
     asked = {each.key: each.values[0] for each in machine.spec.requirements if each.values}
+    sku = catalog.find_sku(asked.get(labels.INSTANCE_TYPE, ""), cloud=settings.cloud)
     return NODES.decode(
         NODES.encode(
             {
@@ -130,7 +140,7 @@ def _node(machine: Machine) -> Node:
                 },
                 "spec": {"providerID": machine.status.provider_id},
                 "status": {
-                    "allocatable": {labels.GPU_RESOURCE: "1"},
+                    "allocatable": {labels.GPU_RESOURCE: str(sku.gpus.count)} if sku else {},
                     "conditions": [{"type": "Ready", "status": "True"}],
                 },
             }

@@ -197,7 +197,7 @@ def test_a_name_like_no_other_is_answered_with_examples() -> None:
     decision = decided(seen(held(inference={"preset": {"name": "!!"}})))
     assert condition(decision, "ResourceReady")["message"].startswith(
         "inference.preset.name is !!, which is no model that KAITO knows; names that it knows "
-        "are, for example, microsoft/phi-4, "
+        "are, for example, deepseek-r1-0528, "
     )
 
 
@@ -223,7 +223,7 @@ REFUSALS: list[tuple[Object, str, str]] = [
     (
         held(inference={"preset": {"name": "falcon-40b"}}),
         "ModelDoesNotFit",
-        "falcon-40b does not fit on Standard_NC6s_v3: tiiuae/falcon-40b needs 2 GPUs with 90 GiB",
+        "inference.preset.name falcon-40b needs 8 nodes of Standard_NC6s_v3",
     ),
     (
         held(inference={"preset": {"name": "phi-4"}}),
@@ -655,11 +655,19 @@ def test_without_a_size_only_nodes_that_are_there_are_used() -> None:
     assert kinds(ready) == ["Service", "Deployment"]
 
 
-def test_a_node_that_does_not_tell_its_gpus_is_asked_to() -> None:
-    decision = decided(seen(held(resource={"instanceType": ""}), nodes=(node("a"),)))
-    assert says(decision, "NodesReady") == ("False", "NodePluginsNotReady")
-    assert "nvidia.com/gpu.memory" in condition(decision, "NodesReady")["message"]
+def test_gpus_whose_memory_nobody_knows_are_taken_at_their_users_word() -> None:
+    found = held(resource={"instanceType": "", "count": 1})
+    decision = decided(seen(found, nodes=(node("a", gpus=4),)))
+    (container,) = of_kind(decision, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"nvidia.com/gpu": "4"}
+    assert "--tensor-parallel-size=4" in container["command"]
+
+
+def test_several_nodes_for_one_model_are_told_apart_from_what_does_not_fit() -> None:
+    found = held(resource={"instanceType": "", "count": 2})
+    decision = decided(seen(found, nodes=(node("a", gpus=4), node("b", gpus=4))))
     assert kinds(decision) == []
+    assert "needs 2 nodes like those" in condition(decision, "ResourceReady")["message"]
 
 
 def test_a_model_that_does_not_fit_the_nodes_that_are_there_is_refused() -> None:
