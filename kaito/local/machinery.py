@@ -28,11 +28,19 @@ from kaito.local.pods.images import Images
 from kaito.local.pods.kubelet import Kubelet
 from kaito.local.profile import Profile
 from kaito.local.scheduling.scheduler import Scheduler
+from kaito.local.workloads.claims import (
+    CONTROLLER,
+    ORPHAN,
+    SELECTOR,
+    by_controller,
+    by_orphan,
+    by_selector,
+    to_owners,
+)
 from kaito.local.workloads.deployment import Deployments
 from kaito.local.workloads.job import Jobs, by_job, to_job
 from kaito.local.workloads.replicaset import ReplicaSets
 from kaito.local.workloads.statefulset import StatefulSets
-from kaito.local.workloads.template import by_controller
 from kaito.runtime import (
     Backoff,
     Change,
@@ -91,14 +99,18 @@ class _Parts:
         self._pods = manager.informer(
             PODS,
             indexes={
-                "controller": by_controller,
+                CONTROLLER: by_controller,
+                ORPHAN: by_orphan,
                 "job": by_job,
                 "node": by_node,
                 "label": by_label,
             },
         )
         self._nodes = manager.informer(NODES)
-        self._replica_sets = manager.informer(REPLICA_SETS, indexes={"controller": by_controller})
+        self._replica_sets = manager.informer(
+            REPLICA_SETS,
+            indexes={CONTROLLER: by_controller, ORPHAN: by_orphan, SELECTOR: by_selector},
+        )
 
     def namespaces(self, ca_pem: str) -> None:
         namespaces = self._manager.informer(NAMESPACES)
@@ -119,14 +131,14 @@ class _Parts:
     def workloads(self, profile: Profile) -> None:
         manager, pods, sets = self._manager, self._pods, self._replica_sets
         client = self._client("kube-controller-manager")
-        deployments = manager.informer(DEPLOYMENTS)
+        deployments = manager.informer(DEPLOYMENTS, indexes={SELECTOR: by_selector})
         recorder = self._recorder("deployment-controller")
         rollouts = Deployments(client, deployments, sets, recorder, self._clock)
         self._add("deployment", rollouts.reconcile, deployments, owned=sets)
         recorder = self._recorder("replicaset-controller")
         replicas = ReplicaSets(client, sets, pods, recorder, self._clock)
         self._add("replicaset", replicas.reconcile, sets, owned=pods)
-        stateful = manager.informer(STATEFUL_SETS)
+        stateful = manager.informer(STATEFUL_SETS, indexes={SELECTOR: by_selector})
         recorder = self._recorder("statefulset-controller")
         ordinals = StatefulSets(client, stateful, pods, recorder, self._clock)
         self._add("statefulset", ordinals.reconcile, stateful, owned=pods)
@@ -219,6 +231,7 @@ class _Parts:
                 reconcile,
                 primary=watch(primary),
                 owned=[watch(owned)] if owned is not None else [],
+                watches=[watch(owned, to=to_owners(primary))] if owned is not None else [],
                 backoff=BACKOFF,
             )
         )

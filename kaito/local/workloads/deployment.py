@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kaito.local.kinds import DEPLOYMENTS, REPLICA_SETS
+from kaito.local.workloads.claims import claimed, controller_of
 from kaito.local.workloads.progress import deadline_in, deployment_status
-from kaito.local.workloads.rollout import REVISION, Scale, Step, next_step, sort_out
+from kaito.local.workloads.rollout import REVISION, Step, next_step, sort_out
+from kaito.local.workloads.scaling import Scale
 from kaito.runtime import (
     Again,
     AlreadyExists,
@@ -22,7 +24,7 @@ from kaito.runtime import (
 
 @dataclass(frozen=True, slots=True)
 class Deployments:
-    """The reconciler. `replica_sets` needs the index "controller" (template.by_controller)."""
+    """The reconciler. `replica_sets` needs the indexes of claims.candidates."""
 
     _client: Client
     _deployments: Informer[Object]
@@ -34,9 +36,7 @@ class Deployments:
         deployment = self._deployments.store.get(key)
         if deployment is None:
             return None
-        keys = self._replica_sets.store.by("controller", deployment["metadata"]["uid"])
-        found = [each for each in map(self._replica_sets.store.get, keys) if each is not None]
-        sets = sort_out(deployment, found)
+        sets = sort_out(deployment, await claimed(self._client, self._replica_sets, deployment))
         step = next_step(deployment, sets)
         await self._carry_out(key, deployment, step)
         if not step.quiet:
@@ -70,8 +70,8 @@ class Deployments:
             await self._client.create(REPLICA_SETS, replica_set)
         except AlreadyExists:
             there = await self._client.get(REPLICA_SETS, Key(key.namespace, name))
-            owners = there["metadata"].get("ownerReferences") or ()
-            if any(owner["uid"] == deployment["metadata"]["uid"] for owner in owners):
+            owner = controller_of(there)
+            if owner is not None and owner["uid"] == deployment["metadata"]["uid"]:
                 return
             # Another's set has the name: the hash gets another salt.
             collisions = deployment.get("status", {}).get("collisionCount", 0) + 1
@@ -91,7 +91,8 @@ class Deployments:
                 "spec": {"replicas": scale.replicas},
             },
         )
-        self._say_scaled(deployment, scale.name, scale.before, scale.replicas)
+        if scale.replicas != scale.before:
+            self._say_scaled(deployment, scale.name, scale.before, scale.replicas)
 
     async def _delete(self, key: Key) -> None:
         try:

@@ -7,10 +7,11 @@ before to be ready. An update replaces pods from the highest ordinal down, one a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from kaito.local.workloads.podview import OVER, available_in, is_deleting, is_ready, phase
-from kaito.local.workloads.template import pod_from
+from kaito.local.workloads.podview import OVER, available_in, is_deleting, phase
+from kaito.local.workloads.template import pod_from, without_zeros
 from kaito.runtime import Object
 
 REVISION_LABEL = "controller-revision-hash"
@@ -26,8 +27,17 @@ class StatefulSetPlan:
     """Ordinals."""
     delete: tuple[str, ...] = ()
     """Names of pods."""
+    settled: tuple[int, ...] = ()
+    """Ordinals of pods that are up, whose identity and claims may be put right."""
     status: Object
     again: float | None = None
+
+
+@dataclass(slots=True)
+class _Moves:
+    create: list[int] = field(default_factory=list)
+    delete: list[str] = field(default_factory=list)
+    settled: list[int] = field(default_factory=list)
 
 
 def plan(
@@ -36,68 +46,110 @@ def plan(
     """The next step and the status; `pods` are its pods by ordinal, `current` and `update` the
     names of the revisions that it comes from and goes to."""
     spec = stateful_set["spec"]
-    replicas = spec.get("replicas", 1)
-    start = (spec.get("ordinals") or {}).get("start", 0)
-    wanted = range(start, start + replicas)
     minimum = spec.get("minReadySeconds", 0)
-    alive = {ordinal: pod for ordinal, pod in pods.items() if phase(pod) not in OVER}
-    waits = {ordinal: available_in(pod, minimum, now) for ordinal, pod in alive.items()}
-    create, delete = _moves(spec, pods, wanted, waits, update)
-    if stateful_set["metadata"].get("deletionTimestamp"):
-        create, delete = (), ()
-    updated = sum(revision_of(pod) == update for pod in alive.values())
-    rolls = (spec.get("updateStrategy") or {}).get("type") != "OnDelete"
-    ready = sum(map(is_ready, alive.values()))
-    done = rolls and updated == ready == len(alive) == replicas
+    waits = {
+        ordinal: available_in(pod, minimum, now) if phase(pod) == "Running" else None
+        for ordinal, pod in pods.items()
+    }
+    moves = _Moves()
+    if not stateful_set["metadata"].get("deletionTimestamp"):
+        _move(spec, pods, wanted_ordinals(spec), waits, update, moves)
     later = [seconds for seconds in waits.values() if seconds]
-    status: Object = {
-        "observedGeneration": stateful_set["metadata"].get("generation"),
-        "replicas": len(alive),
+    return StatefulSetPlan(
+        create=tuple(moves.create),
+        delete=tuple(moves.delete),
+        settled=tuple(moves.settled),
+        status=_status(stateful_set, pods, waits, current, update),
+        again=min(later) if later else None,
+    )
+
+
+def wanted_ordinals(spec: Object) -> range:
+    """The ordinals that a StatefulSet shall have pods of."""
+    start = (spec.get("ordinals") or {}).get("start", 0)
+    return range(start, start + spec.get("replicas", 1))
+
+
+def made_of(stateful_set: Object, ordinal: int, current: str, update: str) -> str:
+    """The revision that a new pod is made from: below the partition the one before."""
+    strategy = stateful_set["spec"].get("updateStrategy") or {}
+    partition: int = (strategy.get("rollingUpdate") or {}).get("partition", 0)
+    below = wanted_ordinals(stateful_set["spec"]).start + partition
+    return current if ordinal < below else update
+
+
+def _status(
+    stateful_set: Object,
+    pods: Mapping[int, Object],
+    waits: Mapping[int, float | None],
+    current: str,
+    update: str,
+) -> Object:
+    spec = stateful_set["spec"]
+    staying = [revision_of(pod) for pod in pods.values() if not is_deleting(pod)]
+    ready = sum(seconds is not None for seconds in waits.values())
+    updated = staying.count(update)
+    rolls = (spec.get("updateStrategy") or {}).get("type") != "OnDelete"
+    done = rolls and updated == ready == len(pods) == spec.get("replicas", 1)
+    counts = {
         "readyReplicas": ready,
-        "availableReplicas": sum(seconds == 0 for seconds in waits.values()),
-        "currentReplicas": sum(revision_of(pod) == current for pod in alive.values()),
+        "currentReplicas": updated if done else staying.count(current),
         "updatedReplicas": updated,
+    }
+    return without_zeros(counts) | {
+        "observedGeneration": stateful_set["metadata"].get("generation"),
+        "replicas": len(pods),
+        "availableReplicas": sum(seconds == 0 for seconds in waits.values()),
         "currentRevision": update if done else current,
         "updateRevision": update,
         "collisionCount": stateful_set.get("status", {}).get("collisionCount", 0),
     }
-    if done:
-        status["currentReplicas"] = updated
-    for name in ("readyReplicas", "currentReplicas", "updatedReplicas"):
-        if not status[name]:
-            del status[name]
-    return StatefulSetPlan(
-        create=create, delete=delete, status=status, again=min(later) if later else None
-    )
 
 
-def _moves(
+def _move(
     spec: Object,
     pods: Mapping[int, Object],
-    wanted: Sequence[int],
+    wanted: range,
     waits: Mapping[int, float | None],
     update: str,
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    parallel = spec.get("podManagementPolicy") == "Parallel"
-    over = [ordinal for ordinal in wanted if ordinal in pods and phase(pods[ordinal]) in OVER]
-    if over:
-        # A pod that has ended is replaced under its own name.
-        return (), tuple(_name(pods[ordinal]) for ordinal in over if not is_deleting(pods[ordinal]))
+    moves: _Moves,
+) -> None:
+    """Fill `moves`, pod after pod; in order, each waits for those before it."""
+    in_order = spec.get("podManagementPolicy") != "Parallel"
+    replaced = False
+    for ordinal in wanted:
+        pod = pods.get(ordinal)
+        if pod is None:
+            moves.create.append(ordinal)
+        elif phase(pod) in OVER:
+            # A pod that has ended is replaced under its own name.
+            replaced = True
+            if not is_deleting(pod):
+                moves.delete.append(_name(pod))
+        elif not in_order or (waits[ordinal] == 0 and not is_deleting(pod)):
+            moves.settled.append(ordinal)
+            continue
+        if in_order:
+            return
+    if replaced:
+        return
     surplus = sorted((ordinal for ordinal in pods if ordinal not in wanted), reverse=True)
-    leaving = tuple(_name(pods[ordinal]) for ordinal in surplus if not is_deleting(pods[ordinal]))
-    if parallel:
-        missing = tuple(ordinal for ordinal in wanted if ordinal not in pods)
-        if missing or leaving:
-            return missing, leaving
-    for ordinal in wanted if not parallel else ():
-        if ordinal not in pods:
-            return (ordinal,), ()
-        if is_deleting(pods[ordinal]) or waits.get(ordinal) != 0:
-            return (), ()
-    if surplus:
-        # One at a time, from the end.
-        return (), leaving[:1] if not is_deleting(pods[surplus[0]]) else ()
-    return (), _outdated(spec, pods, wanted, waits, update)
+    if in_order and surplus:
+        if _may_leave(surplus, pods, waits):
+            moves.delete.append(_name(pods[surplus[0]]))
+        return
+    moves.delete += [_name(pods[each]) for each in surplus if not is_deleting(pods[each])]
+    if not moves.create and not moves.delete:
+        moves.delete += _outdated(spec, pods, wanted, waits, update)
+
+
+def _may_leave(
+    surplus: Sequence[int], pods: Mapping[int, Object], waits: Mapping[int, float | None]
+) -> bool:
+    """Whether the last pod may go: one at a time, and not while a lower one is unwell."""
+    last, *lower = surplus
+    unwell = any(waits[each] != 0 or is_deleting(pods[each]) for each in lower)
+    return not is_deleting(pods[last]) and (waits[last] == 0 or not unwell)
 
 
 def _outdated(
@@ -114,7 +166,7 @@ def _outdated(
     partition = (strategy.get("rollingUpdate") or {}).get("partition", 0)
     for ordinal in reversed(wanted):
         pod = pods.get(ordinal)
-        if ordinal < partition or pod is None:
+        if ordinal < wanted[0] + partition or pod is None:
             continue
         if is_deleting(pod):
             return ()
@@ -125,10 +177,12 @@ def _outdated(
     return ()
 
 
-def ordinal_pod(stateful_set: Object, ordinal: int, revision: str) -> Object:
+def ordinal_pod(
+    stateful_set: Object, template: Mapping[str, Any], ordinal: int, revision: str
+) -> Object:
     """The pod of an ordinal: its name, labels, host name and volumes are its own."""
     spec, name = stateful_set["spec"], f"{stateful_set['metadata']['name']}-{ordinal}"
-    pod = pod_from(spec["template"], stateful_set, name=name)
+    pod = pod_from(template, stateful_set, name=name)
     labels = pod["metadata"].setdefault("labels", {})
     labels |= {NAME_LABEL: name, INDEX_LABEL: str(ordinal), REVISION_LABEL: revision}
     pod["spec"] |= {"hostname": name, "subdomain": spec.get("serviceName", "")}
@@ -140,26 +194,6 @@ def ordinal_pod(stateful_set: Object, ordinal: int, revision: str) -> Object:
             *kept,
         ]
     return pod
-
-
-def claims_of(stateful_set: Object, ordinal: int) -> list[Object]:
-    """The volume claims of an ordinal, which outlive its pods."""
-    spec, metadata = stateful_set["spec"], stateful_set["metadata"]
-    labels = (spec["selector"].get("matchLabels")) or {}
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {
-                **template["metadata"],
-                "name": f"{template['metadata']['name']}-{metadata['name']}-{ordinal}",
-                "namespace": metadata["namespace"],
-                "labels": {**(template["metadata"].get("labels") or {}), **labels},
-            },
-            "spec": template["spec"],
-        }
-        for template in spec.get("volumeClaimTemplates") or ()
-    ]
 
 
 def ordinal_of(stateful_set: Object, pod: Object) -> int | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from kaito.local.workloads.rollout import Sets, is_complete, limits
+from kaito.local.workloads.replicaset import REPLICA_FAILURE
+from kaito.local.workloads.scaling import Sets, count, is_complete, limits
 from kaito.local.workloads.template import without_zeros
 from kaito.runtime import Object, find_condition, parse_rfc3339, rfc3339
 
@@ -19,11 +19,11 @@ def deployment_status(deployment: Object, sets: Sets, now: float) -> Object:
     """The status that follows from the ReplicaSets, compared with the one shown before."""
     spec, before = deployment["spec"], deployment.get("status", {})
     wanted = sum(each["spec"]["replicas"] for each in sets.all)
-    available = _sum(sets.all, "availableReplicas")
+    available = count(sets.all, "availableReplicas")
     counts = {
-        "replicas": _sum(sets.all, "replicas"),
-        "updatedReplicas": _sum([sets.new], "replicas") if sets.new else 0,
-        "readyReplicas": _sum(sets.all, "readyReplicas"),
+        "replicas": count(sets.all, "replicas"),
+        "updatedReplicas": count([sets.new], "replicas") if sets.new else 0,
+        "readyReplicas": count(sets.all, "readyReplicas"),
         "availableReplicas": available,
         "unavailableReplicas": max(0, wanted - available),
         "collisionCount": before.get("collisionCount", 0),
@@ -41,8 +41,10 @@ def deployment_status(deployment: Object, sets: Sets, now: float) -> Object:
         )
     conditions = _set(conditions, AVAILABLE, *said, now)
     conditions = _with_progress(deployment, sets, counts, conditions, now)
+    if not spec.get("paused"):
+        conditions = _with_failure(sets, conditions, now)
     return without_zeros(counts) | {
-        "terminatingReplicas": _sum(sets.all, "terminatingReplicas"),
+        "terminatingReplicas": count(sets.all, "terminatingReplicas"),
         "conditions": conditions,
     }
 
@@ -104,6 +106,20 @@ def _with_progress(
     return conditions
 
 
+def _with_failure(sets: Sets, conditions: list[Object], now: float) -> list[Object]:
+    """Passes on why a set cannot make or remove pods, of the new one first."""
+    told = ([sets.new] if sets.new is not None else []) + list(sets.old)
+    found = (
+        find_condition(each.get("status", {}).get("conditions", ()), REPLICA_FAILURE)
+        for each in told
+    )
+    failure = next((each for each in found if each is not None), None)
+    if failure is None:
+        return [each for each in conditions if each["type"] != REPLICA_FAILURE]
+    said = (failure["status"], failure["reason"], failure.get("message", ""))
+    return _set(conditions, REPLICA_FAILURE, *said, now)
+
+
 def _moved(before: Object, counts: dict[str, Any]) -> bool:
     """Whether more pods are new, ready or available than before, or fewer are old."""
 
@@ -145,7 +161,3 @@ def _set(
         else found["lastTransitionTime"],
     }
     return [*(each for each in conditions if each["type"] != type_), condition]
-
-
-def _sum(replica_sets: Sequence[Object], name: str) -> int:
-    return sum(each.get("status", {}).get(name, 0) for each in replica_sets)

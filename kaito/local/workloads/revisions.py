@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from kaito.local.workloads.hashes import revision_hash
 from kaito.runtime import Object, owner_reference
@@ -42,15 +42,9 @@ def new_revision(stateful_set: Object, number: int) -> Object:
     }
 
 
-def own_revisions(stateful_set: Object, revisions: Sequence[Object]) -> list[Object]:
-    """Those that the set controls, the newest last."""
-    uid = stateful_set["metadata"]["uid"]
-    found = [
-        each
-        for each in revisions
-        if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences") or ())
-    ]
-    return sorted(found, key=lambda each: (each.get("revision", 0), each["metadata"]["name"]))
+def in_order(revisions: Iterable[Object]) -> list[Object]:
+    """The newest last."""
+    return sorted(revisions, key=lambda each: (each.get("revision", 0), each["metadata"]["name"]))
 
 
 def outdated(stateful_set: Object, own: Sequence[Object], live: Collection[str]) -> list[str]:

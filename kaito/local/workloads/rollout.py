@@ -1,25 +1,35 @@
 """How a Deployment gets from its old ReplicaSets to the new one: pure decisions.
 
 One step at a time, as kube-controller-manager does it: scale the new set up, or the old ones
-down, or report; the next step follows when that one shows. Not done: spreading a change of
-`replicas` over several sets in the middle of a rollout in proportion.
+down, or report; the next step follows when that one shows.
 """
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kaito.local.workloads.hashes import template_hash
+from kaito.local.workloads.scaling import (
+    DESIRED,
+    MAXIMUM,
+    Scale,
+    Sets,
+    count,
+    follow,
+    is_complete,
+    is_scaled,
+    limits,
+    name_of,
+    recorded,
+    resized,
+)
 from kaito.local.workloads.template import HASH_LABEL
 from kaito.runtime import Object, owner_reference
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
-DESIRED = "deployment.kubernetes.io/desired-replicas"
-MAXIMUM = "deployment.kubernetes.io/max-replicas"
 LONGEST_NAME = 253  # of a DNS subdomain
 # What a Deployment's annotations do not hand down to its ReplicaSets.
 _KEPT_BACK = (
@@ -30,16 +40,6 @@ _KEPT_BACK = (
     "kubectl.kubernetes.io/last-applied-configuration",
     "deprecated.deployment.rollback.to",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Give a ReplicaSet so many replicas, and the annotations that record what was wanted."""
-
-    name: str
-    replicas: int
-    before: int
-    annotations: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +60,10 @@ class Step:
         return self.create is None and not self.scale
 
 
-@dataclass(frozen=True, slots=True)
-class Sets:
-    """The ReplicaSets of a Deployment: the one of its template, and the others, oldest first."""
-
-    new: Object | None
-    old: tuple[Object, ...]
-
-    @property
-    def all(self) -> tuple[Object, ...]:
-        return self.old if self.new is None else (*self.old, self.new)
-
-
 def sort_out(deployment: Object, replica_sets: Sequence[Object]) -> Sets:
     """Which of its ReplicaSets is the Deployment's new one."""
     ordered = sorted(
-        replica_sets, key=lambda each: (each["metadata"]["creationTimestamp"], _name(each))
+        replica_sets, key=lambda each: (each["metadata"]["creationTimestamp"], name_of(each))
     )
     wanted = _bare(deployment["spec"]["template"])
     # Several may be equal after a collision; the oldest counts, so that all agree on it.
@@ -88,15 +76,17 @@ def next_step(deployment: Object, sets: Sets) -> Step:
     spec, metadata = deployment["spec"], deployment["metadata"]
     if metadata.get("deletionTimestamp"):
         return Step()
-    if spec.get("paused"):
-        return _scale_only(deployment, sets)
+    if spec.get("paused") or is_scaled(deployment, sets):
+        return Step(scale=follow(deployment, sets))
     revision = max((_revision(each) for each in sets.old), default=0) + 1
-    annotations = _handed_down(deployment) | _recorded(deployment)
+    annotations = _handed_down(deployment)
     if sets.new is None:
         if spec["strategy"]["type"] == "Recreate" and _still_there(sets.old):
             return _recreate(deployment, sets)
         first = max(revision, 1)
-        created = _new_set(deployment, sets, annotations | {REVISION: str(first)})
+        created = _new_set(
+            deployment, sets, annotations | recorded(deployment) | {REVISION: str(first)}
+        )
         return Step(create=created, revision=str(first))
     # A set that is the new one again after an undo gets the next number.
     number = max(revision, _revision(sets.new))
@@ -116,38 +106,10 @@ def next_step(deployment: Object, sets: Sets) -> Step:
     else:
         moved = _roll(deployment, sets)
     return Step(
-        patch={_name(sets.new): patch} if patch else {},
+        patch={name_of(sets.new): patch} if patch else {},
         revision="" if shown == str(number) else str(number),
         scale=moved.scale,
         delete=_outdated(deployment, sets) if is_complete(deployment, sets) else (),
-    )
-
-
-def limits(deployment: Object) -> tuple[int, int]:
-    """(surge, unavailable) as numbers of pods: percentages of the replicas, the first rounded up
-    and the second down; unavailable is 1 when both would be 0, or nothing could move. Both are 0
-    where nothing rolls."""
-    spec = deployment["spec"]
-    replicas = spec["replicas"]
-    if spec["strategy"]["type"] == "Recreate":
-        return 0, 0
-    rolling = spec["strategy"].get("rollingUpdate") or {}
-    surge = _share(rolling.get("maxSurge", "25%"), replicas, up=True)
-    unavailable = min(_share(rolling.get("maxUnavailable", "25%"), replicas, up=False), replicas)
-    if not surge and not unavailable:
-        unavailable = 1
-    return surge, unavailable
-
-
-def is_complete(deployment: Object, sets: Sets) -> bool:
-    """Whether every wanted pod is of the new template and available, and no other is left."""
-    replicas = deployment["spec"]["replicas"]
-    new = sets.new
-    return (
-        new is not None
-        and _count([new], "replicas") == replicas
-        and _count(sets.all, "replicas") == replicas
-        and _count(sets.all, "availableReplicas") == replicas
     )
 
 
@@ -158,16 +120,16 @@ def _roll(deployment: Object, sets: Sets) -> Step:
     new = sets.new["spec"]["replicas"]
     total = sum(each["spec"]["replicas"] for each in sets.all)
     if new > replicas:
-        return Step(scale=(_scale(deployment, sets.new, replicas),))
+        return Step(scale=(resized(deployment, sets.new, replicas),))
     room = replicas + surge - total
     grown = min(new + max(0, room), replicas)
     if grown > new:
-        return Step(scale=(_scale(deployment, sets.new, grown),))
+        return Step(scale=(resized(deployment, sets.new, grown),))
     old = [each for each in sets.old if each["spec"]["replicas"]]
     if not old:
         return Step()
     least = replicas - unavailable
-    unready = new - _count([sets.new], "availableReplicas")
+    unready = new - count([sets.new], "availableReplicas")
     may_go = total - least - unready
     return Step(scale=_shrink(deployment, old, sets, may_go, least))
 
@@ -178,46 +140,36 @@ def _shrink(
     """Scale old sets down: first what is not available anyway, then what can be spared."""
     if may_go <= 0:
         return ()
-    left = {_name(each): each["spec"]["replicas"] for each in old}
+    left = {name_of(each): each["spec"]["replicas"] for each in old}
     for each in old:
-        broken = left[_name(each)] - _count([each], "availableReplicas")
+        broken = left[name_of(each)] - count([each], "availableReplicas")
         gone = max(0, min(broken, may_go))
-        left[_name(each)] -= gone
+        left[name_of(each)] -= gone
         may_go -= gone
-    spare = min(may_go, _count(sets.all, "availableReplicas") - least)
+    spare = min(may_go, count(sets.all, "availableReplicas") - least)
     for each in old:
-        gone = max(0, min(left[_name(each)], spare))
-        left[_name(each)] -= gone
+        gone = max(0, min(left[name_of(each)], spare))
+        left[name_of(each)] -= gone
         spare -= gone
     return tuple(
-        _scale(deployment, each, left[_name(each)])
+        resized(deployment, each, left[name_of(each)])
         for each in old
-        if left[_name(each)] != each["spec"]["replicas"]
+        if left[name_of(each)] != each["spec"]["replicas"]
     )
 
 
 def _recreate(deployment: Object, sets: Sets) -> Step:
     """All old pods go before the first new one comes."""
-    down = tuple(_scale(deployment, each, 0) for each in sets.old if each["spec"]["replicas"])
+    down = tuple(resized(deployment, each, 0) for each in sets.old if each["spec"]["replicas"])
     if down or _still_there(sets.old) or sets.new is None:
         return Step(scale=down)
-    return _scale_only(deployment, Sets(sets.new, ()))
-
-
-def _scale_only(deployment: Object, sets: Sets) -> Step:
-    """Follow `replicas` with the set that has the pods, and roll nothing."""
-    active = [each for each in sets.all if each["spec"]["replicas"]]
-    target = active[-1] if active else sets.new
-    replicas = deployment["spec"]["replicas"]
-    if target is None or target["spec"]["replicas"] == replicas or len(active) > 1:
-        return Step()
-    return Step(scale=(_scale(deployment, target, replicas),))
+    return Step(scale=follow(deployment, Sets(sets.new, ())))
 
 
 def _still_there(old: Sequence[Object]) -> bool:
     return bool(
-        _count(old, "replicas")
-        + _count(old, "terminatingReplicas")
+        count(old, "replicas")
+        + count(old, "terminatingReplicas")
         + sum(each["spec"]["replicas"] for each in old)
     )
 
@@ -229,10 +181,10 @@ def _outdated(deployment: Object, sets: Sets) -> tuple[str, ...]:
         each
         for each in sorted(sets.old, key=_revision)
         if not each["spec"]["replicas"]
-        and not _count([each], "replicas")
+        and not count([each], "replicas")
         and not each["metadata"].get("deletionTimestamp")
     ]
-    return tuple(_name(each) for each in empty[: max(0, len(sets.old) - limit)])
+    return tuple(name_of(each) for each in empty[: max(0, len(sets.old) - limit)])
 
 
 def _new_set(deployment: Object, sets: Sets, annotations: dict[str, str]) -> Object:
@@ -250,7 +202,7 @@ def _new_set(deployment: Object, sets: Sets, annotations: dict[str, str]) -> Obj
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
         "metadata": {
-            "name": f"{_name(deployment)[: LONGEST_NAME - 1 - len(label)]}-{label}",
+            "name": f"{name_of(deployment)[: LONGEST_NAME - 1 - len(label)]}-{label}",
             "namespace": deployment["metadata"]["namespace"],
             "labels": dict(labels),
             "annotations": annotations,
@@ -263,18 +215,6 @@ def _new_set(deployment: Object, sets: Sets, annotations: dict[str, str]) -> Obj
             **({"minReadySeconds": spec["minReadySeconds"]} if spec.get("minReadySeconds") else {}),
         },
     }
-
-
-def _scale(deployment: Object, replica_set: Object, replicas: int) -> Scale:
-    return Scale(
-        _name(replica_set), replicas, replica_set["spec"]["replicas"], _recorded(deployment)
-    )
-
-
-def _recorded(deployment: Object) -> dict[str, str]:
-    replicas = deployment["spec"]["replicas"]
-    surge, _ = limits(deployment)
-    return {DESIRED: str(replicas), MAXIMUM: str(replicas + surge)}
 
 
 def _handed_down(deployment: Object) -> dict[str, str]:
@@ -303,19 +243,3 @@ def _bare(template: Object) -> Object:
     labels = (bare.get("metadata") or {}).get("labels") or {}
     labels.pop(HASH_LABEL, None)
     return bare
-
-
-def _count(replica_sets: Sequence[Object], name: str) -> int:
-    return sum(each.get("status", {}).get(name, 0) for each in replica_sets)
-
-
-def _share(value: int | str, of: int, *, up: bool) -> int:
-    if isinstance(value, int):
-        return value
-    part = int(value.removesuffix("%")) * of / 100
-    return math.ceil(part) if up else math.floor(part)
-
-
-def _name(obj: Object) -> str:
-    name: str = obj["metadata"]["name"]
-    return name

@@ -6,14 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from kaito.runtime import Object, View, owner_reference
+from kaito.runtime import Object, owner_reference
 
 HASH_LABEL = "pod-template-hash"
-
-
-def by_controller(view: View) -> tuple[str, ...]:
-    """Index: objects by the uid of the object that controls them."""
-    return tuple(owner.uid for owner in view.header.owners if owner.controller)
 
 
 def pod_from(template: Mapping[str, Any], owner: Object, *, name: str = "") -> Object:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kaito.local.workloads.ordinals import claims_of, ordinal_of, ordinal_pod, plan
+from kaito.local.workloads.ordinals import made_of, ordinal_of, ordinal_pod, plan
 from kaito.runtime import Object
 
 NOW = 1_767_225_600.0
@@ -122,11 +122,31 @@ def test_the_current_revision_moves_when_every_pod_is_new() -> None:
     assert (status["updatedReplicas"], status["readyReplicas"]) == (3, 2)
 
 
+def test_below_the_partition_pods_are_made_of_the_template_before() -> None:
+    of = stateful_set(
+        ordinals={"start": 5},
+        updateStrategy={"type": "RollingUpdate", "rollingUpdate": {"partition": 1}},
+    )
+    assert [made_of(of, ordinal, OLD, NEW) for ordinal in (5, 6, 7)] == [OLD, NEW, NEW]
+
+
+def test_a_pod_on_its_way_out_is_of_no_revision() -> None:
+    pods = {0: pod(0), 1: pod(1, "leaving")}
+    status = plan(stateful_set(2), pods, NEW, NEW, NOW).status
+    assert (status["replicas"], status["currentReplicas"], status["updatedReplicas"]) == (2, 1, 1)
+
+
+def test_the_last_pod_stays_while_a_lower_surplus_one_is_unwell() -> None:
+    pods = {0: pod(0), 1: pod(1, "starting"), 2: pod(2, "starting")}
+    assert plan(stateful_set(1), pods, NEW, NEW, NOW).delete == ()
+    assert plan(stateful_set(1), pods | {2: pod(2)}, NEW, NEW, NOW).delete == ("t-2",)
+
+
 def test_a_pod_has_its_own_name_host_and_volumes() -> None:
     claims = [{"metadata": {"name": "v"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]
     of = stateful_set(volumeClaimTemplates=claims)
     of["spec"]["template"]["spec"]["volumes"] = [{"name": "w", "emptyDir": {}}]
-    made = ordinal_pod(of, 1, NEW)
+    made = ordinal_pod(of, of["spec"]["template"], 1, NEW)
     assert made["metadata"]["name"] == "t-1"
     assert made["metadata"]["labels"] == {
         "a": "b",
@@ -139,7 +159,5 @@ def test_a_pod_has_its_own_name_host_and_volumes() -> None:
     volumes = {each["name"]: each for each in made["spec"]["volumes"]}
     assert volumes["v"]["persistentVolumeClaim"] == {"claimName": "v-t-1"}
     assert "w" in volumes
-    (claim,) = claims_of(of, 1)
-    assert claim["metadata"] == {"name": "v-t-1", "namespace": "ns", "labels": {"a": "b"}}
     assert ordinal_of(of, made) == 1
     assert ordinal_of(of, {"metadata": {"name": "t-x"}}) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kaito.local.workloads.revisions import new_revision, outdated, own_revisions, revision_name
+from kaito.local.workloads.revisions import in_order, new_revision, outdated, revision_name
 from kaito.runtime import Object
 
 
@@ -66,11 +66,9 @@ def test_a_revision_carries_the_labels_of_the_template_and_the_annotations_of_th
     assert made["data"]["spec"]["template"]["$patch"] == "replace"
 
 
-def test_the_revisions_of_others_do_not_count() -> None:
-    found = own_revisions(
-        stateful_set(), [revision("b", 2), revision("o", 9, "x"), revision("a", 1)]
-    )
-    assert [each["metadata"]["name"] for each in found] == ["a", "b"]
+def test_the_newest_revision_comes_last() -> None:
+    found = in_order([revision("b", 2), revision("a", 1), revision("c", 2)])
+    assert [each["metadata"]["name"] for each in found] == ["a", "b", "c"]
 
 
 def test_the_oldest_revisions_go_and_those_in_use_stay() -> None:
