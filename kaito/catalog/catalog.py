@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from kaito.catalog.cache import Cache
 from kaito.catalog.gpu import Product, products_of, skus_of
 from kaito.catalog.model import Model
+from kaito.catalog.models import models
 from kaito.catalog.sku import Sku
 
 SUGGESTIONS = 3  # how many near misses a message names
@@ -57,13 +57,9 @@ class Catalog:
 
 def load() -> Catalog:
     """The catalogue that comes with KAITO."""
-    models = _read("models.toml")
     products = products_of(_read("gpus.toml"))
     return catalog(
-        models=[
-            *(_model(row) for row in models["models"]),
-            *(_model(row, historical=True) for row in models["historical"]),
-        ],
+        models=models(),
         skus=[sku for cloud in CLOUDS for sku in skus_of(_read(f"skus_{cloud}.toml"), products)],
         products=products,
     )
@@ -93,9 +89,3 @@ def _close(name: str, known: Iterable[str]) -> list[str]:
 # Any: rows of TOML, whose fields are the dataclasses' own; a wrong one is a TypeError at load.
 def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(resources.files("kaito.catalog").joinpath("data", name).read_text("utf-8"))
-
-
-def _model(row: dict[str, Any], *, historical: bool = False) -> Model:
-    row = {**row, "aliases": tuple(row.get("aliases", ()))}
-    row["caches"] = tuple(Cache(**group) for group in row.get("caches", ()))
-    return Model(**row, historical=historical)

@@ -63,8 +63,7 @@ def model_of(
     rope = told.number("qk_rope_head_dim", least=0) if rank is not None else None
     method, bits = _quantization(told)
     dtype = _dtype(told) if method is None else None
-    if parameters is None and dtype is not None and weights_bytes is not None:
-        parameters = weights_bytes // WIDTHS[dtype]
+    weights = None if weights_bytes is None else round(weights_bytes / GIB, 2)
     groups: tuple[Cache, ...] = ()
     untold = None
     layers, hidden, heads, kv_heads, head_dim = _shape(told)
@@ -81,8 +80,10 @@ def model_of(
         )
     model = Model(
         name=name,
-        weights_gib=None if weights_bytes is None else round(weights_bytes / GIB, 2),
-        parameters_b=None if parameters is None else round(parameters / BILLION, 2),
+        weights_gib=weights,
+        parameters_b=parameters_b(weights, dtype)
+        if parameters is None
+        else round(parameters / BILLION, 2),
         context=context,
         layers=layers,
         hidden=hidden,
@@ -109,6 +110,13 @@ def model_of(
         date=date,
     )
     return replace(model, unknown=_unknown(model, untold))
+
+
+def parameters_b(weights_gib: float | None, dtype: str | None) -> float | None:
+    """Billions of parameters in weights of one data type; None when that is not known."""
+    if weights_gib is None or dtype not in WIDTHS:
+        return None
+    return round(weights_gib * GIB / WIDTHS[dtype] / BILLION, 2)
 
 
 def _merged(config: Config) -> Config:

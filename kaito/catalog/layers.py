@@ -35,6 +35,8 @@ EVERY: dict[str, tuple[int, Layer]] = {
     "gemma3n_text": (5, "sliding"),
     "gemma4": (6, "sliding"),
     "gemma4_text": (6, "sliding"),
+    "gemma4_unified": (6, "sliding"),
+    "gemma4_unified_text": (6, "sliding"),
     "gpt_oss": (2, "sliding"),
     "llama4": (4, "chunked"),
     "llama4_text": (4, "chunked"),
@@ -258,6 +260,8 @@ def _state_bytes(config: Config, shape: Shape) -> int:
     # The convolution's inputs are kept as the model computes; the state may be kept more exactly.
     width = WIDTHS.get(config.text("torch_dtype", "dtype") or "", 2)
     told = config.text("mamba_ssm_dtype", "mamba_ssm_cache_dtype")
+    if told is None and config.number("mamba_num_heads") is not None:
+        told = "float32"  # what Nemotron-H takes where it says nothing
     state_width = WIDTHS.get(told or "", width)
     for sizes in (_delta_net, _mamba2, _mamba1, _convolution):
         found = sizes(config)

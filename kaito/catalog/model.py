@@ -40,6 +40,9 @@ class Model:
     aliases: tuple[str, ...] = ()
     """Short names that Workspaces may use, lower case."""
     weights_gib: float | None = None
+    """All weight files together, as upstream counts them: nodes and disk follow from it."""
+    loaded_gib: float | None = None
+    """What the engine loads of them, where the files hold the weights twice; see `memory_gib`."""
     context: int | None = None
     """The longest context that it was made for, in tokens."""
     layers: int | None = None
@@ -95,6 +98,11 @@ class Model:
         """The facts that are None though every model has them; `unknown` says why."""
         coded = "quantization_bits" if self.quantization else "dtype"
         return tuple(fact for fact in (*FACTS, coded) if getattr(self, fact) is None)
+
+    @property
+    def memory_gib(self) -> float | None:
+        """The weights that the engine loads."""
+        return self.weights_gib if self.loaded_gib is None else self.loaded_gib
 
     @property
     def disk(self) -> int:

@@ -14,6 +14,7 @@ CATALOG = load()
 EIGHT = Model(
     name="x/eight", weights_gib=8, context=131072, layers=32, heads=24, kv_heads=8, head_dim=128
 )
+PRESET = Model(name="x/preset", gpus=2, gpu_memory_gib=90)
 
 
 def gpus(name: str) -> Gpus:
@@ -44,7 +45,7 @@ def fits(subject: Model, size: Gpus, **limits: int) -> Estimate:
         (model("qwen2.5-coder-32b-instruct"), "Standard_NC24ads_A100_v4", 2),
         (model("phi-3-mini-4k-instruct"), "Standard_NC6s_v3", 1),
         (model("phi-2"), "Standard_NC4as_T4_v3", 1),
-        (model("llama-2-13b"), "Standard_NC12s_v3", 1),
+        (model("llama-2-13b"), "Standard_NC12s_v3", 2),
         (model("deepseek-r1-0528"), "Standard_ND96isr_H200_v5", 1),
     ],
 )
@@ -75,10 +76,10 @@ def test_a_gpu_that_the_context_alone_fills_says_so() -> None:
 
 
 def test_a_model_of_unknown_weights_is_compared_by_what_its_preset_asks_for() -> None:
-    answer = estimate(model("falcon-40b"), gpus("Standard_NC6s_v3"))
+    answer = estimate(PRESET, gpus("Standard_NC6s_v3"))
     assert isinstance(answer, Misfit)
     assert answer.message == (
-        "tiiuae/falcon-40b needs 2 GPUs with 90 GiB of memory in all, "
+        "x/preset needs 2 GPUs with 90 GiB of memory in all, "
         "but a node only provides 1 x NVIDIA V100 (16 GiB)"
     )
 
@@ -115,7 +116,7 @@ def test_more_context_needs_more_memory() -> None:
 
 
 def test_an_unknown_shape_has_no_longest_context() -> None:
-    assert fits(model("phi-2"), gpus("Standard_NC24ads_A100_v4")).max_context is None
+    assert fits(PRESET, gpus("Standard_NC48ads_A100_v4")).max_context is None
 
 
 def test_the_cheapest_size_that_fits_comes_first() -> None:
