@@ -43,8 +43,9 @@ bench: setup ## The benchmark, beside kopf; ARGS='--runs 5 NAME'. Fails on a mis
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m test.benchmark $(ARGS)
 
-manifests: setup ## Regenerate config/ from the code
+manifests: setup ## Regenerate config/, the estimates and the tables of docs/estimator.md
 	@$(BIN)/python hack/manifests.py
+	@$(BIN)/python -m hack.estimates
 
 clean: ## Remove what the other commands made
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis

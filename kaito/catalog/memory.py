@@ -117,14 +117,10 @@ class Memory:
         """The stage with the least room for the KV cache."""
         return min(self.stages, key=lambda stage: stage.cache)
 
-    def request_bytes(self, tokens: int) -> float:
-        """KV cache that one request of this length takes of a GPU, at most of all stages."""
-        return max(self._of_stage(stage, tokens) for stage in range(len(self.stages)))
-
     def fits(self, tokens: int, requests: int = 1) -> bool:
         """Whether one copy holds this many requests of this length at once."""
         return all(
-            requests * self._of_stage(index, tokens) <= stage.cache * GIB
+            requests * self.stage_bytes(index, tokens) <= stage.cache * GIB
             for index, stage in enumerate(self.stages)
         )
 
@@ -141,7 +137,8 @@ class Memory:
         most = _largest(self.how.requests, lambda count: self.fits(tokens, count))
         return most * self.split.data_parallel
 
-    def _of_stage(self, index: int, tokens: int) -> float:
+    def stage_bytes(self, index: int, tokens: int) -> float:
+        """KV cache that one request of this length takes of each GPU of a stage."""
         layers = self.model.layers or 1
         share = stages(layers, len(self.stages))[index] / layers
         groups = self.model.cache_groups or ()
