@@ -8,9 +8,9 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 # Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted. Daemons
 # tell more (kaito.runtime.ExitCode). A package that is not installed counts as misconfigured for
@@ -33,6 +33,9 @@ class CommandError(Exception):
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+_Commands: TypeAlias = "argparse._SubParsersAction[_Parser]"
 
 
 class _Version(argparse.Action):
@@ -109,9 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
-    def command(
-        under: argparse._SubParsersAction[_Parser], name: str, text: str, to: str
-    ) -> argparse.ArgumentParser:
+    def command(under: _Commands, name: str, text: str, to: str) -> argparse.ArgumentParser:
         made = under.add_parser(
             name, help=text, description=text, parents=[common], conflict_handler="resolve"
         )
@@ -164,6 +165,28 @@ def build_parser() -> argparse.ArgumentParser:
         help="how long simulated things take: seconds to watch, or no time (default: demo)",
     )
     up.add_argument(
+        "--max-pools",
+        type=_count,
+        default=100,
+        metavar="N",
+        help="agent pools that the cluster takes; more than 100 is more than AKS allows, and is "
+        "said at start (default: 100)",
+    )
+    up.add_argument(
+        "--max-nodes-per-pool",
+        type=_count,
+        default=1000,
+        metavar="N",
+        help="nodes that an agent pool takes; more than 1000 is more than AKS allows, and is said "
+        "at start (default: 1000)",
+    )
+    up.add_argument(
+        "--throttle",
+        action="store_true",
+        help="answer 429 as Azure does once its request budgets are spent; they refill 50 times "
+        "faster than Azure's, as everything here is faster",
+    )
+    up.add_argument(
         "--no-controllers", action="store_true", help="without the manager and the provisioner"
     )
     pools = command(
@@ -171,7 +194,45 @@ def build_parser() -> argparse.ArgumentParser:
     )
     pools.add_argument("--kubeconfig", metavar="FILE", help="default: $KUBECONFIG")
     pools.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    _fault_commands(local_commands, command)
     return parser
+
+
+def _fault_commands(under: _Commands, command: Callable[..., argparse.ArgumentParser]) -> None:
+    text = "Make the local Azure fail, to rehearse an incident."
+    fault = under.add_parser("fault", help=text, description=text)
+    commands = fault.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    add = command(commands, "add", "Put a fault into force; prints its id.", "faults:add")
+    add.add_argument("kind", metavar="KIND", help="see `kaito local fault list --kinds`")
+    add.add_argument(
+        "--on",
+        metavar="REQUEST",
+        help="create (default), update, delete, delete-machines, abort, get, list or poll",
+    )
+    add.add_argument("--pool", metavar="PATTERN", help="pools by name, as in shells (default: *)")
+    add.add_argument("--vm-size", metavar="PATTERN", help="sizes, as in shells (default: *)")
+    add.add_argument(
+        "--times", type=_count, metavar="N", help="attempts of a pool that fail (default: all)"
+    )
+    add.add_argument(
+        "--seconds", type=float, metavar="S", help="how much longer slow takes (default: 30)"
+    )
+    add.add_argument(
+        "--status", type=int, metavar="N", help="of other: 400 to 599, or 0 to fail later"
+    )
+    add.add_argument("--code", metavar="CODE", help="of other: the error's code")
+    add.add_argument("--message", metavar="TEXT", help="of other: the error's words")
+    show = command(commands, "list", "List the faults in force.", "faults:show")
+    show.add_argument("--kinds", action="store_true", help="list those that there could be")
+    clear = command(
+        commands,
+        "clear",
+        "Take faults back: one by its id, or all that were added.",
+        "faults:clear",
+    )
+    clear.add_argument("id", metavar="ID", nargs="?", default="")
+    for each in (add, show, clear):
+        each.add_argument("--kubeconfig", metavar="FILE", help="default: $KUBECONFIG")
 
 
 def _daemon_options(parser: argparse.ArgumentParser) -> None:
@@ -261,7 +322,7 @@ def _port(text: str) -> int:
 
 def _count(text: str) -> int:
     if not text.isdigit() or int(text) > 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of nodes; take 0 to 10000")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; take 0 to 10000")
     return int(text)
 
 

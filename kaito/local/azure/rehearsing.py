@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from kaito.local.apiserver.http import Request, Response
+from kaito.local.apiserver.status import StatusError, bad_request, method_not_allowed
 from kaito.local.azure.effects import DESCRIPTIONS
 from kaito.local.azure.faults import SLOW_SECONDS, Ask, FaultKind, Faults, PoolFault
 
@@ -59,10 +60,10 @@ class Rehearsal:
         self._tokens = frozenset(tokens)
 
     async def handle(self, request: Request) -> Response:
-        """Answer one request."""
+        """Answer one request. StatusError (400, 401, 404, 405)."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or token.strip() not in self._tokens:
-            return _refused(401, "send the bearer token of the cluster's administrator")
+            raise StatusError(401, "Unauthorized", "only the cluster's administrator is let in")
         name = request.path.removeprefix(PATH).strip("/")
         match request.method:
             case "GET" if not name:
@@ -75,15 +76,15 @@ class Rehearsal:
             case "DELETE":
                 if self._faults.remove(name):
                     return Response.json(self._state())
-                return _refused(404, f"there is no fault with the id {name!r}")
+                raise StatusError(404, "NotFound", f"there is no fault with the id {name!r}")
             case _:
-                return _refused(405, f"{request.method} {request.path} is not served")
+                raise method_not_allowed()
 
     def _add(self, body: bytes) -> Response:
         try:
             fault = msgspec.json.decode(body, type=FaultWire).fault()
         except (ValueError, RecursionError) as error:
-            return _refused(400, str(error))
+            raise bad_request(str(error)) from None
         return Response.json(_wire(self._faults.add(fault), fault), 201)
 
     def _state(self) -> dict[str, Any]:
@@ -106,7 +107,3 @@ def _wire(name: str, fault: PoolFault) -> FaultWire:
         code=fault.code,
         message=fault.message,
     )
-
-
-def _refused(status: int, reason: str) -> Response:
-    return Response.json({"reason": reason}, status)

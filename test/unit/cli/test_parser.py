@@ -21,7 +21,7 @@ from kaito.cli.parser import FAILED, build_parser
         (["manager", "--namespaces", "a, B"], "'B' is no namespace"),
         (["manager", "--namespaces", f"{'a' * 64}"], "is no namespace"),
         (["local", "up", "--kubeconfig", "k", "--port", "65536"], "'65536' is no port"),
-        (["local", "up", "--kubeconfig", "k", "--nodes", "-1"], "no number of nodes"),
+        (["local", "up", "--kubeconfig", "k", "--nodes", "-1"], "is no number; take 0 to 10000"),
         (["serve"], "invalid choice: 'serve'"),
         ([], "the following arguments are required"),
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kaito.local.apiserver.http import Request
+from kaito.local.apiserver.status import StatusError
 from kaito.local.apiserver.watches import Cut
 from kaito.local.azure.effects import DESCRIPTIONS, Circumstances, effect
 from kaito.local.azure.faults import FAULT_LABEL, Ask, FaultKind, PoolFault
@@ -287,7 +288,10 @@ class TestRehearsal:
         rehearsal = Rehearsal(cloud.endpoint.faults, tokens=["admin"])
         data = b"" if body is None else json.dumps(body).encode()
         headers = {"authorization": f"Bearer {token}"}
-        response = await rehearsal.handle(Request(method, f"{PATH}{name}", "", headers, data))
+        try:
+            response = await rehearsal.handle(Request(method, f"{PATH}{name}", "", headers, data))
+        except StatusError as error:
+            return error.code, error.message
         return response.status, read(response)
 
     async def test_a_fault_is_added_seen_and_taken_back(self, cloud: Cloud) -> None:
@@ -317,7 +321,7 @@ class TestRehearsal:
     async def test_nonsense_is_told(self, cloud: Cloud, body: Any) -> None:
         status, said = await self.ask(cloud, "POST", "", body)
         assert status == 400
-        assert said["reason"]
+        assert said
 
     async def test_only_the_administrator_is_let_in(self, cloud: Cloud) -> None:
         assert (await self.ask(cloud, "GET", token="letmein"))[0] == 401
