@@ -36,6 +36,7 @@ from kaito.local.nodes.shape import Machine, new_node
 from kaito.local.pki import Pki, ensure_pki
 from kaito.local.pods.images import KAITO_BASE, Images, Program
 from kaito.local.pods.logs import PodLogs
+from kaito.local.pods.outfit import Api
 from kaito.local.profile import Profile
 from kaito.local.tokens import keep_token
 from kaito.local.transport import InProcess
@@ -178,8 +179,6 @@ class LocalCluster:
                 directory.mkdir(parents=True, exist_ok=True)
         if self._data_dir is not None:
             self._stack.enter_context(_sole_user(self._data_dir))
-        # Of processes that ended with an earlier run; those that go on begin a new log.
-        shutil.rmtree(self._state / "pods", ignore_errors=True)
 
     def _start_azure(self, token: str) -> None:
         sizes = VmSizes(load_catalog())
@@ -234,15 +233,15 @@ class LocalCluster:
             images=self._images,
             profile=self._profile,
             clock=self._clock,
-            directory=self._state / "pods",
-            ca_pem=self._pki.ca_pem(),
+            directory=self._state,
+            api=Api(self.port, self._pki.ca_pem()),
         )
         manager.add_task(
             "node-joiner", lambda: self._joiner.run(self._azure.pool, self._azure.pools)
         )
         self._server.set_proxy(self._machinery.resolver)
         kubelet = self._machinery.kubelet
-        logs = PodLogs(kubelet.log_file, kubelet.has_ended, self._clock)
+        logs = PodLogs(kubelet.log_source, kubelet.has_ended, self._clock)
         self._server.subresources.streams.reader = logs.serve
         self._running = asyncio.create_task(manager.run(), name="kaito-local")
         self._stack.push_async_callback(self._stop_machinery, manager)

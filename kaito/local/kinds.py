@@ -12,6 +12,7 @@ PERSISTENT_VOLUME_CLAIMS: Resource[Object] = Resource(
     "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"
 )
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
+SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
 SERVICE_ACCOUNTS: Resource[Object] = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
 DEPLOYMENTS: Resource[Object] = Resource("apps", "v1", "deployments", "Deployment")

@@ -19,13 +19,17 @@ from kaito.local.kinds import (
     SERVICES,
     STATEFUL_SETS,
 )
+from kaito.local.network.forwarding import Forwarding
 from kaito.local.network.indexes import by_label, by_namespace, by_service
 from kaito.local.network.resolver import Resolver
 from kaito.local.network.slices import EndpointSlices
 from kaito.local.nodes.departure import Departure, by_node
 from kaito.local.nodes.lifecycle import NodeLifecycle
+from kaito.local.pods.accounts import Accounts
 from kaito.local.pods.images import Images
 from kaito.local.pods.kubelet import Kubelet
+from kaito.local.pods.objects import Objects
+from kaito.local.pods.outfit import Api, Outfitter
 from kaito.local.profile import Profile
 from kaito.local.scheduling.scheduler import Scheduler
 from kaito.local.workloads.claims import (
@@ -53,6 +57,7 @@ from kaito.runtime import (
     Manager,
     Object,
     Reconcile,
+    Store,
     Transport,
     watch,
 )
@@ -78,17 +83,16 @@ def assemble(
     profile: Profile,
     clock: Clock,
     directory: Path,
-    ca_pem: str,
+    api: Api,
 ) -> Machinery:
-    """Add every controller to `manager`. `directory` is where pods that are processes live."""
+    """Add every controller to `manager`. What pods are made of lies under `directory`."""
     parts = _Parts(manager, transport, clock)
-    parts.namespaces(ca_pem)
+    parts.namespaces(api.ca_pem)
     parts.workloads(profile)
     parts.scheduling()
     parts.nodes(profile)
-    kubelet = parts.kubelet(images, profile, directory)
-    resolver = parts.network(kubelet)
-    return Machinery(kubelet, resolver)
+    services = parts.services()
+    return parts.kubelet(images, profile, directory, api, services)
 
 
 class _Parts:
@@ -176,29 +180,7 @@ class _Parts:
             )
         )
 
-    def kubelet(self, images: Images, profile: Profile, directory: Path) -> Kubelet:
-        kubelet = Kubelet(
-            self._client("kubelet"),
-            self._pods,
-            self._nodes,
-            images=images,
-            profile=profile,
-            clock=self._clock,
-            directory=directory,
-            wake=lambda key: controller.wake(key),
-        )
-        controller = Controller(
-            "kubelet",
-            kubelet.reconcile,
-            primary=watch(self._pods),
-            watches=[watch(self._nodes, when=_node_came, to=self._pods_of_node)],
-            backoff=BACKOFF,
-        )
-        self._manager.add(controller)
-        self._manager.add_task("kubelet", kubelet.run)
-        return kubelet
-
-    def network(self, kubelet: Kubelet) -> Resolver:
+    def services(self) -> Store[Object]:
         services = self._manager.informer(SERVICES, indexes={"namespace": by_namespace})
         slices = self._manager.informer(ENDPOINT_SLICES, indexes={"service": by_service})
         client = self._client("kube-controller-manager")
@@ -213,7 +195,56 @@ class _Parts:
                 backoff=BACKOFF,
             )
         )
-        return Resolver(services.store, self._pods.store, kubelet.local_port)
+        return services.store
+
+    def kubelet(
+        self,
+        images: Images,
+        profile: Profile,
+        directory: Path,
+        api: Api,
+        services: Store[Object],
+    ) -> Machinery:
+        client, clock = self._client("kubelet"), self._clock
+
+        def wake(pod: Key) -> None:
+            controller.wake(pod)
+
+        # Programs are told of Services, which lead to programs.
+        resolver = Resolver(services, self._pods.store, lambda *pod: kubelet.local_port(*pod))
+        forwarding = Forwarding(resolver, services, api.port)
+        objects, accounts = Objects(client, clock, wake), Accounts(client, clock)
+        kubelet = Kubelet(
+            client,
+            self._pods,
+            self._nodes,
+            images=images,
+            objects=objects,
+            accounts=accounts,
+            outfitter=Outfitter(
+                objects=objects,
+                accounts=accounts,
+                names=forwarding,
+                api=api,
+                clock=clock,
+                directory=directory,
+            ),
+            recorder=self._recorder("kubelet"),
+            profile=profile,
+            clock=clock,
+            wake=wake,
+        )
+        controller = Controller(
+            "kubelet",
+            kubelet.reconcile,
+            primary=watch(self._pods),
+            watches=[watch(self._nodes, when=_node_came, to=self._pods_of_node)],
+            backoff=BACKOFF,
+        )
+        self._manager.add(controller)
+        self._manager.add_task("forwarding", forwarding.run)
+        self._manager.add_task("kubelet", kubelet.run)
+        return Machinery(kubelet, resolver)
 
     def _pods_of_node(self, change: Change) -> tuple[Key, ...]:
         return self._pods.store.by("node", change.key.name)

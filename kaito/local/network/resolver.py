@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kaito.local.network.slices import selected_pods, target_port
-from kaito.local.pods.probe import container_port
+from kaito.local.pods.actions import container_port
 from kaito.local.workloads.podview import is_deleting, is_ready
 from kaito.runtime import Key, Object, Store
 

@@ -25,6 +25,8 @@ class ContainerState:
     exit_code: int = 0
     restarts: int = 0
     ready: bool = False
+    passed: bool = True
+    """Whether its startup probe has succeeded; without one that is so from the start."""
     last: ContainerState | None = None
     """How its previous run ended."""
 
@@ -36,8 +38,14 @@ class ContainerState:
     def failed(self) -> bool:
         return self.done and self.exit_code != 0
 
+    @property
+    def up(self) -> bool:
+        """Whether it runs and has started: a sidecar lets those after it begin then."""
+        return self.is_ == "running" and self.passed
+
 
 CREATING = ContainerState(is_="waiting", reason="ContainerCreating")
+INITIALIZING = ContainerState(is_="waiting", reason="PodInitializing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,36 +61,29 @@ class PodFacts:
 def pod_status(pod: Object, states: Mapping[str, ContainerState], facts: PodFacts) -> Object:
     """The status that a kubelet would report; times move only where something changed.
 
-    `states` has every container of the pod by name; init containers have completed.
+    `states` has every container of the pod by name, init containers included.
     """
     before = pod.get("status", {})
     spec = pod["spec"]
-    generation = pod["metadata"].get("generation")
+    inits = spec.get("initContainers") or []
+    sidecars = [each for each in inits if is_sidecar(each)]
     main = [states[container["name"]] for container in spec["containers"]]
-    phase = pod_phase(main, spec.get("restartPolicy", "Always"))
+    phase = pod_phase(spec, states)
     over = phase in ("Succeeded", "Failed")
-    containers = [
-        _container_status(container, states[container["name"]], pod)
-        for container in spec["containers"]
-    ]
     unready = [
-        container["name"]
-        for container, state in zip(spec["containers"], main, strict=True)
-        if not state.ready
+        each["name"] for each in [*sidecars, *spec["containers"]] if not states[each["name"]].ready
     ]
-    started = any(state.is_ != "waiting" or state.restarts for state in main)
-    ready = not unready and phase == "Running"
-    lacking = "" if ready else _lacking(unready, over=over)
+    begun = any(state.is_ != "waiting" or state.restarts for state in states.values())
+    contained = _containers_ready(unready, phase)
     conditions: list[Object] = list(before.get("conditions", []))
-    for type_, holds, reason, message in (
-        ("PodReadyToStartContainers", started and not over, "", ""),
-        ("Initialized", True, "PodCompleted" if phase == "Succeeded" else "", ""),
-        ("Ready", ready, _unready_reason(phase, ready), lacking),
-        ("ContainersReady", ready, _unready_reason(phase, ready), lacking),
+    generation = pod["metadata"].get("generation")
+    for type_, verdict in (
+        ("PodReadyToStartContainers", Verdict(begun and not over)),
+        ("Initialized", _initialized(inits, main, states, phase)),
+        ("Ready", _ready(spec, conditions, contained)),
+        ("ContainersReady", contained),
     ):
-        conditions = _with_condition(
-            conditions, type_, holds, reason, message, generation, facts.now
-        )
+        conditions = _with_condition(conditions, type_, verdict, generation, facts.now)
     status: Object = {
         **before,
         "phase": phase,
@@ -92,50 +93,141 @@ def pod_status(pod: Object, states: Mapping[str, ContainerState], facts: PodFact
         "podIP": facts.pod_ip,
         "podIPs": [{"ip": facts.pod_ip}],
         "startTime": before.get("startTime") or rfc3339(facts.started),
-        "containerStatuses": containers,
+        "containerStatuses": [
+            _container_status(each, states[each["name"]], pod) for each in spec["containers"]
+        ],
     }
-    inits = spec.get("initContainers")
     if inits:
-        done = ContainerState(
-            is_="terminated",
-            reason=REASON_COMPLETED,
-            started=facts.started,
-            ended=facts.started,
-            ready=True,
-        )
-        status["initContainerStatuses"] = before.get("initContainerStatuses") or [
-            _container_status(init, done, pod) for init in inits
+        status["initContainerStatuses"] = [
+            _container_status(each, states[each["name"]], pod)
+            | {"ready": states[each["name"]].ready or _is_through(each, states[each["name"]])}
+            for each in inits
         ]
     if generation is not None:
         status["observedGeneration"] = generation
     return status
 
 
-def pod_phase(states: Sequence[ContainerState], restart_policy: str) -> str:
-    """The phase that follows from the containers."""
-    if all(state.done for state in states) and restart_policy != "Always":
-        failed = any(state.failed for state in states)
-        if restart_policy == "Never" or not failed:
+def pod_phase(spec: Mapping[str, Any], states: Mapping[str, ContainerState]) -> str:
+    """The phase that follows from the containers. Sidecars decide nothing once all have begun."""
+    policy = spec.get("restartPolicy", "Always")
+    for init in spec.get("initContainers") or ():
+        state = states[init["name"]]
+        if is_sidecar(init):
+            continue
+        if state.failed and policy == "Never":
+            return "Failed"
+        if not _is_through(init, state):
+            return "Pending"
+    main = [states[container["name"]] for container in spec["containers"]]
+    if all(state.done for state in main) and policy != "Always":
+        failed = any(state.failed for state in main)
+        if policy == "Never" or not failed:
             return "Failed" if failed else "Succeeded"
-    if any(state.is_ == "running" or state.done or state.restarts for state in states):
-        return "Running"
-    return "Pending"
+    # One that was running under an earlier run of the cluster is about to be started again.
+    if any(state.is_ == "waiting" and state.last is None and not state.restarts for state in main):
+        return "Pending"
+    return "Running"
+
+
+def may_begin(spec: Mapping[str, Any], states: Mapping[str, ContainerState]) -> list[str]:
+    """The names of the containers that may begin by now, or may have begun: init containers one
+    after the other, a sidecar's successors once it is up, and then all others."""
+    allowed = []
+    for init in spec.get("initContainers") or ():
+        state = states[init["name"]]
+        allowed.append(init["name"])
+        if is_sidecar(init):
+            if not state.up and state.last is None:
+                return allowed
+        elif not _is_through(init, state):
+            return allowed
+    return allowed + [container["name"] for container in spec["containers"]]
+
+
+def _is_through(init: Mapping[str, Any], state: ContainerState) -> bool:
+    """Whether those after an init container need wait for it no longer."""
+    return state.up if is_sidecar(init) else state.done and not state.failed
+
+
+def is_sidecar(init: Mapping[str, Any]) -> bool:
+    """Whether an init container runs beside the others instead of before them."""
+    return init.get("restartPolicy") == "Always"
+
+
+def all_containers(pod: Object) -> list[Mapping[str, Any]]:
+    """Init containers and the others, in the order of their start."""
+    return [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a condition shall say."""
+
+    holds: bool
+    reason: str = ""
+    message: str = ""
+
+
+def _containers_ready(unready: Sequence[str], phase: str) -> Verdict:
+    if phase in ("Succeeded", "Failed"):
+        return Verdict(False, "PodCompleted" if phase == "Succeeded" else "PodFailed")
+    if unready:
+        message = f"containers with unready status: [{' '.join(unready)}]"
+        return Verdict(False, "ContainersNotReady", message)
+    return Verdict(True)
+
+
+def _ready(spec: Mapping[str, Any], conditions: Sequence[Object], contained: Verdict) -> Verdict:
+    if not contained.holds:
+        return contained
+    lacking = []
+    for gate in spec.get("readinessGates") or ():
+        type_ = gate["conditionType"]
+        found = find_condition(conditions, type_)
+        if found is None:
+            lacking.append(
+                f'corresponding condition of pod readiness gate "{type_}" does not exist.'
+            )
+        elif found["status"] != "True":
+            lacking.append(
+                f'the status of pod readiness gate "{type_}" is not "True", but {found["status"]}'
+            )
+    return Verdict(not lacking, "ReadinessGatesNotReady" if lacking else "", ", ".join(lacking))
+
+
+def _initialized(
+    inits: Sequence[Mapping[str, Any]],
+    main: Sequence[ContainerState],
+    states: Mapping[str, ContainerState],
+    phase: str,
+) -> Verdict:
+    if phase == "Succeeded":
+        return Verdict(True, "PodCompleted")
+    if any(state.is_ != "waiting" or state.last is not None for state in main):
+        # Sidecars may be started again later on.
+        return Verdict(True)
+    lacking = [each["name"] for each in inits if not _is_through(each, states[each["name"]])]
+    if not lacking:
+        return Verdict(True)
+    message = f"containers with incomplete status: [{' '.join(lacking)}]"
+    return Verdict(False, "ContainersNotInitialized", message)
 
 
 def _container_status(container: Mapping[str, Any], state: ContainerState, pod: Object) -> Object:
-    uid = pod["metadata"]["uid"]
-    identity = f"kaito-local://{uid}/{container['name']}/{state.restarts}"
-    waiting = state.is_ == "waiting"
+    place = f"kaito-local://{pod['metadata']['uid']}/{container['name']}"
+    identity = f"{place}/{state.restarts}"
+    waiting, last = state.is_ == "waiting", state.last
     return {
         "name": container["name"],
         "image": container.get("image", ""),
         "imageID": "" if waiting and not state.restarts else f"local/{container.get('image', '')}",
         "containerID": "" if waiting and not state.restarts else identity,
         "ready": state.ready,
-        "started": state.is_ == "running",
+        "started": state.up,
         "restartCount": state.restarts,
         "state": _state(state, identity),
-        "lastState": _state(state.last, identity) if state.last is not None else {},
+        "lastState": _state(last, f"{place}/{last.restarts}") if last is not None else {},
     }
 
 
@@ -157,28 +249,16 @@ def _state(state: ContainerState, identity: str) -> Object:
             return {"terminated": ended | ({"message": state.message} if state.message else {})}
 
 
-def _unready_reason(phase: str, ready: bool) -> str:
-    if ready:
-        return ""
-    return {"Succeeded": "PodCompleted", "Failed": "PodFailed"}.get(phase, "ContainersNotReady")
-
-
-def _lacking(unready: Sequence[str], *, over: bool) -> str:
-    return "" if over else f"containers with unready status: [{' '.join(unready)}]"
-
-
 def _with_condition(
     conditions: Sequence[Object],
     type_: str,
-    holds: bool,
-    reason: str,
-    message: str,
+    verdict: Verdict,
     generation: int | None,
     now: float,
 ) -> list[Object]:
     """The conditions of a pod with this one set (pods leave empty fields out)."""
     found = find_condition(conditions, type_)
-    status = "True" if holds else "False"
+    status = "True" if verdict.holds else "False"
     moved = found is None or found["status"] != status
     condition: Object = {
         "type": type_,
@@ -188,10 +268,10 @@ def _with_condition(
     }
     if generation is not None:
         condition["observedGeneration"] = generation
-    if reason:
-        condition["reason"] = reason
-    if message:
-        condition["message"] = message
+    if verdict.reason:
+        condition["reason"] = verdict.reason
+    if verdict.message:
+        condition["message"] = verdict.message
     if found is None:
         return [*conditions, condition]
     return [condition if other is found else other for other in conditions]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,17 +14,35 @@ from kaito.runtime import Object
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """How an image runs here. `image` is a shell pattern over the image's last path element.
+    """How an image runs here.
 
-    `command` makes the argument list from the container, the pod and the local port on which the
-    program shall listen; `port` is the container port that this stands for. `simulated` says
-    what about it is not real, "" when nothing is.
+    `image` is a shell pattern over the image's last path element, over the whole reference where
+    it holds a slash, and over the name without its tag where it names none. `command` makes the
+    argument list from the container, the pod and the local port that stands for `port`, the
+    container port on which the program listens (0 when none is known). `simulated` says what
+    about it is not real, "" when nothing is.
+
+    `own_commands` says that commands of the pod mean something to the program: its command and
+    arguments are run as they are, and so are exec probes, hooks and `kubectl exec`. Whoever may
+    create pods may then run anything on this machine.
     """
 
     image: str
     port: int
-    command: Callable[[Mapping[str, Any], Object, int], list[str]]
+    command: Callable[[Mapping[str, Any], Object, int], Sequence[str]]
     simulated: str = ""
+    own_commands: bool = False
+
+    def stands_for(self, image: str) -> bool:
+        """Whether an image reference is this program's."""
+        name = image.partition("@")[0]
+        if "/" not in self.image:
+            name = name.rsplit("/", 1)[-1]
+        if ":" not in self.image:
+            # The host of a registry may have a colon, too.
+            head, slash, last = name.rpartition("/")
+            name = f"{head}{slash}{last.partition(':')[0]}"
+        return fnmatchcase(name, self.image)
 
 
 class Images:
@@ -34,8 +53,29 @@ class Images:
 
     def program(self, image: str) -> Program | None:
         """The program of an image reference, None when it is not known."""
-        name = image.partition("@")[0].rsplit("/", 1)[-1]
-        return next((each for each in self._programs if fnmatchcase(name, each.image)), None)
+        return next((each for each in self._programs if each.stands_for(image)), None)
+
+
+def entrypoint(image: str, command: Sequence[str]) -> Program:
+    """A program that stands for an image's entrypoint, by Kubernetes' rules: a pod's `command`
+    takes its place, a pod's `args` follow it."""
+
+    def line(container: Mapping[str, Any], _pod: Object, _port: int) -> list[str]:
+        own = container.get("command")
+        return [*(own or command), *(container.get("args") or ())]
+
+    return Program(image=image, port=0, command=line, own_commands=True)
+
+
+def parse_program(text: str) -> Program:
+    """A program from PATTERN=COMMAND. ValueError says what is wrong.
+
+    The command is split as by a shell; none is run. It may be empty: then pods must say theirs.
+    """
+    pattern, equals, command = text.partition("=")
+    if not equals or not pattern.strip():
+        raise ValueError(f"{text!r} is not PATTERN=COMMAND, such as 'python:*=python3'.")
+    return entrypoint(pattern.strip(), shlex.split(command))
 
 
 def _simulated_engine(container: Mapping[str, Any], pod: Object, port: int) -> list[str]:

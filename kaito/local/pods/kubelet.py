@@ -1,7 +1,7 @@
 """The kubelet of every simulated Node: runs the pods bound to them and reports their status.
 
 Pods on other Nodes are left alone. Containers whose image is a known program run as local
-processes (process.py), the others are simulated (simulation.py); the pod's condition
+processes (process.py), the others are simulated (simulated.py); the pod's condition
 `local.kaito.sh/Simulated` says which.
 """
 
@@ -11,21 +11,48 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaito.local.kinds import PODS
+from kaito.local.pods import events
+from kaito.local.pods.accounts import Accounts
 from kaito.local.pods.addresses import PodAddresses
-from kaito.local.pods.containers import ContainerState, PodFacts, is_simulated, pod_status
+from kaito.local.pods.conditions import simulated_condition
+from kaito.local.pods.containers import (
+    CREATING,
+    INITIALIZING,
+    ContainerState,
+    PodFacts,
+    all_containers,
+    is_sidecar,
+    is_simulated,
+    may_begin,
+    pod_phase,
+    pod_status,
+)
 from kaito.local.pods.images import Images, Program
-from kaito.local.pods.probe import readiness_probe
-from kaito.local.pods.process import ContainerProcess, Launch
-from kaito.local.pods.simulation import at
+from kaito.local.pods.launch import Launch, Ports
+from kaito.local.pods.logs import NoPrevious, Source
+from kaito.local.pods.objects import Objects
+from kaito.local.pods.outfit import Outfitter, Wearer, own_ports, wanted
+from kaito.local.pods.payload import VolumeError
+from kaito.local.pods.process import ContainerProcess, Plan, restarts
+from kaito.local.pods.simulated import SimulatedContainer
 from kaito.local.profile import Profile
-from kaito.runtime import Again, Client, Clock, Informer, Key, NotFound, Object
+from kaito.runtime import (
+    Again,
+    Client,
+    Clock,
+    EventRecorder,
+    Informer,
+    Key,
+    NotFound,
+    Object,
+    parse_rfc3339,
+)
 
-SIMULATED_CONDITION = "local.kaito.sh/Simulated"
+DEFAULT_GRACE = 30.0  # seconds; the API's
 
 
 @dataclass(slots=True)
@@ -33,18 +60,23 @@ class PodRun:
     """What the kubelet holds of one pod. `bound` is in seconds since the epoch."""
 
     uid: str
-    seen: float
-    """Monotonic time from which the simulation counts."""
     bound: float
+    ports: Ports
+    restored: Mapping[str, ContainerState]
+    """Containers that had ended for good under an earlier run of the cluster."""
+    simulated: dict[str, SimulatedContainer] = field(default_factory=dict)
     processes: dict[str, ContainerProcess] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     stopping: asyncio.Task[None] | None = None
+
+    def begun(self, name: str) -> bool:
+        return name in self.simulated or name in self.processes or name in self.restored
 
 
 class Kubelet:
     """The reconciler of pods. `run` must be running beside it: it owns the processes.
 
-    `wake` is told of a pod whose processes changed. Pod directories lie under `directory`.
+    `wake` is told of a pod whose processes changed.
     """
 
     def __init__(
@@ -54,18 +86,24 @@ class Kubelet:
         nodes: Informer[Object],
         *,
         images: Images,
+        objects: Objects,
+        accounts: Accounts,
+        outfitter: Outfitter,
+        recorder: EventRecorder,
         profile: Profile,
         clock: Clock,
-        directory: Path,
         wake: Callable[[Key], None],
     ) -> None:
         self._client = client
         self._pods = pods.store
         self._nodes = nodes.store
         self._images = images
+        self._objects = objects
+        self._accounts = accounts
+        self._outfitter = outfitter
+        self._recorder = recorder
         self._profile = profile
         self._clock = clock
-        self._directory = directory
         self._wake = wake
         self._runs: dict[Key, PodRun] = {}
         self._addresses = PodAddresses()
@@ -74,10 +112,7 @@ class Kubelet:
 
     async def run(self) -> None:
         """Own the processes until cancelled; then all of them are killed."""
-        for pod in self._pods.list():
-            # Before any new pod could be given one of them.
-            if address := pod.get("status", {}).get("podIP"):
-                self._addresses.keep(pod["metadata"]["uid"], address)
+        self._take_stock()
         async with asyncio.TaskGroup() as crew:
             self._crew = crew
             self._ready.set()
@@ -87,25 +122,67 @@ class Kubelet:
                 # No pod is begun while those that run are being ended.
                 self._crew = None
 
+    def _take_stock(self) -> None:
+        """Of an earlier run: addresses that are taken, and what is left of pods that have gone."""
+        uids = set()
+        for pod in self._pods.list():
+            uids.add(pod["metadata"]["uid"])
+            # Before any new pod could be given one of them.
+            if address := pod.get("status", {}).get("podIP"):
+                self._addresses.keep(pod["metadata"]["uid"], address)
+        for home in self._outfitter.homes():
+            if home.name not in uids:
+                shutil.rmtree(home, ignore_errors=True)
+
     def local_port(self, key: Key, container_port: int) -> int | None:
         """Where a pod's port can be reached on this machine, None when nothing real runs there."""
         run = self._runs.get(key)
-        for process in run.processes.values() if run is not None else ():
-            if process.launch.container_port == container_port and process.port:
-                return process.port
-        return None
+        if run is None or not any(process.runs for process in run.processes.values()):
+            return None
+        return run.ports.local.get(container_port)
 
-    def log_file(self, key: Key, container: str) -> Path | None:
-        """Where a container's output goes, None for a simulated one."""
+    def log_source(self, key: Key, container: str, previous: bool) -> Source:
+        """Where a container writes, or wrote before it was started again. Raises NoPrevious."""
         run = self._runs.get(key)
         process = run.processes.get(container) if run is not None else None
-        return process.launch.log if process is not None else None
+        if run is None or process is None:
+            return Source(None, self._waits_for(key, container))
+        state, number = process.state, process.restarts
+        if previous:
+            if state.last is None:
+                raise NoPrevious
+            number = state.last.restarts
+        elif state.is_ == "waiting":
+            if state.last is None:
+                return Source(None, state.reason)
+            number = state.last.restarts
+        return Source(self._outfitter.log(run.uid, container, number))
+
+    def _waits_for(self, key: Key, container: str) -> str:
+        """Why a container that is to be a process has no log, "" for one that is simulated."""
+        pod = self._pods.get(key)
+        for each in all_containers(pod) if pod is not None else ():
+            if each["name"] == container and self._program(each) is not None:
+                return _waiting(pod or {}).reason
+        return ""
+
+    def _program(self, container: Mapping[str, Any]) -> Program | None:
+        """What a container runs as; None when it is simulated."""
+        return self._images.program(container.get("image", "")) if self._profile.processes else None
 
     def has_ended(self, key: Key, container: str) -> bool:
         """Whether a container's process will write nothing more."""
         run = self._runs.get(key)
         task = run.tasks.get(container) if run is not None else None
         return task is None or task.done()
+
+    def running(self, key: Key, container: str) -> Launch | None:
+        """The start of a container that runs and understands commands of its pod, else None."""
+        run = self._runs.get(key)
+        process = run.processes.get(container) if run is not None else None
+        if process is None or not process.runs or not process.plan.own_commands:
+            return None
+        return process.launch
 
     async def reconcile(self, key: Key) -> Again | None:
         await self._ready.wait()
@@ -127,64 +204,35 @@ class Kubelet:
             return None
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             return None
-        run = run or self._begin(key, pod)
+        run = run or self._new_run(key, pod)
         return await self._report(key, pod, node, run)
 
-    def _begin(self, key: Key, pod: Object) -> PodRun:
-        """Start what the pod consists of."""
-        status = pod.get("status", {})
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        reported = {each["name"]: each for each in status.get("containerStatuses", ())}
-        run = PodRun(uid=pod["metadata"]["uid"], seen=monotonic, bound=now)
-        if any("running" in each.get("state", {}) for each in reported.values()):
-            # An earlier process of this cluster had it running already: nothing starts anew.
-            run.seen = monotonic - self._profile.image_pull - self._profile.container_start
-        assert self._crew is not None
-        for container in pod["spec"]["containers"]:
-            program = self._images.program(container.get("image", ""))
-            if program is None or not self._profile.processes:
-                continue
-            before = reported.get(container["name"])
-            process = ContainerProcess(
-                self._launch(key, pod, container, program),
-                self._profile,
-                self._clock,
-                on_change=lambda: self._wake(key),
-                restarts=before["restartCount"] + 1 if before and before["containerID"] else 0,
-            )
-            run.processes[container["name"]] = process
-            run.tasks[container["name"]] = self._crew.create_task(
-                process.run(), name=f"pod/{key}/{container['name']}"
-            )
+    def _new_run(self, key: Key, pod: Object) -> PodRun:
+        numbers: set[int] = set()
+        for container in all_containers(pod):
+            program = self._program(container)
+            if program is not None:
+                numbers |= own_ports(container, program)
+        run = PodRun(
+            uid=pod["metadata"]["uid"],
+            bound=self._clock.now(),
+            ports=Ports(numbers),
+            restored=_done_before(pod),
+        )
         self._runs[key] = run
         return run
 
-    def _launch(
-        self, key: Key, pod: Object, container: Mapping[str, Any], program: Program
-    ) -> Launch:
-        return Launch(
-            name=container["name"],
-            command=lambda port: program.command(container, pod, port),
-            container_port=program.port,
-            environment=_environment(container, pod),
-            directory=self._directory / f"{key.namespace}_{key.name}_{pod['metadata']['uid']}",
-            probe=readiness_probe(container),
-            restart_policy=pod["spec"].get("restartPolicy", "Always"),
-        )
-
     async def _report(self, key: Key, pod: Object, node: Object, run: PodRun) -> Again | None:
-        states: dict[str, ContainerState] = {}
-        next_changes = []
-        elapsed = self._clock.monotonic() - run.seen
-        for container in pod["spec"]["containers"]:
-            process = run.processes.get(container["name"])
-            if process is not None:
-                states[container["name"]] = process.state
-                continue
-            moment = at(elapsed, run.bound, container, pod, self._profile)
-            states[container["name"]] = moment.state
-            if moment.again is not None:
-                next_changes.append(moment.again)
+        states, changes = self._states(pod, run)
+        while fresh := [name for name in may_begin(pod["spec"], states) if not run.begun(name)]:
+            for name in fresh:
+                await self._begin(key, pod, node, run, name)
+            states, changes = self._states(pod, run)
+        over = pod_phase(pod["spec"], states) in ("Succeeded", "Failed")
+        if over and not self._all_ended(run):
+            # Sidecars end after the others, and the pod with the last of them.
+            self._end_soon(key, run, pod["spec"].get("terminationGracePeriodSeconds"))
+            return None
         facts = PodFacts(
             host_ip=_internal_ip(node),
             pod_ip=self._addresses.of(run.uid),
@@ -192,44 +240,137 @@ class Kubelet:
             now=self._clock.now(),
         )
         status = pod_status(pod, states, facts)
-        status["conditions"] = _say_what_is_simulated(status["conditions"], pod, run, self._images)
+        status["conditions"] = simulated_condition(
+            status["conditions"], pod, run.processes.keys(), self._images
+        )
         if status != pod.get("status"):
             patch = {"metadata": {"uid": run.uid}, "status": status}
             await self._client.patch(PODS, key, patch, subresource="status")
-        return Again.after(min(next_changes)) if next_changes else None
+        if run.processes and not over:
+            await self._refresh(pod, node)
+            if (due := self._accounts.due(run.uid)) is not None:
+                changes.append(due)
+        return Again.after(min(changes)) if changes else None
+
+    def _states(self, pod: Object, run: PodRun) -> tuple[dict[str, ContainerState], list[float]]:
+        """The state of each container, and in how many seconds those that are simulated change."""
+        waiting = _waiting(pod)
+        states: dict[str, ContainerState] = {}
+        changes: list[float] = []
+        monotonic = self._clock.monotonic()
+        for container in all_containers(pod):
+            name = container["name"]
+            if name in run.restored:
+                states[name] = run.restored[name]
+            elif name in run.processes:
+                states[name] = run.processes[name].state
+            elif name in run.simulated:
+                moment = run.simulated[name].moment(pod, monotonic, self._profile)
+                states[name] = moment.state
+                changes += [moment.again] if moment.again is not None else []
+            else:
+                states[name] = waiting
+        return states, changes
+
+    async def _begin(self, key: Key, pod: Object, node: Object, run: PodRun, name: str) -> None:
+        """Start one container."""
+        container = next(each for each in all_containers(pod) if each["name"] == name)
+        init = container in (pod["spec"].get("initContainers") or ())
+        reported = _reported(pod, name)
+        program = self._program(container)
+        if program is None:
+            began = self._clock.monotonic()
+            if "running" in reported.get("state", {}):
+                # An earlier process of this cluster had it running already: it does not start anew.
+                began -= self._profile.image_pull + self._profile.container_start
+            at_once = init and not is_sidecar(container)
+            since = self._clock.now()
+            run.simulated[name] = SimulatedContainer(container, began, since, at_once)
+            return
+        assert self._crew is not None
+        await self._objects.hold(self._crew, key, wanted(pod))
+        if self._crew is None:
+            return
+        wearer = Wearer(pod, node, container, program, run.ports)
+        process = ContainerProcess(
+            Plan(
+                container=container,
+                pod=f"{key.name}_{key.namespace}({run.uid})",
+                address=self._addresses.of(run.uid),
+                policy=_restart_policy(pod, container, init=init),
+                grace=_grace(pod["spec"].get("terminationGracePeriodSeconds")),
+                own_commands=program.own_commands,
+                prepare=lambda restarts: self._outfitter.launch(
+                    replace(wearer, pod=self._pods.get(key) or pod), restarts
+                ),
+            ),
+            self._profile,
+            self._clock,
+            on_change=lambda: self._wake(key),
+            say=lambda *told: self._say(pod, events.Told(*told)),
+            restarts=reported["restartCount"] + 1 if reported.get("containerID") else 0,
+        )
+        run.processes[name] = process
+        run.tasks[name] = self._crew.create_task(process.run(), name=f"pod/{key}/{name}")
+        run.tasks[name].add_done_callback(lambda _: self._wake(key))
+
+    def _say(self, pod: Object, told: events.Told) -> None:
+        self._recorder.event(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": pod["metadata"]},
+            type=told.type,
+            reason=told.reason,
+            message=told.message,
+        )
+
+    async def _refresh(self, pod: Object, node: Object) -> None:
+        """Bring the files of volumes up to date with what they are made of."""
+        try:
+            await self._outfitter.set_up(pod, node)
+        except VolumeError:
+            # What is mounted stays as it was; a kubelet tries again and so do we.
+            return
+
+    @staticmethod
+    def _all_ended(run: PodRun) -> bool:
+        return all(task.done() for task in run.tasks.values())
 
     async def _stop(self, key: Key, pod: Object, run: PodRun | None) -> None:
         """End the pod's processes with grace, then remove the pod."""
-        if run is not None and run.processes and run.stopping is None:
-            assert self._crew is not None
-            grace = pod["metadata"].get("deletionGracePeriodSeconds") or 0
-            run.stopping = self._crew.create_task(self._end(run, grace), name=f"stop/{key}")
-            run.stopping.add_done_callback(lambda _: self._wake(key))
+        if run is not None and not self._all_ended(run):
+            self._end_soon(key, run, pod["metadata"].get("deletionGracePeriodSeconds"))
         if run is not None and run.stopping is not None and not run.stopping.done():
             return
         with contextlib.suppress(NotFound):
             await self._client.delete(PODS, key, uid=pod["metadata"]["uid"], grace_seconds=0)
 
-    async def _end(self, run: PodRun, grace: float) -> None:
-        """Ask the pod's programs to end, and kill those that have not after `grace` seconds."""
-        asked = []
-        for name, task in run.tasks.items():
-            if run.processes[name].terminate():
-                asked.append(task)
-            else:
-                task.cancel()
-        if asked and grace > 0:
-            patience = self._clock.call_later(grace, lambda: _cancel(asked))
-            await asyncio.wait(asked)
-            patience.cancel()
-        _cancel(asked)
-        await asyncio.wait(run.tasks.values())
+    def _end_soon(self, key: Key, run: PodRun, grace: float | None) -> None:
+        if run.stopping is not None:
+            return
+        assert self._crew is not None
+        ending = self._end(self._pods.get(key), run, _grace(grace))
+        run.stopping = self._crew.create_task(ending, name=f"stop/{key}")
+        run.stopping.add_done_callback(lambda _: self._wake(key))
+
+    async def _end(self, pod: Object | None, run: PodRun, grace: float) -> None:
+        """Ask the pod's programs to end, sidecars last and in reverse, and kill those that have
+        not after `grace` seconds."""
+        inits = (pod or {}).get("spec", {}).get("initContainers") or ()
+        sidecars = [each["name"] for each in inits if each["name"] in run.tasks]
+        began = self._clock.monotonic()
+        for names in (set(run.tasks) - set(sidecars), *([name] for name in reversed(sidecars))):
+            left = max(0.0, grace - (self._clock.monotonic() - began))
+            await asyncio.gather(*(run.processes[name].stop(left) for name in names))
+            _cancel(run.tasks[name] for name in names)
+            if names:
+                await asyncio.wait([run.tasks[name] for name in names])
 
     def _forget(self, key: Key, run: PodRun) -> None:
         """The pod is gone, however it went: kill what is left of it."""
         _cancel(run.tasks.values())
-        for process in run.processes.values():
-            shutil.rmtree(process.launch.directory, ignore_errors=True)
+        if run.processes:
+            self._objects.release(key)
+            self._accounts.forget(run.uid)
+            shutil.rmtree(self._outfitter.home(run.uid), ignore_errors=True)
         self._addresses.release(run.uid)
         del self._runs[key]
 
@@ -239,60 +380,53 @@ def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
         task.cancel()
 
 
-def _environment(container: Mapping[str, Any], pod: Object) -> dict[str, str]:
-    """The container's environment: literal values and the pod's own fields.
+def _restart_policy(pod: Object, container: Mapping[str, Any], *, init: bool) -> str:
+    """Init containers run until they succeed, sidecars for as long as the pod does."""
+    policy: str = pod["spec"].get("restartPolicy", "Always")
+    if not init:
+        return policy
+    if is_sidecar(container):
+        return "Always"
+    return "Never" if policy == "Never" else "OnFailure"
 
-    References to ConfigMaps and Secrets are left out.
-    """
-    metadata = pod["metadata"]
-    fields = {
-        "metadata.name": metadata["name"],
-        "metadata.namespace": metadata["namespace"],
-        "metadata.uid": metadata["uid"],
-        "spec.nodeName": pod["spec"].get("nodeName", ""),
-    }
-    environment = {}
-    for variable in container.get("env") or ():
-        source = (variable.get("valueFrom") or {}).get("fieldRef", {}).get("fieldPath")
-        if "value" in variable:
-            environment[variable["name"]] = variable["value"]
-        elif source in fields:
-            environment[variable["name"]] = fields[source]
-    return environment
+
+def _waiting(pod: Object) -> ContainerState:
+    """The state of a container that has not begun."""
+    return INITIALIZING if pod["spec"].get("initContainers") else CREATING
+
+
+def _grace(seconds: float | None) -> float:
+    return DEFAULT_GRACE if seconds is None else float(seconds)
+
+
+def _reported(pod: Object, name: str) -> Mapping[str, Any]:
+    """What was last written down about a container."""
+    status = pod.get("status", {})
+    held = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
+    return next((each for each in held if each["name"] == name), {})
+
+
+def _done_before(pod: Object) -> dict[str, ContainerState]:
+    """Containers that have ended for good, as the pod's status tells; they do not run again."""
+    found = {}
+    inits = pod["spec"].get("initContainers") or ()
+    for container in all_containers(pod):
+        reported = _reported(pod, container["name"])
+        ended = reported.get("state", {}).get("terminated")
+        policy = _restart_policy(pod, container, init=container in inits)
+        if ended and not restarts(policy, ended["exitCode"]):
+            found[container["name"]] = ContainerState(
+                is_="terminated",
+                reason=ended.get("reason", ""),
+                message=ended.get("message", ""),
+                exit_code=ended["exitCode"],
+                started=parse_rfc3339(ended["startedAt"]),
+                ended=parse_rfc3339(ended["finishedAt"]),
+                restarts=reported.get("restartCount", 0),
+            )
+    return found
 
 
 def _internal_ip(node: Object) -> str:
     addresses = node.get("status", {}).get("addresses", ())
     return next((each["address"] for each in addresses if each["type"] == "InternalIP"), "")
-
-
-def _say_what_is_simulated(
-    conditions: list[Object], pod: Object, run: PodRun, images: Images
-) -> list[Object]:
-    """The conditions with one that says what about this pod is not real."""
-    parts = []
-    for container in pod["spec"]["containers"]:
-        program = images.program(container.get("image", ""))
-        if container["name"] not in run.processes:
-            parts.append(f"{container['name']}: nothing runs")
-        elif program is not None and program.simulated:
-            parts.append(f"{container['name']}: {program.simulated}")
-    others = [each for each in conditions if each["type"] != SIMULATED_CONDITION]
-    if not parts:
-        return others
-    said: Object = {
-        "type": SIMULATED_CONDITION,
-        "status": "True",
-        "reason": "LocalCluster",
-        "message": "; ".join(parts),
-        "lastProbeTime": None,
-        "lastTransitionTime": next(
-            (
-                each["lastTransitionTime"]
-                for each in conditions
-                if each["type"] == SIMULATED_CONDITION
-            ),
-            others[-1]["lastTransitionTime"],
-        ),
-    }
-    return [*others, said]

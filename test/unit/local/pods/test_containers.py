@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from kaito.local.pods.containers import CREATING, ContainerState, PodFacts, pod_phase, pod_status
+from kaito.local.pods.containers import (
+    CREATING,
+    INITIALIZING,
+    ContainerState,
+    PodFacts,
+    may_begin,
+    pod_phase,
+    pod_status,
+)
 from kaito.runtime import Object, find_condition, rfc3339
 
 NOW = 1_767_225_600.0
@@ -34,7 +42,7 @@ def pod(*names: str, **spec: Any) -> Object:
     ("states", "policy", "phase"),
     [
         ([CREATING], "Always", "Pending"),
-        ([RUNNING, CREATING], "Always", "Running"),
+        ([RUNNING, CREATING], "Always", "Pending"),
         ([LOOPING], "Always", "Running"),
         ([DONE], "Always", "Running"),
         ([DONE], "Never", "Succeeded"),
@@ -45,7 +53,9 @@ def pod(*names: str, **spec: Any) -> Object:
     ],
 )
 def test_the_phase(states: list[ContainerState], policy: str, phase: str) -> None:
-    assert pod_phase(states, policy) == phase
+    named = {f"c{number}": state for number, state in enumerate(states)}
+    spec = {"containers": [{"name": name} for name in named], "restartPolicy": policy}
+    assert pod_phase(spec, named) == phase
 
 
 def test_a_running_pod_is_ready_and_says_since_when() -> None:
@@ -102,8 +112,69 @@ def test_a_finished_pod_is_not_ready_because_it_is_over() -> None:
     assert "message" not in found
 
 
-def test_init_containers_have_completed() -> None:
-    status = pod_status(pod("a", initContainers=[{"name": "i"}]), {"a": CREATING}, FACTS)
-    (init,) = status["initContainerStatuses"]
-    assert init["state"]["terminated"]["reason"] == "Completed"
-    assert init["ready"]
+INITS = pod("a", initContainers=[{"name": "i"}, {"name": "s", "restartPolicy": "Always"}])
+FRESH = {"i": INITIALIZING, "s": INITIALIZING, "a": INITIALIZING}
+
+
+@pytest.mark.parametrize(
+    ("states", "begin"),
+    [
+        ({}, ["i"]),
+        ({"i": RUNNING}, ["i"]),
+        ({"i": BROKEN}, ["i"]),
+        ({"i": DONE}, ["i", "s"]),
+        ({"i": DONE, "s": replace(RUNNING, passed=False)}, ["i", "s"]),
+        ({"i": DONE, "s": RUNNING}, ["i", "s", "a"]),
+        ({"i": DONE, "s": LOOPING}, ["i", "s", "a"]),
+    ],
+)
+def test_containers_begin_one_after_the_other(
+    states: dict[str, ContainerState], begin: list[str]
+) -> None:
+    assert may_begin(INITS["spec"], FRESH | states) == begin
+
+
+@pytest.mark.parametrize(
+    ("states", "policy", "phase"),
+    [
+        ({}, "Always", "Pending"),
+        ({"i": BROKEN}, "OnFailure", "Pending"),
+        ({"i": BROKEN}, "Never", "Failed"),
+        ({"i": DONE, "s": RUNNING, "a": RUNNING}, "Always", "Running"),
+        ({"i": DONE, "s": RUNNING, "a": DONE}, "Never", "Succeeded"),
+        ({"i": DONE, "s": BROKEN, "a": DONE}, "Never", "Succeeded"),
+    ],
+)
+def test_the_phase_with_init_containers(
+    states: dict[str, ContainerState], policy: str, phase: str
+) -> None:
+    assert pod_phase(INITS["spec"] | {"restartPolicy": policy}, FRESH | states) == phase
+
+
+def test_a_pod_is_initialized_when_its_init_containers_are_through() -> None:
+    status = pod_status(INITS, FRESH | {"i": DONE}, FACTS)
+    found = find_condition(status["conditions"], "Initialized")
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("False", "ContainersNotInitialized")
+    assert found["message"] == "containers with incomplete status: [s]"
+    init, sidecar = status["initContainerStatuses"]
+    assert (init["ready"], sidecar["ready"]) == (True, False)
+    through = pod_status(INITS, FRESH | {"i": DONE, "s": RUNNING}, FACTS)
+    found = find_condition(through["conditions"], "Initialized")
+    assert found is not None
+    assert found["status"] == "True"
+
+
+def test_a_pod_is_ready_when_its_gates_are_open() -> None:
+    gated = pod("a", readinessGates=[{"conditionType": "example.com/open"}])
+    status = pod_status(gated, {"a": RUNNING}, FACTS)
+    found = find_condition(status["conditions"], "Ready")
+    assert found is not None
+    assert (found["status"], found["reason"]) == ("False", "ReadinessGatesNotReady")
+    contained = find_condition(status["conditions"], "ContainersReady")
+    assert contained is not None
+    assert contained["status"] == "True"
+    gated["status"]["conditions"].append({"type": "example.com/open", "status": "True"})
+    opened = find_condition(pod_status(gated, {"a": RUNNING}, FACTS)["conditions"], "Ready")
+    assert opened is not None
+    assert opened["status"] == "True"
