@@ -31,11 +31,11 @@ from kaito.controllers.workspace.parameters import (
     inference_problems,
     training_problems,
 )
+from kaito.controllers.workspace.runtimes import RUNTIMES
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.template import unusable
 from kaito.controllers.workspace.words import shown
 
-RUNTIMES = ("vllm", "transformers")
 # What annotations may say, by their keys; compared without regard to case.
 ANNOTATIONS = {
     labels.NODE_IMAGE_FAMILY: ("ubuntu", "azurelinux"),

@@ -20,7 +20,6 @@ from kaito.catalog.estimate import Estimate
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
 from kaito.controllers.workspace.objections import (
-    RUNTIMES,
     Refusal,
     equality,
     fit,
@@ -31,11 +30,11 @@ from kaito.controllers.workspace.objections import (
     sizes_that_do,
 )
 from kaito.controllers.workspace.parameters import Config, context_asked
+from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.words import one_line, shown
+from kaito.controllers.workspace.words import one_line
 from kaito.runtime import Object
 
-OWN_RUNTIME = RUNTIMES[0]
 PROBLEM_LENGTH = 500  # characters; a path in it may be as long as its author likes
 
 
@@ -159,12 +158,12 @@ def _later(workspace: Workspace) -> Iterator[Refusal]:
             "resource.partition: parts of GPUs arrive in a later release; create the Workspace "
             "without it to use whole nodes.",
         )
-    runtime = workspace.metadata.annotations.get(labels.RUNTIME, OWN_RUNTIME)
-    if runtime.lower() in RUNTIMES and runtime.lower() != OWN_RUNTIME:
+    runtime = runtime_of(workspace)
+    if runtime != OWN_RUNTIME:
         yield _unsupported(
             f"metadata.annotations[{labels.RUNTIME}]",
-            f"Annotation {labels.RUNTIME} is {shown(runtime)}: this release runs {OWN_RUNTIME} "
-            "only; remove the annotation.",
+            f"The runtime {runtime} (annotation {labels.RUNTIME}, or an adapter's strength other "
+            f"than 1.0) arrives in a later release, and this one runs {OWN_RUNTIME} only.",
         )
     preset = inference.preset if inference else None
     if preset is not None and preset.access_mode == "private":

@@ -262,7 +262,7 @@ REFUSALS: list[tuple[Object, str, str]] = [
     (
         held(metadata={"annotations": {"kaito.sh/runtime": "transformers"}}),
         "NotSupported",
-        "Annotation kaito.sh/runtime is transformers",
+        "The runtime transformers (annotation kaito.sh/runtime, ",
     ),
     (
         held(
