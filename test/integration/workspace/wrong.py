@@ -181,12 +181,6 @@ WRONG = (
         {"resource.instanceType": "p3.2xlarge"}, "resource.instanceType", "no GPU size", cel=False
     ),
     Wrong(
-        {"inference.preset.name": "falcon-40b", "resource.instanceType": "Standard_NC6s_v3"},
-        "inference.preset.name",
-        "does not fit",
-        cel=False,
-    ),
-    Wrong(
         {f"{SELECTOR}.matchLabels": {"kubernetes.io/arch": "arm64"}},
         SELECTOR,
         "leave that label out",
