@@ -41,7 +41,7 @@ def generation(model: Model, gpus: Gpus, *, context: int, batch: int = 1) -> Gen
     layer is shared.
     """
     groups = model.cache_groups
-    if model.weights_gib is None or model.hidden is None or not groups:
+    if model.memory_gib is None or model.hidden is None or not groups:
         return None
     value = precision(model, gpus).bytes
     kept = [batch * group.bytes_of(context, value_bytes=value) for group in groups]

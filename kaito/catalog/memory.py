@@ -152,7 +152,7 @@ class Memory:
 
 def memory(model: Model, gpus: Gpus, split: Split, how: Serving) -> Memory | None:
     """The account of each GPU; None when the weights or the shape of the model are not known."""
-    if model.weights_gib is None or model.layers is None or not model.cache_groups:
+    if model.memory_gib is None or model.layers is None or not model.cache_groups:
         return None
     count = split.pipeline_parallel
     return Memory(
@@ -179,9 +179,9 @@ def loaded(model: Model, value_bytes: int) -> float:
     another (Marlin kernels, vllm/model_executor/layers/quantization), which takes no more memory.
     """
     if model.quantization is not None:
-        return (model.weights_gib or 0.0) * LOADED
+        return (model.memory_gib or 0.0) * LOADED
     stored = FLOAT32 if model.dtype == "float32" else 2
-    return (model.weights_gib or 0.0) * LOADED * value_bytes / stored
+    return (model.memory_gib or 0.0) * LOADED * value_bytes / stored
 
 
 def visible(gpus: Gpus) -> float:
@@ -250,9 +250,7 @@ def _weights(model: Model, split: Split, how: Serving, share: float, ends: int) 
 def _repeated(model: Model, split: Split) -> float:
     """Projections to key-value heads that are on more GPUs than their share, GiB of each."""
     gpus, hidden = split.tensor_parallel, model.hidden or 0
-    each = (
-        (model.weights_gib or 0.0) * GIB / (model.parameters_b * 1e9) if model.parameters_b else 2
-    )
+    each = (model.memory_gib or 0.0) * GIB / (model.parameters_b * 1e9) if model.parameters_b else 2
     values = 0.0
     for group in model.cache_groups or ():
         if group.kind == "latent":
@@ -292,7 +290,7 @@ def feed_forward(model: Model) -> float:
     """
     hidden, layers = model.hidden or 0, model.layers or 1
     known = model.active_parameters_b or model.parameters_b
-    parameters = known * 1e9 if known else (model.weights_gib or 0.0) * GIB / 2
+    parameters = known * 1e9 if known else (model.memory_gib or 0.0) * GIB / 2
     ends = 2 * (model.vocabulary or 0) * hidden
     heads = 2 * (model.heads or 0) + 2 * (model.kv_heads or 0)
     attention = hidden * (model.head_dim or 0) * heads

@@ -42,9 +42,9 @@ def split(model: Model, gpus: Gpus, nodes: int) -> Split:
     """
     tensor = sharing(model, gpus.count)
     groups = gpus.count // tensor
-    if nodes == 1 and model.weights_gib is not None:
+    if nodes == 1 and model.memory_gib is not None:
         for shared in sorted({1, tensor}):
-            if gpus.count > shared and model.weights_gib < WHOLE_COPY * shared * gpus.each_gib:
+            if gpus.count > shared and model.memory_gib < WHOLE_COPY * shared * gpus.each_gib:
                 return Split(data_parallel=gpus.count // shared, tensor_parallel=shared)
     return Split(tensor_parallel=tensor, pipeline_parallel=nodes * groups)
 

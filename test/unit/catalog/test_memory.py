@@ -187,6 +187,11 @@ def test_weights_of_a_quantised_model_stay_as_they_are_in_the_files() -> None:
     assert account(double, t4).stages[0].weights == 2 * account(LLAMA, t4).stages[0].weights
 
 
+def test_weights_that_the_files_hold_twice_are_loaded_once() -> None:
+    twice = replace(LLAMA, weights_gib=2 * 131.42, loaded_gib=131.42)
+    assert account(twice) == replace(account(), model=twice)
+
+
 def test_weights_stored_in_float32_are_halved_when_they_are_loaded() -> None:
     stored = replace(LLAMA, dtype="float32")
     assert account(stored).stages[0].weights == account().stages[0].weights / 2
