@@ -14,10 +14,10 @@ from math import ceil
 
 from kaito.catalog.capability import VLLM, objection
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.memory import GIB, CacheType, Memory, memory, serving
+from kaito.catalog.memory import GIB, Memory, memory, serving
 from kaito.catalog.model import Model
 from kaito.catalog.parallel import Split, sharing, split
-from kaito.catalog.precision import Precision, precision
+from kaito.catalog.precision import CacheType, Precision, precision
 from kaito.catalog.replacement import replacements
 from kaito.catalog.sku import Gpus, Sku
 
@@ -41,6 +41,8 @@ class Estimate:
     """What it takes of each GPU; None when its weights or its shape are not known."""
     problems: tuple[str, ...] = ()
     """What is wrong although it may start, a sentence each without its full stop."""
+    advice: tuple[str, ...] = ()
+    """What is as it should be and yet worth knowing, likewise."""
 
     @property
     def max_context(self) -> int | None:
@@ -77,7 +79,7 @@ def estimate(
     context: int = DEFAULT_CONTEXT,
     max_nodes: int | None = None,
     utilization: float | None = None,
-    cache_type: CacheType = "auto",
+    cached: CacheType | None = None,
 ) -> Estimate | Misfit:
     """How a model runs on nodes with these GPUs, with at least `context` tokens.
 
@@ -88,9 +90,7 @@ def estimate(
     found = _needed(model, gpus, context, max_nodes)
     if isinstance(found, Misfit):
         return found
-    return placed(
-        model, gpus, found, context=context, utilization=utilization, cache_type=cache_type
-    )
+    return placed(model, gpus, found, context=context, utilization=utilization, cached=cached)
 
 
 def placed(
@@ -100,11 +100,11 @@ def placed(
     *,
     context: int = DEFAULT_CONTEXT,
     utilization: float | None = None,
-    cache_type: CacheType = "auto",
+    cached: CacheType | None = None,
 ) -> Estimate:
     """A model on this many nodes with these GPUs, whether or not it fits."""
     spread = split(model, gpus, nodes)
-    how = serving(model, gpus, utilization=utilization, cache_type=cache_type)
+    how = serving(model, gpus, utilization=utilization, cached=cached)
     bare = Estimate(
         nodes=nodes,
         gpus_per_node=gpus.count,
@@ -112,7 +112,11 @@ def placed(
         precision=precision(model, gpus),
         memory=memory(model, gpus, spread, how),
     )
-    return replace(bare, problems=tuple(_problems(bare, model, gpus, context)))
+    return replace(
+        bare,
+        problems=tuple(_problems(bare, model, gpus, context)),
+        advice=tuple(_advice(bare, model, gpus)),
+    )
 
 
 def unmeasured(model: Model, gpus: Gpus, nodes: int) -> Estimate:
@@ -160,7 +164,14 @@ def _by_preset(model: Model, gpus: Gpus) -> int | Misfit:
 
 
 def _problems(found: Estimate, model: Model, gpus: Gpus, context: int) -> Iterator[str]:
-    spread, account = found.split, found.memory
+    if found.memory is not None:
+        yield from _room(model, gpus, found.memory, context)
+    if found.precision.danger is not None:
+        yield found.precision.danger
+
+
+def _advice(found: Estimate, model: Model, gpus: Gpus) -> Iterator[str]:
+    spread = found.split
     if spread.tensor_parallel not in (1, gpus.count):
         groups = (
             f"{spread.data_parallel} copies run"
@@ -172,16 +183,12 @@ def _problems(found: Estimate, model: Model, gpus: Gpus, context: int) -> Iterat
             f"cannot be shared by {gpus.count} GPUs, so {spread.tensor_parallel} share each layer "
             f"and {groups}"
         )
-    if account is not None:
-        longest = account.max_context
-        yield from _room(model, gpus, account, longest, context)
-        yield from _copies(model, gpus, account, longest)
-    if found.precision.danger is not None:
-        yield found.precision.danger
+    if found.memory is not None:
+        yield from _copies(model, gpus, found.memory)
 
 
-def _room(model: Model, gpus: Gpus, account: Memory, longest: int, context: int) -> Iterator[str]:
-    tight = account.tightest
+def _room(model: Model, gpus: Gpus, account: Memory, context: int) -> Iterator[str]:
+    tight, longest = account.tightest, account.max_context
     if longest == 0:
         rest = tight.activations + tight.graphs + tight.outside
         yield (
@@ -196,9 +203,12 @@ def _room(model: Model, gpus: Gpus, account: Memory, longest: int, context: int)
         )
 
 
-def _copies(model: Model, gpus: Gpus, account: Memory, longest: int) -> Iterator[str]:
+def _copies(model: Model, gpus: Gpus, account: Memory) -> Iterator[str]:
     copies, tensor = account.split.data_parallel, sharing(model, gpus.count)
-    if copies == 1 or tensor <= account.split.tensor_parallel or longest == model.context:
+    if copies == 1 or tensor <= account.split.tensor_parallel:
+        return
+    longest = account.max_context
+    if longest == model.context:
         return
     together = memory(model, gpus, Split(tensor_parallel=tensor), account.how)
     if together is not None and together.max_context > longest:

@@ -12,15 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal, TypeAlias, assert_never
+from typing import assert_never
 
 from kaito.catalog.cache import Cache
 from kaito.catalog.model import Model
 from kaito.catalog.parallel import Split, stages
-from kaito.catalog.precision import precision
+from kaito.catalog.precision import CacheType, cache_type, precision
 from kaito.catalog.sku import Gpus
-
-CacheType: TypeAlias = Literal["auto", "fp8"]
 
 GIB = 1024**3
 BLOCK = 16  # tokens; vllm/config/cache.py
@@ -36,6 +34,9 @@ LARGE_GPU = 70.0
 SMALL_BATCH, LARGE_BATCH = 2048, 8192  # tokens
 FEW_REQUESTS, MANY_REQUESTS = 256, 1024
 
+# Bytes of a value in a latent vector of 8 bits with its scales and its wider part: 656 for 576, 584
+# for 512 (MLAAttentionSpec, vllm/v1/kv_cache_interface.py).
+NARROW_LATENT = 1.14
 LOADED = 1.005  # weights in memory against weights in files
 LOGITS_COPIES = 3.75  # of float32 logits at the peak of sampling
 FLOAT32 = 4  # bytes
@@ -70,9 +71,12 @@ def serving(
     gpus: Gpus,
     *,
     utilization: float | None = None,
-    cache_type: CacheType = "auto",
+    cached: CacheType | None = None,
 ) -> Serving:
-    """vLLM as we start it on these GPUs, with its own defaults for what we leave to it."""
+    """vLLM as we start it on these GPUs, with its own defaults for what we leave to it.
+
+    None of a setting is what we tell it unless a user says more.
+    """
     large = gpus.each_gib >= LARGE_GPU and "A100" not in gpus.product
     value = precision(model, gpus).bytes
     return Serving(
@@ -80,7 +84,7 @@ def serving(
         batch_tokens=LARGE_BATCH if large else SMALL_BATCH,
         requests=MANY_REQUESTS if large else FEW_REQUESTS,
         value_bytes=value,
-        cached_bytes=1 if cache_type == "fp8" else value,
+        cached_bytes=1 if (cached or cache_type(model)) == "fp8" else value,
     )
 
 
@@ -209,7 +213,8 @@ def layer_bytes(
         case "full" | "sliding":
             return _whole(seen, block) * values * how.cached_bytes
         case "latent":
-            return ceil(_whole(seen, block) / cache.stride) * (cache.rank or 0) * how.cached_bytes
+            entries = ceil(_whole(seen, block) / cache.stride) * (cache.rank or 0)
+            return entries * (NARROW_LATENT if how.cached_bytes == 1 else how.cached_bytes)
         case "state":
             return (cache.bytes or 0) / split.tensor_parallel
     assert_never(cache.kind)

@@ -1,6 +1,6 @@
-"""The data type in which a model computes on given GPUs: what works there, and what it risks.
+"""The data types of a model on given GPUs: what works there, and what it risks.
 
-Weights that are quantised keep their own type in memory; this is about everything else.
+Weights that are quantised keep their own type in memory; this is about what is computed and cached.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from kaito.catalog.model import Model
 from kaito.catalog.sku import BFLOAT16_SINCE, Gpus
 
 Dtype: TypeAlias = Literal["bfloat16", "float16", "float32"]
+CacheType: TypeAlias = Literal["auto", "fp8"]
 
 BYTES: dict[Dtype, int] = {"bfloat16": 2, "float16": 2, "float32": 4}
 
 # Families whose activations leave the range of float16. vLLM refuses that type for them
 # (vllm/config/model.py, _FLOAT16_NOT_SUPPORTED_MODELS, v0.25.1).
 OUTSIDE_FLOAT16 = frozenset({"Gemma2", "Gemma3", "Plamo2", "Glm4"})
+
+# Models whose cache is kept in one byte a value, by the beginning of their names in lower case
+# (kaito.md 3.6).
+NARROW_CACHE = ("deepseek-ai/deepseek-v4", "zai-org/glm-5.2-fp8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,11 @@ def precision(model: Model, gpus: Gpus) -> Precision:
         danger=f"{lacking}, so {model.name} runs in float16, where values beyond 65,504 turn into "
         "infinity",
     )
+
+
+def cache_type(model: Model) -> CacheType:
+    """What the engine is told of the KV cache (--kv-cache-dtype); auto is what it computes in."""
+    return "fp8" if model.name.lower().startswith(NARROW_CACHE) else "auto"
 
 
 def _family(model: Model) -> str:

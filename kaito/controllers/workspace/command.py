@@ -5,6 +5,7 @@ A list of arguments and never a shell's line, so nothing that a user writes can 
 
 from __future__ import annotations
 
+from kaito.catalog.precision import cache_type
 from kaito.controllers.workspace.plan import Plan
 
 ENTRY = ("python3", "/workspace/vllm/inference_api.py")
@@ -20,8 +21,6 @@ BY_NAME = (
     ("deepseek-ai/deepseek-r1-0", ("tokenizer-mode", "deepseek_v32")),
     ("deepseek-ai/deepseek-v3", ("tokenizer-mode", "deepseek_v32")),
     ("deepseek-ai/deepseek-v4", ("tokenizer-mode", "deepseek_v4")),
-    ("deepseek-ai/deepseek-v4", ("kv-cache-dtype", "fp8")),
-    ("zai-org/glm-5.2-fp8", ("kv-cache-dtype", "fp8")),
     ("qwen/qwen3.5", ("gdn-prefill-backend", "triton")),
     ("qwen/qwen3.6", ("gdn-prefill-backend", "triton")),
     ("qwen/qwen3.8", ("gdn-prefill-backend", "triton")),
@@ -72,6 +71,8 @@ def flags(plan: Plan) -> list[tuple[str, str]]:
     if model.chat_template:
         found.append(("chat-template", f"{CHAT_TEMPLATES}/tool-chat-{model.chat_template}.jinja"))
     found += [flag for prefix, flag in BY_NAME if model.name.lower().startswith(prefix)]
+    if cache_type(model) != "auto":
+        found.append(("kv-cache-dtype", cache_type(model)))
     if inference.config:
         found.append(("kaito-config-file", CONFIG_FILE))
     return found

@@ -123,6 +123,13 @@ def test_a_latent_cache_may_keep_one_entry_for_several_tokens() -> None:
     assert layer_bytes(latent, 160, split=Split(), how=HOW) == 40 * 512 * 2
 
 
+def test_a_latent_vector_of_one_byte_values_has_its_scales_beside_it() -> None:
+    latent = Cache(kind="latent", layers=1, rank=576)
+    narrow = replace(HOW, cached_bytes=1)
+    found = layer_bytes(latent, 160, split=Split(), how=narrow)
+    assert found == pytest.approx(160 * 656, rel=0.01)
+
+
 def test_a_window_holds_the_step_at_hand_and_no_more() -> None:
     window = Cache(kind="sliding", layers=1, kv_heads=8, head_dim=128, window=1025)
     most = layer_bytes(window, 1024 + 2048, split=Split(), how=HOW)
@@ -151,7 +158,7 @@ def test_beside_states_blocks_are_as_large_as_a_state() -> None:
 def test_a_cache_of_one_byte_values_holds_twice_the_tokens() -> None:
     tight = replace(A100, memory_gib=4 * 46.0)
     wide = account(gpus=tight)
-    narrow = account(gpus=tight, how=serving(LLAMA, tight, cache_type="fp8"))
+    narrow = account(gpus=tight, how=serving(LLAMA, tight, cached="fp8"))
     assert 0 < wide.max_context < LLAMA.context / 2
     assert narrow.max_context == pytest.approx(2 * wide.max_context, abs=2 * BLOCK)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kaito.catalog.model import Model
-from kaito.catalog.precision import precision
+from kaito.catalog.precision import cache_type, precision
 from kaito.catalog.sku import Gpus
 
 
@@ -42,3 +42,8 @@ def test_weights_that_were_made_in_float16_are_safe_in_it() -> None:
 
 def test_weights_in_float32_are_not_kept_so() -> None:
     assert precision(Model(name="x/model", dtype="float32"), gpus(8.0)).dtype == "bfloat16"
+
+
+def test_the_cache_of_some_models_has_one_byte_a_value() -> None:
+    assert cache_type(Model(name="deepseek-ai/DeepSeek-V4-Pro")) == "fp8"
+    assert cache_type(Model(name="deepseek-ai/DeepSeek-V3.2")) == "auto"

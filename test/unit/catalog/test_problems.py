@@ -70,19 +70,21 @@ def test_a_context_beyond_the_model_is_not_missed() -> None:
 
 def test_heads_that_gpus_cannot_share_say_how_they_are_shared() -> None:
     seven = replace(EIGHT, weights_gib=60, heads=28, kv_heads=4)
-    (problem,) = found(seven, gpus(80, 8)).problems
+    answer = found(seven, gpus(80, 8))
+    (problem,) = answer.advice
+    assert answer.problems == ()
     assert problem == (
         "28 attention heads and 4 key-value heads of x/eight cannot be shared by 8 GPUs, so 4 "
         "share each layer and 2 copies run"
     )
-    (problem,) = found(replace(seven, weights_gib=300), gpus(80, 8)).problems
+    (problem,) = found(replace(seven, weights_gib=300), gpus(80, 8)).advice
     assert problem.endswith("so 4 share each layer and the layers are split in 2 stages")
 
 
 def test_copies_that_hold_less_than_all_gpus_together_say_how_to_have_it() -> None:
     answer = found(EIGHT, gpus(32, 4))
     assert answer.data_parallel == 4
-    (problem,) = answer.problems
+    (problem,) = answer.advice
     assert problem == (
         f"each of the 4 copies of x/eight has room for {answer.max_context:,} tokens of context, "
         "and one that 4 GPUs share for 131,072: for that, set tensor-parallel-size to 4 and "
@@ -91,7 +93,7 @@ def test_copies_that_hold_less_than_all_gpus_together_say_how_to_have_it() -> No
 
 
 def test_copies_with_the_whole_context_are_right() -> None:
-    assert found(EIGHT, gpus(80, 4)).problems == ()
+    assert found(EIGHT, gpus(80, 4)).advice == ()
 
 
 def test_a_gpu_without_bfloat16_says_what_that_risks() -> None:
@@ -108,7 +110,7 @@ def test_a_model_can_be_placed_where_it_does_not_fit(nodes: int) -> None:
 
 def test_what_the_engine_is_told_changes_the_room_and_never_the_nodes() -> None:
     usual = found(EIGHT, gpus(24))
-    narrow = estimate(EIGHT, gpus(24), cache_type="fp8")
+    narrow = estimate(EIGHT, gpus(24), cached="fp8")
     more = estimate(EIGHT, gpus(24), utilization=0.95)
     assert isinstance(narrow, Estimate)
     assert isinstance(more, Estimate)
@@ -130,6 +132,6 @@ def test_whatever_does_not_start_has_a_problem(model: Model, size: Gpus) -> None
 def test_problems_are_single_sentences(model: Model, size: Gpus) -> None:
     answer = estimate(model, size)
     if isinstance(answer, Estimate):
-        for problem in answer.problems:
+        for problem in (*answer.problems, *answer.advice):
             assert not problem.endswith(".")
             assert "\n" not in problem

@@ -197,6 +197,24 @@ def test_the_command_is_a_list_in_a_fixed_order() -> None:
             ["--data-parallel-size=4", "--tensor-parallel-size=1"],
         ),
         (
+            "Standard_NC96ads_A100_v4",
+            "qwen2.5-coder-32b-instruct",
+            [
+                "--tensor-parallel-size=4",
+                "--compilation-config.pass_config.fuse_allreduce_rms=False",
+            ],
+        ),
+        (
+            "Standard_NC64as_T4_v3",
+            "phi-4",
+            ["--tensor-parallel-size=2", "--pipeline-parallel-size=2", "--dtype=float16"],
+        ),
+        (
+            "Standard_ND96isr_H200_v5",
+            "deepseek-ai/DeepSeek-V4-Flash-0731",
+            ["--kv-cache-dtype=fp8", "--tokenizer-mode=deepseek_v4"],
+        ),
+        (
             "Standard_NC24ads_A100_v4",
             "gpt-oss-20b",
             [
