@@ -6,6 +6,7 @@ that the API server refuses. Both go back into the decision, so that the author 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -23,6 +24,7 @@ from kaito.controllers.workspace.observe import Stores
 from kaito.controllers.workspace.words import one_line
 from kaito.runtime import (
     Applier,
+    BadRequest,
     Client,
     Conflict,
     Forbidden,
@@ -31,9 +33,13 @@ from kaito.runtime import (
     NotFound,
     Object,
     Resource,
+    ServerError,
     Store,
 )
 
+# How API servers begin the answer to an apply with unknown fields or wrong types. They count it as
+# a fault of their own (500), and it is the author's.
+UNTYPED = ("failed to create typed patch object", "failed to convert new object")
 SENTENCE_LENGTH = 1000  # characters of what the API server says; it may quote whole objects
 
 
@@ -61,8 +67,15 @@ class Writer:
         return True
 
     async def objects(self, decision: Decision, observation: Observation) -> tuple[Obstacle, ...]:
-        """Write the objects; what stood in the way of some."""
+        """Write the objects; what stood in the way of some.
+
+        Where the trial shows that something will stand in the way, nothing is written.
+        """
         subject = Subject(observation.workspace)
+        trials = [await self._try(subject, desired) for desired in decision.trial]
+        foreseen = tuple(o for o in trials if o is not None)
+        if foreseen:
+            return foreseen
         obstacles = [await self._object(subject, desired) for desired in decision.objects]
         return tuple(o for o in obstacles if o is not None)
 
@@ -78,24 +91,39 @@ class Writer:
             with suppress(NotFound):  # somebody else let it go
                 await self._set_finalizers(subject, left)
 
+    async def _try(self, subject: Subject, desired: Object) -> Obstacle | None:
+        """What would stand in the way of an object, found out by a dry run."""
+        dry = self._client.with_options(dry_run=True)
+        resource = self._store_of[desired["kind"]].resource
+        return await self._overcome(subject, desired, lambda: dry.apply(resource, desired))
+
     async def _object(self, subject: Subject, desired: Object) -> Obstacle | None:
         store = self._store_of[desired["kind"]]
-        if not await self._may_write(store, subject, desired):
+        return await self._overcome(subject, desired, lambda: self._applier.apply(store, desired))
+
+    async def _overcome(
+        self, subject: Subject, desired: Object, write: Callable[[], Awaitable[object]]
+    ) -> Obstacle | None:
+        """Write an object that is ours to write, or say what stands in the way."""
+        kind = desired["kind"]
+        if not await self._may_write(self._store_of[kind], subject, desired):
             name = desired["metadata"]["name"]
             return Obstacle(
-                kind=desired["kind"],
+                kind=kind,
                 reason=conditions.NAME_TAKEN,
-                message=f"{desired['kind']} {name} exists already and does not belong to this "
+                message=f"{kind} {name} exists already and does not belong to this "
                 "Workspace: delete it, or give the Workspace another name.",
             )
         try:
-            await self._applier.apply(store, desired)
-        except (Invalid, Forbidden) as error:
+            await write()
+        except (Invalid, Forbidden, BadRequest, ServerError) as error:
+            if isinstance(error, ServerError) and not error.status.message.startswith(UNTYPED):
+                raise
             said = one_line(error.status.message, SENTENCE_LENGTH).rstrip(".")
             return Obstacle(
-                kind=desired["kind"],
+                kind=kind,
                 reason=conditions.REFUSED,
-                message=f"The API server refused the {desired['kind']} of this Workspace: {said}.",
+                message=f"The API server refused the {kind} of this Workspace: {said}.",
             )
         return None
 

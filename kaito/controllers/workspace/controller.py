@@ -24,6 +24,7 @@ from kaito.controllers.workspace.kinds import (
     SERVICES,
     WORKSPACES,
 )
+from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.observe import (
     CONFIG,
     INDEXES,
@@ -80,7 +81,9 @@ class Reconciler:
         workspace = self._stores.workspaces.object(key)
         if workspace is None:
             return None
-        config = await self._configs.of(workspace)
+        # What is being deleted is not judged, and must not wait for a read that may fail.
+        leaving = Subject(workspace).deleting
+        config = None if leaving else await self._configs.of(workspace)
         observation = observe(self._stores, workspace, self._clock.now(), config)
         decision = decide(observation, self._catalog, self._settings)
         if decision.finalizer is Finalizer.ADD and not await self._writer.hold(observation):

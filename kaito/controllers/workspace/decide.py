@@ -81,10 +81,16 @@ def _serve(
         target_node_count=planned.nodes,
     )
     objects = _machines(planned, crew, subject)
-    if workload is not None and (resource.good or subject.owns(observation.deployment)):
-        objects += [desired_service(planned, subject), workload]
+    trial: list[Object] = []
+    if workload is not None:
+        served = [desired_service(planned, subject), workload]
+        if resource.good or subject.owns(observation.deployment):
+            objects += served
+        elif crew.missing and not crew.machines:
+            trial = served
     return Decision(
         finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,
+        trial=tuple(trial),
         objects=tuple(objects),
         deletions=tuple(_machine_deletion(m) for m in crew.surplus),
         status=said,

@@ -37,10 +37,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What should be so. Written in this order: finalizer (unless removed), objects, deletions,
-    status, removal of the finalizer."""
+    """What should be so. Written in this order: finalizer (unless removed), trial, objects,
+    deletions, status, removal of the finalizer."""
 
     finalizer: Finalizer = Finalizer.KEEP
+    trial: tuple[Object, ...] = ()
+    """What will be wanted once nodes are there; when the API server would refuse any of it, no
+    node is asked for, because nodes cost money."""
     objects: tuple[Object, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     status: Object | None = None

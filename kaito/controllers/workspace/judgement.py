@@ -43,7 +43,8 @@ class Verdict:
 def machines(plan: Plan, crew: Crew, obstacles: Sequence[Obstacle]) -> Verdict | None:
     """Whether every Machine is ready; None when the Workspace has and needs none."""
     for obstacle in obstacles:
-        if obstacle.kind == "Machine":
+        if obstacle.kind == "Machine" or not crew.machines:
+            # What would run on the nodes was tried first: none has been asked for.
             return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
     total = len(crew.machines) + len(crew.missing) + len(crew.blocked)
     if total == 0:

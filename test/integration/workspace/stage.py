@@ -22,6 +22,7 @@ from kaito.local.transport import InProcess
 from kaito.runtime import (
     Call,
     Client,
+    ConnectionFailed,
     Informer,
     Key,
     Manager,
@@ -57,6 +58,8 @@ class Recording:
         self._inner = inner
         self.writes: list[str] = []
         self.reads: list[str] = []
+        self.unreadable = ""
+        """The end of paths whose reads fail, none when empty."""
 
     @property
     def host(self) -> str:
@@ -65,6 +68,8 @@ class Recording:
     async def send(self, call: Call) -> Reply:
         if call.method == "GET":
             self.reads.append(call.path)
+            if self.unreadable and call.path.endswith(self.unreadable):
+                raise ConnectionFailed(f"{call.path} cannot be read")
         elif "/events/" not in call.path:
             self.writes.append(str(call))
         return await self._inner.send(call)

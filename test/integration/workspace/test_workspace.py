@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
     SERVICES,
@@ -179,7 +181,7 @@ async def test_one_free_node_goes_to_one_of_two_workspaces(scene: Stage) -> None
     assert len(scene.all(MACHINES)) == 1
 
 
-async def test_a_service_of_somebody_else_is_not_touched(scene: Stage) -> None:
+async def test_a_service_of_somebody_else_is_not_touched_and_no_node_bought(scene: Stage) -> None:
     service: Object = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -189,26 +191,76 @@ async def test_a_service_of_somebody_else_is_not_touched(scene: Stage) -> None:
     await scene.client.create(SERVICES, service)
     scene.start()
     await scene.create()
-    await scene.until(lambda: scene.machines_of(), "a Machine")
-    await scene.launch(scene.machines_of()[0])
-    await scene.until(lambda: scene.says("InferenceReady", "NameTaken"), "the obstacle")
+    await scene.until(lambda: scene.says("ResourceReady", "NameTaken"), "the obstacle")
     assert scene.condition("WorkspaceReady")["message"] == (
         "Service w exists already and does not belong to this Workspace: delete it, or give the "
         "Workspace another name."
     )
+    assert scene.all(MACHINES) == []
     assert [p["port"] for p in scene.find(SERVICES)["spec"]["ports"]] == [8080]
 
 
-async def test_a_template_that_the_server_refuses_is_said_in_its_words(scene: Stage) -> None:
+async def test_a_service_that_comes_between_is_not_touched(scene: Stage) -> None:
+    scene.start()
+    await scene.create()
+    await scene.until(lambda: scene.machines_of(), "a Machine")
+    await scene.client.create(
+        SERVICES,
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "w", "namespace": "default"},
+            "spec": {"ports": [{"port": 8080}]},
+        },
+    )
+    await scene.launch(scene.machines_of()[0])
+    await scene.until(lambda: scene.says("InferenceReady", "NameTaken"), "the obstacle")
+    assert [p["port"] for p in scene.find(SERVICES)["spec"]["ports"]] == [8080]
+
+
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ({"name": "C"}, "spec.template.spec.containers"),
+        ({"name": "c", "image": "nginx", "portz": 1}, "field not declared in schema"),
+        ({"name": "c", "image": "nginx", "command": "sh"}, "expected list"),
+        (
+            {"name": "c", "image": "nginx", "resources": {"limits": {"nvidia.com/gpu": "many"}}},
+            "quantities must match",
+        ),
+    ],
+)
+async def test_a_template_that_the_server_refuses_buys_no_node(
+    scene: Stage, container: Object, words: str
+) -> None:
+    scene.start()
+    await scene.create(inference={"template": {"spec": {"containers": [container]}}})
+    await scene.until(lambda: scene.says("ResourceReady", "RefusedByApiServer"), "the refusal")
+    assert words in scene.condition("WorkspaceReady")["message"]
+    assert scene.all(MACHINES) == []
+
+
+async def test_a_template_that_was_refused_is_served_when_it_is_mended(scene: Stage) -> None:
     scene.start()
     await scene.create(inference={"template": {"spec": {"containers": [{"name": "C"}]}}})
-    await scene.until(lambda: scene.machines_of(), "a Machine")
-    await scene.launch(scene.machines_of()[0])
-    await scene.until(lambda: scene.says("InferenceReady", "RefusedByApiServer"), "the refusal")
-    assert "spec.template.spec.containers" in scene.condition("WorkspaceReady")["message"]
+    await scene.until(lambda: scene.says("ResourceReady", "RefusedByApiServer"), "the refusal")
 
     container = {"name": "c", "image": "nginx"}
     await scene.client.patch(
         WORKSPACES, W, {"inference": {"template": {"spec": {"containers": [container]}}}}
     )
+    await scene.until(lambda: scene.machines_of(), "a Machine")
+    await scene.launch(scene.machines_of()[0])
     await scene.until(lambda: scene.find(DEPLOYMENTS), "the Deployment")
+
+
+async def test_a_workspace_is_let_go_though_its_config_map_cannot_be_read(scene: Stage) -> None:
+    await scene.configure("c", "vllm: {max-model-len: 2048}")
+    await scene.create(inference={**PRESET, "config": "c"})
+    daemon = scene.start()
+    await scene.until(lambda: scene.machines_of(), "a Machine")
+    daemon.transport.unreadable = "/configmaps/c"
+    await scene.configure("c", "vllm: {max-model-len: 1024}")
+    await scene.client.delete(WORKSPACES, W)
+    await scene.until(lambda: not scene.machines_of(), "the end of the Machine")
+    await scene.until(lambda: not scene.find(WORKSPACES), "the end of the Workspace")

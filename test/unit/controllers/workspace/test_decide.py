@@ -487,6 +487,20 @@ def test_a_machine_that_is_refused_is_said() -> None:
     assert says(decision, "ResourceReady") == ("False", "RefusedByApiServer")
 
 
+def test_what_will_run_is_tried_before_the_first_node_is_asked_for() -> None:
+    first = decided(seen(held()))
+    assert [each["kind"] for each in first.trial] == ["Service", "Deployment"]
+    asked = after(seen(held()), first)
+    assert decided(asked).trial == ()
+
+
+def test_an_obstacle_that_was_foreseen_stands_before_the_nodes() -> None:
+    there = Obstacle(kind="Deployment", reason="RefusedByApiServer", message="No.")
+    decision = decided(replace(seen(held()), obstacles=(there,)))
+    assert says(decision, "ResourceReady") == ("False", "RefusedByApiServer")
+    assert decision.look_again == 60.0
+
+
 # Deleting
 
 
