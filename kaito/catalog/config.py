@@ -13,7 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-LARGEST = 10**10  # no count in a real configuration comes near; keeps what follows from them finite
+LARGEST = 10**15  # sizes in bytes stay below it; keeps what follows from numbers finite
 LONGEST = 10_000  # entries of a list; the deepest models have some hundred layers
 SHOWN = 40  # characters of a value that a message repeats
 
@@ -81,6 +81,15 @@ class Config:
                 raise self._wrong(key, value, "an object")
             return Config(self.owner, value)
         return Config(self.owner)
+
+    def sections(self, key: str) -> list[Config]:
+        """A list of objects; empty where it is absent."""
+        found = []
+        for value in self._list(key) or ():
+            if not isinstance(value, Mapping):
+                raise self._wrong(key, value, "a list of objects")
+            found.append(Config(self.owner, value))
+        return found
 
     def over(self, under: Config) -> Config:
         """These fields, and those of another where they are absent here."""

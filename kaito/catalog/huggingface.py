@@ -30,6 +30,7 @@ HEADS = ("num_attention_heads", "n_head", "n_heads")
 KV_HEADS = ("num_key_value_heads", "n_head_kv", "n_kv_heads", "num_kv_heads")
 HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels")
 NESTED = ("text_config", "llm_config", "language_config")  # a multimodal model's language model
+WHOLE = 8  # bits: quantised weights that are stored one by one
 LONGEST_NAME = 80  # characters of a stranger's word that is kept
 BITS = {  # of the weights, by the name of the method where it alone decides
     **dict.fromkeys(("fp8", "FP8", "float-quantized", "fbgemm_fp8"), 8),
@@ -52,6 +53,8 @@ def model_of(
 ) -> Model:
     """The model with this configuration.
 
+    `parameters`: how many numbers the weight files hold, which are no parameters where several are
+    packed into one; without it they follow from the size of weights that are not quantised.
     `mistral_format`: its weights are Mistral's consolidated files; so they are, too, when the
     configuration is a params.json. Raises Unreadable when a figure has a wrong type or contradicts
     another, and when the engine runs none of its architectures.
@@ -63,6 +66,8 @@ def model_of(
     rope = told.number("qk_rope_head_dim", least=0) if rank is not None else None
     method, bits = _quantization(told)
     dtype = _dtype(told) if method is None else None
+    if method is not None and bits != WHOLE:
+        parameters = None
     weights = None if weights_bytes is None else round(weights_bytes / GIB, 2)
     groups: tuple[Cache, ...] = ()
     untold = None
