@@ -146,7 +146,7 @@ class _Parts:
         recorder = self._recorder("statefulset-controller")
         ordinals = StatefulSets(client, stateful, pods, recorder, self._clock)
         self._add("statefulset", ordinals.reconcile, stateful, owned=pods)
-        jobs = manager.informer(JOBS)
+        jobs = manager.informer(JOBS, indexes={SELECTOR: by_selector})
         recorder = self._recorder("job-controller")
         runs = Jobs(client, jobs, pods, recorder, profile, self._clock)
         manager.add(
@@ -154,7 +154,7 @@ class _Parts:
                 "job",
                 runs.reconcile,
                 primary=watch(jobs),
-                watches=[watch(pods, to=to_job)],
+                watches=[watch(pods, to=to_job), watch(pods, to=to_owners(jobs))],
                 backoff=BACKOFF,
             )
         )

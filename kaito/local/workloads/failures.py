@@ -1,0 +1,104 @@
+"""What the failure of a Job's pod means: its pod failure policy, and its index's limit. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kaito.local.workloads.podview import is_deleting, phase
+from kaito.runtime import Object
+
+FAILURES = "batch.kubernetes.io/job-index-failure-count"
+IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """`counts`: towards the limits. `job`: why the whole Job fails, "" when it does not.
+    `index`: whether the pod's index is given up."""
+
+    counts: bool = True
+    job: str = ""
+    index: bool = False
+
+
+def has_failed(pod: Object, job: Object) -> bool:
+    """Whether a pod counts as a failure: it failed, or was removed before it succeeded. A Job
+    that replaces failed pods alone waits until a removed one has ended."""
+    if phase(pod) == "Failed":
+        return True
+    waits = job["spec"].get("podReplacementPolicy") == "Failed"
+    return not waits and is_deleting(pod) and phase(pod) != "Succeeded"
+
+
+def meaning(job: Object, pod: Object) -> Meaning:
+    """What the Job's policy says of this failed pod; the first rule that matches decides."""
+    rules = (job["spec"].get("podFailurePolicy") or {}).get("rules") or ()
+    for number, rule in enumerate(rules):
+        found = _matches(rule, pod)
+        if not found:
+            continue
+        match rule["action"]:
+            case "Ignore":
+                return Meaning(counts=False)
+            case "FailIndex":
+                return Meaning(index=True)
+            case "FailJob":
+                return Meaning(job=f"{found} matching FailJob rule at index {number}")
+            case _:
+                return Meaning()
+    return Meaning()
+
+
+def failures_of_index(job: Object, pods: Sequence[Object]) -> tuple[int, int]:
+    """(counted, ignored) failures of an index so far, from its pods: each carries the counts of
+    those before it."""
+    counted = ignored = 0
+    for pod in pods:
+        before, skipped = _noted(pod, FAILURES), _noted(pod, IGNORED)
+        if has_failed(pod, job):
+            counts = meaning(job, pod).counts
+            before, skipped = before + counts, skipped + (not counts)
+        counted, ignored = max(counted, before), max(ignored, skipped)
+    return counted, ignored
+
+
+def index_is_lost(job: Object, pods: Sequence[Object]) -> bool:
+    """Whether an index has failed for good, by its limit or by the policy."""
+    failed = [pod for pod in pods if has_failed(pod, job)]
+    if any(meaning(job, pod).index for pod in failed):
+        return True
+    counted, _ = failures_of_index(job, failed)
+    limit: int = job["spec"]["backoffLimitPerIndex"]
+    return counted > limit
+
+
+def _matches(rule: Mapping[str, Any], pod: Object) -> str:
+    """What a rule found, in words; "" when it does not match."""
+    status = pod.get("status", {})
+    where = f"{pod['metadata'].get('namespace', '')}/{pod['metadata']['name']}"
+    wanted = rule.get("onExitCodes")
+    if wanted is not None:
+        for each in (
+            *(status.get("containerStatuses") or ()),
+            *(status.get("initContainerStatuses") or ()),
+        ):
+            code = ((each.get("state") or {}).get("terminated") or {}).get("exitCode", 0)
+            named = wanted.get("containerName") in (None, each["name"])
+            if code and named and (code in wanted["values"]) == (wanted["operator"] == "In"):
+                return f"Container {each['name']} for pod {where} failed with exit code {code}"
+        return ""
+    patterns = {
+        (pattern["type"], pattern.get("status", "True"))
+        for pattern in rule.get("onPodConditions") or ()
+    }
+    for condition in status.get("conditions") or ():
+        if (condition["type"], condition["status"]) in patterns:
+            return f"Pod {where} has condition {condition['type']}"
+    return ""
+
+
+def _noted(pod: Object, name: str) -> int:
+    text = (pod["metadata"].get("annotations") or {}).get(name, "")
+    return int(text) if text.isdigit() else 0
