@@ -131,7 +131,7 @@ def differences(catalog: Catalog) -> str:
         assert not isinstance(found, Misfit), name
         assert found.memory is not None, name
         theirs = _upstream_split(model, sku.gpus, found.nodes)
-        ours = max(0.0, _figures(found.memory)["tokens"])
+        ours = max(0.0, _figures(found.memory)["tokens"]) * found.data_parallel
         tokens = _upstream_tokens(model, sku.gpus, found.nodes, theirs)
         lines.append(
             f"| {reason} | {name} on {size} | {theirs} | {found.split} | {tokens:,.0f} "
@@ -154,7 +154,7 @@ def _upstream_tokens(model: Model, gpus: Gpus, nodes: int, split: Split) -> floa
     weights = (model.weights_gib or 0.0) * WEIGHT_EXPANSION / shared
     left = gpus.each_gib * UTILIZATION - weights * (1 + WEIGHT_OVERHEAD) - BASE_OVERHEAD
     parts = nodes if model.kv_lora_rank is not None else shared
-    return left * GIB * parts / (model.kv_bytes_per_token or 1)
+    return left * GIB * parts * split.data_parallel / (model.kv_bytes_per_token or 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from hack.estimates import DOCS, rows
 from kaito.catalog.cache import Cache
-from kaito.catalog.memory import BLOCK, GIB, Memory, Serving, layer_bytes, memory, serving, visible
+from kaito.catalog.memory import (
+    BLOCK,
+    GIB,
+    Memory,
+    Serving,
+    feed_forward,
+    layer_bytes,
+    memory,
+    serving,
+    visible,
+)
 from kaito.catalog.model import Model
 from kaito.catalog.parallel import Split
 from kaito.catalog.sku import Gpus
@@ -61,6 +71,7 @@ def test_the_example_of_the_documentation_is_what_the_code_says() -> None:
     found = account()
     stage, bytes_per_token = found.tightest, found.stage_bytes(0, BLOCK) / BLOCK
     for worked in (
+        f"= {feed_forward(LLAMA):,.0f}\n",
         f"= {visible(A100):.2f} GiB",
         f"= {stage.usable:.2f} GiB",
         f"= {stage.weights:.2f} GiB",
