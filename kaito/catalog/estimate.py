@@ -38,7 +38,8 @@ class Estimate:
     precision: Precision
     """What it computes in there."""
     memory: Memory | None
-    """What it takes of each GPU; None when its weights or its shape are not known."""
+    """What it takes of each GPU; None when its weights, its shape or the GPUs' memory are not
+    known."""
     problems: tuple[str, ...] = ()
     """What is wrong although it may start, a sentence each without its full stop."""
     advice: tuple[str, ...] = ()
@@ -116,17 +117,6 @@ def placed(
         bare,
         problems=tuple(_problems(bare, model, gpus, context)),
         advice=tuple(_advice(bare, model, gpus)),
-    )
-
-
-def unmeasured(model: Model, gpus: Gpus, nodes: int) -> Estimate:
-    """A model on this many nodes with GPUs whose memory nobody knows: split, and nothing else."""
-    return Estimate(
-        nodes=nodes,
-        gpus_per_node=gpus.count,
-        split=split(model, gpus, nodes),
-        precision=precision(model, gpus),
-        memory=None,
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kaito.catalog.memory import FLOAT32, GIB, feed_forward, loaded, visible
+from kaito.catalog.memory import FLOAT32, GIB, feed_forward, largest, loaded, visible
 from kaito.catalog.model import Model
 from kaito.catalog.precision import precision
 from kaito.catalog.sku import Gpus
@@ -35,13 +35,13 @@ class Generation:
 
 
 def generation(model: Model, gpus: Gpus, *, context: int, batch: int = 1) -> Generation | None:
-    """What `batch` requests of `context` tokens take; None when sizes of the model are not known.
+    """What `batch` requests of `context` tokens take; None when sizes are not known.
 
     Layers go to the GPUs one after the other (device_map="auto"), so that the GPUs add up, and no
     layer is shared.
     """
     groups = model.cache_groups
-    if model.memory_gib is None or model.hidden is None or not groups:
+    if model.memory_gib is None or model.hidden is None or not groups or not gpus.memory_gib:
         return None
     value = precision(model, gpus).bytes
     kept = [batch * group.bytes_of(context, value_bytes=value) for group in groups]
@@ -56,3 +56,15 @@ def generation(model: Model, gpus: Gpus, *, context: int, batch: int = 1) -> Gen
         cache=(sum(kept) + growing) / GIB,
         activations=(prompt + logits) / GIB,
     )
+
+
+def longest(model: Model, gpus: Gpus, *, batch: int = 1) -> int | None:
+    """The longest requests of which a batch can be answered, tokens, 0 for none; None when sizes
+    are not known."""
+
+    def fits(context: int) -> bool:
+        found = generation(model, gpus, context=context, batch=batch)
+        return found is not None and found.fits
+
+    known = model.context is not None and generation(model, gpus, context=1) is not None
+    return largest(model.context or 0, fits) if known else None

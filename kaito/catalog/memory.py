@@ -23,11 +23,14 @@ from kaito.catalog.sku import Gpus
 GIB = 1024**3
 BLOCK = 16  # tokens; vllm/config/cache.py
 
-# What the driver leaves of the printed size: fitted to ten GPUs from T4 to H200.
+# What the driver leaves of the printed size: fitted to logs from T4 to H200.
 PRINTED = 0.995
 DRIVER = 0.45
-ERROR_CORRECTION = 15 / 16  # GDDR6 keeps its check bits in the memory itself
-GDDR6 = frozenset({"NVIDIA T4", "NVIDIA A2", "NVIDIA A16", "NVIDIA A10G", "NVIDIA L4"})
+# GDDR5 and GDDR6 keep their check bits in the memory itself.
+ERROR_CORRECTION = 15 / 16
+CORRECTED = frozenset(
+    f"NVIDIA {name}" for name in ("A10G", "A16", "A2", "L4", "L40S", "M60", "P40", "T4", "T4G")
+)
 
 # get_batch_defaults, vllm/engine/arg_utils.py
 LARGE_GPU = 70.0
@@ -134,11 +137,11 @@ class Memory:
 
         vLLM searches like this (_estimate_max_model_len_from_groups, v1/core/kv_cache_utils.py).
         """
-        return _largest(self.model.context or 0, self.fits)
+        return largest(self.model.context or 0, self.fits)
 
     def requests(self, tokens: int) -> int:
         """How many requests of this length all copies answer at once, 0 for none."""
-        most = _largest(self.how.requests, lambda count: self.fits(tokens, count))
+        most = largest(self.how.requests, lambda count: self.fits(tokens, count))
         return most * self.split.data_parallel
 
     def stage_bytes(self, index: int, tokens: int) -> float:
@@ -155,8 +158,13 @@ class Memory:
 
 
 def memory(model: Model, gpus: Gpus, split: Split, how: Serving) -> Memory | None:
-    """The account of each GPU; None when the weights or the shape of the model are not known."""
+    """The account of each GPU.
+
+    None when the weights or the shape of the model or the memory of the GPUs are not known.
+    """
     if model.memory_gib is None or model.layers is None or not model.cache_groups:
+        return None
+    if not gpus.memory_gib:
         return None
     count = split.pipeline_parallel
     return Memory(
@@ -190,7 +198,7 @@ def loaded(model: Model, value_bytes: int) -> float:
 
 def visible(gpus: Gpus) -> float:
     """What CUDA sees of the memory of one GPU; its printed size is never all there."""
-    corrected = ERROR_CORRECTION if gpus.product in GDDR6 else 1.0
+    corrected = ERROR_CORRECTION if gpus.product in CORRECTED else 1.0
     return gpus.each_gib * PRINTED * corrected - DRIVER
 
 
@@ -308,7 +316,7 @@ def _graphs(layers: int, how: Serving) -> float:
     return GRAPHS + GRAPHS_PER_LAYER * layers * sizes
 
 
-def _largest(most: int, fits: Callable[[int], bool]) -> int:
+def largest(most: int, fits: Callable[[int], bool]) -> int:
     """The largest number up to `most` that fits, given that all smaller ones do; 0 for none."""
     low, high = 0, most
     while low < high:

@@ -20,7 +20,6 @@ from kaito.catalog.estimate import (
     estimate,
     placed,
     sizes_for,
-    unmeasured,
 )
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
@@ -248,7 +247,7 @@ def fit(
     knows are taken at their user's word: as many nodes as it counts.
     """
     if not gpus.memory_gib:
-        return unmeasured(model, gpus, workspace.resource.count)
+        return placed(model, gpus, workspace.resource.count)
     asked = workspace.resource.instance_type
     where = f"on {asked}" if asked else "on the nodes selected"
     answer = estimate(model, gpus, context=context or DEFAULT_CONTEXT)

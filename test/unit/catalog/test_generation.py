@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaito.catalog.cache import Cache
-from kaito.catalog.generation import Generation, generation
+from kaito.catalog.generation import Generation, generation, longest
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus
 
@@ -68,6 +68,21 @@ def test_old_gpus_hold_unstable_families_in_twice_the_memory() -> None:
 def test_a_small_model_fits_and_a_large_batch_does_not() -> None:
     assert told(context=8192).fits
     assert not told(context=131072, batch=32).fits
+
+
+@pytest.mark.parametrize("batch", [1, 8, 64])
+def test_the_longest_requests_fit_and_longer_ones_do_not(batch: int) -> None:
+    small = Gpus(product="NVIDIA A10", count=1, memory_gib=24, compute_capability=8.6)
+    found = longest(MINI, small, batch=batch)
+    assert found is not None
+    assert 0 < found < 131072
+    assert told(gpus=small, context=found, batch=batch).fits
+    assert not told(gpus=small, context=found + 1, batch=batch).fits
+
+
+def test_weights_that_do_not_fit_leave_no_requests() -> None:
+    assert longest(replace(MINI, weights_gib=100), A100) == 0
+    assert longest(replace(MINI, weights_gib=None), A100) is None
 
 
 @pytest.mark.parametrize("field", ["weights_gib", "hidden", "layers"])

@@ -50,6 +50,7 @@ SEEN = [
     ("NVIDIA V100", 16, 15.77),
     ("NVIDIA A10G", 24, 22.06),
     ("NVIDIA L4", 24, 22.03),
+    ("NVIDIA L40S", 48, 44.42),
     ("NVIDIA A100", 40, 39.39),
     ("NVIDIA A100", 80, 79.14),
     ("NVIDIA H100", 80, 79.19),
@@ -219,6 +220,11 @@ def test_weights_stored_in_float32_are_halved_when_they_are_loaded() -> None:
 def test_an_unknown_size_has_no_account(field: str) -> None:
     unknown = replace(LLAMA, **{field: None})
     assert memory(unknown, A100, Split(), serving(LLAMA, A100)) is None
+
+
+def test_gpus_of_unknown_memory_have_no_account() -> None:
+    unknown = replace(A100, memory_gib=0)
+    assert memory(LLAMA, unknown, Split(), serving(LLAMA, unknown)) is None
 
 
 def test_an_unknown_vocabulary_takes_what_upstream_reserves() -> None:

@@ -108,6 +108,13 @@ def test_a_model_can_be_placed_where_it_does_not_fit(nodes: int) -> None:
     assert answer.max_context == 0
 
 
+def test_a_model_can_be_placed_on_gpus_whose_memory_nobody_knows() -> None:
+    answer = placed(EIGHT, replace(gpus(0, 4, capability=7.0), memory_gib=0), 2)
+    assert str(answer.split) == "1x4x2"
+    assert answer.max_context is None
+    assert len(answer.problems) == 1
+
+
 def test_what_the_engine_is_told_changes_the_room_and_never_the_nodes() -> None:
     usual = found(EIGHT, gpus(24))
     narrow = estimate(EIGHT, gpus(24), cached="fp8")
