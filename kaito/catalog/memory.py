@@ -103,6 +103,8 @@ class Stage:
     other models take them from what it may not use."""
     outside: float
     """What does not pass through PyTorch."""
+    layers: tuple[int, ...]
+    """How many of its layers belong to each group of the model's caches, at most."""
 
     @property
     def cache(self) -> float:
@@ -117,6 +119,8 @@ class Memory:
     model: Model
     split: Split
     how: Serving
+    block: int
+    """Tokens that the cache is handed out by."""
     stages: tuple[Stage, ...]
 
     @property
@@ -146,14 +150,11 @@ class Memory:
 
     def stage_bytes(self, index: int, tokens: int) -> float:
         """KV cache that one request of this length takes of each GPU of a stage."""
-        layers = self.model.layers or 1
-        share = stages(layers, len(self.stages))[index] / layers
-        groups = self.model.cache_groups or ()
-        block = _block(groups, self.split, self.how)
         return sum(
-            ceil(group.layers * share)
-            * layer_bytes(group, tokens, split=self.split, how=self.how, block=block)
-            for group in groups
+            layers * layer_bytes(group, tokens, split=self.split, how=self.how, block=self.block)
+            for layers, group in zip(
+                self.stages[index].layers, self.model.cache_groups or (), strict=True
+            )
         )
 
 
@@ -162,24 +163,25 @@ def memory(model: Model, gpus: Gpus, split: Split, how: Serving) -> Memory | Non
 
     None when the weights or the shape of the model or the memory of the GPUs are not known.
     """
-    if model.memory_gib is None or model.layers is None or not model.cache_groups:
-        return None
-    if not gpus.memory_gib:
+    groups, total = model.cache_groups, model.layers
+    if model.memory_gib is None or total is None or not groups or not gpus.memory_gib:
         return None
     count = split.pipeline_parallel
     return Memory(
         model=model,
         split=split,
         how=how,
+        block=_block(groups, split, how),
         stages=tuple(
             Stage(
                 usable=visible(gpus) * how.utilization,
-                weights=_weights(model, split, how, part / model.layers, _ends(index, count)),
+                weights=_weights(model, split, how, part / total, _ends(index, count)),
                 activations=_activations(model, split, how, last=index == count - 1),
                 graphs=_graphs(part, how),
                 outside=OUTSIDE + (COMMUNICATION if split.tensor_parallel > 1 else 0.0),
+                layers=tuple(ceil(group.layers * part / total) for group in groups),
             )
-            for index, part in enumerate(stages(model.layers, count))
+            for index, part in enumerate(stages(total, count))
         ),
     )
 
