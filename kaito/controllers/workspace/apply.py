@@ -12,6 +12,7 @@ from typing import Any
 
 from kaito.api import conditions, labels
 from kaito.api.labels import VALUE_LENGTH
+from kaito.api.words import one_line
 from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.kinds import (
@@ -21,7 +22,6 @@ from kaito.controllers.workspace.kinds import (
 )
 from kaito.controllers.workspace.observation import Observation, Obstacle, Subject
 from kaito.controllers.workspace.observe import Stores
-from kaito.controllers.workspace.words import one_line
 from kaito.runtime import (
     Applier,
     BadRequest,

@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from kaito.api import labels
 from kaito.api.rules import Problem, explain
+from kaito.api.words import one_line
 from kaito.api.workspace import Workspace
 from kaito.api.workspace_rules import problems, update_problems
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace.objections import ANNOTATIONS, advice, objections
 from kaito.controllers.workspace.parameters import Config
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.words import one_line
 from kaito.runtime import Object
 
 USERS = ("resource", "inference", "tuning")  # the parts that users write

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kaito.api import conditions, labels
 from kaito.api.machine import LAUNCHED, LIVING, READY, Machine
 from kaito.api.meta import find_condition, is_true
+from kaito.api.words import one_line
 from kaito.controllers.kinds import (
     Node,
 )
@@ -20,7 +21,6 @@ from kaito.controllers.workspace.deployment import HASH
 from kaito.controllers.workspace.observation import Observation, Obstacle
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
-from kaito.controllers.workspace.words import one_line
 from kaito.runtime import Object, Truth
 
 ON_ITS_WAY = "the node is on its way."

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from kaito.api import conditions, labels
+from kaito.api.words import shown
 from kaito.api.workspace import Preset, Resource, Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.estimate import (
@@ -33,7 +34,6 @@ from kaito.controllers.workspace.parameters import (
 from kaito.controllers.workspace.runtimes import RUNTIMES
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.template import unusable
-from kaito.controllers.workspace.words import shown
 
 # What annotations may say, by their keys; compared without regard to case.
 ANNOTATIONS = {

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from kaito.api.rules import Problem
-from kaito.controllers.workspace.words import one_line, shown
+from kaito.api.words import one_line, shown
 from kaito.runtime import Object
 
 INFERENCE_KEY = "inference_config.yaml"

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from kaito.api import conditions, labels
 from kaito.api.rules import Problem, explain
+from kaito.api.words import one_line
 from kaito.api.workspace import Workspace
 from kaito.api.workspace_rules import problems
 from kaito.catalog.catalog import Catalog
@@ -32,7 +33,6 @@ from kaito.controllers.workspace.objections import (
 from kaito.controllers.workspace.parameters import Config, context_asked
 from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.words import one_line
 from kaito.runtime import Object
 
 PROBLEM_LENGTH = 500  # characters; a path in it may be as long as its author likes

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kaito.api import conditions
-from kaito.controllers.workspace.words import one_line
+from kaito.api.words import one_line
 from kaito.runtime import Object
 
 MESSAGE_LENGTH = 256  # upstream's limit for what it copies from a Pod

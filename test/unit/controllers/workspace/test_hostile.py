@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaito.api.words import one_line, shown
 from kaito.controllers.workspace.judge import judge
-from kaito.controllers.workspace.words import one_line, shown
 from kaito.runtime import Object
 from test.unit.controllers.workspace.scene import (
     CATALOG,
