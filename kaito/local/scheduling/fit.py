@@ -2,41 +2,64 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
 from kaito.local.apiserver.quantity import value
+from kaito.local.scheduling.neighbours import Rules
 from kaito.runtime import Object
 
 Resources: TypeAlias = Mapping[str, Decimal]
+Taints: TypeAlias = tuple[tuple[str, str, str], ...]
+"""(key, value, effect) each."""
+HostPort: TypeAlias = tuple[int, str]
 
 SELECTOR_REASON = "node(s) didn't match Pod's node affinity/selector"
+NO_PORTS = "node(s) didn't have free ports for the requested pod ports"
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a pod cannot go to a Node; `helpless` when removing other pods would not help."""
+
+    reasons: tuple[str, ...]
+    helpless: bool = True
+
+
+CORDONED = Refusal(("node(s) were unschedulable",))
+TAINTED = Refusal(("node(s) had untolerated taint(s)",))
+NO_MATCH = Refusal((SELECTOR_REASON,))
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
-    """What scheduling sees of a Node."""
+    """What scheduling sees of a Node. `taints` are those that keep pods away."""
 
     name: str
     labels: Mapping[str, str]
-    taints: Sequence[Mapping[str, str]]
+    taints: Taints
     allocatable: Resources
 
     @classmethod
     def of(cls, node: Object) -> NodeView:
         spec, status = node.get("spec", {}), node.get("status", {})
-        taints = list(spec.get("taints") or ())
+        taints = [
+            (each["key"], each.get("value", ""), each["effect"])
+            for each in spec.get("taints") or ()
+            if each["effect"] != "PreferNoSchedule"
+        ]
+        cordon = (UNSCHEDULABLE_TAINT, "", "NoSchedule")
         if spec.get("unschedulable"):
-            taints.append({"key": UNSCHEDULABLE_TAINT, "effect": "NoSchedule"})
+            # This is asked first, whatever else keeps pods away.
+            taints = [cordon, *(each for each in taints if each != cordon)]
         return cls(
             name=node["metadata"]["name"],
             labels=node["metadata"].get("labels") or {},
-            taints=[taint for taint in taints if taint["effect"] != "PreferNoSchedule"],
+            taints=tuple(taints),
             allocatable=_amounts(status.get("allocatable") or status.get("capacity") or {}),
         )
 
@@ -50,6 +73,11 @@ class PodNeeds:
     terms: Sequence[Mapping[str, Any]] | None
     tolerations: Sequence[Mapping[str, Any]]
     requests: Resources
+    rules: Rules
+    ports: tuple[HostPort, ...] = ()
+    priority: int = 0
+    preempts: bool = True
+    """Whether pods of lower priority may have to go for it."""
 
     @classmethod
     def of(cls, pod: Object) -> PodNeeds:
@@ -61,6 +89,10 @@ class PodNeeds:
             terms=required.get("nodeSelectorTerms") or () if required else None,
             tolerations=spec.get("tolerations") or (),
             requests=pod_requests(spec),
+            rules=Rules.of(pod["metadata"], spec),
+            ports=host_ports(spec),
+            priority=spec.get("priority") or 0,
+            preempts=spec.get("preemptionPolicy") != "Never",
         )
 
     def pairs(self) -> list[tuple[str, str]]:
@@ -75,6 +107,16 @@ class PodNeeds:
                 if each["operator"] == "In" and len(each["values"]) == 1
             ),
         ]
+
+
+def host_ports(spec: Mapping[str, Any]) -> tuple[HostPort, ...]:
+    """The ports of its Node that a pod wants, with their protocols."""
+    return tuple(
+        (port["hostPort"], port.get("protocol", "TCP"))
+        for container in spec.get("containers") or ()
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    )
 
 
 def pod_requests(spec: Mapping[str, Any]) -> Resources:
@@ -92,20 +134,33 @@ def pod_requests(spec: Mapping[str, Any]) -> Resources:
     return total
 
 
-def misfit(needs: PodNeeds, node: NodeView, used: Resources) -> str:
-    """The first reason why the pod cannot go to the Node, "" when it can."""
+def misfit(
+    needs: PodNeeds, node: NodeView, used: Resources, taken: Container[HostPort] = ()
+) -> Refusal | None:
+    """Why the pod cannot go to the Node, None when it can. `used` and `taken` are the resources
+    and the ports of the host that its pods hold."""
+    if refusal := refused_by_taints(needs.tolerations, node.taints):
+        return refusal
     if not matches_selector(needs, node):
-        return SELECTOR_REASON
-    for taint in node.taints:
-        if not any(tolerates(toleration, taint) for toleration in needs.tolerations):
-            if taint["key"] == UNSCHEDULABLE_TAINT:
-                return "node(s) were unschedulable"
-            shown = f"{taint['key']}: {taint.get('value', '')}"
-            return "node(s) had untolerated taint {" + shown + "}"
+        return NO_MATCH
+    if any(port in taken for port in needs.ports):
+        return Refusal((NO_PORTS,), helpless=False)
+    lacking, helpless = [], False
     for name, amount in needs.requests.items():
-        if amount and used.get(name, ZERO) + amount > node.allocatable.get(name, ZERO):
-            return "Too many pods" if name == "pods" else f"Insufficient {name}"
-    return ""
+        capacity = node.allocatable.get(name, ZERO)
+        if amount and used.get(name, ZERO) + amount > capacity:
+            lacking.append("Too many pods" if name == "pods" else f"Insufficient {name}")
+            helpless = helpless or amount > capacity
+    return Refusal(tuple(lacking), helpless) if lacking else None
+
+
+def refused_by_taints(tolerations: Iterable[Mapping[str, Any]], taints: Taints) -> Refusal | None:
+    """Why no pod with these tolerations goes to a Node with these taints."""
+    for key, text, effect in taints:
+        taint = {"key": key, "value": text, "effect": effect}
+        if not any(tolerates(toleration, taint) for toleration in tolerations):
+            return CORDONED if key == UNSCHEDULABLE_TAINT else TAINTED
+    return None
 
 
 def matches_selector(needs: PodNeeds, node: NodeView) -> bool:
@@ -160,17 +215,6 @@ def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, str]) -> bool:
     if toleration.get("operator", "Equal") == "Exists":
         return True
     return bool(toleration.get("key")) and toleration.get("value", "") == taint.get("value", "")
-
-
-def unavailable(total: int, reasons: Iterable[tuple[str, int]]) -> str:
-    """Why no Node is left, in the scheduler's words; `reasons` with the number of Nodes each."""
-    if not total:
-        return "no nodes available to schedule pods"
-    counts: Counter[str] = Counter()
-    for reason, nodes in reasons:
-        counts[reason] += nodes
-    listed = ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items() if count))
-    return f"0/{total} nodes are available: {listed}."
 
 
 def load(node: NodeView, used: Resources) -> Decimal:

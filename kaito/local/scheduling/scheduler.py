@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 
 from kaito.local.kinds import PODS
+from kaito.local.nodes.disruption import disrupt
 from kaito.local.scheduling.fit import PodNeeds
 from kaito.local.scheduling.picture import Picture
+from kaito.local.scheduling.refusals import Outlook, unavailable
 from kaito.runtime import (
     Call,
     Change,
@@ -65,12 +68,15 @@ class Scheduler:
         if pod is None or not _waits(pod) or self._picture.placed(key):
             return
         needs = PodNeeds.of(pod)
-        node, why = self._picture.choose(needs)
+        choice = self._picture.choose(needs)
+        node = choice.node
         if not node:
             self._picture.wait(key, needs)
-            await self._refuse(key, pod, why)
+            outlook, nominated = await self._preempt(pod, needs)
+            why = unavailable(choice.total, choice.refusals or {}, outlook)
+            await self._refuse(key, pod, why, nominated)
             return
-        self._picture.place(key, node, needs.requests)
+        self._picture.place(key, node, needs)
         try:
             await self._bind(key, pod, node)
         except NotFound:
@@ -106,7 +112,37 @@ class Scheduler:
             )
         )
 
-    async def _refuse(self, key: Key, pod: Object, why: str) -> None:
+    async def _preempt(self, pod: Object, needs: PodNeeds) -> tuple[Outlook, str]:
+        """Drive out pods of lower priority where that makes room; the Node where it does."""
+        nominated: str = pod.get("status", {}).get("nominatedNodeName", "")
+        if not needs.preempts:
+            return Outlook.NEVER, nominated
+        if nominated and self._picture.makes_room(nominated, needs):
+            return Outlook.UNDER_WAY, nominated
+        found = self._picture.preempt(needs)
+        if found is None:
+            return Outlook.NONE, ""
+        for victim in found.victims:
+            await self._drive_out(victim, pod, found.node)
+        return Outlook.FOUND, found.node
+
+    async def _drive_out(self, key: Key, preemptor: Object, node: str) -> None:
+        victim = self._pods.store.get(key)
+        if victim is None or victim["metadata"].get("deletionTimestamp"):
+            return
+        uid = victim["metadata"]["uid"]
+        message = f"{DEFAULT_SCHEDULER}: preempting to accommodate a higher priority pod"
+        with suppress(NotFound):
+            await disrupt(self._client, victim, "PreemptionByScheduler", message, self._clock.now())
+            await self._client.delete(PODS, key, uid=uid)
+        self._recorder.event(
+            victim,
+            reason="Preempted",
+            message=f"Preempted by pod {preemptor['metadata']['uid']} on node {node}",
+            action="Preempting",
+        )
+
+    async def _refuse(self, key: Key, pod: Object, why: str, nominated: str) -> None:
         """Write down why the pod has no Node, once for each reason."""
         conditions = pod.get("status", {}).get("conditions", [])
         before = find_condition(conditions, "PodScheduled")
@@ -124,7 +160,7 @@ class Scheduler:
         others = [each for each in conditions if each["type"] != "PodScheduled"]
         patch = {
             "metadata": {"resourceVersion": pod["metadata"]["resourceVersion"]},
-            "status": {"conditions": [*others, condition]},
+            "status": {"conditions": [*others, condition], "nominatedNodeName": nominated or None},
         }
         try:
             await self._client.patch(PODS, key, patch, subresource="status")
@@ -138,13 +174,14 @@ class Scheduler:
         before = self._picture.node_of(change.key)
         self._picture.pod_changed(change)
         if self._picture.placed(change.key):
-            return ()
+            return self._picture.sociable()
         if before:
             return self._picture.hopeful(self._picture.labels_of(before))
         return (change.key,)
 
     def _woken_by_node(self, change: Change) -> Iterable[Key]:
-        self._picture.node_changed(change)
+        if not self._picture.node_changed(change):
+            return ()
         return self._picture.hopeful(change.header.labels.items())
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from kaito.local.scheduling.fit import (
-    SELECTOR_REASON,
+    CORDONED,
+    NO_MATCH,
+    TAINTED,
     NodeView,
     PodNeeds,
+    Refusal,
     load,
     misfit,
     pod_requests,
-    unavailable,
 )
 from kaito.runtime import Object
 
@@ -34,7 +36,7 @@ def node(name: str = "n", taints: Any = (), labels: Any = None, **allocatable: s
 
 def needs(requests: Any = None, **spec: Any) -> PodNeeds:
     container = {"name": "c", "resources": {"requests": requests or {}}}
-    return PodNeeds.of({"spec": {"containers": [container], **spec}})
+    return PodNeeds.of({"metadata": {}, "spec": {"containers": [container], **spec}})
 
 
 def affinity(*terms: Any) -> Object:
@@ -92,7 +94,7 @@ LABELS = {"size": "big", "gen": "5"}
     ],
 )
 def test_labels_decide(spec: Any, fits: bool) -> None:
-    assert misfit(needs(**spec), node(labels=LABELS), {}) == ("" if fits else SELECTOR_REASON)
+    assert misfit(needs(**spec), node(labels=LABELS), {}) == (None if fits else NO_MATCH)
 
 
 @pytest.mark.parametrize(
@@ -108,29 +110,49 @@ def test_labels_decide(spec: Any, fits: bool) -> None:
     ],
 )
 def test_a_taint_is_tolerated_or_not(toleration: Any, fits: bool) -> None:
-    reason = misfit(needs(tolerations=[toleration]), node(taints=[GPU_TAINT]), {})
-    assert reason == ("" if fits else "node(s) had untolerated taint {sku: gpu}")
+    refusal = misfit(needs(tolerations=[toleration]), node(taints=[GPU_TAINT]), {})
+    assert refusal == (None if fits else TAINTED)
+
+
+def test_taints_are_asked_before_labels() -> None:
+    asking = needs(nodeSelector={"size": "small"})
+    assert misfit(asking, node(taints=[GPU_TAINT], labels=LABELS), {}) == TAINTED
 
 
 def test_a_preference_is_no_obstacle() -> None:
     soft = {"key": "a", "effect": "PreferNoSchedule"}
-    assert misfit(needs(), node(taints=[soft]), {}) == ""
+    assert misfit(needs(), node(taints=[soft]), {}) is None
 
 
 def test_a_cordoned_node_takes_nothing() -> None:
     cordoned = NodeView.of({"metadata": {"name": "n"}, "spec": {"unschedulable": True}})
-    assert misfit(needs(), cordoned, {}) == "node(s) were unschedulable"
+    assert misfit(needs(), cordoned, {}) == CORDONED
 
 
 def test_what_is_used_counts() -> None:
     gpu = {"nvidia.com/gpu": "1"}
     big = node(**{"nvidia.com_gpu": "1"})
-    assert misfit(needs(gpu), big, {}) == ""
+    assert misfit(needs(gpu), big, {}) is None
     used = needs(gpu).requests
-    assert misfit(needs(gpu), big, used) == "Insufficient nvidia.com/gpu"
-    assert misfit(needs(gpu), node(), {}) == "Insufficient nvidia.com/gpu"
-    assert misfit(needs({"cpu": "4001m"}), big, {}) == "Insufficient cpu"
-    assert misfit(needs(), big, {"pods": big.allocatable["pods"]}) == "Too many pods"
+    busy = Refusal(("Insufficient nvidia.com/gpu",), helpless=False)
+    assert misfit(needs(gpu), big, used) == busy
+    assert misfit(needs(gpu), node(), {}) == Refusal(busy.reasons, helpless=True)
+    full = misfit(needs(), big, {"pods": big.allocatable["pods"]})
+    assert full == Refusal(("Too many pods",), helpless=False)
+
+
+def test_all_that_a_node_lacks_is_told() -> None:
+    refusal = misfit(needs({"cpu": "5", "memory": "1Ti"}), node(), {})
+    assert refusal == Refusal(("Insufficient cpu", "Insufficient memory"))
+
+
+def test_a_port_of_the_host_is_given_once() -> None:
+    port = {"ports": [{"containerPort": 80, "hostPort": 8080}]}
+    asking = PodNeeds.of({"metadata": {}, "spec": {"containers": [port]}})
+    assert misfit(asking, node(), {}, {(8080, "UDP")}) is None
+    refusal = misfit(asking, node(), {}, {(8080, "TCP")})
+    assert refusal is not None
+    assert refusal.reasons == ("node(s) didn't have free ports for the requested pod ports",)
 
 
 def test_a_pod_takes_the_sum_of_its_containers_or_its_largest_init_container() -> None:
@@ -147,15 +169,6 @@ def test_a_pod_takes_the_sum_of_its_containers_or_its_largest_init_container() -
     assert total["cpu"] == Decimal("2.25")
     assert total["memory"] == 1024**3
     assert total["pods"] == 1
-
-
-def test_the_reasons_are_counted_for_the_user() -> None:
-    text = unavailable(5, [("Insufficient cpu", 1), (SELECTOR_REASON, 3), ("Insufficient cpu", 1)])
-    assert text == (
-        "0/5 nodes are available: 2 Insufficient cpu, "
-        "3 node(s) didn't match Pod's node affinity/selector."
-    )
-    assert unavailable(0, []) == "no nodes available to schedule pods"
 
 
 def test_an_empty_node_is_less_loaded() -> None:
