@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
@@ -39,6 +39,11 @@ class Catalog:
     def find_sku(self, name: str, *, cloud: str) -> Sku | None:
         """The node size of this name in a cloud."""
         return self.skus.get((cloud, name.lower()))
+
+    def with_model(self, model: Model) -> Catalog:
+        """The same and this model, which takes its names from any that had them."""
+        names = dict.fromkeys((model.name.lower(), *model.aliases), model)
+        return replace(self, models={**self.models, **names})
 
     @property
     def short_names(self) -> list[str]:

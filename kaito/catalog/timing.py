@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from kaito.catalog.model import Model
-from kaito.catalog.sku import Sku
 
 PhaseName: TypeAlias = Literal["node", "device", "image", "framework", "download", "load", "engine"]
 
@@ -86,17 +85,13 @@ LOAD_SPEED = (1.2, 6.6)
 ENGINE = Range(low=30, high=260)
 
 
-def time_to_ready(model: Model, sku: Sku | None, known: Known | None = None) -> tuple[Phase, ...]:
-    """The phases that are still to come, in their order. `sku` None: nodes that are there.
-
-    A size that only exists in one's own data centre is not made either, so it has no node phase.
-    """
+def time_to_ready(model: Model, known: Known | None = None) -> tuple[Phase, ...]:
+    """The phases that are still to come, in their order; of a node that is there none."""
     now = known or Known()
     phases: list[Phase] = []
-    ours = sku is not None and sku.cloud != "arc"
-    if ours and now.node == "none":
+    if now.node == "none":
         phases.append(_phase("node", "the cloud creates the node and it joins", NODE, MIRROR))
-    if ours and now.node != "ready":
+    if now.node != "ready":
         phases.append(_phase("device", "its driver and device plugin start", DEVICE, COLD_START))
     if not now.image:
         pull = _moved(IMAGE_GIB, IMAGE_SPEED)

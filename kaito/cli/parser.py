@@ -139,6 +139,13 @@ def build_parser() -> argparse.ArgumentParser:
         "provisioner:run",
     )
     _daemon_options(provisioner)
+    plan = command(
+        commands,
+        "plan",
+        "Tell what Workspaces would take and cost, before any money is spent.",
+        "plan:run",
+    )
+    _plan_options(plan)
     command(commands, "crds", "Print every custom resource definition as YAML.", "crds:run")
 
     local = commands.add_parser(
@@ -163,6 +170,14 @@ def build_parser() -> argparse.ArgumentParser:
         choices=["demo", "instant"],
         default="demo",
         help="how long simulated things take: seconds to watch, or no time (default: demo)",
+    )
+    up.add_argument(
+        "--image",
+        metavar="PATTERN=COMMAND",
+        action="append",
+        default=[],
+        help="run images like PATTERN as this program of this machine, such as python:*=python3; "
+        "whoever may create pods may then run anything here; may be given again",
     )
     up.add_argument(
         "--max-pools",
@@ -282,6 +297,51 @@ def _daemon_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info"
+    )
+
+
+def _plan_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-f",
+        "--filename",
+        metavar="FILE",
+        action="append",
+        required=True,
+        help="manifests: Workspaces, and ConfigMaps or Nodes that they use; - reads from stdin",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=["text", "json", "yaml"],
+        default="text",
+        help="yaml prints the objects exactly as the controller would apply them",
+    )
+    parser.add_argument(
+        "-n",
+        "--namespace",
+        metavar="NS",
+        type=_namespace,
+        default="default",
+        help="of Workspaces that name none (default: default)",
+    )
+    parser.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        help="the cluster that is taken into account (default: $KUBECONFIG, ~/.kube/config)",
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="ask neither a cluster nor Hugging Face"
+    )
+    parser.add_argument(
+        "--cloud",
+        choices=["azure", "aws", "arc"],
+        default="azure",
+        help="whose sizes resource.instanceType names (default: azure)",
+    )
+    parser.add_argument(
+        "--model-config",
+        metavar="[ORG/MODEL=]PATH",
+        help="a model that is in no catalogue: its config.json, or the folder with its weights",
     )
 
 

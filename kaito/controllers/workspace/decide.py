@@ -38,6 +38,14 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
     subject = Subject(observation.workspace)
     if subject.deleting:
         return _leave(observation, subject)
+    planned = plan_of(observation, catalog, settings)
+    if isinstance(planned, Refusal):
+        return _refuse(observation, subject, planned)
+    return _serve(observation, subject, planned, catalog, settings)
+
+
+def plan_of(observation: Observation, catalog: Catalog, settings: Settings) -> Plan | Refusal:
+    """What this Workspace takes; on GPUs that only its nodes know, when they are there."""
     planned = plan(
         observation.workspace, catalog=catalog, settings=settings, config=observation.config
     )
@@ -45,10 +53,8 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
         nodes = [*made_nodes(observation), *candidates(planned, observation)]
         own = next((gpus for node in nodes if (gpus := gpus_of(node))), None)
         if own is not None:
-            planned = on_gpus(planned, own, catalog=catalog, settings=settings)
-    if isinstance(planned, Refusal):
-        return _refuse(observation, subject, planned)
-    return _serve(observation, subject, planned, catalog, settings)
+            return on_gpus(planned, own, catalog=catalog, settings=settings)
+    return planned
 
 
 def _serve(

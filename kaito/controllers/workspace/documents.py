@@ -75,9 +75,9 @@ class Documents:
         store = self._store_of.get((group, kind))
         if store is None:
             return None
-        placed = self._placed(obj, store.resource)
         if group == WORKSPACE_GROUP:
-            placed = as_stored(placed)
+            obj = as_stored(obj)
+        placed = self._placed(obj, store.resource)
         resource: Resource[Object] = store.resource.read_as(dict)
         key, header, body = open_object(resource.encode(placed))
         store.put(key, header, body)

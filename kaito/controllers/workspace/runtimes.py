@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from kaito.api import labels
 from kaito.api.workspace import Workspace
@@ -19,8 +19,9 @@ def runtime_of(workspace: Workspace) -> Runtime:
     vLLM applies adapters at full strength only, so any other strength takes transformers.
     """
     asked = workspace.metadata.annotations.get(labels.RUNTIME, "").lower()
-    if asked in RUNTIMES:
-        return cast(Runtime, asked)
+    for runtime in RUNTIMES:
+        if asked == runtime:
+            return runtime
     adapters = workspace.inference.adapters if workspace.inference else ()
     return OWN_RUNTIME if all(_full(each.strength) for each in adapters) else "transformers"
 

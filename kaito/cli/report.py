@@ -1,0 +1,273 @@
+"""A quote as people read it, at 80 columns, and as scripts do."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from kaito.catalog.estimate import Estimate
+from kaito.catalog.memory import Stage
+from kaito.catalog.timing import Phase, Range, total
+from kaito.cli.table import columns
+from kaito.controllers.workspace.changes import Change
+from kaito.controllers.workspace.quote import Alternative, Cost, Quote
+from kaito.runtime import Key, Object
+
+WIDTH = 80
+LABEL = 11  # columns of what stands at the left
+MOST_PATHS = 4  # changed fields that are named
+
+
+def text(key: Key, quote: Quote, changes: Sequence[Change] | None) -> str:
+    """The report of one Workspace; `changes` are against a cluster, None without one."""
+    return "\n".join(_lines(key, quote, changes)) + "\n"
+
+
+def _lines(key: Key, quote: Quote, changes: Sequence[Change] | None) -> Iterator[str]:
+    yield f"Workspace {key}"
+    yield from _row("", _subject(quote))
+    for problem in quote.problems:
+        yield from _row("Problem", problem.message)
+    for warning in quote.warnings:
+        yield from _row("Warning", warning)
+    found = quote.estimate
+    if found is not None:
+        yield from _estimate(found)
+    if quote.waits:
+        yield from _row("Waits", quote.waits)
+    if quote.possible:
+        yield from _row("Price", _price(quote))
+        yield from _time(quote.phases)
+        yield from _table("Objects", _objects(quote, changes))
+    if quote.sizes:
+        yield from _table("Instead", [_size(each) for each in quote.sizes])
+    if quote.models:
+        yield from _table(
+            "Or" if quote.sizes else "Instead", [_model(each) for each in quote.models]
+        )
+
+
+def _subject(quote: Quote) -> str:
+    asked = quote.asked
+    if asked is None:
+        return "It cannot be read."
+    inference = asked.workspace.inference
+    what = asked.model.name if asked.model else ""
+    if inference is not None and inference.template is not None:
+        what = "A Pod template of your own"
+    size = asked.workspace.resource.instance_type
+    where = f"on {asked.sku.name}, {asked.sku.gpus}" if asked.sku else f"on {size}" if size else ""
+    if not where:
+        where = "on nodes that are there"
+    return f"{what or 'A model that is not known'} {where}"
+
+
+def _estimate(found: Estimate) -> Iterator[str]:
+    each = " each" if found.nodes > 1 else ""
+    yield from _row(
+        "Nodes",
+        f"{found.nodes} node{_s(found.nodes)} with {found.gpus_per_node} "
+        f"GPU{_s(found.gpus_per_node)}{each}",
+    )
+    split = found.split
+    yield from _row(
+        "Split",
+        f"{split.data_parallel} {'copies' if split.data_parallel > 1 else 'copy'}, each layer on "
+        f"{split.tensor_parallel} GPU{_s(split.tensor_parallel)}, in {split.pipeline_parallel} "
+        f"stage{_s(split.pipeline_parallel)}, computed in {found.precision.dtype}",
+    )
+    memory = found.memory
+    if memory is None:
+        yield from _row("Context", "not known: the model's shape or the GPUs' memory is not")
+        return
+    longest = memory.max_context
+    if longest:
+        at_once = memory.requests(longest)
+        yield from _row(
+            "Context",
+            f"{longest:,} tokens of the model's {memory.model.context:,}; room for {at_once:,} "
+            f"request{_s(at_once)} of that length at once",
+        )
+    yield from _row("Memory", _memory(memory.tightest))
+    for line in (*found.problems, *found.advice):
+        yield from _row("Note", f"{line[:1].upper()}{line[1:]}.")
+
+
+def _memory(stage: Stage) -> str:
+    parts = {
+        "weights": stage.weights,
+        "activations": stage.activations,
+        "CUDA graphs": stage.graphs,
+        "outside": stage.outside,
+        "for requests": max(0.0, stage.cache),
+    }
+    told = ", ".join(f"{gib:.1f} {what}" for what, gib in parts.items())
+    return f"{stage.usable:.1f} GiB of each GPU: {told}"
+
+
+def _price(quote: Quote) -> str:
+    if quote.cost is None:
+        made = quote.plan is not None and quote.plan.brings_up_nodes
+        return "not known" if made else "nothing is brought up"
+    cost, price = quote.cost, quote.cost.each
+    return (
+        f"{_dollars(cost)}, ${cost.month:,.0f} a month ({cost.nodes} x {price.region} list price "
+        f"of {price.date})"
+    )
+
+
+def _dollars(cost: Cost) -> str:
+    return f"${cost.hour:,.2f} an hour"
+
+
+def _time(phases: Sequence[Phase]) -> Iterator[str]:
+    if not phases:
+        yield from _row("Ready", "not known for a template")
+        return
+    sources = list(dict.fromkeys(phase.source for phase in phases))
+    whole = total(tuple(phases))
+    yield from _row("Ready", f"in {_range(whole)}")
+    for line in columns(
+        [
+            (_range(phase.seconds), phase.what, f"[{sources.index(phase.source) + 1}]")
+            for phase in phases
+        ]
+    ):
+        yield " " * (LABEL + 2) + line
+    for number, source in enumerate(sources, start=1):
+        yield from _row("", f"[{number}] {source}")
+
+
+def _range(seconds: Range | None) -> str:
+    if seconds is None:
+        return "an unknown time"
+    if seconds.low < 60 and seconds.high < 600:
+        return f"{seconds.low:.0f}-{seconds.high:.0f} s"
+    return f"{seconds.low / 60:.0f}-{seconds.high / 60:.0f} min"
+
+
+def _objects(quote: Quote, changes: Sequence[Change] | None) -> list[tuple[str, ...]]:
+    if changes is None:
+        return [(each["kind"], each["metadata"]["name"]) for each in quote.objects]
+    return [(change.verb, change.kind, change.name, _paths(change.paths)) for change in changes]
+
+
+def _paths(paths: Sequence[str]) -> str:
+    shown = ", ".join(paths[:MOST_PATHS])
+    return f"{shown}, ..." if len(paths) > MOST_PATHS else shown
+
+
+def _size(each: Alternative) -> tuple[str, ...]:
+    cost = _dollars(each.cost) if each.cost else "price not known"
+    gpus = each.sku.gpus
+    return (each.sku.name, f"{gpus.count} x {gpus.product.removeprefix('NVIDIA ')}", cost)
+
+
+def _model(each: Alternative) -> tuple[str, ...]:
+    context = each.estimate.max_context
+    return (
+        each.model.aliases[0] if each.model.aliases else each.model.name,
+        f"{each.model.weights_gib:g} GiB",
+        f"{context:,} tokens" if context else "",
+    )
+
+
+def _table(label: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    for number, line in enumerate(columns(rows)):
+        yield f"  {label if number == 0 else '':<{LABEL}}{line}".rstrip()
+
+
+def _row(label: str, words: str) -> Iterator[str]:
+    lines = textwrap.wrap(words, WIDTH - LABEL - 2, break_on_hyphens=False) or [""]
+    for number, line in enumerate(lines):
+        yield f"  {label if number == 0 else '':<{LABEL}}{line}".rstrip()
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+# Any: what JSON can hold.
+def as_json(key: Key, quote: Quote, changes: Sequence[Change] | None) -> Object:
+    """The same for scripts; figures that are not known are null."""
+    asked, found, cost = quote.asked, quote.estimate, quote.cost
+    memory = found.memory if found else None
+    return {
+        "namespace": key.namespace,
+        "name": key.name,
+        "possible": quote.possible,
+        "problems": [{"path": each.path, "message": each.message} for each in quote.problems],
+        "warnings": list(quote.warnings),
+        "waits": quote.waits or None,
+        "model": asked.model.name if asked and asked.model else None,
+        "size": asked.sku.name if asked and asked.sku else None,
+        "gpus": str(asked.sku.gpus) if asked and asked.sku else None,
+        "estimate": None
+        if found is None
+        else {
+            "nodes": found.nodes,
+            "gpusPerNode": found.gpus_per_node,
+            "dataParallel": found.data_parallel,
+            "tensorParallel": found.tensor_parallel,
+            "pipelineParallel": found.pipeline_parallel,
+            "dtype": found.precision.dtype,
+            "maxContext": found.max_context,
+            "requestsAtMaxContext": memory.requests(memory.max_context) if memory else None,
+            "memoryGiBPerGPU": None if memory is None else _memory_json(memory.tightest),
+            "problems": [*found.problems],
+            "advice": [*found.advice],
+        },
+        "price": None
+        if cost is None
+        else {
+            "nodes": cost.nodes,
+            "usdPerHour": round(cost.hour, 4),
+            "usdPerMonth": round(cost.month, 2),
+            "region": cost.each.region,
+            "date": str(cost.each.date),
+            "source": cost.each.source,
+        },
+        "secondsToReady": _seconds(total(quote.phases)) if quote.phases else None,
+        "phases": [
+            {
+                "name": phase.name,
+                "what": phase.what,
+                "seconds": _seconds(phase.seconds),
+                "source": phase.source,
+            }
+            for phase in quote.phases
+        ],
+        "objects": list(quote.objects),
+        "changes": None
+        if changes is None
+        else [
+            {"verb": c.verb, "kind": c.kind, "name": c.name, "paths": list(c.paths)}
+            for c in changes
+        ],
+        "sizes": [_alternative(each) for each in quote.sizes],
+        "models": [_alternative(each) for each in quote.models],
+    }
+
+
+def _memory_json(stage: Stage) -> Object:
+    return {
+        "usable": round(stage.usable, 2),
+        "weights": round(stage.weights, 2),
+        "activations": round(stage.activations, 2),
+        "graphs": round(stage.graphs, 2),
+        "outside": round(stage.outside, 2),
+        "requests": round(stage.cache, 2),
+    }
+
+
+def _seconds(found: Range | None) -> Object | None:
+    return None if found is None else {"low": round(found.low), "high": round(found.high)}
+
+
+def _alternative(each: Alternative) -> Object:
+    return {
+        "model": each.model.name,
+        "size": each.sku.name,
+        "maxContext": each.estimate.max_context,
+        "usdPerHour": round(each.cost.hour, 4) if each.cost else None,
+    }

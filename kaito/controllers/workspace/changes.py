@@ -1,0 +1,48 @@
+"""What applying objects would change, told by fields. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kaito.runtime import Key, Object, would_change
+
+Verb = Literal["create", "change", "keep"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What applying one object would do."""
+
+    verb: Verb
+    kind: str
+    namespace: str
+    name: str
+    paths: tuple[str, ...] = ()
+    """The fields that would get other values; a field that would only be removed is not named."""
+
+
+def change(desired: Object, live: Object | None, *, manager: str) -> Change:
+    """What applying `desired` as `manager` would do to what is there; `live` None: nothing is."""
+    key = Key.of(desired)
+    verb: Verb = "create"
+    paths: tuple[str, ...] = ()
+    if live is not None:
+        verb = "change" if would_change(live, desired, manager=manager) else "keep"
+        paths = tuple(_differences(desired, live, "")) if verb == "change" else ()
+    return Change(
+        verb=verb, kind=desired["kind"], namespace=key.namespace, name=key.name, paths=paths
+    )
+
+
+# Any: both sides are JSON of a shape that only the server knows.
+def _differences(desired: Any, live: Any, path: str) -> Iterator[str]:
+    if isinstance(desired, dict) and isinstance(live, dict):
+        for name, value in desired.items():
+            yield from _differences(value, live.get(name), f"{path}.{name}" if path else name)
+    elif isinstance(desired, list) and isinstance(live, list) and len(desired) == len(live):
+        for place, (wanted, found) in enumerate(zip(desired, live, strict=True)):
+            yield from _differences(wanted, found, f"{path}[{place}]")
+    elif desired != live:
+        yield path
