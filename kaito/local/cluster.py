@@ -38,6 +38,12 @@ from kaito.local.pods.images import KAITO_BASE, Images, Program
 from kaito.local.pods.logs import PodLogs
 from kaito.local.pods.outfit import Api
 from kaito.local.profile import Profile
+from kaito.local.registry.access import Access
+from kaito.local.registry.access import Account as RegistryAccount
+from kaito.local.registry.endpoint import RegistryEndpoint
+from kaito.local.registry.registry import USERNAME, Registry
+from kaito.local.registry.routes import MOUNT as REGISTRY
+from kaito.local.registry.storage import Storage
 from kaito.local.tokens import keep_token
 from kaito.local.transport import InProcess
 from kaito.runtime import AlreadyExists, Client, Clock, Key, Manager, SystemClock
@@ -125,6 +131,12 @@ class LocalCluster:
         """The cloud, for reading what it holds."""
         return self._azure
 
+    @property
+    def registry(self) -> Registry:
+        """Where images, adapters and outputs of tuning are pushed to and pulled from."""
+        host = f"127.0.0.1:{self.port}"
+        return Registry(host=host, username=USERNAME, password=self._registry_password)
+
     def kubeconfig(self) -> str:
         """A kubeconfig for an administrator, as YAML."""
         return kubeconfig.render(server=self.url, ca_pem=self._pki.ca_pem(), token=self._token)
@@ -160,6 +172,7 @@ class LocalCluster:
         await self._server.start()
         self._stack.push_async_callback(self._server.aclose)
         self._start_azure(cloud_token)
+        self._start_registry()
         self._front = HttpsFront(self._server, self._pki.server_context(), port=self._port)
         await self._front.start()
         self._stack.push_async_callback(self._front.aclose)
@@ -197,6 +210,15 @@ class LocalCluster:
         self._server.mount(REHEARSAL, rehearsal.handle)
         self._azure.start()
         self._stack.callback(self._azure.stop)
+
+    def _start_registry(self) -> None:
+        self._registry_password = keep_token(self._state / "tokens" / "registry")
+        storage = Storage((self._data_dir or self._state) / "registry", self._clock)
+        self._stack.callback(storage.close)
+        account = RegistryAccount(name=USERNAME, password=self._registry_password)
+        access = Access([account], service="kaito-local")
+        endpoint = RegistryEndpoint(storage, access, self._clock)
+        self._server.mount(REGISTRY, endpoint.handle, streamed=True)
 
     async def _furnish(self) -> None:
         """What an administrator and an installer would have put into the cluster."""

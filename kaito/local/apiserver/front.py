@@ -55,18 +55,19 @@ class HttpsFront:
             self._runner = None
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
-        incoming._client_max_size = BODY_LIMIT
-        body = await incoming.read() if incoming.body_exists else b""
         path, _, query = (
             incoming.raw_path.partition("?")
             if "?" in incoming.raw_path
             else (incoming.raw_path, "", "")
         )
+        stream = incoming.content.iter_any() if self._server.is_streamed(path) else None
+        incoming._client_max_size = BODY_LIMIT
+        body = await incoming.read() if incoming.body_exists and stream is None else b""
         headers = {k.lower(): v for k, v in incoming.headers.items()}
         groups = incoming.headers.getall("Impersonate-Group", [])
         if groups:
             headers["impersonate-group"] = ",".join(groups)
-        request = Request(incoming.method, path, query, headers, body)
+        request = Request(incoming.method, path, query, headers, body, stream)
         try:
             response = await self._server.handle(request)
             return await self._send(incoming, response)

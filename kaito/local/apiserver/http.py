@@ -26,9 +26,19 @@ class Request:
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+    """The body as it comes, for handlers that want it so; `body` is empty then."""
 
     def parameters(self) -> Query:
         return Query(self.query)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, however it comes."""
+        if self.stream is None:
+            yield self.body
+            return
+        async for chunk in self.stream:
+            yield chunk
 
 
 @dataclass(slots=True)

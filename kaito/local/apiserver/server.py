@@ -72,6 +72,7 @@ class ApiServer:
         self._controllers = controllers
         self._rbac = rbac
         self._mounts: dict[str, Handler] = {}
+        self._streamed: tuple[str, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._journal: SqliteJournal | None = None
         self._secret = os.urandom(32)
@@ -187,9 +188,18 @@ class ApiServer:
         """Forget all history now; gives the revision below which nothing is known."""
         return self.core.store.compact()
 
-    def mount(self, prefix: str, handler: Handler) -> None:
-        """Hand every path under a prefix to a handler, which authenticates by itself."""
+    def mount(self, prefix: str, handler: Handler, *, streamed: bool = False) -> None:
+        """Hand every path under a prefix to a handler, which authenticates by itself.
+
+        With `streamed` it reads bodies as they come (Request.chunks), however large.
+        """
         self._mounts[prefix] = handler
+        if streamed:
+            self._streamed += (prefix,)
+
+    def is_streamed(self, path: str) -> bool:
+        """Whether the body of a request is left to whoever answers it."""
+        return path.startswith(self._streamed)
 
     def set_proxy(self, resolver: Resolver) -> None:
         """Say where services and pods listen, for the proxy and log subresources."""
