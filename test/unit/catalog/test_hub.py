@@ -190,7 +190,9 @@ async def test_a_refusal_is_one_sentence_with_the_way_out(
         await ask(hub)
 
 
-@pytest.mark.parametrize("name", ["phi-4", "a/b/c", "../etc/passwd", "a/..", "a/b?c=d", "a/b\n"])
+@pytest.mark.parametrize(
+    "name", ["phi-4", "a/b/c", "../etc/passwd", "a/..", "a/b..c", "a/b--c", "a/b?c=d", "a/b\n"]
+)
 async def test_what_is_no_name_is_not_asked_for(hub: Hub, name: str) -> None:
     with pytest.raises(NoSuchModel, match="it must be organisation/model"):
         await ask(hub, name)
@@ -230,12 +232,19 @@ async def test_a_repository_that_holds_no_model_is_told(
         await ask(hub)
 
 
+@pytest.mark.parametrize("info", [{"sha": None}, {"sha": "../../other"}, {"id": "a/../b"}])
+async def test_an_answer_without_a_commit_is_followed_nowhere(
+    hub: Hub, info: dict[str, object]
+) -> None:
+    hub.info |= info
+    with pytest.raises(TryLater, match="names no commit"):
+        await ask(hub)
+    assert len(hub.asked) == 1
+
+
 @pytest.mark.parametrize(
     "info",
     [
-        {"sha": None},
-        {"sha": "../../other"},
-        {"id": "a/../b"},
         {"siblings": "none"},
         {"siblings": [3]},
         {"siblings": [{"rfilename": "model.safetensors", "size": -1}]},

@@ -154,7 +154,7 @@ def test_every_way_to_write_three_sliding_layers_and_a_full_one_says_the_same(
 def test_a_window_without_a_pattern_holds_for_all_layers() -> None:
     assert groups(sliding_window=2047)[0].window == 2047
     assert groups(sliding_window=2047, use_sliding_window=False)[0].kind == "full"
-    assert groups(sliding_window=262144)[0].kind == "full"  # longer than its context
+    assert groups(sliding_window=131072)[0].kind == "full"  # as long as its context
     half = groups(sliding_window=64, use_sliding_window=True, max_window_layers=28)
     assert [(g.kind, g.layers) for g in half] == [("full", 28), ("sliding", 4)]
 
@@ -173,6 +173,11 @@ def test_gemma_4s_full_layers_have_heads_of_their_own() -> None:
         Cache(kind="sliding", layers=25, kv_heads=8, head_dim=256, window=1024),
         Cache(kind="full", layers=5, kv_heads=2, head_dim=512),
     )
+
+
+def test_full_layers_have_their_own_heads_only_where_keys_are_values_too() -> None:
+    found = groups(sliding_window_pattern=4, sliding_window=9, num_global_key_value_heads=2)
+    assert found[1] == Cache(kind="full", layers=8, kv_heads=8, head_dim=128)
 
 
 def test_layers_that_read_anothers_cache_are_in_no_group() -> None:
@@ -204,6 +209,15 @@ def test_mamba_layers_keep_a_state_and_experts_nothing(pattern: dict[str, object
     )
 
 
+def test_nemotron_keeps_its_state_in_float32_where_it_says_nothing() -> None:
+    silent = {**MAMBA2, "mamba_ssm_cache_dtype": None}
+    pattern = {"hybrid_override_pattern": "M*" * 16}
+    assert groups(**pattern, **silent) == groups(**pattern, **MAMBA2)
+    assert groups(**pattern, **{**MAMBA2, "mamba_ssm_cache_dtype": "bfloat16"}) != groups(
+        **pattern, **MAMBA2
+    )
+
+
 def test_other_recurrent_layers_keep_their_states() -> None:
     jamba = groups(
         attn_layer_period=8,
@@ -225,7 +239,7 @@ def test_compressed_attention_keeps_a_window_and_one_entry_for_many_tokens() -> 
         head_dim=512,
         sliding_window=128,
         index_head_dim=128,
-        compress_ratios=[0, 128, 4, 128, 0],
+        compress_ratios=[0, 128, 4, 128, 4],
     )
     assert found == (
         Cache(kind="latent", layers=4, rank=512, window=128),
