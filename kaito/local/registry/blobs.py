@@ -13,7 +13,6 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from kaito.local.registry.errors import Code, RegistryError
 from kaito.local.registry.names import Digest, Repository, content_digest
@@ -139,9 +138,18 @@ class Blobs:
         """A small content. FileNotFoundError when it is not there."""
         return self._path(name).read_bytes()
 
-    def open(self, name: Digest) -> BinaryIO:
-        """A content, for `pour`. FileNotFoundError when it is not there."""
-        return self._path(name).open("rb")
+    async def pour(self, name: Digest, start: int, length: int) -> AsyncIterator[bytes]:
+        """A part of a content in pieces, read beside the event loop. FileNotFoundError when the
+        content is not there."""
+        # Opened here, where it is sure to be closed again.
+        with self._path(name).open("rb") as file:
+            file.seek(start)
+            while length:
+                piece = await asyncio.to_thread(file.read, min(CHUNK, length))
+                if not piece:
+                    return
+                length -= len(piece)
+                yield piece
 
     def remove(self, name: Digest) -> None:
         """Remove a content; whoever is reading it reads on."""
@@ -153,15 +161,3 @@ class Blobs:
     def _path(self, name: Digest) -> Path:
         # A digest has been checked: hex digits alone, in which no path can hide.
         return self._contents / name.removeprefix("sha256:")
-
-
-async def pour(file: BinaryIO, start: int, length: int) -> AsyncIterator[bytes]:
-    """A part of a file in pieces, read beside the event loop. Closes the file."""
-    with file:
-        file.seek(start)
-        while length:
-            piece = await asyncio.to_thread(file.read, min(CHUNK, length))
-            if not piece:
-                return
-            length -= len(piece)
-            yield piece

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from kaito.local.apiserver.http import Query, Request, Response
 from kaito.local.registry.access import LIFETIME, Access, Account, Action, Scope, read_scopes
-from kaito.local.registry.blobs import Upload, pour
+from kaito.local.registry.blobs import Upload
 from kaito.local.registry.errors import Code, RegistryError
 from kaito.local.registry.index import Entry
 from kaito.local.registry.manifests import INDEX, MOST, parse
@@ -22,6 +22,7 @@ from kaito.local.registry.names import (
     is_digest,
     repository,
 )
+from kaito.local.registry.ranges import asked_range, check_chunk
 from kaito.local.registry.routes import (
     MOUNT,
     Base,
@@ -41,8 +42,6 @@ from kaito.runtime import Clock, rfc3339
 PAGE = 1000
 """Names that a list has at most, and has when nobody says how many."""
 _FORM_MOST = 64 * 1024  # bytes of a request for a token
-_CONTENT_RANGE = re.compile(r"(?:bytes )?(\d{1,18})-(\d{1,18})(?:/\S*)?")
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _NEEDS = {"GET": Action.PULL, "HEAD": Action.PULL, "DELETE": Action.DELETE}
 
 
@@ -239,7 +238,7 @@ class RegistryEndpoint:
             "content-type": "application/octet-stream",
             "accept-ranges": "bytes",
         }
-        start, length = _asked_range(request.headers.get("range", ""), size)
+        start, length = asked_range(request.headers.get("range", ""), size)
         status = 200
         if (start, length) != (0, size):
             status = 206
@@ -247,7 +246,7 @@ class RegistryEndpoint:
         headers["content-length"] = str(length)
         if request.method == "HEAD":
             return Response(status, headers)
-        return Response(status, headers, pour(self._storage.open(wanted), start, length))
+        return Response(status, headers, self._storage.pour(wanted, start, length))
 
     async def _upload(self, request: Request, name: Repository, upload_id: str) -> Response:
         if not upload_id:
@@ -259,12 +258,12 @@ class RegistryEndpoint:
             case "GET":
                 return Response(204, _upload_headers(upload))
             case "PATCH":
-                _check_content_range(request.headers, upload)
+                check_chunk(request.headers, upload.size, _upload_headers(upload))
                 await self._storage.append(upload, request.chunks())
                 return Response(202, _upload_headers(upload))
             case "PUT":
                 wanted = digest(request.parameters().get("digest"))
-                _check_content_range(request.headers, upload)
+                check_chunk(request.headers, upload.size, _upload_headers(upload))
                 await self._storage.append(upload, request.chunks())
                 return self._finish(upload, wanted)
             case "DELETE":
@@ -349,40 +348,6 @@ def _number(query: Query) -> int:
     if not re.fullmatch(r"\d{1,9}", text):
         raise RegistryError(Code.PAGINATION_NUMBER_INVALID, {"n": text[:64]})
     return min(int(text), PAGE)
-
-
-def _asked_range(header: str, size: int) -> tuple[int, int]:
-    """Where to begin, and how many bytes. RegistryError RANGE_INVALID when there are none such; a
-    header that is none, or asks for several ranges, asks for everything (RFC 9110)."""
-    match = _RANGE.fullmatch(header.strip())
-    if match is None or not (match[1] or match[2]):
-        return 0, size
-    if not match[1]:
-        length = min(int(match[2]), size)
-        start, end = size - length, size - 1
-    else:
-        start, end = int(match[1]), min(int(match[2] or size), size - 1)
-    if start >= size or (match[2] and match[1] and int(match[2]) < start) or end < start:
-        headers = {"content-range": f"bytes */{size}"}
-        raise RegistryError(Code.RANGE_INVALID, {"range": header[:64]}, headers=headers)
-    return start, end - start + 1
-
-
-def _check_content_range(headers: Mapping[str, str], upload: Upload) -> None:
-    """RegistryError RANGE_INVALID when a chunk does not begin where the upload ends."""
-    header = headers.get("content-range", "")
-    if not header:
-        return
-    match = _CONTENT_RANGE.fullmatch(header.strip())
-    length = headers.get("content-length", "")
-    if (
-        match is None
-        or int(match[1]) != upload.size
-        or int(match[2]) < int(match[1])
-        or (length.isdigit() and int(match[2]) - int(match[1]) + 1 != int(length))
-    ):
-        detail = {"content-range": header[:64], "size": upload.size}
-        raise RegistryError(Code.RANGE_INVALID, detail, headers=_upload_headers(upload))
 
 
 def _upload_headers(upload: Upload) -> dict[str, str]:

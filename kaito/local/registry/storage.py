@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import BinaryIO
 
 from kaito.local.registry.blobs import Blobs, Upload
 from kaito.local.registry.errors import Code, RegistryError
@@ -72,9 +71,9 @@ class Storage:
             raise RegistryError(Code.BLOB_UNKNOWN, {"digest": digest})
         return size
 
-    def open(self, digest: Digest) -> BinaryIO:
-        """A blob that there is, for `blobs.pour`."""
-        return self._blobs.open(digest)
+    def pour(self, digest: Digest, start: int, length: int) -> AsyncIterator[bytes]:
+        """A part of a blob that there is, in pieces."""
+        return self._blobs.pour(digest, start, length)
 
     def delete_blob(self, repository: Repository, digest: Digest) -> None:
         """A repository gives a blob up. BLOB_UNKNOWN."""
