@@ -24,7 +24,7 @@ from kaito.runtime.frontdoor import homes
 # is first asked for.
 if TYPE_CHECKING:
     from kaito.runtime.admission import Denied, Review
-    from kaito.runtime.apply import Applier, would_change
+    from kaito.runtime.apply import Applier
     from kaito.runtime.backoff import Backoff, RetryRate
     from kaito.runtime.cache import Transform
     from kaito.runtime.certificate import Certificate, ServedCertificate
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         rfc3339,
         rfc3339_micro,
     )
+    from kaito.runtime.comparison import would_change
     from kaito.runtime.conditions import (
         Truth,
         find_condition,

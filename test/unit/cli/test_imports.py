@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,15 @@ def test_a_daemon_in_a_cluster_loads_no_sdk_and_no_local_cluster(command: str) -
 def test_the_manager_loads_nothing_of_any_cloud() -> None:
     modules = loaded_by("import kaito.cli.manager")
     assert {name for name in modules if name.startswith("kaito.provisioner")} == set()
+
+
+def test_a_plan_without_a_cluster_loads_no_http_client_and_no_daemon() -> None:
+    quick_start = Path(__file__).parents[3] / "examples" / "phi-3-mini.yaml"
+    modules = loaded_by(
+        "import contextlib, io",
+        "from kaito.cli import main",
+        "with contextlib.redirect_stdout(io.StringIO()):",
+        f"    main(['plan', '--offline', '-f', {str(quick_start)!r}])",
+    )
+    assert tops(modules) & (ELSEWHERE | {"aiohttp", "structlog", "prometheus_client"}) == set()
+    assert "kaito.controllers.workspace.controller" not in modules
