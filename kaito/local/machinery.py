@@ -31,6 +31,7 @@ from kaito.local.pods.kubelet import Kubelet
 from kaito.local.pods.objects import Objects
 from kaito.local.pods.outfit import Api, Outfitter
 from kaito.local.profile import Profile
+from kaito.local.rehearsal import Rehearsal
 from kaito.local.scheduling.scheduler import Scheduler
 from kaito.local.workloads.claims import (
     CONTROLLER,
@@ -231,6 +232,7 @@ class _Parts:
             ),
             recorder=self._recorder("kubelet"),
             profile=profile,
+            rehearsal=Rehearsal(self._manager.informer(NAMESPACES).store),
             clock=clock,
             wake=wake,
         )

@@ -23,7 +23,10 @@ class Profile:
     gpu_ready: float = 0.4
     """From then until the device plugin reports its GPUs."""
     image_pull: float = 0.8
-    """From the binding of a pod until its image is there."""
+    """From the binding of a pod until its image is there, where its size is not known."""
+    pull_rate: float = 0.0
+    """Bytes of an image a second, where the annotation local.kaito.sh/image-size tells its size;
+    0: the size does not matter."""
     container_start: float = 0.2
     """From then until a simulated container runs and is ready."""
     job_run: float = 1.0

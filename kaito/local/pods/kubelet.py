@@ -39,7 +39,9 @@ from kaito.local.pods.outfit import Outfitter, Wearer, own_ports, wanted
 from kaito.local.pods.payload import VolumeError
 from kaito.local.pods.process import ContainerProcess, Plan, restarts
 from kaito.local.pods.simulated import SimulatedContainer
+from kaito.local.pods.simulation import Durations
 from kaito.local.profile import Profile
+from kaito.local.rehearsal import Rehearsal
 from kaito.runtime import (
     Again,
     Client,
@@ -91,6 +93,7 @@ class Kubelet:
         outfitter: Outfitter,
         recorder: EventRecorder,
         profile: Profile,
+        rehearsal: Rehearsal,
         clock: Clock,
         wake: Callable[[Key], None],
     ) -> None:
@@ -103,6 +106,7 @@ class Kubelet:
         self._outfitter = outfitter
         self._recorder = recorder
         self._profile = profile
+        self._rehearsal = rehearsal
         self._clock = clock
         self._wake = wake
         self._runs: dict[Key, PodRun] = {}
@@ -203,6 +207,9 @@ class Kubelet:
             await self._stop(key, pod, run)
             return None
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            if run is not None and not self._all_ended(run):
+                # Somebody else has decided that it is over, as when it is evicted.
+                self._end_soon(key, run, 0)
             return None
         run = run or self._new_run(key, pod)
         return await self._report(key, pod, node, run)
@@ -257,7 +264,7 @@ class Kubelet:
         waiting = _waiting(pod)
         states: dict[str, ContainerState] = {}
         changes: list[float] = []
-        monotonic = self._clock.monotonic()
+        monotonic, asked = self._clock.monotonic(), self._rehearsal.of(pod)
         for container in all_containers(pod):
             name = container["name"]
             if name in run.restored:
@@ -265,8 +272,10 @@ class Kubelet:
             elif name in run.processes:
                 states[name] = run.processes[name].state
             elif name in run.simulated:
-                moment = run.simulated[name].moment(pod, monotonic, self._profile)
+                moment = run.simulated[name].moment(pod, monotonic, self._profile, asked)
                 states[name] = moment.state
+                for told in run.simulated[name].news(moment.state, pod):
+                    self._say(pod, told)
                 changes += [moment.again] if moment.again is not None else []
             else:
                 states[name] = waiting
@@ -278,14 +287,17 @@ class Kubelet:
         init = container in (pod["spec"].get("initContainers") or ())
         reported = _reported(pod, name)
         program = self._program(container)
-        if program is None:
+        asked = self._rehearsal.of(pod)
+        if program is None or asked.fault is not None:
             began = self._clock.monotonic()
-            if "running" in reported.get("state", {}):
+            restored = "running" in reported.get("state", {})
+            if restored:
                 # An earlier process of this cluster had it running already: it does not start anew.
-                began -= self._profile.image_pull + self._profile.container_start
+                took = Durations.of(self._profile, asked)
+                began -= took.pull + took.start
             at_once = init and not is_sidecar(container)
             since = self._clock.now()
-            run.simulated[name] = SimulatedContainer(container, began, since, at_once)
+            run.simulated[name] = SimulatedContainer(container, began, since, at_once, restored)
             return
         assert self._crew is not None
         await self._objects.hold(self._crew, key, wanted(pod))
