@@ -30,7 +30,7 @@ from kaito.local.azure.rehearsing import PATH as REHEARSAL
 from kaito.local.azure.rehearsing import Rehearsal
 from kaito.local.azure.settings import CONFIG_MAP, config_map
 from kaito.local.azure.sizes import VmSizes
-from kaito.local.kinds import CONFIG_MAPS, NAMESPACES, NODES
+from kaito.local.kinds import CONFIG_MAPS, NAMESPACES, NODES, SECRETS
 from kaito.local.machinery import Machinery, assemble
 from kaito.local.nodes.shape import Machine, new_node
 from kaito.local.pki import Pki, ensure_pki
@@ -41,6 +41,7 @@ from kaito.local.profile import Profile
 from kaito.local.registry.access import Access
 from kaito.local.registry.access import Account as RegistryAccount
 from kaito.local.registry.endpoint import RegistryEndpoint
+from kaito.local.registry.registry import SECRET as REGISTRY_SECRET
 from kaito.local.registry.registry import USERNAME, Registry
 from kaito.local.registry.routes import MOUNT as REGISTRY
 from kaito.local.registry.storage import Storage
@@ -135,7 +136,12 @@ class LocalCluster:
     def registry(self) -> Registry:
         """Where images, adapters and outputs of tuning are pushed to and pulled from."""
         host = f"127.0.0.1:{self.port}"
-        return Registry(host=host, username=USERNAME, password=self._registry_password)
+        return Registry(
+            host=host,
+            username=USERNAME,
+            password=self._registry_password,
+            ca_pem=self._pki.ca_pem(),
+        )
 
     def kubeconfig(self) -> str:
         """A kubeconfig for an administrator, as YAML."""
@@ -239,6 +245,7 @@ class LocalCluster:
             token_file=self._state / "tokens" / "azure",
         )
         await client.apply(CONFIG_MAPS, settings)
+        await client.apply(SECRETS, self.registry.docker_secret(REGISTRY_SECRET))
         for number in range(self._nodes):
             with contextlib.suppress(AlreadyExists):
                 await client.create(NODES, new_node(_cpu_machine(number), self._clock.now()))

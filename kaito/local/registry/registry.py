@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from kaito.runtime import Key, Object
 
 USERNAME = "kaito"
+SECRET = Key("kaito-system", "kaito-registry")
+"""Where everybody who may read Secrets finds the account."""
 SECRET_TYPE = "kubernetes.io/dockerconfigjson"  # noqa: S105 - what Kubernetes calls it
 
 
@@ -20,6 +22,8 @@ class Registry:
     """As images name it: 127.0.0.1:PORT"""
     username: str
     password: str = field(repr=False)
+    ca_pem: str = field(repr=False)
+    """The certificate to trust."""
 
     @property
     def url(self) -> str:
@@ -41,12 +45,16 @@ class Registry:
         return {"auths": {self.host: entry}}
 
     def docker_secret(self, key: Key) -> Object:
-        """A Secret with it, as imagePullSecrets and imagePushSecret want it."""
+        """A Secret with it, as imagePullSecrets and imagePushSecret want it, and the CA's
+        certificate beside it."""
         config = json.dumps(self.docker_config()).encode()
         return {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"namespace": key.namespace, "name": key.name},
             "type": SECRET_TYPE,
-            "data": {".dockerconfigjson": base64.b64encode(config).decode()},
+            "data": {
+                ".dockerconfigjson": base64.b64encode(config).decode(),
+                "ca.crt": base64.b64encode(self.ca_pem.encode()).decode(),
+            },
         }

@@ -18,6 +18,7 @@ import pytest
 
 from kaito.local.kinds import SECRETS
 from kaito.local.profile import Profile
+from kaito.local.registry.registry import SECRET
 from kaito.runtime import Key
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ async def test_a_secret_for_pulling_is_one_that_kubernetes_takes(world: World) -
     secret = registry.docker_secret(Key("default", "pull"))
     stored = await world.client.create(SECRETS, secret)
     assert stored["type"] == "kubernetes.io/dockerconfigjson"
+    assert (await world.client.get(SECRETS, SECRET))["data"] == stored["data"]
     config = json.loads(base64.b64decode(stored["data"][".dockerconfigjson"]))
     assert config == registry.docker_config()
     assert set(config["auths"]) == {registry.host}
