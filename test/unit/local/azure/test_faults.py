@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,9 @@ from test.unit.local.azure.azure_client import ACCOUNT, GPU, Cloud, error, nodes
 
 if TYPE_CHECKING:
     from test.unit.local.conftest import ManualClock
+
+
+DOCUMENTATION = Path(__file__).parents[4] / "docs" / "local.md"
 
 
 @pytest.fixture
@@ -262,6 +266,11 @@ def test_every_fault_is_described_and_does_something(kind: FaultKind) -> None:
     about = Circumstances(account=ACCOUNT, ask=Ask.CREATE, pool="p", vm_size=GPU, cores=24)
     assert DESCRIPTIONS[kind]
     assert effect(PoolFault(kind=kind, code=code), about) != effect(None, about)
+
+
+def test_the_documentation_has_every_fault_in_the_same_words() -> None:
+    documented = set(DOCUMENTATION.read_text().splitlines())
+    assert {f"| `{kind}` | {text} |" for kind, text in DESCRIPTIONS.items()} <= documented
 
 
 @pytest.mark.parametrize(
