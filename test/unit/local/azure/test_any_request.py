@@ -1,0 +1,126 @@
+"""Whatever is asked of the cloud, it answers, and what it holds makes sense."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from kaito.local.apiserver.http import Response
+from kaito.local.apiserver.watches import Cut
+from kaito.local.azure.faults import FAULT_LABEL, FaultKind
+from kaito.local.azure.limits import Limits
+from kaito.local.azure.schema import Properties
+from kaito.local.profile import Profile
+from test.unit.local.azure.azure_client import ACCOUNT, GPU, Cloud, read
+from test.unit.local.conftest import ManualClock
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=6,
+)
+PROPERTY = st.sampled_from([field.name for field in msgspec.structs.fields(Properties)])
+PLAUSIBLE = st.sampled_from(["System", "Linux", "Windows", "Spot", GPU, "", 0, 1, -1, 2.5, [], {}])
+NAMES = ["a", "b", "c"]
+
+
+@settings(deadline=None)
+@given(
+    properties=st.dictionaries(PROPERTY, PLAUSIBLE | JSON, max_size=5),
+    name=st.sampled_from(["a", "A", "ü", "..", "a/b"]),
+)
+def test_no_body_makes_it_fail(properties: dict[str, Any], name: str) -> None:
+    cloud = Cloud(ManualClock())
+    answer = asyncio.run(cloud.put(name, {**properties}))
+    assert answer.status < 500
+
+
+class Customers(RuleBasedStateMachine):
+    """Several at once, who read nothing before they write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        limits = Limits(pools=2, nodes_per_pool=5)
+        self.cloud = Cloud(self.clock, Profile(pool_create=10, pool_delete=5, limits=limits))
+        self.gone: set[tuple[str, float, int]] = set()
+        self.there: set[tuple[str, float, int]] = set()
+
+    def ask(self, *asked: Any) -> Response | None:
+        try:
+            return asyncio.run(self.cloud.ask(*asked))
+        except Cut:
+            return None
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        count=st.integers(0, 6),
+        fault=st.none() | st.sampled_from(FaultKind),
+        power=st.sampled_from(["Running", "Stopped"]),
+    )
+    def put(self, name: str, count: int, fault: FaultKind | None, power: str) -> None:
+        labels = {FAULT_LABEL: fault.value} if fault else {}
+        wanted = {
+            "vmSize": GPU,
+            "count": count,
+            "nodeLabels": labels,
+            "powerState": {"code": power},
+        }
+        self.ask("PUT", f"{ACCOUNT.pools_path}/{name}", {"properties": wanted})
+
+    @rule(name=st.sampled_from(NAMES))
+    def delete(self, name: str) -> None:
+        self.ask("DELETE", f"{ACCOUNT.pools_path}/{name}")
+
+    @rule(name=st.sampled_from(NAMES))
+    def abort(self, name: str) -> None:
+        self.ask("POST", f"{ACCOUNT.pools_path}/{name}/abort")
+
+    @rule(name=st.sampled_from(NAMES), number=st.integers(0, 6))
+    def delete_machine(self, name: str, number: int) -> None:
+        names = {"machineNames": [ACCOUNT.node_name(name, number)]}
+        self.ask("POST", f"{ACCOUNT.pools_path}/{name}/deleteMachines", names)
+
+    @rule(seconds=st.sampled_from([1, 5, 10, 100]))
+    def wait(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    @invariant()
+    def the_limits_hold(self) -> None:
+        pools = self.cloud.endpoint.pools()
+        assert len(pools) <= 2
+        assert all(len(pool.machines) <= 5 for pool in pools)
+
+    @invariant()
+    def a_pool_that_has_succeeded_is_as_large_as_it_says(self) -> None:
+        for pool in self.cloud.endpoint.pools():
+            if pool.state == "Succeeded":
+                assert len(pool.machines) == pool.properties["count"]
+
+    @invariant()
+    def no_machine_comes_back(self) -> None:
+        now = {
+            (pool.name, pool.created, number)
+            for pool in self.cloud.endpoint.pools()
+            for number in pool.machines
+        }
+        assert not now & self.gone
+        self.gone |= self.there - now
+        self.there = now
+
+    @invariant()
+    def what_is_listed_is_what_is_there(self) -> None:
+        listed = self.ask("GET", ACCOUNT.pools_path)
+        assert listed is not None
+        names = [pool["name"] for pool in read(listed)["value"]]
+        assert names == [pool.name for pool in self.cloud.endpoint.pools()]
+
+
+def test_any_sequence_of_requests_leaves_something_that_makes_sense() -> None:
+    bounded = settings(max_examples=40, stateful_step_count=25, deadline=None)
+    run_state_machine_as_test(Customers, settings=bounded)
