@@ -122,7 +122,10 @@ def placed(
 
 def _needed(model: Model, gpus: Gpus, context: int, max_nodes: int | None) -> int | Misfit:
     if model.weights_gib is None:
-        return _by_preset(model, gpus)
+        return Misfit(
+            message=f"the weights of {model.name} are not known, so nobody can tell where it fits: "
+            "give the folder that holds them beside its configuration"
+        )
     usable = gpus.each_gib * UTILIZATION
     cache = context * (model.kv_bytes_per_token or 0) / GIB
     fixed = BASE_OVERHEAD + cache / gpus.count
@@ -141,16 +144,6 @@ def _needed(model: Model, gpus: Gpus, context: int, max_nodes: int | None) -> in
             f"({gpus} each)"
         )
     return nodes
-
-
-def _by_preset(model: Model, gpus: Gpus) -> int | Misfit:
-    needed, count = model.gpu_memory_gib or 0.0, model.gpus or 1
-    if gpus.memory_gib < needed or gpus.count < count:
-        return Misfit(
-            message=f"{model.name} needs {count} GPUs with {needed:g} GiB of memory in all, but "
-            f"a node only provides {gpus}"
-        )
-    return 1
 
 
 def _problems(found: Estimate, model: Model, gpus: Gpus, context: int) -> Iterator[str]:

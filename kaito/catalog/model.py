@@ -82,10 +82,6 @@ class Model:
     """A preset of earlier releases."""
     disk_gib: int | None = None
     """What the preset said; see `disk`."""
-    gpus: int | None = None
-    """The fewest GPUs, for a model whose shape is not known."""
-    gpu_memory_gib: float | None = None
-    """The least GPU memory in all, for a model whose shape is not known."""
     source: str = ""
     """Where the figures can be read."""
     date: datetime.date | None = None

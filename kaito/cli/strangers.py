@@ -1,9 +1,11 @@
-"""Models that only Hugging Face knows, read for `kaito plan`."""
+"""Models that only Hugging Face knows: read for `kaito plan` and for the daemon."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 
@@ -11,16 +13,27 @@ from kaito.catalog import hub
 from kaito.catalog.config import ModelError
 from kaito.catalog.model import Model
 from kaito.cli.parser import CommandError
+from kaito.controllers.workspace.strangers import Read
 
 SECONDS = 15.0  # for one answer
 
 
-def from_hub(name: str, token: str, *, address: str = hub.HUB) -> Model:
+def from_hub(name: str, *, token: str, address: str) -> Model:
     """The model as it is there today; CommandError when it cannot be had."""
-    return asyncio.run(_read(name, token, address))
+
+    async def read_it() -> Model:
+        async with reader(token=token, address=address) as read:
+            return await read(name)
+
+    try:
+        return asyncio.run(read_it())
+    except ModelError as error:
+        raise CommandError(f"{error} (--model-config {name}=FILE)") from error
 
 
-async def _read(name: str, token: str, address: str) -> Model:
+@asynccontextmanager
+async def reader(*, token: str, address: str) -> AsyncIterator[Read]:
+    """Reads models of the hub at `address`, with a token where there is one."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout, trust_env=True) as session:
@@ -32,8 +45,8 @@ async def _read(name: str, token: str, address: str) -> Model:
             except aiohttp.ClientError as error:
                 raise OSError(str(error)) from error
 
-        today = datetime.datetime.now(datetime.UTC).date()
-        try:
+        async def read(name: str) -> Model:
+            today = datetime.datetime.now(datetime.UTC).date()
             return await hub.read(name, get, date=today, token=bool(token), hub=address)
-        except ModelError as error:
-            raise CommandError(f"{error} (--model-config {name}=FILE)") from error
+
+        yield read

@@ -18,6 +18,7 @@ from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.service import ENGINE_PORT
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.strangers import ANNOTATION, written
 from kaito.controllers.workspace.template import placed
 from kaito.runtime import Object
 
@@ -72,11 +73,16 @@ def desired_deployment(plan: Plan, crew: Crew, subject: Subject, settings: Setti
             "name": subject.name,
             "namespace": subject.namespace,
             "labels": subject.identity,
-            "annotations": {HASH: _hash(spec)},
+            "annotations": {HASH: _hash(spec), **_note(plan)},
             "ownerReferences": [subject.owner],
         },
         "spec": spec,
     }
+
+
+def _note(plan: Plan) -> Object:
+    """What was read of a model that no catalogue knows, so that it need not be read again."""
+    return {ANNOTATION: written(plan.model)} if plan.model and plan.stranger else {}
 
 
 def node_terms(plan: Plan, crew: Crew, subject: Subject) -> list[Object]:
@@ -94,7 +100,7 @@ def node_terms(plan: Plan, crew: Crew, subject: Subject) -> list[Object]:
 
 def start_seconds(plan: Plan) -> int:
     """How long the engine may take from its start to its first answer."""
-    size = (plan.model.weights_gib or plan.model.gpu_memory_gib or 0) if plan.model else 0
+    size = (plan.model.weights_gib or 0) if plan.model else 0
     return ceil(min(max(START_BASE + START_PER_GIB * size, START_LEAST), START_MOST))
 
 

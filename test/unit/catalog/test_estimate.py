@@ -14,7 +14,6 @@ CATALOG = load()
 EIGHT = Model(
     name="x/eight", weights_gib=8, context=131072, layers=32, heads=24, kv_heads=8, head_dim=128
 )
-PRESET = Model(name="x/preset", gpus=2, gpu_memory_gib=90)
 
 
 def gpus(name: str) -> Gpus:
@@ -75,12 +74,12 @@ def test_a_gpu_that_the_context_alone_fills_says_so() -> None:
     assert "before any weights" in answer.message
 
 
-def test_a_model_of_unknown_weights_is_compared_by_what_its_preset_asks_for() -> None:
-    answer = estimate(PRESET, gpus("Standard_NC6s_v3"))
+def test_a_model_of_unknown_weights_fits_nowhere_that_anybody_can_tell() -> None:
+    answer = estimate(Model(name="x/light"), gpus("Standard_ND96isr_H200_v5"))
     assert isinstance(answer, Misfit)
     assert answer.message == (
-        "x/preset needs 2 GPUs with 90 GiB of memory in all, "
-        "but a node only provides 1 x NVIDIA V100 (16 GiB)"
+        "the weights of x/light are not known, so nobody can tell where it fits: "
+        "give the folder that holds them beside its configuration"
     )
 
 
@@ -115,7 +114,8 @@ def test_more_context_needs_more_memory() -> None:
 
 
 def test_an_unknown_shape_has_no_longest_context() -> None:
-    assert fits(PRESET, gpus("Standard_NC48ads_A100_v4")).max_context is None
+    shapeless = Model(name="x/shapeless", weights_gib=8)
+    assert fits(shapeless, gpus("Standard_NC24ads_A100_v4")).max_context is None
 
 
 def test_the_cheapest_size_that_fits_comes_first() -> None:
