@@ -41,7 +41,12 @@ async def reader(*, token: str, address: str) -> AsyncIterator[Read]:
         async def get(url: str) -> tuple[int, bytes]:
             try:
                 async with session.get(url) as answer:
-                    return answer.status, await answer.content.read(hub.LARGEST_ANSWER + 1)
+                    body = bytearray()
+                    async for chunk in answer.content.iter_any():
+                        body += chunk
+                        if len(body) > hub.LARGEST_ANSWER:
+                            break
+                    return answer.status, bytes(body)
             except aiohttp.ClientError as error:
                 raise OSError(str(error)) from error
 
