@@ -41,11 +41,11 @@ async def hub() -> AsyncIterator[str]:
 
 
 async def test_a_long_listing_is_read_whole_and_the_token_is_shown(hub: str) -> None:
-    model = await asyncio.to_thread(from_hub, "maker/model", "hf_right", address=hub)
+    model = await asyncio.to_thread(from_hub, "maker/model", token="hf_right", address=hub)
     assert (model.weights_gib, model.layers, model.revision) == (SHARDS, 3, COMMIT)
 
 
 async def test_what_the_hub_refuses_names_the_option_instead(hub: str) -> None:
     with pytest.raises(CommandError, match=r"--model-config maker/model=FILE") as caught:
-        await asyncio.to_thread(from_hub, "maker/model", "hf_wrong", address=hub)
+        await asyncio.to_thread(from_hub, "maker/model", token="hf_wrong", address=hub)
     assert "The token does not open maker/model" in str(caught.value)
