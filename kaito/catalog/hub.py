@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
 
@@ -110,11 +111,13 @@ async def read(
     )
 
 
+@dataclass(frozen=True, slots=True)
 class _Asking:
     """One model's requests, with its answers that are none turned into sentences."""
 
-    def __init__(self, name: str, get: Get, token: bool) -> None:
-        self.name, self.get, self.token = name, get, token
+    name: str
+    get: Get
+    token: bool
 
     async def __call__(self, url: str) -> bytes:
         try:
