@@ -49,14 +49,12 @@ PENDING = "workspacePending"
 FAILED = "workspaceFailed"
 
 DELETED = "workspaceDeleted"
+READING_MODEL = "ReadingModel"
 
 # Reasons that end a Workspace until its author changes something.
 INVALID_SPEC = "InvalidSpec"
 UNKNOWN_PRESET = "UnknownPreset"
 UNKNOWN_INSTANCE_TYPE = "UnknownInstanceType"
-INSTANCE_TYPE_RETIRED = "InstanceTypeRetired"
-INSTANCE_TYPE_UNLISTED = "InstanceTypeUnlisted"
-LABELS_RESERVED = "LabelsReserved"
 MODEL_DOES_NOT_FIT = "ModelDoesNotFit"
 CONFIG_NOT_FOUND = "ConfigMapNotFound"
 INVALID_CONFIG = "InvalidConfigMap"
@@ -64,5 +62,16 @@ NOT_SUPPORTED = "NotSupported"
 TUNING_NOT_SUPPORTED = "TuningNotSupported"
 NAME_TAKEN = "NameTaken"
 REFUSED = "RefusedByApiServer"
+
+# Reasons of warnings, which end nothing.
+ANNOTATION_NOT_UNDERSTOOD = "AnnotationNotUnderstood"
+ANNOTATION_WITHOUT_EFFECT = "AnnotationWithoutEffect"
+INSTANCE_TYPE_RETIRED = "InstanceTypeRetired"
+INSTANCE_TYPE_UNLISTED = "InstanceTypeUnlisted"
+INSTANCE_TYPE_UNSUITED = "InstanceTypeUnsuited"
+LABELS_RESERVED = "LabelsReserved"
+PRESET_HISTORICAL = "PresetHistorical"
+SECRET_NOT_NEEDED = "SecretNotNeeded"  # noqa: S105 - a reason, no secret
+WEIGHTS_CONVERTED = "WeightsConverted"
 
 State: TypeAlias = Literal["Pending", "Ready", "NotReady", "Running", "Succeeded", "Failed"]

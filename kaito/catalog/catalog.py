@@ -31,6 +31,8 @@ class Catalog:
     """By cloud and name."""
     products: Mapping[str, Product] = field(default_factory=dict)
     """What the GPUs of node sizes are, by the name that `Gpus.product` gives."""
+    strangers: frozenset[str] = frozenset()
+    """Names of models that were added to the catalogue that comes with KAITO."""
 
     def find_model(self, name: str) -> Model | None:
         """The model of this name or alias."""
@@ -43,7 +45,9 @@ class Catalog:
     def with_model(self, model: Model) -> Catalog:
         """The same and this model, which takes its names from any that had them."""
         names = dict.fromkeys((model.name.lower(), *model.aliases), model)
-        return replace(self, models={**self.models, **names})
+        return replace(
+            self, models={**self.models, **names}, strangers=self.strangers | names.keys()
+        )
 
     @property
     def short_names(self) -> list[str]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import AsyncExitStack
 from functools import partial
 
 from kaito.catalog.catalog import load
 from kaito.cli.daemon import run_daemon, until_exit
+from kaito.cli.parser import NO_HUB
+from kaito.cli.strangers import reader
 from kaito.cli.webhook import add_webhook
 from kaito.controllers.workspace.controller import build
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.strangers import Strangers
 from kaito.runtime import ClusterConfig, Manager
 
 
@@ -32,5 +36,11 @@ async def _build(
     config: ClusterConfig,
 ) -> None:
     settings, catalog = Settings(), load()
-    build(manager, settings, catalog)
+    strangers = None
+    if arguments.hub != NO_HUB:
+        token = os.environ.get("HF_TOKEN", "")
+        read = await resources.enter_async_context(reader(token=token, address=arguments.hub))
+        strangers = Strangers(read, manager.clock)
+        resources.push_async_callback(strangers.aclose)
+    build(manager, settings, catalog, strangers)
     await add_webhook(manager, resources, arguments, config, catalog=catalog, settings=settings)

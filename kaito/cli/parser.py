@@ -12,12 +12,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
+from kaito.cli.selection import models_options, skus_options
+
 # Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted. Daemons
 # tell more (kaito.runtime.ExitCode). A package that is not installed counts as misconfigured for
 # every command: whoever starts it again need not try.
 FAILED = 1
 NOT_INSTALLED = 78
 INTERRUPTED = 130
+
+HUB = "https://huggingface.co"
+NO_HUB = "none"
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -131,6 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=(),
         help="look after these namespaces only (default: all)",
     )
+    _hub_option(manager)
     _webhook_options(manager)
     provisioner = command(
         commands,
@@ -146,6 +152,14 @@ def build_parser() -> argparse.ArgumentParser:
         "plan:run",
     )
     _plan_options(plan)
+    models = command(
+        commands, "models", "List the models of the catalogue, or tell of one.", "models:run"
+    )
+    models_options(models)
+    skus = command(
+        commands, "skus", "List the node sizes of the catalogue, or tell of one.", "skus:run"
+    )
+    skus_options(skus)
     command(commands, "crds", "Print every custom resource definition as YAML.", "crds:run")
 
     local = commands.add_parser(
@@ -338,10 +352,21 @@ def _plan_options(parser: argparse.ArgumentParser) -> None:
         default="azure",
         help="whose sizes resource.instanceType names (default: azure)",
     )
+    _hub_option(parser)
     parser.add_argument(
         "--model-config",
         metavar="[ORG/MODEL=]PATH",
         help="a model that is in no catalogue: its config.json, or the folder with its weights",
+    )
+
+
+def _hub_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--hub",
+        metavar="URL",
+        default=HUB,
+        help="where models that are in no catalogue are read, with the token in $HF_TOKEN if "
+        f"there is one; {NO_HUB}: nowhere (default: {HUB})",
     )
 
 

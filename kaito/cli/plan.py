@@ -20,12 +20,14 @@ import yaml
 from kaito.api.manifest import render
 from kaito.catalog.catalog import Catalog, load
 from kaito.cli import report
-from kaito.cli.parser import CommandError
+from kaito.cli.parser import NO_HUB, CommandError
 from kaito.controllers.workspace.changes import Change, change
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import WORKSPACES
+from kaito.controllers.workspace.kinds import DEPLOYMENTS, WORKSPACES
+from kaito.controllers.workspace.observation import preset_name
 from kaito.controllers.workspace.quote import Quote, quote
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.strangers import noted
 from kaito.runtime import Key, Object
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     documents = Documents(namespace=arguments.namespace)
     live = _live(arguments, documents, wanted)
-    catalog = _with_strangers(wanted, catalog, arguments)
+    catalog = _with_strangers(wanted, catalog, live, arguments)
     for each in manifests:
         if not _is_workspace(each):
             documents.add(each)
@@ -102,32 +104,30 @@ def _catalog(arguments: argparse.Namespace) -> Catalog:
 
 
 def _with_strangers(
-    workspaces: Sequence[Object], catalog: Catalog, arguments: argparse.Namespace
+    workspaces: Sequence[Object],
+    catalog: Catalog,
+    live: Live | None,
+    arguments: argparse.Namespace,
 ) -> Catalog:
     """The catalogue with the models that only Hugging Face knows."""
     for workspace in workspaces:
-        name = _preset(workspace)
+        name = preset_name(workspace)
         if "/" not in name or catalog.find_model(name) is not None:
             continue
-        if arguments.offline:
+        deployment = live.find(DEPLOYMENTS.kind, Key.of(workspace)) if live else None
+        if found := noted(deployment, name):
+            catalog = catalog.with_model(found)
+            continue
+        if arguments.offline or arguments.hub == NO_HUB:
             raise CommandError(
-                f"{name} is not in the catalogue, and --offline forbids to ask Hugging Face: give "
+                f"{name} is not in the catalogue, and Hugging Face is not to be asked: give "
                 f"its configuration with --model-config {name}=FILE."
             )
         from kaito.cli.strangers import from_hub
 
-        catalog = catalog.with_model(from_hub(name, os.environ.get("HF_TOKEN", "")))
+        token = os.environ.get("HF_TOKEN", "")
+        catalog = catalog.with_model(from_hub(name, token=token, address=arguments.hub))
     return catalog
-
-
-def _preset(workspace: Object) -> str:
-    for part in ("inference", "tuning"):
-        found = workspace.get(part)
-        preset = found.get("preset") if isinstance(found, dict) else None
-        name = preset.get("name") if isinstance(preset, dict) else None
-        if isinstance(name, str):
-            return name
-    return ""
 
 
 def _live(

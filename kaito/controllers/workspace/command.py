@@ -60,6 +60,9 @@ def flags(plan: Plan) -> list[tuple[str, str]]:
     if split.tensor_parallel > 1:
         # Its buffers take 1.5 GiB of each GPU from Hopper on.
         found.append(("compilation-config.pass_config.fuse_allreduce_rms", "False"))
+    if plan.stranger and model.revision:
+        # The files that the estimate was made from, and no later ones.
+        found.append(("revision", model.revision))
     if model.remote_code:
         found.append(("trust-remote-code", ""))
     if model.mistral_format:

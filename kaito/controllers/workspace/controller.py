@@ -24,7 +24,7 @@ from kaito.controllers.workspace.kinds import (
     SERVICES,
     WORKSPACES,
 )
-from kaito.controllers.workspace.observation import Subject
+from kaito.controllers.workspace.observation import Observation, Subject, preset_name
 from kaito.controllers.workspace.observe import (
     CONFIG,
     INDEXES,
@@ -36,6 +36,7 @@ from kaito.controllers.workspace.observe import (
     workers,
 )
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.strangers import Strangers, Unread, noted
 from kaito.runtime import (
     Again,
     Applier,
@@ -67,6 +68,7 @@ class Reconciler:
         clock: Clock,
         catalog: Catalog,
         settings: Settings,
+        strangers: Strangers | None,
     ) -> None:
         self._stores = stores
         self._configs = configs
@@ -75,6 +77,7 @@ class Reconciler:
         self._clock = clock
         self._catalog = catalog
         self._settings = settings
+        self._strangers = strangers
 
     async def reconcile(self, key: Key) -> Again | None:
         """Bring one Workspace a step further."""
@@ -85,13 +88,15 @@ class Reconciler:
         leaving = Subject(workspace).deleting
         config = None if leaving else await self._configs.of(workspace)
         observation = observe(self._stores, workspace, self._clock.now(), config)
-        decision = decide(observation, self._catalog, self._settings)
+        catalog, unread = self._known(observation)
+        observation = replace(observation, unread=unread)
+        decision = decide(observation, catalog, self._settings)
         if decision.finalizer is Finalizer.ADD and not await self._writer.hold(observation):
             return None
         obstacles = await self._writer.objects(decision, observation)
         if obstacles:
             observation = replace(observation, obstacles=obstacles)
-            decision = decide(observation, self._catalog, self._settings)
+            decision = decide(observation, catalog, self._settings)
         await self._writer.rest(decision, observation)
         for event in decision.events:
             self._recorder.event(
@@ -101,6 +106,21 @@ class Reconciler:
                 message=event.message,
             )
         return None if decision.look_again is None else Again.after(decision.look_again)
+
+    def _known(self, observation: Observation) -> tuple[Catalog, Unread | None]:
+        """The catalogue with the Workspace's model in it, or why that is not known."""
+        name = preset_name(observation.workspace)
+        if "/" not in name or self._catalog.find_model(name) is not None:
+            return self._catalog, None
+        noted_model = noted(observation.deployment, name)
+        if noted_model is not None:
+            return self._catalog.with_model(noted_model), None
+        if self._strangers is None or Subject(observation.workspace).deleting:
+            return self._catalog, None
+        answer = self._strangers.ask(name)
+        if isinstance(answer, Unread):
+            return self._catalog, answer
+        return self._catalog.with_model(answer), None
 
 
 class Wakes:
@@ -136,8 +156,16 @@ class Wakes:
         return found - {change.key}
 
 
-def build(manager: Manager, settings: Settings, catalog: Catalog | None = None) -> None:
-    """Add the workspace controller to a manager; `catalog` None takes the one KAITO comes with."""
+def build(
+    manager: Manager,
+    settings: Settings,
+    catalog: Catalog | None = None,
+    strangers: Strangers | None = None,
+) -> None:
+    """Add the workspace controller to a manager.
+
+    `catalog` None takes the one KAITO comes with; without `strangers` no other model is served.
+    """
     mine = labels.WORKSPACE
     workspaces = manager.informer(WORKSPACES, indexes=INDEXES["workspaces"])
     machines = manager.informer(MACHINES, labels=mine, indexes=INDEXES["machines"])
@@ -165,6 +193,7 @@ def build(manager: Manager, settings: Settings, catalog: Catalog | None = None) 
         manager.clock,
         catalog or load(),
         settings,
+        strangers,
     )
     wakes = Wakes(stores)
     manager.add(

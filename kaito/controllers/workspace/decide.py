@@ -7,6 +7,8 @@ be: it stays until the edit is mended or the Workspace is deleted.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kaito.api import conditions
 from kaito.api.machine import Machine
 from kaito.catalog.catalog import Catalog
@@ -21,9 +23,10 @@ from kaito.controllers.workspace.kinds import (
     SERVICES,
 )
 from kaito.controllers.workspace.machine import desired_machine
-from kaito.controllers.workspace.objections import Refusal, advice
+from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan, on_gpus, plan
+from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.service import desired_service
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.status import events, state_after, status, summary
@@ -40,6 +43,15 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
         return _leave(observation, subject)
     planned = plan_of(observation, catalog, settings)
     if isinstance(planned, Refusal):
+        unread = observation.unread
+        if planned.reason == conditions.UNKNOWN_PRESET and unread is not None:
+            planned = replace(planned, message=unread.message)
+            decision = (
+                _refuse(observation, subject, planned)
+                if unread.failed
+                else _wait(observation, subject, planned)
+            )
+            return replace(decision, look_again=unread.look_again)
         return _refuse(observation, subject, planned)
     return _serve(observation, subject, planned, catalog, settings)
 
@@ -103,6 +115,26 @@ def _serve(
         events=(*events(observation, said), *_warnings(planned, crew, subject, catalog, settings)),
         look_again=OBSTACLE_SECONDS if observation.obstacles else None,
     )
+
+
+def _wait(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:
+    """Say what is waited for; what runs meanwhile runs on and is not spoken of."""
+    keep = Finalizer.KEEP if subject.held else Finalizer.ADD
+    if subject.owns(observation.deployment):
+        return Decision(finalizer=keep)
+    waits = Verdict(truth="Unknown", reason=conditions.READING_MODEL, message=refusal.message)
+    said = status(
+        observation,
+        {
+            conditions.RESOURCE_READY: waits,
+            conditions.INFERENCE_READY: waits,
+            conditions.WORKSPACE_READY: waits,
+            conditions.WORKSPACE_SUCCEEDED: waits,
+        },
+        state="Pending",
+        worker_nodes=subject.status.get("workerNodes") or (),
+    )
+    return Decision(finalizer=keep, status=said, events=events(observation, said))
 
 
 def _refuse(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:

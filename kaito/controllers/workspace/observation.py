@@ -14,6 +14,7 @@ from kaito.controllers.workspace.kinds import (
     WORKSPACES,
 )
 from kaito.controllers.workspace.parameters import Config
+from kaito.controllers.workspace.strangers import Unread
 from kaito.runtime import Key, Object
 
 
@@ -39,6 +40,8 @@ class Observation:
     """Names of nodes that another Workspace has a better claim to."""
     config: Config | None = None
     """The ConfigMap that it names, None when it names none."""
+    unread: Unread | None = None
+    """Why its model is not known, where that may change."""
     deployment: Object | None = None
     service: Object | None = None
     pods: tuple[Object, ...] = ()
@@ -123,3 +126,14 @@ def identity_index(found: Mapping[str, str]) -> str:
     """Which Workspace these labels name, as namespace/name; "" for none."""
     name, namespace = found.get(labels.WORKSPACE), found.get(labels.WORKSPACE_NAMESPACE)
     return f"{namespace}/{name}" if name and namespace else ""
+
+
+def preset_name(workspace: Object) -> str:
+    """The preset that a Workspace names, "" for none; read without trust in its shape."""
+    for part in ("inference", "tuning"):
+        found = workspace.get(part)
+        preset = found.get("preset") if isinstance(found, dict) else None
+        name = preset.get("name") if isinstance(preset, dict) else None
+        if isinstance(name, str):
+            return name
+    return ""

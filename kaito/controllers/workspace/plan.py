@@ -20,21 +20,18 @@ from kaito.catalog.catalog import Catalog
 from kaito.catalog.estimate import Estimate
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
-from kaito.controllers.workspace.objections import (
-    Refusal,
-    equality,
-    fit,
-    model_of,
-    objections,
-    preset_of,
-    size_of,
-    sizes_that_do,
-)
+from kaito.controllers.workspace.objections import objections
 from kaito.controllers.workspace.parameters import Config, context_asked
+from kaito.controllers.workspace.presets import model_of, preset_of
+from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
+from kaito.controllers.workspace.selector import equality
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.sizes import fit, size_of, sizes_that_do
 from kaito.runtime import Object
 
+# What becomes of a refused part that cannot be changed once it is stored.
+AGAIN = " It cannot be changed: delete the Workspace and create it again."
 PROBLEM_LENGTH = 500  # characters; a path in it may be as long as its author likes
 
 
@@ -52,6 +49,8 @@ class Plan:
     gpus: Gpus | None = None
     """The GPUs of a node; None when a template brings its own idea of them, or nobody knows yet."""
     model: Model | None = None
+    stranger: bool = False
+    """Whether the model is none of the catalogue that comes with KAITO."""
     context: int | None = None
     """The context that its ConfigMap asks for, tokens."""
     estimate: Estimate | None = None
@@ -76,7 +75,7 @@ def plan(
     For a model on nodes whose GPUs nobody knows yet, the plan is without them: see `on_gpus`.
     """
     try:
-        read = Workspace.model_validate(workspace)
+        read = Workspace.as_written(workspace)
     except ValidationError as error:
         return _invalid(next(explain(error)))
     for problem in problems(workspace):
@@ -84,12 +83,10 @@ def plan(
     for refusal in _later(read):
         return refusal
     for refusal in objections(read, catalog=catalog, settings=settings, config=config):
-        return refusal
+        again = AGAIN if refusal.path.startswith("resource.") else ""
+        return replace(refusal, message=refusal.message + again)
     selector = equality(read.resource)
     model, sku = model_of(read, catalog), size_of(read, catalog, settings)
-    assert not isinstance(selector, Refusal)
-    assert not isinstance(model, Refusal)
-    assert not isinstance(sku, Refusal)
     asked = read.resource.instance_type
     base = Plan(
         workspace=read,
@@ -99,6 +96,7 @@ def plan(
         nodes=read.resource.count if model is None or (asked and sku is None) else 1,
         sku=sku,
         model=model,
+        stranger=model is not None and model.name.lower() in catalog.strangers,
         context=context_asked(config),
     )
     if sku is None or model is None:

@@ -30,6 +30,7 @@ PATIENT = frozenset(
         conditions.INFERENCE_PENDING,
         conditions.PENDING,
         conditions.DELETED,
+        conditions.READING_MODEL,
     ]
 )
 

@@ -17,6 +17,7 @@ from kaito.controllers.workspace.kinds import (
     WORKSPACES,
 )
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.strangers import Read, Strangers
 from kaito.local.apiserver import ApiServer
 from kaito.local.transport import InProcess
 from kaito.runtime import (
@@ -81,16 +82,19 @@ class Recording:
 class Daemon:
     """The workspace daemon, as one process runs it."""
 
-    def __init__(self, server: ApiServer) -> None:
+    def __init__(self, server: ApiServer, read: Read | None) -> None:
         self.transport = Recording(InProcess(server, token=TOKEN))
         client = Client(self.transport, field_manager="kaito-workspace")
         self.manager = Manager(client, name="kaito-workspace")
-        build(self.manager, Settings())
+        self._strangers = Strangers(read, self.manager.clock) if read else None
+        build(self.manager, Settings(), strangers=self._strangers)
         self._running = asyncio.create_task(self.manager.run(), name="daemon")
 
     async def stop(self) -> None:
         self.manager.stop()
         await self._running
+        if self._strangers is not None:
+            await self._strangers.aclose()
 
     def turns(self) -> float:
         """How many reconciles have ended."""
@@ -122,9 +126,9 @@ class Stage:
     def informers(self) -> list[Informer[Object]]:
         return list(self._informers.values())
 
-    def start(self) -> Daemon:
-        """Another daemon, which knows nothing yet."""
-        daemon = Daemon(self.server)
+    def start(self, read: Read | None = None) -> Daemon:
+        """Another daemon, which knows nothing yet; `read` reads models of no catalogue."""
+        daemon = Daemon(self.server, read)
         self.daemons.append(daemon)
         return daemon
 

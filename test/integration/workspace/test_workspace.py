@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kaito.catalog.config import ModelError
+from kaito.catalog.model import Model
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
     SERVICES,
@@ -264,3 +266,28 @@ async def test_a_workspace_is_let_go_though_its_config_map_cannot_be_read(scene:
     await scene.client.delete(WORKSPACES, W)
     await scene.until(lambda: not scene.machines_of(), "the end of the Machine")
     await scene.until(lambda: not scene.find(WORKSPACES), "the end of the Workspace")
+
+
+async def test_a_model_of_no_catalogue_is_read_served_and_outlives_a_restart(scene: Stage) -> None:
+    async def read(name: str) -> Model:
+        return Model(name=name, weights_gib=3.5, revision="a" * 40)
+
+    first = scene.start(read)
+    await scene.create(inference={"preset": {"name": "acme/llm"}})
+    await scene.until(lambda: scene.machines_of(), "a Machine")
+    await scene.launch(scene.machines_of()[0])
+    await scene.until(lambda: scene.find(DEPLOYMENTS), "the Deployment")
+    await scene.roll_out()
+    await scene.until(lambda: scene.says("WorkspaceReady", "workspaceReady"), "readiness")
+    await first.stop()
+
+    async def offline(name: str) -> Model:
+        raise ModelError("There is no way to Hugging Face.")
+
+    second = scene.start(offline)
+    # A turn that writes nothing is not seen; one for another Workspace, which comes later, is.
+    await scene.create("v", inference={"preset": {"name": "acme/other"}})
+    v = Key("default", "v")
+    await scene.until(lambda: scene.says("ResourceReady", "UnknownPreset", v), "the other turn")
+    assert [write for write in second.transport.writes if write.endswith("/w")] == []
+    assert scene.says("WorkspaceReady", "workspaceReady")

@@ -1,0 +1,109 @@
+"""Models that no catalogue knows, by their configuration on Hugging Face.
+
+Reading takes seconds and may fail, so no turn waits for it: a turn asks, another one later finds
+the answer. What was read is written on the Deployment that it led to, commit included; a restart
+of this daemon, or a Hugging Face that does not answer, changes nothing about what runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from kaito.catalog.config import ModelError
+from kaito.catalog.model import Model
+from kaito.runtime import Clock, Object
+
+ANNOTATION = "kaito.sh/model"
+ANNOTATION_LENGTH = 4096  # characters; a model takes some 800
+AT_ONCE = 4  # readings at a time
+MOST = 1000  # answers kept; the oldest goes first
+AGAIN_SECONDS = 60.0  # before a reading that failed is tried again
+LOOK_SECONDS = 1.0  # before a turn looks whether a reading has ended
+
+Read: TypeAlias = Callable[[str], Awaitable[Model]]
+"""Reads org/model; raises ModelError, whose text is for the Workspace's author."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A model that is not known yet."""
+
+    message: str
+    failed: bool
+    """Whether reading it failed; it is tried again all the same."""
+    look_again: float
+    """Seconds after which to ask again."""
+
+
+class Strangers:
+    """Reads models, each once; one of these for the daemon."""
+
+    def __init__(self, read: Read, clock: Clock) -> None:
+        self._read = read
+        self._clock = clock
+        self._answers: dict[str, Model | tuple[str, float]] = {}
+        self._reading: dict[str, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def ask(self, name: str) -> Model | Unread:
+        """The model, or that it is being read, or why it could not be."""
+        answer = self._answers.get(name)
+        if isinstance(answer, Model):
+            return answer
+        if name not in self._reading:
+            if answer is not None and self._clock.monotonic() < answer[1]:
+                wait = answer[1] - self._clock.monotonic()
+                return Unread(message=answer[0], failed=True, look_again=wait)
+            self._reading[name] = asyncio.create_task(self._find(name), name=f"read {name}")
+        return Unread(
+            message=f"The configuration of {name} is being read from Hugging Face.",
+            failed=False,
+            look_again=LOOK_SECONDS,
+        )
+
+    async def aclose(self) -> None:
+        """End what is being read."""
+        tasks = list(self._reading.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _find(self, name: str) -> None:
+        answer: Model | str
+        try:
+            async with self._turns:
+                answer = await self._read(name)
+        except ModelError as error:
+            answer = str(error)
+        except Exception as error:  # noqa: BLE001 - else nobody would ever know
+            answer = f"{name} could not be read: {type(error).__name__}."
+        finally:
+            del self._reading[name]
+        self._answers.pop(name, None)
+        again = self._clock.monotonic() + AGAIN_SECONDS
+        self._answers[name] = (answer, again) if isinstance(answer, str) else answer
+        if len(self._answers) > MOST:
+            del self._answers[next(iter(self._answers))]
+
+
+def written(model: Model) -> str:
+    """A model as the annotation holds it."""
+    return msgspec.json.encode(model).decode()
+
+
+def noted(deployment: Object | None, name: str) -> Model | None:
+    """The model of this name that a Deployment was made for; None when it does not say."""
+    metadata = (deployment or {}).get("metadata", {})
+    text = metadata.get("annotations", {}).get(ANNOTATION, "")
+    if not text or len(text) > ANNOTATION_LENGTH:
+        return None
+    try:
+        model = msgspec.json.decode(text, type=Model)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return model if model.name.lower() == name.lower() else None

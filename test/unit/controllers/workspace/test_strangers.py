@@ -1,0 +1,195 @@
+"""Models of no catalogue: asked for once, waited for by no turn, kept with what runs."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from dataclasses import replace
+
+import pytest
+
+from kaito.catalog.cache import Cache
+from kaito.catalog.config import ModelError
+from kaito.catalog.model import Model
+from kaito.controllers.workspace.decide import decide
+from kaito.controllers.workspace.strangers import (
+    AGAIN_SECONDS,
+    ANNOTATION,
+    ANNOTATION_LENGTH,
+    Strangers,
+    Unread,
+    noted,
+    written,
+)
+from kaito.testing import VirtualClock
+from test.unit.controllers.workspace.scene import (
+    CATALOG,
+    SETTINGS,
+    condition,
+    decided,
+    held,
+    kinds,
+    own_node,
+    ready_machine,
+    says,
+    seen,
+    serving,
+)
+
+LLM = Model(
+    name="acme/llm",
+    weights_gib=3.5,
+    context=8192,
+    layers=32,
+    hidden=2048,
+    heads=16,
+    kv_heads=8,
+    head_dim=128,
+    caches=(Cache(kind="full", layers=32, kv_heads=8, head_dim=128),),
+    revision="a" * 40,
+    source="https://huggingface.co/acme/llm",
+    date=datetime.date(2026, 11, 21),
+)
+READING = Unread(message="It is being read.", failed=False, look_again=1.0)
+LOST = Unread(message="There is no way to Hugging Face.", failed=True, look_again=60.0)
+
+
+async def settle() -> None:
+    """Let the readings that can end do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_a_model_is_read_once_and_no_turn_waits() -> None:
+    asked: list[str] = []
+
+    async def read(name: str) -> Model:
+        asked.append(name)
+        return LLM
+
+    strangers = Strangers(read, VirtualClock())
+    first = strangers.ask("acme/llm")
+    assert isinstance(first, Unread)
+    assert not first.failed
+    await settle()
+    assert strangers.ask("acme/llm") is LLM
+    assert strangers.ask("acme/llm") is LLM
+    assert asked == ["acme/llm"]
+
+
+async def test_a_reading_that_failed_is_told_and_tried_again_after_a_while() -> None:
+    asked: list[str] = []
+    clock = VirtualClock()
+
+    async def read(name: str) -> Model:
+        asked.append(name)
+        raise ModelError("acme/llm is not on Hugging Face.")
+
+    strangers = Strangers(read, clock)
+    strangers.ask("acme/llm")
+    await settle()
+    answer = strangers.ask("acme/llm")
+    assert answer == Unread(
+        message="acme/llm is not on Hugging Face.", failed=True, look_again=AGAIN_SECONDS
+    )
+    assert len(asked) == 1
+    await clock.advance(AGAIN_SECONDS)
+    assert strangers.ask("acme/llm") != answer
+    await settle()
+    assert len(asked) == 2
+
+
+async def test_a_reader_that_breaks_is_told_without_its_entrails() -> None:
+    async def read(name: str) -> Model:
+        raise RuntimeError("secret")
+
+    strangers = Strangers(read, VirtualClock())
+    strangers.ask("acme/llm")
+    await settle()
+    answer = strangers.ask("acme/llm")
+    assert isinstance(answer, Unread)
+    assert answer.message == "acme/llm could not be read: RuntimeError."
+
+
+async def test_what_is_being_read_ends_with_the_daemon() -> None:
+    cancelled = asyncio.Event()
+
+    async def read(name: str) -> Model:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return LLM
+
+    strangers = Strangers(read, VirtualClock())
+    strangers.ask("acme/llm")
+    await settle()
+    await strangers.aclose()
+    assert cancelled.is_set()
+
+
+def test_a_model_comes_back_from_its_annotation() -> None:
+    deployment = {"metadata": {"annotations": {ANNOTATION: written(LLM)}}}
+    assert noted(deployment, "Acme/LLM") == LLM
+
+
+@pytest.mark.parametrize("known", CATALOG.models.values(), ids=lambda model: model.name)
+def test_every_model_fits_the_annotation(known: Model) -> None:
+    text = written(known)
+    assert len(text) <= ANNOTATION_LENGTH
+    assert noted({"metadata": {"annotations": {ANNOTATION: text}}}, known.name) == known
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"name": 1}', written(LLM)[:-1], written(LLM) + " " * 5000]
+)
+def test_an_annotation_that_says_something_else_is_as_none(text: str) -> None:
+    assert noted({"metadata": {"annotations": {ANNOTATION: text}}}, "acme/llm") is None
+
+
+def test_the_annotation_of_another_model_is_as_none() -> None:
+    assert noted({"metadata": {"annotations": {ANNOTATION: written(LLM)}}}, "acme/other") is None
+
+
+# What is decided meanwhile
+
+
+def test_a_model_that_is_being_read_is_waited_for() -> None:
+    found = seen(held(inference={"preset": {"name": "acme/llm"}}), unread=READING)
+    decision = decided(found)
+    assert says(decision, "ResourceReady") == ("Unknown", "ReadingModel")
+    assert (decision.status or {})["state"] == "Pending"
+    assert decision.objects == ()
+    assert decision.look_again == 1.0
+
+
+def test_a_model_that_could_not_be_read_is_told_and_looked_for_again() -> None:
+    found = seen(held(inference={"preset": {"name": "acme/llm"}}), unread=LOST)
+    decision = decided(found)
+    assert says(decision, "ResourceReady") == ("False", "UnknownPreset")
+    assert condition(decision, "ResourceReady")["message"] == LOST.message
+    assert decision.look_again == 60.0
+
+
+def test_what_runs_is_not_spoken_of_while_its_model_is_read() -> None:
+    running = serving()
+    named = {**running.workspace, "inference": {"preset": {"name": "acme/llm"}}}
+    decision = decided(replace(running, workspace=named, unread=READING))
+    assert decision.status is None
+    assert decision.deletions == ()
+
+
+def test_a_model_that_was_read_is_served_at_its_commit() -> None:
+    found = seen(
+        held(
+            inference={"preset": {"name": "acme/llm"}},
+        ),
+        machines=(ready_machine(),),
+        nodes=(own_node(),),
+    )
+    decision = decide(found, CATALOG.with_model(LLM), SETTINGS)
+    assert kinds(decision) == ["Machine", "Service", "Deployment"]
+    deployment = decision.objects[2]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert f"--revision={LLM.revision}" in container["command"]
+    assert noted(deployment, "acme/llm") == LLM
