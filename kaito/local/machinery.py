@@ -24,7 +24,8 @@ from kaito.local.network.indexes import by_label, by_namespace, by_service
 from kaito.local.network.resolver import Resolver
 from kaito.local.network.slices import EndpointSlices
 from kaito.local.nodes.departure import Departure, by_node
-from kaito.local.nodes.lifecycle import NodeLifecycle
+from kaito.local.nodes.eviction import Eviction
+from kaito.local.nodes.health import NodeHealth
 from kaito.local.pods.accounts import Accounts
 from kaito.local.pods.images import Images
 from kaito.local.pods.kubelet import Kubelet
@@ -112,6 +113,7 @@ class _Parts:
             },
         )
         self._nodes = manager.informer(NODES)
+        self._kubelet_recorder = self._recorder("kubelet")
         self._replica_sets = manager.informer(
             REPLICA_SETS,
             indexes={CONTROLLER: by_controller, ORPHAN: by_orphan, SELECTOR: by_selector},
@@ -166,8 +168,35 @@ class _Parts:
         self._manager.add(scheduler.controller())
 
     def nodes(self, profile: Profile) -> None:
-        lifecycle = NodeLifecycle(self._client("kubelet"), self._nodes, profile, self._clock)
-        self._add("node-lifecycle", lifecycle.reconcile, self._nodes)
+        kubelet, controller = self._kubelet_recorder, self._recorder("node-controller")
+        health = NodeHealth(
+            self._client("kubelet"),
+            self._nodes,
+            self._pods,
+            kubelet=kubelet,
+            controller=controller,
+            profile=profile,
+            clock=self._clock,
+        )
+        self._add("node-lifecycle", health.reconcile, self._nodes)
+        eviction = Eviction(
+            self._client("kubelet"),
+            self._nodes,
+            self._pods,
+            kubelet=kubelet,
+            controller=self._recorder("taint-eviction-controller"),
+            profile=profile,
+            clock=self._clock,
+        )
+        self._manager.add(
+            Controller(
+                "eviction",
+                eviction.reconcile,
+                primary=watch(self._nodes, to=eviction.node_changed),
+                watches=[watch(self._pods, to=eviction.pod_changed)],
+                backoff=BACKOFF,
+            )
+        )
         client = self._client("kube-controller-manager")
         departure = Departure(client, self._nodes, self._pods)
         self._manager.add(
@@ -230,7 +259,7 @@ class _Parts:
                 clock=clock,
                 directory=directory,
             ),
-            recorder=self._recorder("kubelet"),
+            recorder=self._kubelet_recorder,
             profile=profile,
             rehearsal=Rehearsal(self._manager.informer(NAMESPACES).store),
             clock=clock,
@@ -240,7 +269,7 @@ class _Parts:
             "kubelet",
             kubelet.reconcile,
             primary=watch(self._pods),
-            watches=[watch(self._nodes, when=_node_came, to=self._pods_of_node)],
+            watches=[watch(self._nodes, when=_node_came_or_was_asked, to=self._pods_of_node)],
             backoff=BACKOFF,
         )
         self._manager.add(controller)
@@ -281,5 +310,6 @@ class _Parts:
         return recorder
 
 
-def _node_came(change: Change) -> bool:
-    return change.kind == "added"
+def _node_came_or_was_asked(change: Change) -> bool:
+    old = change.old
+    return old is None or old.annotations_hash != change.header.annotations_hash

@@ -22,6 +22,10 @@ class Profile:
     """From the appearance of a Node until it is Ready."""
     gpu_ready: float = 0.4
     """From then until the device plugin reports its GPUs."""
+    node_grace: float = 1.0
+    """From the last sign of a lost kubelet until its Node is Unknown (a real cluster waits 50)."""
+    patience: float = 1 / 60
+    """What a second of a pod's tolerationSeconds lasts here, in seconds."""
     image_pull: float = 0.8
     """From the binding of a pod until its image is there, where its size is not known."""
     pull_rate: float = 0.0
@@ -58,6 +62,8 @@ class Profile:
             pool_delete=0,
             node_ready=0,
             gpu_ready=0,
+            node_grace=0,
+            patience=0,
             image_pull=0,
             container_start=0,
             job_run=0,

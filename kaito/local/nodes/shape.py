@@ -87,15 +87,18 @@ def new_node(machine: Machine, now: float) -> Object:
     }
 
 
+WELL = (
+    ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+    ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+)
+"""(type, reason, message) of the conditions that are false while all is well."""
+
+
 def starting_conditions(now: float) -> list[Object]:
     """The conditions of a Node whose kubelet has just started."""
-    well = (
-        ("MemoryPressure", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-    )
     return [
-        *(node_condition(type_, "False", reason, text, now) for type_, reason, text in well),
+        *(node_condition(type_, "False", reason, text, now) for type_, reason, text in WELL),
         node_condition("Ready", "False", "KubeletNotReady", "the simulated node is starting", now),
     ]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaito.local.kinds import PODS
+from kaito.local.nodes.lifecycle import SILENT
 from kaito.local.pods import events
 from kaito.local.pods.accounts import Accounts
 from kaito.local.pods.addresses import PodAddresses
@@ -41,7 +42,7 @@ from kaito.local.pods.process import ContainerProcess, Plan, restarts
 from kaito.local.pods.simulated import SimulatedContainer
 from kaito.local.pods.simulation import Durations
 from kaito.local.profile import Profile
-from kaito.local.rehearsal import Rehearsal
+from kaito.local.rehearsal import Rehearsal, asked_of_node
 from kaito.runtime import (
     Again,
     Client,
@@ -201,7 +202,7 @@ class Kubelet:
         if pod is None:
             return None
         node = self._nodes.get(Key("", pod["spec"].get("nodeName") or "-"))
-        if node is None or not is_simulated(node):
+        if node is None or not is_simulated(node) or asked_of_node(node) in SILENT:
             return None
         if pod["metadata"].get("deletionTimestamp"):
             await self._stop(key, pod, run)
