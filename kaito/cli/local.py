@@ -46,6 +46,7 @@ async def _up(arguments: argparse.Namespace) -> int:
     from kaito.api import crds
     from kaito.local.azure.limits import Limits
     from kaito.local.cluster import LocalCluster
+    from kaito.local.pods.images import KAITO_BASE, parse_program
     from kaito.local.profile import Profile
 
     limits = Limits(
@@ -57,6 +58,10 @@ async def _up(arguments: argparse.Namespace) -> int:
         "demo": Profile(limits=limits),
         "instant": Profile.instant(processes=True, limits=limits),
     }
+    try:
+        programs = [*map(parse_program, arguments.image), KAITO_BASE]
+    except ValueError as error:
+        raise CommandError(f"--image {error}") from error
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -75,6 +80,7 @@ async def _up(arguments: argparse.Namespace) -> int:
             nodes=arguments.nodes,
             profile=profiles[arguments.profile],
             state_dir=data_dir or Path(scratch),
+            programs=programs,
         ) as cluster:
             client = cluster.client()
             for definition in crds():

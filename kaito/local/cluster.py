@@ -45,6 +45,7 @@ from kaito.local.registry.registry import SECRET as REGISTRY_SECRET
 from kaito.local.registry.registry import USERNAME, Registry
 from kaito.local.registry.routes import MOUNT as REGISTRY
 from kaito.local.registry.storage import Storage
+from kaito.local.streams.connections import PodConnections
 from kaito.local.tokens import keep_token
 from kaito.local.transport import InProcess
 from kaito.runtime import AlreadyExists, Client, Clock, Key, Manager, SystemClock
@@ -142,6 +143,11 @@ class LocalCluster:
             password=self._registry_password,
             ca_pem=self._pki.ca_pem(),
         )
+
+    @property
+    def state_dir(self) -> Path:
+        """Where certificates, tokens and what pods are made of lie."""
+        return self._state
 
     def kubeconfig(self) -> str:
         """A kubeconfig for an administrator, as YAML."""
@@ -271,7 +277,9 @@ class LocalCluster:
         self._server.set_proxy(self._machinery.resolver)
         kubelet = self._machinery.kubelet
         logs = PodLogs(kubelet.log_source, kubelet.has_ended, self._clock)
-        self._server.subresources.streams.reader = logs.serve
+        streams = self._server.subresources.streams
+        streams.reader = logs.serve
+        streams.connector = PodConnections(kubelet.running, kubelet.local_port, logs).connect
         self._running = asyncio.create_task(manager.run(), name="kaito-local")
         self._stack.push_async_callback(self._stop_machinery, manager)
         leading = asyncio.create_task(manager.leading.wait())

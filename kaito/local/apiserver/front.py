@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
-from kaito.local.apiserver.http import Request, Response
+from kaito.local.apiserver.http import Request, Response, Upgrade
 from kaito.local.apiserver.server import ApiServer
 from kaito.local.apiserver.watches import Cut
 
@@ -77,6 +77,8 @@ class HttpsFront:
             return web.Response(status=499)
 
     async def _send(self, incoming: web.BaseRequest, response: Response) -> web.StreamResponse:
+        if response.upgrade is not None:
+            return await _upgrade(incoming, response.upgrade)
         headers = [(k, v) for k, v in response.headers.items()]
         headers += [("Warning", f'299 - "{_quoted(w)}"') for w in response.warnings]
         if isinstance(response.body, bytes):
@@ -90,6 +92,38 @@ class HttpsFront:
         await streamed.prepare(incoming)
         await _pour(streamed, response.body)
         return streamed
+
+
+class _Socket:
+    """A WebSocket of aiohttp as the API server knows it."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self._socket = socket
+        self.protocol = socket.ws_protocol or ""
+
+    async def receive(self) -> bytes | None:
+        message = await self._socket.receive()
+        match message.type:
+            case WSMsgType.BINARY:
+                return bytes(message.data)
+            case WSMsgType.TEXT:
+                return str(message.data).encode()
+        return None
+
+    async def send(self, data: bytes) -> None:
+        await self._socket.send_bytes(data)
+
+
+async def _upgrade(incoming: web.BaseRequest, upgrade: Upgrade) -> web.StreamResponse:
+    socket = web.WebSocketResponse(protocols=upgrade.protocols, compress=False)
+    await socket.prepare(incoming)
+    try:
+        await upgrade.serve(_Socket(socket))
+    except* ConnectionError:
+        pass  # the other side has gone, and nobody is left to be told
+    finally:
+        await socket.close()
+    return socket
 
 
 async def _pour(streamed: web.StreamResponse, body: AsyncIterator[bytes]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -41,6 +42,28 @@ class Request:
             yield chunk
 
 
+class Socket(Protocol):
+    """A WebSocket that has been opened."""
+
+    @property
+    def protocol(self) -> str:
+        """Which of the protocols offered was chosen."""
+
+    async def receive(self) -> bytes | None:
+        """The next message; None when there will be no more."""
+
+    async def send(self, data: bytes) -> None:
+        """Send a binary message. ConnectionError when the other side has gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """An answer that makes a WebSocket of the connection, which `serve` then uses to its end."""
+
+    protocols: tuple[str, ...]
+    serve: Callable[[Socket], Awaitable[None]]
+
+
 @dataclass(slots=True)
 class Response:
     """One answer. A body that is an iterator is streamed until it ends or is closed."""
@@ -49,6 +72,7 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | AsyncIterator[bytes] = b""
     warnings: list[str] = field(default_factory=list)
+    upgrade: Upgrade | None = None
 
     @classmethod
     def json(cls, body: object, status: int = 200) -> Response:

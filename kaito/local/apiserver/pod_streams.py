@@ -1,6 +1,7 @@
 """Logs of a pod, and the connections into it, of which this server refuses what a real one does.
 
-Whoever runs the containers gives a reader of logs; without one a log is empty.
+Whoever runs the containers gives a reader of logs and a connector; without them a log is empty
+and nothing can be connected to.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from kaito.local.apiserver.status import bad_request, invalid, not_found
 
 Object = dict[str, Any]
 LogReader = Callable[[Call, str], Awaitable[Response]]
+Connector = Callable[[Call, str], Response]
+"""Connects a caller with a container, or with the pod where no container is named."""
 CONNECTIONS = ("exec", "attach", "portforward")
 NUMBERS = ("sinceSeconds", "tailLines", "limitBytes")
 NOWHERE = "[]"  # how a server names the options as a whole
@@ -81,11 +84,12 @@ def container_name(pod: Object, wanted: str) -> str:
 
 
 class PodStreams:
-    """Serves pods/log, and refuses pods/exec, pods/attach and pods/portforward."""
+    """Serves pods/log, pods/exec, pods/attach and pods/portforward."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self.reader: LogReader | None = None
+        self.connector: Connector | None = None
 
     def _pod(self, call: Call) -> Object:
         record = self._core.record(call.kind, call.target.namespace, call.target.name)
@@ -113,11 +117,13 @@ class PodStreams:
         return await self.reader(call, container)
 
     def connect(self, call: Call) -> Response:
-        """Raises StatusError in any case."""
-        pod = self._pod(call)
+        """Raises StatusError, always where nobody connects."""
+        pod, container = self._pod(call), ""
         if call.target.subresource != "portforward":
-            container_name(pod, call.query.get("container"))
-        if pod["spec"].get("nodeName"):
-            self._known_node(pod)
+            container = container_name(pod, call.query.get("container"))
+        if not pod["spec"].get("nodeName"):
+            raise bad_request(f"pod {call.target.name} does not have a host assigned")
+        self._known_node(pod)
+        if self.connector is None or not call.request.headers.get("upgrade"):
             raise bad_request("Upgrade request required")
-        raise bad_request(f"pod {call.target.name} does not have a host assigned")
+        return self.connector(call, container)

@@ -23,6 +23,9 @@ from kaito.local.pods.translation import Translation
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "SYSTEMROOT")
 
 
+LOGS_KEPT = 2  # of a container: of the run that is, and of the one before
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """What to run. Variables and words are translated already."""
@@ -43,6 +46,8 @@ class Launch:
         started."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        for old in _oldest(self.log.parent, LOGS_KEPT - 1):
+            old.unlink()
         self.message.unlink(missing_ok=True)
         self.log.touch()
         memory = ["--memory", str(self.memory)] if self.memory is not None else []
@@ -119,8 +124,14 @@ class Beside:
             os.close(held)
         return self
 
+    def kill(self) -> None:
+        """End it now."""
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+
     async def __aexit__(self, *_: object) -> None:
-        os.close(self._lifeline)
+        self.kill()
         await reap(self.process)
 
 
@@ -157,6 +168,11 @@ async def reap(process: Process) -> None:
             cancelled = error
     if cancelled is not None:
         raise cancelled
+
+
+def _oldest(logs: Path, kept: int) -> list[Path]:
+    """All logs but the newest `kept`; they are numbered by the starts of their container."""
+    return sorted(logs.glob("*.log"), key=lambda log: int(log.stem))[:-kept]
 
 
 def _guarded(*options: str) -> tuple[str, ...]:

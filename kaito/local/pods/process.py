@@ -221,7 +221,8 @@ class ContainerProcess:
         probe = probe_of(self.plan.container, "Liveness")
         if probe is None:
             return
-        await self.clock.sleep(probe.delay)
+        # A kubelet's turn to ask comes within a period, too; the program has to begin to listen.
+        await self.clock.sleep(max(probe.delay, probe.period))
         prober = self._prober(replace(probe, delay=0), actor, probe.period)
         belief = Belief(probe, holds=True)
         while await prober.settled(belief):

@@ -25,6 +25,7 @@ class World:
     def __init__(self, cluster: LocalCluster) -> None:
         self.cluster = cluster
         self.client: Client = cluster.client()
+        self.state: Path = cluster.state_dir
         self._informers: dict[str, tuple[Informer[Any], asyncio.Event]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
