@@ -114,18 +114,22 @@ def _schema(definition: Definition, version: Version) -> schemas.Schema:
     for path, value in version.defaults.items():
         schemas.at(schema, path)["default"] = value
     for rule in definition.rules:
-        if rule.cel is not None:
+        cel = rule.expression if isinstance(rule, Rule) else rule.cel
+        if cel is not None:
             schemas.at(schema, rule.path).setdefault("x-kubernetes-validations", []).append(
-                _validation(rule, rule.cel)
+                _validation(rule, cel)
             )
     return schema
 
 
 def _validation(rule: Rule | UpdateRule, cel: str) -> dict[str, Any]:
+    spelled: dict[str, Any] = {"rule": cel, "message": rule.message}
     if isinstance(rule, Rule) and rule.at_creation:
-        spelled = f"oldSelf.hasValue() || ({cel})"
-        return {"rule": spelled, "message": rule.message, "optionalOldSelf": True}
-    return {"rule": cel, "message": rule.message}
+        spelled |= {"rule": f"oldSelf.hasValue() || ({cel})", "optionalOldSelf": True}
+    # The server takes no path into metadata, of which it has no schema.
+    if rule.field and not rule.field.startswith("metadata"):
+        spelled["fieldPath"] = f".{rule.field}"
+    return spelled
 
 
 def _column(column: Column) -> dict[str, Any]:

@@ -5,10 +5,11 @@ What is in a value is decided elsewhere; here are the names and the limits that 
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import Field
+
+from kaito.api.patterns import LABEL_KEY, matches
 
 # Identity. On Machines, Nodes, Deployments, Pods and Services that belong to a Workspace.
 WORKSPACE = "kaito.sh/workspace"
@@ -25,6 +26,14 @@ BYPASS_RESOURCE_CHECKS = "kaito.sh/bypass-resource-checks"
 NODE_IMAGE_FAMILY = "kaito.sh/node-image-family"
 PERFORMANCE_MODE = "kaito.sh/performance-mode"
 USE_LOCAL_WEIGHTS = "kaito.sh/use-local-weights"
+NODE_CLASS_NAME = "kaito.sh/node-class-name"
+DISABLE_BENCHMARK = "kaito.sh/disable-benchmark"
+MODEL_STREAMING = "kaito.sh/model-streaming"
+MODEL_MIRROR_STORAGE_CLASS = "kaito.sh/model-mirror-storage-class"
+STREAMING_SERVICE_ACCOUNT = "kaito.sh/streaming-service-account"
+
+# An annotation that upstream's manager writes while it upgrades a Workspace.
+UPGRADE_START_TIME = "kaito.sh/upgrade-start-time"
 
 # Machines and nodes.
 MACHINE_TYPE = "kaito.sh/machine-type"
@@ -60,19 +69,10 @@ VALUE_LENGTH = 63  # of a label value and of a Service name
 PREFIX_LENGTH = 253  # of the DNS subdomain before the slash of a key
 KEY_LENGTH = PREFIX_LENGTH + 1 + 63
 
-_WORD = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_DOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-KEY_PATTERN = f"^({_DOMAIN}/)?{_WORD}$"
-VALUE_PATTERN = f"^({_WORD})?$"
-
-LabelValue = Annotated[str, Field(max_length=VALUE_LENGTH, pattern=VALUE_PATTERN)]
-"""A string that Kubernetes accepts as a label value; may be empty."""
+LabelValue = Annotated[str, Field(max_length=VALUE_LENGTH)]
+"""As long as a label value may be; what it may hold is a rule, which says so in words."""
 
 
 def is_key(key: str) -> bool:
     """Whether Kubernetes accepts this string as a label key."""
-    return (
-        len(key) <= KEY_LENGTH
-        and key.find("/") <= PREFIX_LENGTH
-        and re.fullmatch(KEY_PATTERN.removeprefix("^").removesuffix("$"), key) is not None
-    )
+    return len(key) <= KEY_LENGTH and key.find("/") <= PREFIX_LENGTH and matches(LABEL_KEY, key)

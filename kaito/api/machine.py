@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from kaito.api.crd import AGE, Column, Definition, Names, Version, condition_column
-from kaito.api.meta import Condition, ObjectMeta, Quantity, Wire
+from kaito.api.meta import FEW, Condition, Int32, ObjectMeta, Quantity, Text, Timestamp, Wire, Words
 
 GROUP = "karpenter.sh"
 VERSION = "v1alpha5"
@@ -29,7 +29,6 @@ INITIALIZED = "MachineInitialized"
 READY = "Ready"
 LIVING = (LAUNCHED, REGISTERED, INITIALIZED)
 
-Int32 = Annotated[int, Field(json_schema_extra={"format": "int32"})]
 Percent = Annotated[int, Field(ge=0, le=100, json_schema_extra={"format": "int32"})]
 Count32 = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
 
@@ -37,65 +36,65 @@ Count32 = Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
 class Taint(Wire):
     """Keeps Pods off the node unless they tolerate it."""
 
-    key: str
+    key: Text
     """The taint's key."""
-    value: str = ""
+    value: Text = ""
     """The taint's value."""
-    effect: str
+    effect: Text
     """NoSchedule, PreferNoSchedule or NoExecute."""
-    time_added: Annotated[str, Field(json_schema_extra={"format": "date-time"})] = ""
+    time_added: Timestamp = ""
     """When the taint was added; written for NoExecute taints only."""
 
 
 class Requirement(Wire):
     """What the node must be, as a node selector requirement over labels."""
 
-    key: str
+    key: Text
     """The label that the requirement is about."""
-    operator: str
+    operator: Text
     """In, NotIn, Exists, DoesNotExist, Gt or Lt."""
-    values: tuple[str, ...] = ()
+    values: Words = ()
     """Label values; their meaning depends on the operator."""
 
 
 class MachineTemplateRef(Wire):
     """Names the cloud provider's template of the node."""
 
-    api_version: str = ""
+    api_version: Text = ""
     """API version of the template."""
-    kind: str = ""
+    kind: Text = ""
     """Kind of the template."""
-    name: str
+    name: Text
     """Name of the template."""
 
 
 class MachineResources(Wire):
     """What the node must offer at least."""
 
-    requests: Mapping[str, Quantity] = {}
+    requests: Annotated[Mapping[str, Quantity], FEW] = {}
     """Amounts by resource name; `storage` sizes the OS disk."""
 
 
 class Kubelet(Wire):
     """Arguments of the node's kubelet."""
 
-    cluster_dns: Annotated[tuple[str, ...], Field(alias="clusterDNS")] = ()
+    cluster_dns: Annotated[Words, Field(alias="clusterDNS")] = ()
     """Addresses of the cluster's DNS servers."""
-    container_runtime: str = ""
+    container_runtime: Text = ""
     """The container runtime to use."""
     max_pods: Count32 | None = None
     """Most Pods that may run on the node."""
     pods_per_core: Count32 | None = None
     """Most Pods that may run for each core."""
-    system_reserved: Mapping[str, Quantity] = {}
+    system_reserved: Annotated[Mapping[str, Quantity], FEW] = {}
     """Resources kept for the operating system."""
-    kube_reserved: Mapping[str, Quantity] = {}
+    kube_reserved: Annotated[Mapping[str, Quantity], FEW] = {}
     """Resources kept for Kubernetes' own daemons."""
-    eviction_hard: Mapping[str, str] = {}
+    eviction_hard: Annotated[Mapping[str, Text], FEW] = {}
     """Signal thresholds that evict at once."""
-    eviction_soft: Mapping[str, str] = {}
+    eviction_soft: Annotated[Mapping[str, Text], FEW] = {}
     """Signal thresholds that evict after a grace period."""
-    eviction_soft_grace_period: Mapping[str, str] = {}
+    eviction_soft_grace_period: Annotated[Mapping[str, Text], FEW] = {}
     """Grace period of each soft signal."""
     eviction_max_pod_grace_period: Int32 | None = None
     """Most seconds that a Pod gets to end after a soft eviction."""
@@ -114,11 +113,11 @@ class Kubelet(Wire):
 class MachineSpec(Wire):
     """The node that is wanted."""
 
-    requirements: tuple[Requirement, ...] = ()
+    requirements: Annotated[tuple[Requirement, ...], Field(max_length=100)] = ()
     """What the node must be; all of them hold together."""
-    taints: tuple[Taint, ...] = ()
+    taints: Annotated[tuple[Taint, ...], Field(max_length=100)] = ()
     """Taints that the node keeps."""
-    startup_taints: tuple[Taint, ...] = ()
+    startup_taints: Annotated[tuple[Taint, ...], Field(max_length=100)] = ()
     """Taints that somebody removes once the node is prepared."""
     resources: MachineResources | None = None
     """What the node must offer at least."""
@@ -131,22 +130,22 @@ class MachineSpec(Wire):
 class MachineCondition(Condition):
     """One step of the node's way to readiness, with the reason in words."""
 
-    severity: str = ""
+    severity: Text = ""
     """Empty for conditions that readiness depends on; Warning or Info for the others."""
 
 
 class MachineStatus(Wire):
     """What became of the request."""
 
-    node_name: str = ""
+    node_name: Text = ""
     """The Node object that answers the request."""
-    provider_id: Annotated[str, Field(alias="providerID")] = ""
+    provider_id: Annotated[Text, Field(alias="providerID")] = ""
     """The cloud's identifier of the instance, equal to the Node's spec.providerID."""
-    capacity: Mapping[str, Quantity] = {}
+    capacity: Annotated[Mapping[str, Quantity], FEW] = {}
     """What the node has."""
-    allocatable: Mapping[str, Quantity] = {}
+    allocatable: Annotated[Mapping[str, Quantity], FEW] = {}
     """What of it Pods can use."""
-    conditions: tuple[MachineCondition, ...] = ()
+    conditions: Annotated[tuple[MachineCondition, ...], Field(max_length=100)] = ()
     """MachineLaunched, MachineRegistered, MachineInitialized and Ready."""
 
 

@@ -8,7 +8,7 @@ trip. Nothing in this module knows a kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -19,13 +19,18 @@ from pydantic import (
     model_serializer,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 # What an object is must be said even by those who leave it to the model.
 _IDENTITY = frozenset(["api_version", "kind"])
 
 
 class Wire(BaseModel):
-    """Base of everything that travels: camelCase on the wire, unknown fields kept, frozen."""
+    """Base of everything that travels: camelCase on the wire, unknown fields kept, frozen.
+
+    Python calls the fields by their own names. What comes from outside is read by wire names alone:
+    another name is a field that we do not know.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -35,22 +40,46 @@ class Wire(BaseModel):
         frozen=True,
     )
 
+    @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Self:
+        """An object from outside. ValidationError where it does not fit."""
+        return super().model_validate(obj, **{"by_name": False, "by_alias": True, **how})
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **how: Any) -> Self:
+        """An object from outside, as JSON. ValidationError where it does not fit."""
+        return super().model_validate_json(json_data, **{"by_name": False, "by_alias": True, **how})
+
     @model_serializer(mode="wrap")
     def _absent_stays_absent(
         self, handler: SerializerFunctionWrapHandler, info: SerializationInfo
     ) -> dict[str, Any]:
         wire: dict[str, Any] = handler(self)
         for name, field in type(self).model_fields.items():
-            if name not in self.model_fields_set:
+            if not self._given(name, field):
                 key = (field.alias or name) if info.by_alias else name
                 if not (name in _IDENTITY and wire.get(key)):
                     wire.pop(key, None)
         return wire
 
+    def _given(self, name: str, field: FieldInfo) -> bool:
+        """Whether a field holds something: null is nothing, as in the API."""
+        value = getattr(self, name)
+        if value is None or name not in self.model_fields_set:
+            return False
+        # An unknown field may have the name that Python has for this one.
+        return name not in (self.model_extra or ()) or value != field.get_default()
+
     def wire(self) -> dict[str, Any]:
         """The object as the API server would send it: wire names, absent fields left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return self.model_dump(mode="json", by_alias=True)
 
+
+Text = Annotated[str, Field(max_length=1024)]
+"""A name or a word: longer than any that is meant."""
+Words = Annotated[tuple[Text, ...], Field(max_length=1024)]
+Int32 = Annotated[int, Field(json_schema_extra={"format": "int32"})]
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 Quantity = Annotated[
     str | int,
@@ -66,6 +95,10 @@ Quantity = Annotated[
     ),
 ]
 """A resource amount such as `500m` or `80Gi`; a bare integer is accepted too."""
+
+
+FEW = Field(max_length=64)
+"""The bound of maps with an entry for each of a few things, such as a node's resources."""
 
 
 class OwnerReference(Wire):
@@ -103,17 +136,17 @@ class ObjectMeta(Wire):
 class Condition(Wire):
     """One aspect of the observed state, with the reason in words."""
 
-    type: str
+    type: Annotated[str, Field(max_length=316)]
     """What is judged, in CamelCase."""
-    status: str
+    status: Annotated[str, Field(max_length=16)]
     """True, False or Unknown."""
     observed_generation: int | None = Field(default=None, json_schema_extra={"format": "int64"})
     """The metadata.generation that this condition was computed from."""
-    last_transition_time: str = ""
+    last_transition_time: Annotated[str, Field(max_length=64)] = ""
     """When the status last changed from one value to another."""
-    reason: str = ""
+    reason: Text = ""
     """A CamelCase word that programs can act on."""
-    message: str = ""
+    message: Annotated[str, Field(max_length=32768)] = ""
     """A sentence for people: what is so, and what to do when it is wrong."""
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from kaito.api.crd import AGE, Column, Definition, Names, Version, condition_column
 from kaito.api.labels import KEY_LENGTH, VALUE_LENGTH
-from kaito.api.meta import Condition, ObjectMeta, Quantity, Wire
+from kaito.api.meta import FEW, Condition, ObjectMeta, Quantity, Text, Timestamp, Wire
 from kaito.api.rules import Rule, UpdateRule
 
 GROUP = "karpenter.sh"
@@ -34,9 +34,8 @@ READY = "Ready"
 LIVING = (LAUNCHED, REGISTERED, INITIALIZED)
 
 _DURATION = r"([0-9]+(s|m|h))+"
-Duration = Annotated[str, Field(pattern=f"^({_DURATION})$")]
-Lifetime = Annotated[str, Field(pattern=f"^(({_DURATION})|(Never))$")]
-Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Duration = Annotated[str, Field(max_length=64, pattern=f"^({_DURATION})$")]
+Lifetime = Annotated[str, Field(max_length=64, pattern=f"^(({_DURATION})|(Never))$")]
 
 
 class Taint(Wire):
@@ -70,18 +69,18 @@ class Requirement(Wire):
 class NodeClassReference(Wire):
     """Names the cloud provider's class of the node."""
 
-    group: Annotated[str, Field(min_length=1, pattern=r"^[^/]*$")]
+    group: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[^/]*$")]
     """API group of the class."""
-    kind: Annotated[str, Field(min_length=1)]
+    kind: Annotated[str, Field(min_length=1, max_length=253)]
     """Kind of the class."""
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1, max_length=253)]
     """Name of the class."""
 
 
 class ResourceRequirements(Wire):
     """What the node must offer at least."""
 
-    requests: Mapping[str, Quantity] = {}
+    requests: Annotated[Mapping[str, Quantity], FEW] = {}
     """Amounts by resource name; `storage` sizes the OS disk."""
 
 
@@ -107,19 +106,19 @@ class NodeClaimSpec(Wire):
 class NodeClaimStatus(Wire):
     """What became of the request."""
 
-    node_name: str = ""
+    node_name: Text = ""
     """The Node object that answers the request."""
-    provider_id: Annotated[str, Field(alias="providerID")] = ""
+    provider_id: Annotated[Text, Field(alias="providerID")] = ""
     """The cloud's identifier of the instance, equal to the Node's spec.providerID."""
-    image_id: Annotated[str, Field(alias="imageID")] = ""
+    image_id: Annotated[Text, Field(alias="imageID")] = ""
     """The cloud's identifier of the image that the instance runs."""
-    capacity: Mapping[str, Quantity] = {}
+    capacity: Annotated[Mapping[str, Quantity], FEW] = {}
     """What the node has."""
-    allocatable: Mapping[str, Quantity] = {}
+    allocatable: Annotated[Mapping[str, Quantity], FEW] = {}
     """What of it Pods can use."""
     last_pod_event_time: Timestamp = ""
     """When a Pod last came to the node or left it."""
-    conditions: tuple[Condition, ...] = ()
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=100)] = ()
     """Launched, Registered, Initialized, Ready, and others."""
 
 

@@ -11,6 +11,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
@@ -27,14 +28,20 @@ SCALARS: Mapping[object, str] = {
     float: "number",
 }
 
-# Attributes of pydantic's constraint metadata, and what OpenAPI calls them for each type.
-BOUNDS: Mapping[str, Mapping[str, str]] = {
-    "min_length": {"string": "minLength", "array": "minItems", "object": "minProperties"},
-    "max_length": {"string": "maxLength", "array": "maxItems", "object": "maxProperties"},
-    "ge": {"integer": "minimum", "number": "minimum"},
-    "le": {"integer": "maximum", "number": "maximum"},
-    "pattern": {"string": "pattern"},
+# What constraints are called, by type, in pydantic and in OpenAPI.
+_SIZES: Mapping[str, Mapping[str, str]] = {
+    "string": {"min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"},
+    "array": {"min_length": "minItems", "max_length": "maxItems"},
+    "object": {"min_length": "minProperties", "max_length": "maxProperties"},
 }
+_NUMBERS = {"ge": "minimum", "gt": "minimum", "le": "maximum", "lt": "maximum"}
+BOUNDS: Mapping[str, Mapping[str, str]] = {
+    **_SIZES,
+    "integer": {**_NUMBERS, "multiple_of": "multipleOf"},
+    "number": {**_NUMBERS, "multiple_of": "multipleOf"},
+}
+# Version 3.0 of OpenAPI says of a bound that it is not reached, and has no second one for it.
+EXCLUSIVE = {"gt": "exclusiveMinimum", "lt": "exclusiveMaximum"}
 
 
 def object_schema(model: type[BaseModel]) -> Schema:
@@ -62,16 +69,18 @@ def object_schema(model: type[BaseModel]) -> Schema:
 
 
 def at(schema: Schema, path: str) -> Schema:
-    """The part of a schema that describes a dotted path; "" is the whole, `[]` a list's item.
+    """The part of a schema that describes a dotted path; "" is the whole, `[]` a list's item,
+    `{}` a map's value.
 
     The part is the schema's own, so that writing to it changes the schema. Raises KeyError when
     the schema has no such path.
     """
     for step in path.split(".") if path else ():
-        name = step.removesuffix("[]")
-        schema = schema["properties"][name]
-        if name != step:
+        schema = schema["properties"][step.removesuffix("[]").removesuffix("{}")]
+        if step.endswith("[]"):
             schema = schema["items"]
+        elif step.endswith("{}"):
+            schema = schema["additionalProperties"]
     return schema
 
 
@@ -96,6 +105,8 @@ def _of(annotation: object) -> Schema:
             if isinstance(extra, FieldInfo):
                 schema = _bounded(schema, extra.metadata)
                 schema = _extended(schema, extra.json_schema_extra)
+            else:
+                schema = _bounded(schema, [extra])
         return schema
     if origin in (Union, UnionType):
         present = [a for a in arguments if a is not NoneType]
@@ -127,15 +138,31 @@ def _replaced(extras: Iterable[object]) -> bool:
 def _bounded(schema: Schema, metadata: Iterable[object]) -> Schema:
     bounds = dict(schema)
     for constraint in metadata:
-        for attribute, names in BOUNDS.items():
-            value = getattr(constraint, attribute, None)
-            if value is not None:
-                bounds[names[schema["type"]]] = value
+        for name, value in _constraints(constraint):
+            spelled = BOUNDS.get(schema.get("type", ""), {}).get(name)
+            if spelled is None:
+                raise TypeError(f"{name}={value!r} has no place in a structural schema of {schema}")
+            bounds[spelled] = value
+            if name in EXCLUSIVE:
+                bounds[EXCLUSIVE[name]] = True
     return bounds
 
 
+def _constraints(constraint: object) -> list[tuple[str, object]]:
+    """What one piece of pydantic's metadata asks for: some are dataclasses, one holds a dict."""
+    names = [each.name for each in fields(constraint)] if is_dataclass(constraint) else []
+    held = names or [*getattr(constraint, "__dict__", {})]
+    if not held:
+        raise TypeError(f"{constraint!r} has no place in a structural schema")
+    return [(name, getattr(constraint, name)) for name in held]
+
+
 def _extended(schema: Schema, extra: object) -> Schema:
-    return {**schema, **extra} if isinstance(extra, dict) else dict(schema)
+    if extra is None:
+        return dict(schema)
+    if not isinstance(extra, dict):
+        raise TypeError(f"{extra!r} is no part of a schema, which can be told only when it is used")
+    return {**schema, **extra}
 
 
 def _without(schema: Schema, key: str) -> Schema:

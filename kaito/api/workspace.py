@@ -2,14 +2,13 @@
 
 v1alpha1 and v1beta1 share the models below, the superset of both. There is no `spec`: resource,
 inference, tuning and status are at the top, as users of upstream KAITO write them. Strings, lists
-and maps that rules look at are bounded, because an API server refuses expressions whose cost it
-cannot bound.
+and maps are bounded, because an API server refuses expressions whose cost it cannot bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue
 
@@ -17,7 +16,7 @@ from kaito.api import conditions as words
 from kaito.api.conditions import State
 from kaito.api.crd import AGE, Column, Definition, Names, Version, condition_column
 from kaito.api.labels import KEY_LENGTH, LabelValue
-from kaito.api.meta import Condition, ObjectMeta, Wire
+from kaito.api.meta import Condition, Int32, ObjectMeta, Wire
 from kaito.api.workspace_rules import RULES, UPDATE_RULES
 
 GROUP = "kaito.sh"
@@ -36,6 +35,7 @@ FreeForm = Annotated[
 """An object that the schema does not look into."""
 
 ObjectName = Annotated[str, Field(max_length=253)]
+ImageName = Annotated[str, Field(max_length=512)]
 SecretNames = Annotated[tuple[ObjectName, ...], Field(max_length=64)]
 
 
@@ -76,7 +76,7 @@ class Resource(Wire):
     count: Annotated[int, Field(ge=1, le=256)] = 1
     """How many nodes a workload with its own Pod template takes. For a preset the number of nodes
     follows from the size of the model, and this field is ignored."""
-    instance_type: Annotated[LabelValue, Field(max_length=63)] = ""
+    instance_type: LabelValue = ""
     """The size of the nodes to bring up, in the cloud's words, such as Standard_NC24ads_A100_v4.
     Empty: nodes that are in the cluster already are used, and none are brought up."""
     label_selector: Annotated[
@@ -93,7 +93,7 @@ class Resource(Wire):
 class PresetOptions(Wire):
     """Details of a preset."""
 
-    image: str = ""
+    image: ImageName = ""
     """Deprecated: the image of a private model."""
     image_pull_secrets: SecretNames = ()
     """Deprecated: Secrets with registry credentials for the image."""
@@ -121,7 +121,7 @@ class DataSource(Wire):
     """Public http or https links to files."""
     volume_source: FreeForm | None = None
     """A volume that holds the data, as in a Pod's volumes."""
-    image: Annotated[str, Field(max_length=512)] = ""
+    image: ImageName = ""
     """An image that holds the data."""
     image_pull_secrets: SecretNames = ()
     """Secrets with registry credentials for the image."""
@@ -132,7 +132,7 @@ class DataDestination(Wire):
 
     volume_source: FreeForm | None = None
     """A volume that takes the results, as in a Pod's volumes."""
-    image: Annotated[str, Field(max_length=512)] = ""
+    image: ImageName = ""
     """An image that the results are pushed to."""
     image_push_secret: ObjectName = ""
     """Secret with registry credentials for the push."""
@@ -180,23 +180,24 @@ class Tuning(Wire):
 class Status(Wire):
     """What was observed, and what it means."""
 
-    worker_nodes: tuple[str, ...] = ()
+    worker_nodes: Annotated[tuple[ObjectName, ...], Field(max_length=1024)] = ()
     """Names of the ready nodes that serve the Workspace."""
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
+            max_length=64,
             json_schema_extra={
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["type"],
-            }
+            },
         ),
     ] = ()
     """ResourceReady, InferenceReady, WorkspaceReady and what they follow from."""
     state: State | None = None
     """The whole in one word."""
-    target_node_count: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
+    target_node_count: Int32 | None = None
     """How many nodes the workload needs."""
-    max_model_len: Annotated[int | None, Field(json_schema_extra={"format": "int32"})] = None
+    max_model_len: Int32 | None = None
     """The longest context, in tokens, that the running model server accepts."""
     performance: FreeForm | None = None
     """Figures measured on the running model."""
@@ -217,6 +218,12 @@ class Workspace(Wire):
     """Fine-tuning a model; exactly one of inference and tuning is set."""
     status: Status = Status()
     """What was observed, and what it means."""
+
+    @classmethod
+    def as_written(cls, workspace: Mapping[str, Any]) -> Self:
+        """What its users wrote, without its status: that may be another manager's, in words that
+        are not ours. ValidationError where it does not fit."""
+        return cls.model_validate({k: v for k, v in workspace.items() if k != "status"})
 
 
 DEFINITION = Definition(

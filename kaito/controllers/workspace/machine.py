@@ -5,9 +5,9 @@ from __future__ import annotations
 from kaito.api import labels
 from kaito.api import machine as api
 from kaito.api.machine import Machine
-from kaito.controllers.workspace.objections import NODE_IS
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.plan import Plan
+from kaito.controllers.workspace.selector import NODE_IS
 from kaito.runtime import Object
 
 GPU_TAINT = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}

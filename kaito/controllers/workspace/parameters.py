@@ -1,36 +1,39 @@
 """ConfigMaps with settings: of the model server for inference, of the trainer for tuning. Pure.
 
-What is wrong is said with the ConfigMap's name and key. The formats are upstream's: a YAML text
-under one key (kaito.md 2.2).
+What is wrong is said with the ConfigMap's name and key, and never with a value that is in it:
+whoever can reach the webhook can ask it about any ConfigMap. The formats are upstream's: a YAML
+text under one key (kaito.md 2.2).
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import yaml
 
 from kaito.api.rules import Problem
-from kaito.api.words import one_line, shown
+from kaito.api.words import listed, one_line, shown
 from kaito.runtime import Object
 
 INFERENCE_KEY = "inference_config.yaml"
 TRAINING_KEY = "training_config.yaml"
 KEYS = (INFERENCE_KEY, TRAINING_KEY)
-SECTIONS = frozenset(
-    [
-        "ModelConfig",
-        "QuantizationConfig",
-        "LoraConfig",
-        "TrainingArguments",
-        "DatasetConfig",
-        "DataCollator",
-    ]
+# Of the first: what upstream's server reads there (kaito.md 5.1).
+INFERENCE_SECTIONS = ("kv_cache_cpu_memory_utilization", "max_probe_steps", "vllm")
+# Of the second, below training_config.
+TRAINING_SECTIONS = (
+    "DataCollator",
+    "DatasetConfig",
+    "LoraConfig",
+    "ModelConfig",
+    "QuantizationConfig",
+    "TrainingArguments",
 )
+CONTEXT = "max-model-len"
 OUTPUT_ROOT = "/mnt"  # where volumes for results are
 TOKENS_LENGTH = 12  # digits
 TOKENS = re.compile(rf"[0-9]{{1,{TOKENS_LENGTH}}}")
@@ -38,6 +41,7 @@ TEXT_LENGTH = 64 * 1024  # characters; a longer one is no configuration
 DEPTH = 20  # levels of maps and lists
 # libyaml's parser where PyYAML was built with it; the other takes seconds for such a text.
 LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 Say = Callable[[str], Problem]
 
@@ -70,8 +74,8 @@ def context_asked(config: Config | None) -> int | None:
         return None
     found = _parsed(config, INFERENCE_KEY, _sayer("inference.config", config, INFERENCE_KEY))
     flags = None if isinstance(found, Problem) else found.get("vllm")
-    length = flags.get("max-model-len") if isinstance(flags, Mapping) else None
-    return _tokens(length) or None
+    given = [value for flag, value in _spelled(flags) if flag == CONTEXT]
+    return _tokens(given[-1]) or None if given else None
 
 
 def inference_problems(
@@ -86,23 +90,19 @@ def inference_problems(
     if isinstance(found, Problem):
         yield found
         return
+    yield from _unknown(found, INFERENCE_SECTIONS, say)
     flags = found.get("vllm")
-    if flags is None:
-        return
-    if not isinstance(flags, Mapping):
+    if flags is not None and not isinstance(flags, Mapping):
         yield say("vllm must be a map of flags and values")
-        return
-    for flag, value in flags.items():
-        if isinstance(value, Mapping | list):
-            yield say(f"vllm.{flag} must be one value, as on a command line")
-    length = flags.get("max-model-len")
-    if length is None:
-        return
-    tokens = _tokens(length)
-    if not tokens:
-        yield say(f"vllm.max-model-len is {_said(length)}: write a whole number of tokens")
-    elif context is not None and tokens > context:
-        yield say(f"vllm.max-model-len is {tokens}, and the model takes at most {context} tokens")
+    seen: set[str] = set()
+    for flag, value in _spelled(flags):
+        if flag in seen:
+            yield say(f"vllm.{shown(flag)} is given twice, for '_' and '-' mean the same: keep one")
+        elif isinstance(value, Mapping | list):
+            yield say(f"vllm.{shown(flag)} must be one value, as on a command line")
+        elif flag == CONTEXT and value is not None:
+            yield from _context(_tokens(value), context, say)
+        seen.add(flag)
 
 
 def training_problems(config: Mapping[str, Any], *, method: str) -> Iterator[Problem]:
@@ -116,20 +116,38 @@ def training_problems(config: Mapping[str, Any], *, method: str) -> Iterator[Pro
     if not isinstance(training, Mapping):
         yield say("training_config is missing: all settings stand under it")
         return
-    for name in training:
-        if name not in SECTIONS:
-            yield say(f"{_said(name)} is no section; sections are {', '.join(sorted(SECTIONS))}")
-        elif not isinstance(training[name] or {}, Mapping):
+    yield from _unknown(training, TRAINING_SECTIONS, say)
+    for name in TRAINING_SECTIONS:
+        if not isinstance(training.get(name) or {}, Mapping):
             yield say(f"{name} must be a map of settings and values")
     yield from _quantization(_section(training, "QuantizationConfig"), method, say)
     yield from _output(_section(training, "TrainingArguments"), say)
+
+
+def _unknown(found: Mapping[Any, Any], known: Sequence[str], say: Say) -> Iterator[Problem]:
+    for name in found:
+        if name not in known:
+            yield say(f"{shown(str(name))} is no section; sections are {listed(known)}")
+
+
+def _spelled(flags: object) -> Iterator[tuple[str, Any]]:
+    """Flags as a command line has them, in which '_' and '-' mean the same."""
+    for flag, value in flags.items() if isinstance(flags, Mapping) else ():
+        yield str(flag).replace("_", "-"), value
+
+
+def _context(tokens: int | None, most: int | None, say: Say) -> Iterator[Problem]:
+    if not tokens:
+        yield say(f"vllm.{CONTEXT} must be a whole number of tokens, at least 1")
+    elif most is not None and tokens > most:
+        yield say(f"vllm.{CONTEXT} must be at most {most}, which is all that the model takes")
 
 
 def _quantization(section: Mapping[str, Any], method: str, say: Say) -> Iterator[Problem]:
     bits = {name: section.get(name, False) for name in ("load_in_4bit", "load_in_8bit")}
     for name, value in bits.items():
         if not isinstance(value, bool):
-            yield say(f"QuantizationConfig.{name} is {_said(value)}: write true or false")
+            yield say(f"QuantizationConfig.{name} must be true or false")
     chosen = [name for name, value in bits.items() if value is True]
     if len(chosen) == 2:
         yield say("QuantizationConfig has load_in_4bit and load_in_8bit: keep one")
@@ -147,10 +165,7 @@ def _output(section: Mapping[str, Any], say: Say) -> Iterator[Problem]:
         OUTPUT_ROOT + "/"
     )
     if not inside:
-        yield say(
-            f"TrainingArguments.output_dir is {_said(directory)}: write a directory below "
-            f"{OUTPUT_ROOT}"
-        )
+        yield say(f"TrainingArguments.output_dir must be a directory below {OUTPUT_ROOT}")
 
 
 def _section(training: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -158,7 +173,7 @@ def _section(training: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _parsed(config: Mapping[str, Any], key: str, say: Say) -> Mapping[str, Any] | Problem:
+def _parsed(config: Mapping[str, Any], key: str, say: Say) -> Mapping[Any, Any] | Problem:
     text = (config.get("data") or {}).get(key)
     if not isinstance(text, str):
         return say(f"the key {key} is missing")
@@ -167,25 +182,44 @@ def _parsed(config: Mapping[str, Any], key: str, say: Say) -> Mapping[str, Any] 
     try:
         _bounded(text)
         found = yaml.load(text, LOADER)  # noqa: S506 - a safe one
-    except (yaml.YAMLError, ValueError) as error:
-        return say(f"it cannot be read as YAML: {one_line(str(error), 200)}")
+    except yaml.YAMLError as error:
+        return say(f"it cannot be read as YAML: {_worded(error)}")
+    except _Unreadable as why:
+        return say(f"it cannot be read: {why}")
+    except (ValueError, OverflowError):  # YAML's own shapes of numbers and dates, which are none
+        return say("it holds a number or a date that is none: put it in quotes")
     if found is None:
-        return {}
+        return say("it is empty: write settings there, or name no ConfigMap")
     return found if isinstance(found, Mapping) else say("it must be a map")
 
 
+class _Unreadable(Exception):
+    """Why a text is not looked at; the message ends a sentence."""
+
+
 def _bounded(text: str) -> None:
-    """ValueError for a text that is small and whose value is not, or that nests without end."""
+    """_Unreadable for a text that is small and whose value is not, that nests without end, or that
+    says by tags of what type its values are."""
     depth = 0
     for event in yaml.parse(text, LOADER):
         if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"*{event.anchor} repeats another part: write it out")
+            raise _Unreadable("a * repeats another part: write it out")
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag:
+            raise _Unreadable("a ! gives a value a type: write the value alone")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > DEPTH:
-            raise ValueError(f"it nests deeper than {DEPTH} levels")
+            raise _Unreadable(f"it nests deeper than {DEPTH} levels")
+
+
+def _worded(error: yaml.YAMLError) -> str:
+    """What is wrong with a text and where, without a word of what is in it."""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is no YAML"
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return one_line(where + _QUOTED.sub("...", str(problem)), 200)
 
 
 def _sayer(path: str, config: Mapping[str, Any], key: str) -> Say:
@@ -203,12 +237,3 @@ def _tokens(value: Any) -> int | None:
         return int(value) if TOKENS.fullmatch(value) else None
     whole = isinstance(value, int) and not isinstance(value, bool)
     return value if whole and 0 <= value < 10**TOKENS_LENGTH else None
-
-
-def _said(value: Any) -> str:
-    """A value as it can stand in a sentence."""
-    if isinstance(value, Mapping | list):
-        return "a map" if isinstance(value, Mapping) else "a list"
-    if isinstance(value, int) and value.bit_length() > 64:
-        return "a number too large"
-    return shown(str(value))

@@ -27,10 +27,11 @@ from kaito.controllers.workspace.crew import made_nodes, muster
 from kaito.controllers.workspace.decide import plan_of
 from kaito.controllers.workspace.decision import Decision
 from kaito.controllers.workspace.judge import judge
-from kaito.controllers.workspace.objections import Refusal, preset_of
 from kaito.controllers.workspace.observation import Observation
 from kaito.controllers.workspace.parameters import context_asked
 from kaito.controllers.workspace.plan import Plan
+from kaito.controllers.workspace.presets import preset_of
+from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.settings import Settings

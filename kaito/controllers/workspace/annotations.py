@@ -1,0 +1,102 @@
+"""What annotations of a Workspace may say, and which of them do nothing. Pure.
+
+Those that decide something are refused when they say nothing that is understood; the others are
+only told of, for upstream KAITO lets them pass.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+from kaito.api import conditions, labels
+from kaito.api.words import listed, shown
+from kaito.controllers.workspace.refusal import Advice, Refusal
+from kaito.controllers.workspace.runtimes import RUNTIMES
+
+PREFIX = "kaito.sh/"  # of every annotation that is ours
+SWITCH = ("true", "false")
+
+# What annotations may say, compared without regard to case.
+DECIDING: Mapping[str, Sequence[str]] = {
+    labels.NODE_IMAGE_FAMILY: ("ubuntu", "azurelinux"),
+    labels.RUNTIME: RUNTIMES,
+    labels.PERFORMANCE_MODE: ("balanced", "interactivity", "throughput"),
+    labels.USE_LOCAL_WEIGHTS: SWITCH,
+}
+MEANT: Mapping[str, Sequence[str]] = {
+    labels.ENABLE_LOAD_BALANCER: SWITCH,
+    labels.DISABLE_BENCHMARK: SWITCH,
+    labels.MODEL_STREAMING: ("disabled",),
+}
+IDLE = (
+    labels.PERFORMANCE_MODE,
+    labels.USE_LOCAL_WEIGHTS,
+    labels.DISABLE_BENCHMARK,
+    labels.MODEL_STREAMING,
+    labels.MODEL_MIRROR_STORAGE_CLASS,
+    labels.STREAMING_SERVICE_ACCOUNT,
+)
+FOR_USERS = (
+    *dict.fromkeys([*DECIDING, *MEANT, *IDLE]),
+    labels.BYPASS_RESOURCE_CHECKS,
+    labels.NODE_CLASS_NAME,
+)
+KNOWN = (*FOR_USERS, labels.UPGRADE_START_TIME)
+UNKNOWN_TOLD = 5  # how many that are not known are told of
+LIKENESS = 0.3  # difflib's; a key that starts like ours is meant to be one of ours
+
+
+def ours(annotations: Mapping[str, object]) -> dict[str, object]:
+    """Those of a Workspace's annotations that are about KAITO."""
+    return {key: value for key, value in annotations.items() if key.startswith(PREFIX)}
+
+
+def annotation_objections(annotations: Mapping[str, str]) -> Iterator[Refusal]:
+    """Every annotation that decides something and cannot be understood."""
+    for key, accepted in DECIDING.items():
+        value = annotations.get(key, "")
+        if value and value.lower() not in accepted:
+            yield _refusal(key, f"is {shown(value)}: write {listed(accepted, 'or')}, or remove it.")
+    named = annotations.get(labels.NODE_CLASS_NAME, "")
+    if named:
+        yield _refusal(
+            labels.NODE_CLASS_NAME,
+            f"is {shown(named)}, and node classes are Karpenter's, which does not bring up the "
+            "nodes here: remove it.",
+        )
+
+
+def annotation_advice(annotations: Mapping[str, str]) -> Iterator[Advice]:
+    """What annotations say in vain."""
+    for key, accepted in MEANT.items():
+        value = annotations.get(key, "")
+        if value and value.lower() not in accepted:
+            yield Advice(
+                reason=conditions.ANNOTATION_NOT_UNDERSTOOD,
+                message=f"Annotation {key} is {shown(value)}, which means nothing: write "
+                f"{listed(accepted, 'or')}.",
+            )
+    for key in IDLE:
+        if key in annotations:
+            yield Advice(
+                reason=conditions.ANNOTATION_WITHOUT_EFFECT,
+                message=f"Annotation {key} has no effect in this release.",
+            )
+    unknown = (key for key in ours(annotations) if key not in KNOWN)
+    for key in islice(unknown, UNKNOWN_TOLD):
+        nearest = difflib.get_close_matches(key, FOR_USERS, n=1, cutoff=LIKENESS)
+        meant = f"; the nearest that it knows is {nearest[0]}" if nearest else ""
+        yield Advice(
+            reason=conditions.ANNOTATION_NOT_UNDERSTOOD,
+            message=f"Annotation {shown(key)} is none that KAITO knows{meant}.",
+        )
+
+
+def _refusal(key: str, what: str) -> Refusal:
+    return Refusal(
+        path=f"metadata.annotations[{key}]",
+        reason=conditions.INVALID_SPEC,
+        message=f"Annotation {key} {what}",
+    )

@@ -1,0 +1,26 @@
+"""What there is to say to the author of a Workspace: that it cannot be, or what to know about it.
+
+A refusal is final until somebody changes the Workspace, so it names the field, its value and what
+is accepted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """It cannot be: one sentence for the author."""
+
+    path: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """It can be, but its author should know."""
+
+    reason: str
+    message: str
