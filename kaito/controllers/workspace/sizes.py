@@ -114,18 +114,17 @@ def _engine_advice(
 
     answer = estimate(model, sku.gpus, context=context)
     lacking = objection(engine, sku.gpus, **how)
-    wrong = answer.problems if isinstance(answer, Estimate) else ()
-    better = (
-        cheapest_replacement(catalog, cloud=sku.cloud, suits=suits) if lacking or wrong else None
-    )
-    instead_of_it = clause("the cheapest size that does is", [better.name] if better else [])
-    for each in (lacking.removesuffix("."), *wrong) if lacking else wrong:
+    said = [lacking.removesuffix(".")] if lacking else []
+    said += answer.problems if isinstance(answer, Estimate) else ()
+    if said:
+        better = cheapest_replacement(catalog, cloud=sku.cloud, suits=suits)
         yield Advice(
             reason=conditions.INSTANCE_TYPE_UNSUITED,
-            message=f"resource.instanceType {sku.name}: {each}{instead_of_it}.",
+            message=f"resource.instanceType {sku.name}: {'; '.join(said)}"
+            f"{clause('the cheapest size that does is', [better.name] if better else [])}.",
         )
-    converts = caveat(engine, sku.gpus, **how)
-    if converts is not None and lacking is None:
+    converts = None if lacking else caveat(engine, sku.gpus, **how)
+    if converts is not None:
         yield Advice(reason=conditions.WEIGHTS_CONVERTED, message=converts)
 
 

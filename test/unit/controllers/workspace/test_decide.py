@@ -240,7 +240,15 @@ REFUSALS: list[tuple[Object, str, str]] = [
         "modelAccessSecret is not set",
     ),
     (
-        held(inference={"preset": {"name": "phi-2", "accessMode": "private"}}),
+        held(
+            inference={
+                "preset": {
+                    "name": "phi-2",
+                    "accessMode": "private",
+                    "presetOptions": {"image": "r.io/phi:1"},
+                }
+            }
+        ),
         "NotSupported",
         "inference.preset.accessMode is private",
     ),
@@ -277,7 +285,7 @@ REFUSALS: list[tuple[Object, str, str]] = [
         "TuningNotSupported",
         "tuning arrives in a later release",
     ),
-    (held(metadata={"name": "w" * 64}), "InvalidSpec", "metadata.name must have at most 63"),
+    (held(metadata={"name": "w" * 64}), "InvalidSpec", "must have at most 63"),
     (held(metadata={"name": "9"}), "InvalidSpec", "start with a letter"),
     (held(resource={"count": "many"}), "InvalidSpec", "resource.count"),
     (held(resource=None), "InvalidSpec", "resource"),
@@ -361,12 +369,24 @@ def test_an_edit_that_cannot_be_tears_nothing_down() -> None:
     assert says(decision, "WorkspaceReady") == ("False", "workspaceFailed")
 
 
-def test_checks_of_size_can_be_bypassed() -> None:
-    found = held(
-        inference={"preset": {"name": "phi-4"}},
-        metadata={"annotations": {"kaito.sh/bypass-resource-checks": "true"}},
-    )
-    assert kinds(decided(seen(found))) == ["Machine"]
+LONG: Object = {
+    "metadata": {"name": "c"},
+    "data": {"inference_config.yaml": "vllm: {max-model-len: 131072}"},
+}
+BYPASSED = {"annotations": {"kaito.sh/bypass-resource-checks": "true"}}
+
+
+def test_a_model_that_does_not_fit_is_tried_where_its_author_answers_for_it() -> None:
+    found = held(inference={"preset": {"name": "phi-3-mini-128k-instruct"}, "config": "c"})
+    assert says(decided(seen(found, config=LONG)), "ResourceReady")[1] == "ModelDoesNotFit"
+    bypassed = {**found, "metadata": {**found["metadata"], **BYPASSED}}
+    assert kinds(decided(seen(bypassed, config=LONG))) == ["Machine"]
+
+
+def test_who_answers_for_a_model_gets_the_nodes_that_it_needs_all_the_same() -> None:
+    found = held(inference={"preset": {"name": "phi-4"}}, metadata=BYPASSED)
+    message = condition(decided(seen(found)), "ResourceReady")["message"]
+    assert "serves a model from one node" in message
 
 
 def test_a_size_is_known_in_any_case_and_spelled_as_the_cloud_does() -> None:
@@ -377,7 +397,7 @@ def test_a_size_is_known_in_any_case_and_spelled_as_the_cloud_does() -> None:
 
 def test_a_retired_size_is_warned_of_once() -> None:
     first = decided(seen(workspace()))
-    assert [e.reason for e in first.events] == ["InstanceTypeRetired"]
+    assert [e.reason for e in first.events] == ["InstanceTypeRetired", "InstanceTypeUnsuited"]
     assert decided(after(seen(workspace()), first)).events == ()
 
 
