@@ -15,8 +15,12 @@ def finish(request: Request, response: Response) -> None:
     body = response.body
     if response.headers.get("content-type") != JSON or not isinstance(body, bytes):
         return
-    if body[:2] != b"{\n":
-        response.body = indented(body) if _for_people(request) else body + b"\n"
+    if body[:2] == b"{\n":
+        return
+    if _for_people(request):
+        response.body = indented(body)
+    elif not body.endswith(b"\n"):
+        response.body = body + b"\n"
 
 
 def indented(text: bytes) -> bytes:
