@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from kaito.api import labels
-
 Vendor: TypeAlias = Literal["nvidia", "amd", "aws"]
 Architecture: TypeAlias = Literal["amd64", "arm64"]
 
@@ -148,6 +146,9 @@ class Sku:
 
 def gpus_of_node(node: Mapping[str, str]) -> Gpus | None:
     """The GPUs that a node's labels tell of (NVIDIA feature discovery); None when they do not."""
+    # Imported here: it loads pydantic, which nobody needs who reads the tables alone.
+    from kaito.api import labels
+
     try:
         count = int(node[labels.GPU_COUNT])
         memory = int(node[labels.GPU_MEMORY])

@@ -39,8 +39,22 @@ def test_help_loads_the_parser_and_nothing_else_of_kaito() -> None:
         "kaito",
         "kaito.cli",
         "kaito.cli.parser",
+        "kaito.cli.selection",
     }
     assert tops(modules) & (HEAVY | ELSEWHERE) == set()
+
+
+@pytest.mark.parametrize("command", ["models", "skus"])
+def test_a_look_into_the_catalogue_loads_the_catalogue_alone(command: str) -> None:
+    modules = loaded_by(
+        "import contextlib, io",
+        "from kaito.cli import main",
+        "with contextlib.redirect_stdout(io.StringIO()):",
+        f"    assert main(['{command}']) == 0",
+    )
+    assert tops(modules) & (HEAVY | ELSEWHERE) == set()
+    parts = {".".join(name.split(".")[:2]) for name in modules if name.startswith("kaito.")}
+    assert parts == {"kaito.catalog", "kaito.cli"}
 
 
 @pytest.mark.parametrize("command", ["manager", "provisioner"])

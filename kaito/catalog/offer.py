@@ -1,0 +1,83 @@
+"""A model on nodes of a size: what runs where, and at what price.
+
+Which nodes those are is estimate.py's arithmetic; here the answers of many pairs are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kaito.catalog.capability import VLLM, objection
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.estimate import Estimate, Misfit, estimate
+from kaito.catalog.model import Model
+from kaito.catalog.precision import precision
+from kaito.catalog.replacement import replacements
+from kaito.catalog.sku import Sku
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A model that runs on nodes of a size."""
+
+    model: Model
+    sku: Sku
+    estimate: Estimate
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        """List price of all its nodes; None where no price is known."""
+        return self.estimate.nodes * self.sku.price.usd_per_hour if self.sku.price else None
+
+
+def offer(model: Model, sku: Sku, *, max_nodes: int | None = None) -> Offer | Misfit:
+    """The model on as many nodes of a size as it takes, at most `max_nodes`.
+
+    Misfit where vLLM does not run on the GPUs or cannot read the weights there, where the memory of
+    the GPUs is not known, where there would be more stages than layers, and where no request has
+    room.
+    """
+    refused = objection(VLLM, sku.gpus, quantization=model.quantization)
+    if refused is not None:
+        return Misfit(message=refused.removesuffix("."))
+    if not sku.gpus.memory_gib:
+        return Misfit(message=f"the memory of {sku.gpus.product} is not known")
+    found = estimate(model, sku.gpus, max_nodes=max_nodes)
+    if isinstance(found, Misfit):
+        return found
+    if found.max_context == 0:
+        return Misfit(message="; ".join(found.problems))
+    if model.layers is not None and found.pipeline_parallel > model.layers:
+        return Misfit(
+            message=f"{model.name} has {model.layers} layers, and they cannot be split in "
+            f"{found.pipeline_parallel} stages for {found.nodes} nodes"
+        )
+    return Offer(model=model, sku=sku, estimate=found)
+
+
+def alone(model: Model, sku: Sku) -> Offer | None:
+    """The model on one node of a size, with nothing to be said against it; None otherwise."""
+    if precision(model, sku.gpus).danger is not None:  # the quickest to tell, and often the reason
+        return None
+    found = offer(model, sku, max_nodes=1)
+    return found if isinstance(found, Offer) and not found.estimate.problems else None
+
+
+def sizes_of(model: Model, catalog: Catalog, *, cloud: str) -> Iterator[Offer]:
+    """The sizes of a cloud that run the model on one node with nothing to be said against it.
+
+    One after the other, the cheapest first, so that who takes only that has it soon.
+    """
+    for sku in replacements(catalog, cloud=cloud, suits=lambda _: True):
+        found = alone(model, sku)
+        if found is not None:
+            yield found
+
+
+def models_on(sku: Sku, catalog: Catalog) -> list[Offer]:
+    """The models that run on one node of a size with nothing to be said against it, the largest
+    first."""
+    known = {model.name: model for model in catalog.models.values()}.values()
+    found = [each for model in known if (each := alone(model, sku)) is not None]
+    return sorted(found, key=lambda each: (-(each.model.weights_gib or 0.0), each.model.name))
