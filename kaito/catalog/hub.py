@@ -57,6 +57,11 @@ class Offline(HubError):
     """No connection."""
 
 
+def is_model_name(name: str) -> bool:
+    """Whether this can be the name of a model on the hub: organisation/model."""
+    return NAME.fullmatch(name) is not None and ".." not in name and "--" not in name
+
+
 async def read(
     name: str,
     get: Get,
@@ -71,7 +76,7 @@ async def read(
     `token`: whether `get` sends one, for the sake of the messages. Raises HubError, and Unreadable
     for a model that the engine does not run or that has no weights.
     """
-    if not NAME.fullmatch(name) or ".." in name or "--" in name:
+    if not is_model_name(name):
         raise NoSuchModel(
             f"{name[:200]} is no name of a model on Hugging Face: it must be organisation/model."
         )

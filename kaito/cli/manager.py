@@ -35,9 +35,9 @@ async def _build(
     resources: AsyncExitStack,
     config: ClusterConfig,
 ) -> None:
-    settings, catalog = Settings(), load()
+    settings, catalog = Settings(reads_models=arguments.hub != NO_HUB), load()
     strangers = None
-    if arguments.hub != NO_HUB:
+    if settings.reads_models:
         token = os.environ.get("HF_TOKEN", "")
         read = await resources.enter_async_context(reader(token=token, address=arguments.hub))
         strangers = Strangers(read, manager.clock)

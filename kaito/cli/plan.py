@@ -19,6 +19,7 @@ import yaml
 
 from kaito.api.manifest import render
 from kaito.catalog.catalog import Catalog, load
+from kaito.catalog.hub import is_model_name
 from kaito.cli import report
 from kaito.cli.parser import NO_HUB, CommandError
 from kaito.controllers.workspace.changes import Change, change
@@ -112,7 +113,7 @@ def _with_strangers(
     """The catalogue with the models that only Hugging Face knows."""
     for workspace in workspaces:
         name = preset_name(workspace)
-        if "/" not in name or catalog.find_model(name) is not None:
+        if not is_model_name(name) or catalog.find_model(name) is not None:
             continue
         deployment = live.find(DEPLOYMENTS.kind, Key.of(workspace)) if live else None
         if found := noted(deployment, name):

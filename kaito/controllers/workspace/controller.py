@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from kaito.api import labels
 from kaito.catalog.catalog import Catalog, load
+from kaito.catalog.hub import is_model_name
 from kaito.controllers.kinds import (
     MACHINES,
     NODE_PARTS,
@@ -110,7 +111,7 @@ class Reconciler:
     def _known(self, observation: Observation) -> tuple[Catalog, Unread | None]:
         """The catalogue with the Workspace's model in it, or why that is not known."""
         name = preset_name(observation.workspace)
-        if "/" not in name or self._catalog.find_model(name) is not None:
+        if not is_model_name(name) or self._catalog.find_model(name) is not None:
             return self._catalog, None
         noted_model = noted(observation.deployment, name)
         if noted_model is not None:

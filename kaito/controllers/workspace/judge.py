@@ -88,7 +88,8 @@ def _wrong(
     yield from problems(workspace, new=new)
     if read is not None:
         for each in objections(read, catalog=catalog, settings=settings, config=config):
-            yield Problem(path=each.path, message=each.message)
+            if not each.open:
+                yield Problem(path=each.path, message=each.message)
 
 
 def _read(workspace: Object) -> tuple[Workspace | None, list[Problem]]:

@@ -43,7 +43,7 @@ def objections(
         yield Refusal(
             path="inference.template", reason=conditions.INVALID_SPEC, message=wrong_template
         )
-    yield from preset_objections(workspace, catalog)
+    yield from preset_objections(workspace, catalog, settings)
     wrong_size = [*size_objections(workspace, catalog, settings)]
     yield from wrong_size
     model, sku = model_of(workspace, catalog), size_of(workspace, catalog, settings)
@@ -63,7 +63,7 @@ def advice(
     """What the author should know though it stops nothing."""
     yield from annotation_advice(workspace.metadata.annotations)
     yield from selector_advice(workspace.resource)
-    yield from preset_advice(workspace, catalog)
+    yield from preset_advice(workspace, catalog, settings)
     yield from size_advice(workspace, catalog, settings, context_asked(config))
 
 

@@ -8,8 +8,10 @@ from kaito.api import conditions
 from kaito.api.words import instead, shown
 from kaito.api.workspace import Preset, Workspace
 from kaito.catalog.catalog import Catalog
+from kaito.catalog.hub import is_model_name
 from kaito.catalog.model import Model
 from kaito.controllers.workspace.refusal import Advice, Refusal
+from kaito.controllers.workspace.settings import Settings
 
 
 def preset_of(workspace: Workspace) -> Preset | None:
@@ -25,7 +27,9 @@ def model_of(workspace: Workspace, catalog: Catalog) -> Model | None:
     return catalog.find_model(preset.name) if preset else None
 
 
-def preset_objections(workspace: Workspace, catalog: Catalog) -> Iterator[Refusal]:
+def preset_objections(
+    workspace: Workspace, catalog: Catalog, settings: Settings
+) -> Iterator[Refusal]:
     """Why the model of its preset cannot be had."""
     preset, model = preset_of(workspace), model_of(workspace, catalog)
     if preset is None:
@@ -37,6 +41,7 @@ def preset_objections(workspace: Workspace, catalog: Catalog) -> Iterator[Refusa
             reason=conditions.UNKNOWN_PRESET,
             message=f"{path}.name is {shown(preset.name)}, which is no model that KAITO "
             f"knows{instead(catalog.models_like(preset.name), catalog.short_names)}.",
+            open=is_stranger(preset, catalog, settings),
         )
     elif model.access == "gated" and preset.access_mode == "public" and not _secret(preset):
         field = f"{path}.presetOptions.modelAccessSecret"
@@ -48,9 +53,24 @@ def preset_objections(workspace: Workspace, catalog: Catalog) -> Iterator[Refusa
         )
 
 
-def preset_advice(workspace: Workspace, catalog: Catalog) -> Iterator[Advice]:
+def is_stranger(preset: Preset, catalog: Catalog, settings: Settings) -> bool:
+    """Whether a preset is in no catalogue and may be on Hugging Face."""
+    return (
+        settings.reads_models
+        and catalog.find_model(preset.name) is None
+        and is_model_name(preset.name)
+    )
+
+
+def preset_advice(workspace: Workspace, catalog: Catalog, settings: Settings) -> Iterator[Advice]:
     """What should be known of its preset."""
     preset, model = preset_of(workspace), model_of(workspace, catalog)
+    if preset is not None and is_stranger(preset, catalog, settings):
+        yield Advice(
+            reason=conditions.READING_MODEL,
+            message=f"{_path(workspace)}.name {preset.name} is in no catalogue: its configuration "
+            "is read from Hugging Face, and the status says whether it can be served.",
+        )
     if preset is None or model is None:
         return
     if model.historical:

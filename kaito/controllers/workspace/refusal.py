@@ -16,6 +16,8 @@ class Refusal:
     path: str
     reason: str
     message: str
+    open: bool = False
+    """Whether the controller may yet find that it can be; the webhook lets it pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ class Settings:
     """Which version of the engine's image runs."""
     cloud: str = "azure"
     """Whose node sizes resource.instanceType names: azure, aws or arc."""
+    reads_models: bool = True
+    """Whether the daemon reads models that are in no catalogue from Hugging Face."""
     node_request: Literal["machine"] = "machine"
     """The kind of object that asks for a node."""
 

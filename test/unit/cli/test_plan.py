@@ -143,7 +143,7 @@ def test_a_config_map_of_the_same_file_counts(plan: Any) -> None:
     }
     code, out, _ = plan(workspace("Standard_NC24ads_A100_v4", "phi-4", config="c"), config)
     assert code == 1
-    assert "16384 tokens" in " ".join(out.split())
+    assert "16,384 tokens" in " ".join(out.split())
 
 
 @pytest.mark.parametrize(
