@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from kaito.catalog.estimate import Estimate
 from kaito.catalog.memory import Stage
 from kaito.catalog.timing import Phase, Range, total
-from kaito.cli.table import columns
+from kaito.cli.table import INDENT, LABEL, block, columns, labelled
 from kaito.controllers.workspace.changes import Change
 from kaito.controllers.workspace.quote import Alternative, Cost, Quote
 from kaito.runtime import Key, Object
 
-WIDTH = 80
-LABEL = 11  # columns of what stands at the left
 MOST_PATHS = 4  # changed fields that are named
 
 
@@ -25,24 +22,24 @@ def text(key: Key, quote: Quote, changes: Sequence[Change] | None) -> str:
 
 def _lines(key: Key, quote: Quote, changes: Sequence[Change] | None) -> Iterator[str]:
     yield f"Workspace {key}"
-    yield from _row("", _subject(quote))
+    yield from labelled("", _subject(quote))
     for problem in quote.problems:
-        yield from _row("Problem", problem.message)
+        yield from labelled("Problem", problem.message)
     for warning in quote.warnings:
-        yield from _row("Warning", warning)
+        yield from labelled("Warning", warning)
     found = quote.estimate
     if found is not None:
         yield from _estimate(found)
     if quote.waits:
-        yield from _row("Waits", quote.waits)
+        yield from labelled("Waits", quote.waits)
     if quote.possible:
-        yield from _row("Price", _price(quote))
+        yield from labelled("Price", _price(quote))
         yield from _time(quote.phases)
-        yield from _table("Objects", _objects(quote, changes))
+        yield from block("Objects", _objects(quote, changes))
     if quote.sizes:
-        yield from _table("Instead", [_size(each) for each in quote.sizes])
+        yield from block("Instead", [_size(each) for each in quote.sizes])
     if quote.models:
-        yield from _table(
+        yield from block(
             "Or" if quote.sizes else "Instead", [_model(each) for each in quote.models]
         )
 
@@ -64,13 +61,13 @@ def _subject(quote: Quote) -> str:
 
 def _estimate(found: Estimate) -> Iterator[str]:
     each = " each" if found.nodes > 1 else ""
-    yield from _row(
+    yield from labelled(
         "Nodes",
         f"{found.nodes} node{_s(found.nodes)} with {found.gpus_per_node} "
         f"GPU{_s(found.gpus_per_node)}{each}",
     )
     split = found.split
-    yield from _row(
+    yield from labelled(
         "Split",
         f"{split.data_parallel} {'copies' if split.data_parallel > 1 else 'copy'}, each layer on "
         f"{split.tensor_parallel} GPU{_s(split.tensor_parallel)}, in {split.pipeline_parallel} "
@@ -78,19 +75,19 @@ def _estimate(found: Estimate) -> Iterator[str]:
     )
     memory = found.memory
     if memory is None:
-        yield from _row("Context", "not known: the model's shape or the GPUs' memory is not")
+        yield from labelled("Context", "not known: the model's shape or the GPUs' memory is not")
         return
     longest = memory.max_context
     if longest:
         at_once = memory.requests(longest)
-        yield from _row(
+        yield from labelled(
             "Context",
             f"{longest:,} tokens of the model's {memory.model.context:,}; room for {at_once:,} "
             f"request{_s(at_once)} of that length at once",
         )
-    yield from _row("Memory", _memory(memory.tightest))
+    yield from labelled("Memory", _memory(memory.tightest))
     for line in (*found.problems, *found.advice):
-        yield from _row("Note", f"{line[:1].upper()}{line[1:]}.")
+        yield from labelled("Note", f"{line[:1].upper()}{line[1:]}.")
 
 
 def _memory(stage: Stage) -> str:
@@ -122,20 +119,20 @@ def _dollars(cost: Cost) -> str:
 
 def _time(phases: Sequence[Phase]) -> Iterator[str]:
     if not phases:
-        yield from _row("Ready", "not known for a template")
+        yield from labelled("Ready", "not known for a template")
         return
     sources = list(dict.fromkeys(phase.source for phase in phases))
     whole = total(tuple(phases))
-    yield from _row("Ready", f"in {_range(whole)}")
+    yield from labelled("Ready", f"in {_range(whole)}")
     for line in columns(
         [
             (_range(phase.seconds), phase.what, f"[{sources.index(phase.source) + 1}]")
             for phase in phases
         ]
     ):
-        yield " " * (LABEL + 2) + line
+        yield " " * (len(INDENT) + LABEL) + line
     for number, source in enumerate(sources, start=1):
-        yield from _row("", f"[{number}] {source}")
+        yield from labelled("", f"[{number}] {source}")
 
 
 def _range(seconds: Range | None) -> str:
@@ -170,17 +167,6 @@ def _model(each: Alternative) -> tuple[str, ...]:
         f"{each.model.weights_gib:g} GiB",
         f"{context:,} tokens" if context else "",
     )
-
-
-def _table(label: str, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    for number, line in enumerate(columns(rows)):
-        yield f"  {label if number == 0 else '':<{LABEL}}{line}".rstrip()
-
-
-def _row(label: str, words: str) -> Iterator[str]:
-    lines = textwrap.wrap(words, WIDTH - LABEL - 2, break_on_hyphens=False) or [""]
-    for number, line in enumerate(lines):
-        yield f"  {label if number == 0 else '':<{LABEL}}{line}".rstrip()
 
 
 def _s(count: int) -> str:

@@ -67,8 +67,8 @@ def labelled(label: str, words: str) -> Iterator[str]:
 def block(
     label: str, rows: Sequence[Sequence[str]], *, right: Collection[int] = ()
 ) -> Iterator[str]:
-    """Rows in columns behind a label, on lines of 80 columns."""
-    return _behind(label, columns(rows, right=right, width=WIDTH - LABEL - len(INDENT)))
+    """Rows in columns behind a label."""
+    return _behind(label, columns(rows, right=right))
 
 
 def _behind(label: str, lines: Iterator[str] | Sequence[str]) -> Iterator[str]:
