@@ -15,7 +15,7 @@ from kaito.catalog.sku import Sku
 from kaito.cli import model_report
 from kaito.cli.facts import UNKNOWN, Json, count, dollars, gib, offer_json, tokens
 from kaito.cli.naming import CLOUD, described, model_named, preset, size_named
-from kaito.cli.parser import CommandError
+from kaito.cli.parser import FAILED, CommandError
 from kaito.cli.table import WIDTH, headed
 
 # Those that narrow the list; NAME needs none of them.
@@ -41,13 +41,12 @@ class Entry:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the list, or one model."""
+    """Print the list, or one model; 1 when it does not run on the size that was asked for."""
     catalog = load()
     size = size_named(catalog, arguments.size, arguments.cloud) if arguments.size else None
     cloud = size.cloud if size else arguments.cloud or CLOUD
     if arguments.name:
-        _one(catalog, arguments, size, cloud)
-        return 0
+        return _one(catalog, arguments, size, cloud)
     entries = list(_entries(_chosen(catalog, arguments), catalog, size, cloud))
     if not entries:
         raise CommandError(
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _one(catalog: Catalog, arguments: argparse.Namespace, size: Sku | None, cloud: str) -> None:
+def _one(catalog: Catalog, arguments: argparse.Namespace, size: Sku | None, cloud: str) -> int:
     given = [f"--{each.replace('_', '-')}" for each in FILTERS if getattr(arguments, each)]
     if given:
         raise CommandError(
@@ -79,6 +78,7 @@ def _one(catalog: Catalog, arguments: argparse.Namespace, size: Sku | None, clou
         print(json.dumps(model_report.as_json(model, offers, misfit), indent=2))
     else:
         print(model_report.text(model, offers, misfit, cloud=cloud), end="")
+    return FAILED if misfit else 0
 
 
 def _chosen(catalog: Catalog, arguments: argparse.Namespace) -> list[Model]:
