@@ -103,6 +103,10 @@ def pod_status(pod: Object, states: Mapping[str, ContainerState], facts: PodFact
             | {"ready": states[each["name"]].ready or _is_through(each, states[each["name"]])}
             for each in inits
         ]
+    if ephemeral := spec.get("ephemeralContainers"):
+        status["ephemeralContainerStatuses"] = [
+            _container_status(each, states[each["name"]], pod) for each in ephemeral
+        ]
     if generation is not None:
         status["observedGeneration"] = generation
     return status
@@ -142,7 +146,8 @@ def may_begin(spec: Mapping[str, Any], states: Mapping[str, ContainerState]) -> 
                 return allowed
         elif not _is_through(init, state):
             return allowed
-    return allowed + [container["name"] for container in spec["containers"]]
+    rest = [*spec["containers"], *(spec.get("ephemeralContainers") or ())]
+    return allowed + [container["name"] for container in rest]
 
 
 def _is_through(init: Mapping[str, Any], state: ContainerState) -> bool:
@@ -156,8 +161,10 @@ def is_sidecar(init: Mapping[str, Any]) -> bool:
 
 
 def all_containers(pod: Object) -> list[Mapping[str, Any]]:
-    """Init containers and the others, in the order of their start."""
-    return [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
+    """Init containers, the others and those added to look at them, in the order of their start."""
+    spec = pod["spec"]
+    kinds = ("initContainers", "containers", "ephemeralContainers")
+    return [container for kind in kinds for container in spec.get(kind) or ()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ from kaito.local.pods.logs import NoPrevious, Source
 from kaito.local.pods.objects import Objects
 from kaito.local.pods.outfit import Outfitter, Wearer, own_ports, wanted
 from kaito.local.pods.payload import VolumeError
-from kaito.local.pods.process import ContainerProcess, Plan, restarts
+from kaito.local.pods.process import ContainerProcess, Plan
+from kaito.local.pods.reported import done_before, reported, restart_policy
 from kaito.local.pods.simulated import SimulatedContainer
 from kaito.local.pods.simulation import Durations
 from kaito.local.profile import Profile
@@ -52,7 +53,6 @@ from kaito.runtime import (
     Key,
     NotFound,
     Object,
-    parse_rfc3339,
 )
 
 DEFAULT_GRACE = 30.0  # seconds; the API's
@@ -225,7 +225,7 @@ class Kubelet:
             uid=pod["metadata"]["uid"],
             bound=self._clock.now(),
             ports=Ports(numbers),
-            restored=_done_before(pod),
+            restored=done_before(pod),
         )
         self._runs[key] = run
         return run
@@ -286,12 +286,12 @@ class Kubelet:
         """Start one container."""
         container = next(each for each in all_containers(pod) if each["name"] == name)
         init = container in (pod["spec"].get("initContainers") or ())
-        reported = _reported(pod, name)
+        before = reported(pod, name)
         program = self._program(container)
         asked = self._rehearsal.of(pod)
         if program is None or asked.fault is not None:
             began = self._clock.monotonic()
-            restored = "running" in reported.get("state", {})
+            restored = "running" in before.get("state", {})
             if restored:
                 # An earlier process of this cluster had it running already: it does not start anew.
                 took = Durations.of(self._profile, asked)
@@ -310,7 +310,7 @@ class Kubelet:
                 container=container,
                 pod=f"{key.name}_{key.namespace}({run.uid})",
                 address=self._addresses.of(run.uid),
-                policy=_restart_policy(pod, container, init=init),
+                policy=restart_policy(pod, container),
                 grace=_grace(pod["spec"].get("terminationGracePeriodSeconds")),
                 own_commands=program.own_commands,
                 prepare=lambda restarts: self._outfitter.launch(
@@ -321,7 +321,7 @@ class Kubelet:
             self._clock,
             on_change=lambda: self._wake(key),
             say=lambda *told: self._say(pod, events.Told(*told)),
-            restarts=reported["restartCount"] + 1 if reported.get("containerID") else 0,
+            restarts=before["restartCount"] + 1 if before.get("containerID") else 0,
         )
         run.processes[name] = process
         run.tasks[name] = self._crew.create_task(process.run(), name=f"pod/{key}/{name}")
@@ -393,16 +393,6 @@ def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
         task.cancel()
 
 
-def _restart_policy(pod: Object, container: Mapping[str, Any], *, init: bool) -> str:
-    """Init containers run until they succeed, sidecars for as long as the pod does."""
-    policy: str = pod["spec"].get("restartPolicy", "Always")
-    if not init:
-        return policy
-    if is_sidecar(container):
-        return "Always"
-    return "Never" if policy == "Never" else "OnFailure"
-
-
 def _waiting(pod: Object) -> ContainerState:
     """The state of a container that has not begun."""
     return INITIALIZING if pod["spec"].get("initContainers") else CREATING
@@ -410,34 +400,6 @@ def _waiting(pod: Object) -> ContainerState:
 
 def _grace(seconds: float | None) -> float:
     return DEFAULT_GRACE if seconds is None else float(seconds)
-
-
-def _reported(pod: Object, name: str) -> Mapping[str, Any]:
-    """What was last written down about a container."""
-    status = pod.get("status", {})
-    held = [*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())]
-    return next((each for each in held if each["name"] == name), {})
-
-
-def _done_before(pod: Object) -> dict[str, ContainerState]:
-    """Containers that have ended for good, as the pod's status tells; they do not run again."""
-    found = {}
-    inits = pod["spec"].get("initContainers") or ()
-    for container in all_containers(pod):
-        reported = _reported(pod, container["name"])
-        ended = reported.get("state", {}).get("terminated")
-        policy = _restart_policy(pod, container, init=container in inits)
-        if ended and not restarts(policy, ended["exitCode"]):
-            found[container["name"]] = ContainerState(
-                is_="terminated",
-                reason=ended.get("reason", ""),
-                message=ended.get("message", ""),
-                exit_code=ended["exitCode"],
-                started=parse_rfc3339(ended["startedAt"]),
-                ended=parse_rfc3339(ended["finishedAt"]),
-                restarts=reported.get("restartCount", 0),
-            )
-    return found
 
 
 def _internal_ip(node: Object) -> str:

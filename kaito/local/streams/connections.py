@@ -70,11 +70,10 @@ class PodConnections:
 
     def _attach(self, key: Key, container: str, query: Query) -> Response:
         self._launch(key, container)
-        if query.flag("stdin"):
-            raise _unserved(
-                "Programs of the local cluster read no standard input: attach without -i."
-            )
-        output = self._logs.read(key, container, Query("follow=true&tailLines=0")).body
+        # A program reads no standard input here; but whoever brings some has come for this
+        # program alone, and sees what it wrote before he came.
+        shown = "follow=true" if query.flag("stdin") else "follow=true&tailLines=0"
+        output = self._logs.read(key, container, Query(shown)).body
         assert not isinstance(output, bytes)
 
         async def serve(socket: Socket) -> None:
