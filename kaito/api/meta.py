@@ -67,7 +67,9 @@ class Wire(BaseModel):
         value = getattr(self, name)
         if value is None or name not in self.model_fields_set:
             return False
-        # An unknown field may have the name that Python has for this one.
+        # An unknown field may have the name that Python has for this one, and is then in that set
+        # for both: what is there and no default was given, and a default that was given is left
+        # to the API server.
         return name not in (self.model_extra or ()) or value != field.get_default()
 
     def wire(self) -> dict[str, Any]:

@@ -28,17 +28,18 @@ IMAGE = (
     r"(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?"
     r"(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$"
 )
-URL = r"^[hH][tT][tT][pP][sS]?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]+)?([/?#].*)?$"
+# A server counts what an expression could cost by its length, so this one is short.
+URL = r"^[hH][tT]{2}[pP][sS]?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?([/?#].*)?$"
 # A decimal as people write it, that fits a double; its bounds are the rules' matter.
-DECIMAL = r"^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE]([+]?[0-9]{1,2}|-[0-9]+))?$"
+DECIMAL = r"^[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE]([+]?[0-9]{1,2}|-[0-9]+))?$"
 
 # What examples leave for the reader to fill in: ACR_REPO_HERE, <your-registry>, ${REGISTRY}. As a
 # part of an image no such word is valid; a part of a URL may well be called START_HERE.
 _BRACED = r"<[^<>/?#]*>|[$][{][^{}/?#]*[}]"
 _IN_IMAGE = rf"([A-Z0-9_]+_HERE|YOUR_[A-Z0-9_]*|{_BRACED})"
-_IN_URL = rf"(([A-Z0-9]+_){{2,}}HERE|{_BRACED})"
+_IN_URL = rf"(([A-Z\d]+_){{2,}}HERE|{_BRACED})"
 IMAGE_PLACEHOLDER = rf"^([\s\S]*/)?{_IN_IMAGE}([/.:@][\s\S]*)?$"
-URL_PLACEHOLDER = rf"^(([^?#]*/)?{_IN_URL}([/?#][\s\S]*)?|[A-Za-z]+://{_IN_URL}[.:][\s\S]*)$"
+URL_PLACEHOLDER = rf"^([^?#]*/)?{_IN_URL}([/?#:][\s\S]*)?$"
 
 
 def matches(pattern: str, value: object) -> bool:
@@ -48,5 +49,5 @@ def matches(pattern: str, value: object) -> bool:
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    # Python's $ also stands before a line break at the end; the API server's does not.
-    return re.compile(pattern.removeprefix("^").removesuffix("$"))
+    # As the API server has it, \w is ASCII, and $ stands at the end and not before a line break.
+    return re.compile(pattern.removeprefix("^").removesuffix("$"), re.ASCII)

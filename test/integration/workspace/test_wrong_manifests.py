@@ -149,20 +149,36 @@ async def test_a_size_of_azures_shape_that_nobody_knows_is_a_warning(
     assert "Standard_NX96_v9 is no size that KAITO knows" in warning
 
 
+async def test_a_model_that_may_be_on_hugging_face_is_a_warning(webhook: WorkspaceWebhook) -> None:
+    unknown = Wrong({"inference.preset.name": "acme/llm"}, "", "")
+    (warning,) = await webhook.validate(review(unknown.manifest))
+    assert "acme/llm is in no catalogue: its configuration is read from Hugging Face" in warning
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("vllm: {max-model-len: 2048}", ""),
-        ("vllm: {max-model-len: many}", "write a whole number"),
-        ("vllm: {max-model-len: 1000000}", "the model takes at most 4096 tokens"),
+        ("vllm: {max_model_len: 2048}\nmax_probe_steps: 6", ""),
+        ("vllm: {max-model-len: many}", "must be a whole number"),
+        ("vllm: {max-model-len: 1000000}", "must be at most 4096"),
+        ("vllm: {max_model_len: 1000000}", "must be at most 4096"),
+        ("vllm: {max_model_len: 1, max-model-len: 1}", "is given twice"),
+        ("vLLM: {}", "vLLM is no section; sections are kv_cache"),
         ("vllm: [a]", "must be a map"),
         ("vllm: {a: {b: c}}", "must be one value"),
         ("a: [", "cannot be read as YAML"),
         ("vllm: {a: &a 1, b: *a}", "write it out"),
         ("vllm: " + "[" * 21, "nests deeper than 20 levels"),
-        ("vllm: {max-model-len: 0x" + "f" * 9999 + "}", "a number too large"),
+        ("vllm: {max-model-len: 0x" + "f" * 9999 + "}", "must be a whole number"),
+        ("vllm: {a: 2026-13-45}", "a date that is none"),
+        ('vllm: {a: !!int ""}', "write the value alone"),
+        ("vllm: {a: !!bool x}", "write the value alone"),
+        ("vllm: !!timestamp x", "write the value alone"),
+        ("vllm:\n\ta: b", "line 2, column 1: found"),
         ("#" * 70_000, "longer than 65536 characters"),
-        ("", ""),
+        ("", "it is empty"),
+        ("# vllm:", "it is empty"),
     ],
 )
 async def test_the_configuration_of_the_model_server_is_read_once(
@@ -184,7 +200,7 @@ async def test_the_configuration_of_the_model_server_is_read_once(
     [
         ({"QuantizationConfig": {"load_in_4bit": True}}, ""),
         ({"QuantizationConfig": {"load_in_4bit": True, "load_in_8bit": True}}, "keep one"),
-        ({"QuantizationConfig": {"load_in_4bit": "yes"}}, "write true or false"),
+        ({"QuantizationConfig": {"load_in_4bit": "yes"}}, "must be true or false"),
         ({}, "needs load_in_4bit or load_in_8bit"),
         ({"Optimizer": {}}, "is no section"),
         (
@@ -192,7 +208,7 @@ async def test_the_configuration_of_the_model_server_is_read_once(
                 "QuantizationConfig": {"load_in_4bit": True},
                 "TrainingArguments": {"output_dir": "/mnt/../etc"},
             },
-            "write a directory below /mnt",
+            "must be a directory below /mnt",
         ),
     ],
 )

@@ -80,6 +80,8 @@ def expression(**fields: Any) -> dict[str, Any]:
 
 
 SELECTOR = "resource.labelSelector"
+SOURCE = "inference.adapters[0].source"
+OPTIONS = "inference.preset.presetOptions"
 WRONG = (
     # Names and shape.
     Wrong({"metadata.name": "9lives"}, "", "start with a letter"),
@@ -96,7 +98,24 @@ WRONG = (
     Wrong({SELECTOR: None}, SELECTOR, "Required value"),
     Wrong({"inference.preset.name": ""}, "inference.preset.name", "at least 1"),
     Wrong({"inference.preset.accessMode": "secret"}, "inference.preset.accessMode", "Unsupported"),
+    Wrong({"inference.config": "a/b"}, "inference.config", "name of a ConfigMap"),
+    Wrong({f"{OPTIONS}.modelAccessSecret": "a: b"}, f"{OPTIONS}.modelAccessSecret", "of a Secret"),
+    Wrong({f"{OPTIONS}.imagePullSecrets": [""]}, f"{OPTIONS}.imagePullSecrets[0]", "of a Secret"),
+    Wrong({f"{OPTIONS}.image": "r.io/A"}, f"{OPTIONS}.image", "no image reference"),
+    Wrong(
+        {"inference.preset.accessMode": "private"},
+        f"{OPTIONS}.image",
+        "is not set, and accessMode is private",
+    ),
     # Nodes.
+    Wrong({"resource.instanceType": "a b"}, "resource.instanceType", "letters, digits"),
+    Wrong({"resource.preferredNodes": ["Node 1"]}, "resource.preferredNodes[0]", "of a Node"),
+    Wrong({f"{SELECTOR}.matchLabels": {"a": "b c"}}, f"{SELECTOR}.matchLabels[a]", "letters,"),
+    Wrong(
+        expression(operator="In", values=["b c"]),
+        f"{SELECTOR}.matchExpressions[0].values[0]",
+        "must be letters, digits",
+    ),
     Wrong({"resource.count": 0}, "resource.count", "greater than or equal to 1"),
     Wrong({"resource.count": "two"}, "resource.count", "must be of type integer"),
     Wrong({f"{SELECTOR}.matchLabels": {"a b": "c"}}, f"{SELECTOR}.matchLabels", "no label key"),
@@ -113,10 +132,12 @@ WRONG = (
     ),
     Wrong({"resource.partition": {"mode": "half"}}, "resource.partition.mode", "Unsupported"),
     # Adapters.
-    Wrong(adapters({"strength": "1"}), "inference.adapters[0]", "source is not set"),
+    Wrong(adapters({"strength": "1"}), "inference.adapters[0].source", "source is not set"),
     Wrong(adapters(ADAPTER, ADAPTER), "inference.adapters", "two adapters of one name"),
-    Wrong(source(name="A b"), "inference.adapters[0].source", "source.name must be lower-case"),
-    Wrong(source(urls=["https://a.b/c"]), "inference.adapters[0].source", "urls cannot be used"),
+    Wrong(source(name="A b"), f"{SOURCE}.name", "must be lower-case"),
+    Wrong(source(urls=["https://a.b/c"]), f"{SOURCE}.urls", "urls cannot be used"),
+    Wrong(adapters({"source": {"name": "a", "urls": ["u"]}}), f"{SOURCE}.urls", "cannot be used"),
+    Wrong(source(imagePullSecrets=["a/b"]), f"{SOURCE}.imagePullSecrets[0]", "name of a Secret"),
     Wrong(
         source(volumeSource={"emptyDir": {}}),
         "inference.adapters[0].source",
@@ -139,13 +160,20 @@ WRONG = (
         "at most 10 items",
     ),
     # Tuning.
-    Wrong({"tuning.method": "full"}, "tuning", "must be lora or qlora", base="tune"),
-    Wrong({"tuning.method": None}, "tuning", "must be lora or qlora", base="tune"),
+    Wrong({"tuning.method": "full"}, "tuning.method", "must be lora or qlora", base="tune"),
+    Wrong({"tuning.method": None}, "tuning.method", "must be lora or qlora", base="tune"),
+    Wrong({"tuning.config": "../x"}, "tuning.config", "name of a ConfigMap", base="tune"),
+    Wrong(
+        {"tuning.output.imagePushSecret": "My Secret!"},
+        "tuning.output.imagePushSecret",
+        "name of a Secret",
+        base="tune",
+    ),
     Wrong({"tuning.input": {}}, "tuning.input", "exactly one of urls, image", base="tune"),
     Wrong(
         {"tuning.input": {"urls": ["s3://b/d"]}},
         "tuning.input.urls[0]",
-        "http or https links",
+        "an http or https link",
         base="tune",
     ),
     Wrong(
@@ -157,14 +185,14 @@ WRONG = (
     Wrong({"tuning.output": {}}, "tuning.output", "exactly one of image", base="tune"),
     Wrong(
         {"tuning.output.imagePushSecret": None},
-        "tuning.output",
+        "tuning.output.imagePushSecret",
         "imagePushSecret is not set",
         base="tune",
     ),
-    Wrong({"resource.count": 2}, "", "count must be 1 for tuning", base="tune"),
+    Wrong({"resource.count": 2}, "resource.count", "must be 1 for tuning", base="tune"),
     Wrong(
         {"resource.partition": {"mode": "mig", "profile": "1g.5gb"}},
-        "",
+        "resource.partition",
         "partition cannot be used for tuning",
         base="tune",
     ),
@@ -206,10 +234,35 @@ WRONG = (
     ),
     Wrong(
         {"tuning.input": {"urls": ["http://169.254.169.254/metadata"]}},
-        "tuning.input.urls[]",
+        "tuning.input.urls[0]",
         "leads to an address inside",
         cel=False,
         base="tune",
+    ),
+    Wrong(
+        {"tuning.input": {"urls": ["https://a.b/c", "http://[1]/x"]}},
+        "tuning.input.urls[1]",
+        "(http://[1]/x) names no host",
+        cel=False,
+        base="tune",
+    ),
+    Wrong(
+        noted("kaito.sh/node-class-name", "mine"),
+        "metadata.annotations[kaito.sh/node-class-name]",
+        "remove it",
+        cel=False,
+    ),
+    Wrong(
+        {"resource.partition": {"mode": "mig", "profile": "3g.41gb"}},
+        "resource.partition.profile",
+        "which is no slice of a GPU",
+        cel=False,
+    ),
+    Wrong(
+        {"resource.instanceType": "Standard_ND128isr_NDR_GB200_v6"},
+        "resource.instanceType",
+        "processors are arm64",
+        cel=False,
     ),
     Wrong({"inference.config": "nothing"}, "inference.config", "not in this namespace", cel=False),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from kaito.api.machine import Kubelet, Machine
+import json
+
+from kaito.api.machine import Kubelet, Machine, MachineStatus
 from kaito.api.meta import ObjectMeta, find_condition, is_true
-from kaito.api.workspace import Workspace
+from kaito.api.workspace import Resource, Workspace
 
 WORKSPACE = {
     "apiVersion": "kaito.sh/v1beta1",
@@ -51,3 +53,21 @@ def test_a_condition_is_found_by_its_type() -> None:
     assert is_true(conditions, "ResourceReady")
     assert not is_true(conditions, "InferenceReady")
     assert find_condition(conditions, "InferenceReady") is None
+
+
+def test_what_comes_from_outside_has_the_names_of_the_wire_alone() -> None:
+    wire = {"nodeName": "n", "node_name": "m", "provider_id": "p"}
+    read = MachineStatus.model_validate(wire)
+    assert (read.node_name, read.provider_id, read.wire()) == ("n", "", wire)
+    assert MachineStatus.model_validate_json(json.dumps(wire)) == read
+    inside = Machine.model_validate({"status": wire})
+    assert inside.status == read
+
+
+def test_null_is_nothing() -> None:
+    assert ObjectMeta.model_validate({"name": "m", "future": None}).wire() == {
+        "name": "m",
+        "future": None,
+    }
+    resource: dict[str, object] = {"labelSelector": {}, "partition": None}
+    assert Resource.model_validate(resource).wire() == {"labelSelector": {}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaito.api import machine, nodeclaim, workspace
@@ -53,10 +53,25 @@ def test_an_object_comes_back_as_it_was(definition: Definition, data: st.DataObj
     assert definition.model.model_validate(wire).wire() == wire  # type: ignore[attr-defined]  # each is a Wire
 
 
-@given(wire=objects(workspace.DEFINITION), extra=st.dictionaries(st.text(), st.integers()))
+PYTHONS = [name for name in workspace.Resource.model_fields if "_" in name]
+
+
+@settings(max_examples=50)
+@given(
+    wire=objects(workspace.DEFINITION),
+    extra=st.dictionaries(
+        st.text() | st.sampled_from(PYTHONS), st.none() | st.integers() | st.lists(st.none())
+    ),
+)
 def test_fields_that_we_do_not_know_come_back_too(
-    wire: dict[str, Any], extra: dict[str, int]
+    wire: dict[str, Any], extra: dict[str, Any]
 ) -> None:
-    known = set(workspace.Resource.model_fields)
-    wire["resource"] |= {f"x{name}": value for name, value in extra.items() if name not in known}
-    assert workspace.Workspace.model_validate(wire).wire() == wire
+    """Nulls, and names that only Python has for fields, among them."""
+    given, fields = wire["resource"], workspace.Resource.model_fields
+    known = {field.alias or name for name, field in fields.items()}
+    clashing = {name for name, field in fields.items() if field.alias in given}
+    wire["resource"] = given | {k: v for k, v in extra.items() if k not in known | clashing}
+    wire |= {f"x{name}": value for name, value in extra.items()}
+    read = workspace.Workspace.model_validate(wire)
+    assert read.wire() == wire
+    assert workspace.Workspace.model_validate_json(read.model_dump_json(by_alias=True)) == read

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from kaito.api import schema
 from kaito.api.meta import Quantity, Wire
@@ -34,10 +34,15 @@ class Car(Wire):
     doors: Annotated[int | None, Field(ge=2, le=5)] = None
 
 
-class Odd(Wire):
-    """Has a field that no structural schema can describe."""
+class Engine(Wire):
+    """Runs."""
 
-    either: int | list[int]
+    litres: Annotated[float, Field(gt=0, lt=10)]
+    cylinders: Annotated[int, Field(gt=1, multiple_of=2)]
+
+
+def odd(annotation: Any) -> type[BaseModel]:
+    return create_model("Odd", __base__=Wire, __module__=__name__, field=(annotation, ...))
 
 
 def test_a_model_becomes_a_structural_schema() -> None:
@@ -83,6 +88,31 @@ def test_an_unknown_path_is_an_error() -> None:
         schema.at(schema.object_schema(Car), "wings")
 
 
-def test_what_a_structural_schema_cannot_say_is_an_error() -> None:
-    with pytest.raises(TypeError, match="no structural schema"):
-        schema.object_schema(Odd)
+def test_bounds_that_are_not_reached_and_multiples_are_said_too() -> None:
+    assert schema.object_schema(Engine)["properties"] == {
+        "litres": {
+            "type": "number",
+            "minimum": 0,
+            "exclusiveMinimum": True,
+            "maximum": 10,
+            "exclusiveMaximum": True,
+        },
+        "cylinders": {"type": "integer", "minimum": 1, "exclusiveMinimum": True, "multipleOf": 2},
+    }
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        int | list[int],
+        Annotated[int, Field(strict=True)],
+        Annotated[float, Field(allow_inf_nan=False)],
+        Annotated[str, AfterValidator(str.strip)],
+        Annotated[str, Field(json_schema_extra=dict.clear)],
+        Annotated[int, Field(max_length=3)],
+    ],
+    ids=str,
+)
+def test_what_a_structural_schema_cannot_say_is_an_error(annotation: object) -> None:
+    with pytest.raises(TypeError):
+        schema.object_schema(odd(annotation))
