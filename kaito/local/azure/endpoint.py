@@ -51,6 +51,7 @@ PAGE_SIZE = 50  # fewer than a cluster has pools, so that clients meet pages
 OPERATIONS_API_VERSION = "2017-08-31"
 BODY_LIMIT = 4 * 1024 * 1024  # bytes; Resource Manager's own
 RETRY_AFTER_SECONDS = 1  # what long operations suggest, the least that a header can say
+_CORRELATION = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-(preview|alpha|beta|rc|privatepreview))?")
 
 
@@ -122,10 +123,12 @@ class AzureEndpoint:
     async def handle(self, request: Request) -> Response:
         """Answer one request. Raises Cut where a fault breaks the connection."""
         self._settle()
-        correlation = request.headers.get("x-ms-correlation-request-id") or self._new_id()
+        correlation = request.headers.get("x-ms-correlation-request-id", "")
         headers = {
             "x-ms-request-id": self._new_id(),
-            "x-ms-correlation-request-id": correlation,
+            "x-ms-correlation-request-id": correlation
+            if _CORRELATION.fullmatch(correlation)
+            else self._new_id(),
             "cache-control": "no-cache",
         }
         try:

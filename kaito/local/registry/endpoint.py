@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -166,7 +167,7 @@ class RegistryEndpoint:
         """One page of names, with a link to the next."""
         query = request.parameters()
         most = _number(query)
-        names = find(query.get("last"), most + 1)
+        names = find(query.get("last").encode(errors="replace").decode(), most + 1)
         response = Response.json({**(more or {}), key: names[:most]})
         if most and len(names) > most:
             rest = urlencode({"n": most, "last": names[most - 1]})
@@ -301,9 +302,9 @@ class RegistryEndpoint:
 
 
 def _refusal(error: RegistryError) -> Response:
-    response = Response.json(error.wire(), error.status)
-    response.headers.update(error.headers)
-    return response
+    # A detail may quote what a client sent, however broken: this writes any string.
+    body = json.dumps(error.wire()).encode()
+    return Response(error.status, {"content-type": "application/json", **error.headers}, body)
 
 
 def _scope(method: str, where: Route) -> Scope | None:

@@ -84,7 +84,8 @@ _ALONE: dict[str, Route] = {"": Base(), "token": Token(), "_catalog": Catalog()}
 def route(path: str) -> Route:
     """What a path below MOUNT names. RegistryError for names that nothing can have, and
     NAME_INVALID for any other path."""
-    rest = unquote(path.removeprefix(MOUNT))
+    # Bytes that are no text arrive as lone surrogates; no name has them.
+    rest = unquote(path.removeprefix(MOUNT).encode(errors="replace").decode())
     if rest in _ALONE:
         return _ALONE[rest]
     match = _IN_REPOSITORY.fullmatch(rest)

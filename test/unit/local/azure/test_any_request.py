@@ -55,6 +55,28 @@ def test_no_body_makes_it_fail(properties: dict[str, Any], name: str) -> None:
     assert answer(cloud.put(name, properties)).status < 500
 
 
+SEGMENTS = [
+    *ACCOUNT.pools_path.strip("/").split("/"),
+    *("ws1", "machines", "abort", "deleteMachines", "operations", "..", "", "%2e%2e", "\udcff"),
+    *("locations", "eastus", "Microsoft.Compute", "skus"),
+]
+
+
+@settings(deadline=None)
+@given(
+    method=st.sampled_from(["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "X"]),
+    rest=st.lists(st.sampled_from(SEGMENTS) | st.text(max_size=5), max_size=5),
+    root=st.sampled_from(["/subscriptions", ACCOUNT.cluster_path, ACCOUNT.pools_path]),
+    correlation=st.text(max_size=5),
+)
+def test_no_path_makes_it_fail(method: str, rest: list[str], root: str, correlation: str) -> None:
+    cloud = Cloud(ManualClock())
+    path = "/".join([root, *(part.replace("?", "") for part in rest)])
+    said = answer(cloud.ask(method, path, {}, x_ms_correlation_request_id=correlation))
+    assert said.status < 500
+    assert all(value.isascii() for value in said.headers.values())
+
+
 class Customers(RuleBasedStateMachine):
     """Several at once, who read nothing before they write."""
 

@@ -102,7 +102,20 @@ async def test_a_mount_needs_the_right_to_read_where_it_is_from(
     assert answer.status == 201
 
 
-@pytest.mark.parametrize("auth", ["", "Basic !", f"{basic(ADMIN)}x", "Bearer x.y.z", "Digest a"])
+@pytest.mark.parametrize(
+    "auth",
+    [
+        "",
+        "Basic !",
+        f"{basic(ADMIN)}x",
+        "Bearer x.y.z",
+        "Digest a",
+        "Basic é",
+        "Bearer é",
+        "Basic \udcff",
+        "Bearer a.b.\udcff",
+    ],
+)
 async def test_wrong_credentials_open_nothing(registry: RegistryClient, auth: str) -> None:
     assert (await registry.ask("GET", "a/tags/list", auth=auth)).status == 401
 

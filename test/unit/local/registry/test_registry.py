@@ -350,6 +350,13 @@ class TestManifests:
         refused = await registry.ask("GET", "a/tags/list", query={"n": number})
         assert error(refused) == (400, "PAGINATION_NUMBER_INVALID")
 
+    async def test_what_is_no_text_is_answered_all_the_same(self, registry: RegistryClient) -> None:
+        await registry.push_image("a")
+        last = await registry.ask("GET", "a/tags/list", query={"last": b"\xff"})
+        assert read(last)["tags"] == []
+        strange = await registry.ask("GET", "a/blobs/uploads/\udcff")
+        assert error(strange) == (404, "BLOB_UPLOAD_UNKNOWN")
+
     async def test_an_unknown_repository_has_no_tags(self, registry: RegistryClient) -> None:
         assert error(await registry.ask("GET", "a/tags/list")) == (404, "NAME_UNKNOWN")
 
@@ -413,7 +420,19 @@ class TestNames:
         "name",
         [
             *("A", "a//b", "../a", "a/..", "a/../b", "%2e%2e/a", "a%2f..%2fb", "a b", "a\x00"),
-            *("-a", "a-", "a___b", "a.", ".a", "a/", "ü", "a" * 256, "a/" * 200 + "a"),
+            *(
+                "-a",
+                "a-",
+                "a___b",
+                "a.",
+                ".a",
+                "a/",
+                "ü",
+                "\udcff",
+                "%ff",
+                "a" * 256,
+                "a/" * 200 + "a",
+            ),
         ],
     )
     async def test_a_repository_cannot_be_called_so(
