@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kaito.catalog.capability import VLLM, objection
+from kaito.catalog.capability import VLLM, EngineNeeds, objection
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.estimate import Estimate, Misfit, estimate
+from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate, Misfit, estimate
 from kaito.catalog.model import Model
 from kaito.catalog.precision import precision
 from kaito.catalog.replacement import replacements
@@ -31,19 +31,26 @@ class Offer:
         return self.estimate.nodes * self.sku.price.usd_per_hour if self.sku.price else None
 
 
-def offer(model: Model, sku: Sku, *, max_nodes: int | None = None) -> Offer | Misfit:
-    """The model on as many nodes of a size as it takes, at most `max_nodes`.
+def offer(
+    model: Model,
+    sku: Sku,
+    *,
+    engine: EngineNeeds = VLLM,
+    context: int = DEFAULT_CONTEXT,
+    max_nodes: int | None = None,
+) -> Offer | Misfit:
+    """The model on as many nodes of a size as it takes for `context` tokens, at most `max_nodes`.
 
-    Misfit where vLLM does not run on the GPUs or cannot read the weights there, where the memory of
-    the GPUs is not known, where there would be more stages than layers, and where no request has
-    room.
+    Misfit where the engine does not run on the GPUs or cannot read the weights there, where the
+    memory of the GPUs is not known, where there would be more stages than layers, and where no
+    request has room.
     """
-    refused = objection(VLLM, sku.gpus, quantization=model.quantization)
+    refused = objection(engine, sku.gpus, quantization=model.quantization)
     if refused is not None:
         return Misfit(message=refused.removesuffix("."))
     if not sku.gpus.memory_gib:
         return Misfit(message=f"the memory of {sku.gpus.product} is not known")
-    found = estimate(model, sku.gpus, max_nodes=max_nodes)
+    found = estimate(model, sku.gpus, context=context, max_nodes=max_nodes)
     if isinstance(found, Misfit):
         return found
     if found.max_context == 0:
@@ -56,21 +63,30 @@ def offer(model: Model, sku: Sku, *, max_nodes: int | None = None) -> Offer | Mi
     return Offer(model=model, sku=sku, estimate=found)
 
 
-def alone(model: Model, sku: Sku) -> Offer | None:
+def alone(
+    model: Model, sku: Sku, *, engine: EngineNeeds = VLLM, context: int = DEFAULT_CONTEXT
+) -> Offer | None:
     """The model on one node of a size, with nothing to be said against it; None otherwise."""
     if precision(model, sku.gpus).danger is not None:  # the quickest to tell, and often the reason
         return None
-    found = offer(model, sku, max_nodes=1)
+    found = offer(model, sku, engine=engine, context=context, max_nodes=1)
     return found if isinstance(found, Offer) and not found.estimate.problems else None
 
 
-def sizes_of(model: Model, catalog: Catalog, *, cloud: str) -> Iterator[Offer]:
+def sizes_of(
+    model: Model,
+    catalog: Catalog,
+    *,
+    cloud: str,
+    engine: EngineNeeds = VLLM,
+    context: int = DEFAULT_CONTEXT,
+) -> Iterator[Offer]:
     """The sizes of a cloud that run the model on one node with nothing to be said against it.
 
     One after the other, the cheapest first, so that who takes only that has it soon.
     """
     for sku in replacements(catalog, cloud=cloud, suits=lambda _: True):
-        found = alone(model, sku)
+        found = alone(model, sku, engine=engine, context=context)
         if found is not None:
             yield found
 

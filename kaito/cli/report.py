@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from kaito.catalog.estimate import Estimate
 from kaito.catalog.memory import Stage
+from kaito.catalog.offer import Offer
 from kaito.catalog.timing import Phase, Range, total
 from kaito.cli.table import INDENT, LABEL, block, columns, labelled
 from kaito.controllers.workspace.changes import Change
-from kaito.controllers.workspace.quote import Alternative, Cost, Quote
+from kaito.controllers.workspace.quote import Quote
 from kaito.runtime import Key, Object
 
 MOST_PATHS = 4  # changed fields that are named
@@ -108,13 +109,9 @@ def _price(quote: Quote) -> str:
         return "not known" if made else "nothing is brought up"
     cost, price = quote.cost, quote.cost.each
     return (
-        f"{_dollars(cost)}, ${cost.month:,.0f} a month ({cost.nodes} x {price.region} list price "
-        f"of {price.date})"
+        f"${cost.hour:,.2f} an hour, ${cost.month:,.0f} a month ({cost.nodes} x {price.region} "
+        f"list price of {price.date})"
     )
-
-
-def _dollars(cost: Cost) -> str:
-    return f"${cost.hour:,.2f} an hour"
 
 
 def _time(phases: Sequence[Phase]) -> Iterator[str]:
@@ -154,13 +151,14 @@ def _paths(paths: Sequence[str]) -> str:
     return f"{shown}, ..." if len(paths) > MOST_PATHS else shown
 
 
-def _size(each: Alternative) -> tuple[str, ...]:
-    cost = _dollars(each.cost) if each.cost else "price not known"
+def _size(each: Offer) -> tuple[str, ...]:
+    price = each.usd_per_hour
+    cost = "price not known" if price is None else f"${price:,.2f} an hour"
     gpus = each.sku.gpus
     return (each.sku.name, f"{gpus.count} x {gpus.product.removeprefix('NVIDIA ')}", cost)
 
 
-def _model(each: Alternative) -> tuple[str, ...]:
+def _model(each: Offer) -> tuple[str, ...]:
     context = each.estimate.max_context
     return (
         each.model.aliases[0] if each.model.aliases else each.model.name,
@@ -250,10 +248,10 @@ def _seconds(found: Range | None) -> Object | None:
     return None if found is None else {"low": round(found.low), "high": round(found.high)}
 
 
-def _alternative(each: Alternative) -> Object:
+def _alternative(each: Offer) -> Object:
     return {
         "model": each.model.name,
         "size": each.sku.name,
         "maxContext": each.estimate.max_context,
-        "usdPerHour": round(each.cost.hour, 4) if each.cost else None,
+        "usdPerHour": None if each.usd_per_hour is None else round(each.usd_per_hour, 4),
     }

@@ -6,7 +6,6 @@ Pure; `kaito plan` gathers what it is asked about and prints the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -15,12 +14,12 @@ from pydantic import ValidationError
 from kaito.api import conditions
 from kaito.api.rules import Problem
 from kaito.api.workspace import Workspace
-from kaito.catalog.capability import ENGINES, objection
+from kaito.catalog.capability import ENGINES, EngineNeeds
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate, estimate
 from kaito.catalog.model import Model
-from kaito.catalog.replacement import replacements
-from kaito.catalog.sku import Gpus, Price, Sku
+from kaito.catalog.offer import Offer, alone, sizes_of
+from kaito.catalog.sku import Price, Sku
 from kaito.catalog.timing import Known, Phase, time_to_ready
 from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace.crew import made_nodes, muster
@@ -62,20 +61,6 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alternative:
-    """A size that does what the one asked for does not, or a model that runs on it."""
-
-    model: Model
-    sku: Sku
-    estimate: Estimate
-
-    @property
-    def cost(self) -> Cost | None:
-        """None where no price is known."""
-        return Cost(nodes=self.estimate.nodes, each=self.sku.price) if self.sku.price else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """The model and the size that are asked for, and what would do instead."""
 
@@ -91,20 +76,26 @@ class Asked:
     @property
     def estimate(self) -> Estimate | None:
         """How the model lies on that size, where that can be told."""
-        return self._on(self.model, self.sku.gpus) if self.model and self.sku else None
+        if self.model is None or self.sku is None or not self.sku.gpus.memory_gib:
+            return None
+        found = estimate(self.model, self.sku.gpus, context=self._context)
+        return found if isinstance(found, Estimate) else None
 
-    def sizes(self) -> tuple[Alternative, ...]:
+    def sizes(self) -> tuple[Offer, ...]:
         """Sizes that run the model on one node, the cheapest first, when the one asked for does
         not."""
-        model = self.model
-        if model is None or self._runs or not self.workspace.resource.instance_type:
+        if self.model is None or self._runs or not self.workspace.resource.instance_type:
             return ()
-        suitable = replacements(
-            self.catalog, cloud=self.cloud, suits=lambda sku: self._alone(model, sku) is not None
+        found = sizes_of(
+            self.model,
+            self.catalog,
+            cloud=self.cloud,
+            engine=self._engine,
+            context=self._context,
         )
-        return tuple(self._alternatives([model], suitable[:NEAREST]))
+        return tuple(islice(found, NEAREST))
 
-    def models(self) -> tuple[Alternative, ...]:
+    def models(self) -> tuple[Offer, ...]:
         """Models that run on one node of the size, the largest first, when the one asked for does
         not."""
         if self.sku is None or self._runs or preset_of(self.workspace) is None:
@@ -112,36 +103,24 @@ class Asked:
         known = {model.name: model for model in self.catalog.models.values()}.values()
         usable = [model for model in known if model.weights_gib and model.access == "open"]
         largest = sorted(usable, key=lambda model: (-(model.weights_gib or 0), model.name))
-        return tuple(islice(self._alternatives(largest, [self.sku]), SMALLER))
+        found = (self._alone(model, self.sku) for model in largest)
+        return tuple(islice(filter(None, found), SMALLER))
 
     @property
     def _runs(self) -> bool:
         """Whether nothing is to be said against the model on that size."""
         return bool(self.model and self.sku and self._alone(self.model, self.sku))
 
-    def _alternatives(self, models: Sequence[Model], skus: Sequence[Sku]) -> Iterator[Alternative]:
-        for model in models:
-            for sku in skus:
-                fits = self._alone(model, sku)
-                if fits is not None:
-                    yield Alternative(model=model, sku=sku, estimate=fits)
+    def _alone(self, model: Model, sku: Sku) -> Offer | None:
+        return alone(model, sku, engine=self._engine, context=self._context)
 
-    def _alone(self, model: Model, sku: Sku) -> Estimate | None:
-        """How a model runs on one node of a size with nothing to be said against it."""
-        if self._objection(model, sku.gpus):
-            return None
-        found = self._on(model, sku.gpus)
-        return found if found is not None and found.nodes == 1 and not found.problems else None
+    @property
+    def _engine(self) -> EngineNeeds:
+        return ENGINES[runtime_of(self.workspace)]
 
-    def _objection(self, model: Model, gpus: Gpus) -> str | None:
-        engine = ENGINES[runtime_of(self.workspace)]
-        return objection(engine, gpus, quantization=model.quantization)
-
-    def _on(self, model: Model, gpus: Gpus) -> Estimate | None:
-        if not gpus.memory_gib:
-            return None
-        found = estimate(model, gpus, context=self.context or DEFAULT_CONTEXT)
-        return found if isinstance(found, Estimate) else None
+    @property
+    def _context(self) -> int:
+        return self.context or DEFAULT_CONTEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,9 +145,9 @@ class Quote:
     """What would be applied."""
     waits: str = ""
     """What it will wait for although all goes well, a sentence; "" when it will be ready."""
-    sizes: tuple[Alternative, ...] = ()
+    sizes: tuple[Offer, ...] = ()
     """Sizes that run the model, the cheapest first, where the one asked for does not."""
-    models: tuple[Alternative, ...] = ()
+    models: tuple[Offer, ...] = ()
     """Models that run on the size asked for, the largest first, where the one asked for does
     not."""
 

@@ -68,7 +68,7 @@ def test_a_model_that_is_too_large_is_answered_with_sizes_and_models_that_go() -
 
 def test_what_goes_instead_comes_cheapest_first() -> None:
     told = asked(workspace(resource={"instanceType": "Standard_XYZ"}))
-    prices = [each.cost.hour for each in told.sizes if each.cost is not None]
+    prices = [each.usd_per_hour for each in told.sizes if each.usd_per_hour is not None]
     assert len(prices) == len(told.sizes) > 1
     assert prices == sorted(prices)
     assert told.models == ()
