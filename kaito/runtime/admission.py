@@ -8,9 +8,10 @@ wants it, so fields that the handler does not know survive.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -18,6 +19,14 @@ from kaito.runtime.errors import Cause
 from kaito.runtime.resource import Key, Object
 
 VERSIONS = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
+
+UID_LENGTH = 128  # characters; API servers write UUIDs
+SAID = 300  # characters of what a decoder says, which may quote the body
+# How API servers begin: the fields of an AdmissionReview and of its request in their order.
+_HEAD = re.compile(
+    rb'\s*\{"kind":\s*"AdmissionReview",\s*"apiVersion":\s*"(admission\.k8s\.io/v1(?:beta1)?)",'
+    rb'\s*"request":\s*\{"uid":\s*"([0-9A-Za-z-]{1,%d})"' % UID_LENGTH
+)
 
 Operation: TypeAlias = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
@@ -48,7 +57,8 @@ class Review:
     def deleting(self) -> bool:
         """Whether the object only waits for its finalizers. Refuse no such update: what cannot be
         changed any more cannot be deleted either."""
-        return bool((self.object or {}).get("metadata", {}).get("deletionTimestamp"))
+        metadata = (self.object or {}).get("metadata")
+        return isinstance(metadata, Mapping) and bool(metadata.get("deletionTimestamp"))
 
 
 class Denied(Exception):
@@ -70,6 +80,14 @@ class NotAReview(ValueError):
     """The body is no AdmissionReview of a version that we speak."""
 
 
+class TooDeep(Exception):
+    """An object that nests deeper than can be read; `answer` refuses it."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__("The object nests too deeply.")
+        self.answer = answer
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A review, and in which version of the protocol it was asked."""
@@ -79,16 +97,15 @@ class Question:
 
     @staticmethod
     def read(body: bytes) -> Question:
-        """NotAReview when it is none."""
+        """NotAReview when it is none, TooDeep when only its head can be read."""
         try:
             sent = msgspec.json.decode(body, type=_Envelope)
+        except RecursionError as error:
+            raise _too_deep(body) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise NotAReview(f"The body is no AdmissionReview: {error}.") from error
+            raise NotAReview(f"The body is no AdmissionReview: {str(error)[:SAID]}.") from error
         if sent.kind != "AdmissionReview" or sent.api_version not in VERSIONS:
-            raise NotAReview(
-                f"The body is {sent.api_version} {sent.kind}, not an AdmissionReview of "
-                f"{' or '.join(VERSIONS)}."
-            )
+            raise NotAReview(f"The body is no AdmissionReview of {' or '.join(VERSIONS)}.")
         asked = sent.request
         return Question(
             sent.api_version,
@@ -104,7 +121,7 @@ class Question:
                 object=asked.object,
                 old=asked.old_object,
                 user=asked.user_info.username,
-                groups=asked.user_info.groups,
+                groups=asked.user_info.groups or (),
                 dry_run=bool(asked.dry_run),
             ),
         )
@@ -119,16 +136,11 @@ class Question:
             if changes:
                 patch = base64.b64encode(msgspec.json.encode(changes)).decode()
                 response |= {"patchType": "JSONPatch", "patch": patch}
-        return self._answer(response)
+        return _answer(self.api_version, response)
 
     def deny(self, denied: Denied) -> bytes:
         """No, and why."""
-        status: Object = {
-            "status": "Failure",
-            "message": str(denied),
-            "reason": denied.reason,
-            "code": denied.code,
-        }
+        status = _status(denied)
         if denied.causes:
             status["details"] = {
                 "name": self.review.key.name,
@@ -136,12 +148,34 @@ class Question:
                 "kind": self.review.kind,
                 "causes": [msgspec.to_builtins(cause) for cause in denied.causes],
             }
-        return self._answer({"uid": self.review.uid, "allowed": False, "status": status})
+        return _refusal(self.api_version, self.review.uid, status)
 
-    def _answer(self, response: Object) -> bytes:
-        return msgspec.json.encode(
-            {"apiVersion": self.api_version, "kind": "AdmissionReview", "response": response}
-        )
+
+def _status(denied: Denied) -> Object:
+    return {
+        "status": "Failure",
+        "message": str(denied),
+        "reason": denied.reason,
+        "code": denied.code,
+    }
+
+
+def _refusal(api_version: str, uid: str, status: Object) -> bytes:
+    return _answer(api_version, {"uid": uid, "allowed": False, "status": status})
+
+
+def _answer(api_version: str, response: Object) -> bytes:
+    return msgspec.json.encode(
+        {"apiVersion": api_version, "kind": "AdmissionReview", "response": response}
+    )
+
+
+def _too_deep(body: bytes) -> TooDeep | NotAReview:
+    head = _HEAD.match(body)
+    if head is None:
+        return NotAReview("The body nests too deeply to be read.")
+    denied = Denied("The object nests too deeply to be judged.", reason="Invalid", code=422)
+    return TooDeep(_refusal(head[1].decode(), head[2].decode(), _status(denied)))
 
 
 # Any: JSON of a shape that only its kind knows.
@@ -176,11 +210,11 @@ class _Resource(msgspec.Struct):
 
 class _User(msgspec.Struct):
     username: str = ""
-    groups: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
 
 
 class _Request(msgspec.Struct, rename="camel"):
-    uid: str
+    uid: Annotated[str, msgspec.Meta(max_length=UID_LENGTH)]
     operation: Operation
     resource: _Resource
     kind: _Kind

@@ -188,6 +188,11 @@ class Metrics:
             "Admission reviews whose handler raised something other than Denied.",
             [],
         )
+        self.webhook_late = counter(
+            "kaito_runtime_webhook_late_total",
+            "Admission reviews whose handler ran past its deadline, cut off or not.",
+            ["webhook"],
+        )
         self.certificate_reads = counter(
             "certwatcher_read_certificate_total", "Serving certificates read.", []
         )

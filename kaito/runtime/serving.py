@@ -95,7 +95,10 @@ async def serving(sites: Mapping[str, Site]) -> AsyncIterator[Mapping[str, Addre
         for name, site in sites.items():
             app = web.Application()
             app.add_routes(site.routes)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+            # Nobody has reason to compress what is sent to us, and a bomb is compressed.
+            runner = web.AppRunner(
+                app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS, auto_decompress=False
+            )
             await runner.setup()
             runners.append(runner)
             host, port = site.address.host, site.address.port

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import structlog
 from aiohttp import web
 
-from kaito.runtime.admission import Denied, NotAReview, Question, Review
+from kaito.runtime.admission import Denied, NotAReview, Question, Review, TooDeep
 from kaito.runtime.clock import Clock, SystemClock, deadline
 from kaito.runtime.metrics import Metrics
 from kaito.runtime.resource import Object
@@ -74,6 +74,7 @@ class Webhooks:
         # Made now, so that rate() is right from the first scrape.
         for code in ("200", "500"):
             self._metrics.webhook_requests.labels(path, code)
+        self._metrics.webhook_late.labels(path)
 
     def _answerer(self, path: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         judge = self._judges[path]
@@ -98,18 +99,30 @@ class Webhooks:
     async def _respond(self, path: str, judge: _Judge, request: web.Request) -> web.Response:
         if request.headers.get("Content-Type") != "application/json":
             return web.Response(status=415, text="The media type must be application/json.\n")
-        body = await _read(request)
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return web.Response(status=415, text="The body must not be compressed.\n")
+        seconds = _seconds(request.query.get("timeout"))
+        try:
+            async with deadline(self._clock, seconds):
+                body = await _read(request)
+        except (web.RequestPayloadError, ConnectionError):
+            return web.Response(status=400, text="The body breaks off or is garbled.\n")
+        except TimeoutError:
+            return web.Response(status=408, text=f"No whole body within {seconds:g} s.\n")
         if body is None:
             return web.Response(status=413, text=f"The body is longer than {BODY_LIMIT} bytes.\n")
         try:
             question = Question.read(body)
         except NotAReview as error:
             return web.Response(status=400, text=f"{error}\n")
-        answer = await self._judged(path, judge, question, _seconds(request.query.get("timeout")))
+        except TooDeep as error:
+            return web.Response(body=error.answer, content_type="application/json")
+        answer = await self._judged(path, judge, question, seconds)
         return web.Response(body=answer, content_type="application/json")
 
     async def _judged(self, path: str, judge: _Judge, question: Question, seconds: float) -> bytes:
-        review = question.review
+        asked = {"path": path, "uid": question.review.uid, "key": str(question.review.key)}
+        started = self._clock.monotonic()
         scope: asyncio.Timeout | None = None
         try:
             async with deadline(self._clock, seconds) as scope:
@@ -118,13 +131,19 @@ class Webhooks:
             return question.deny(denied)
         except Exception as error:
             if scope is not None and scope.expired():
-                log.warning("webhook timed out", path=path, key=str(review.key), seconds=seconds)
                 late = f"{path} took longer than {seconds:g} s."
                 return question.deny(Denied(late, reason="Timeout", code=504))
             self._metrics.webhook_panics.inc()
-            log.exception("webhook crashed", path=path, key=str(review.key))
-            said = f"{path} failed with {type(error).__name__}: {error}"
+            log.exception("webhook crashed", type=type(error).__name__, **asked)
+            # What it raised may quote what the asker shall not see.
+            said = f"{path} failed; its log tells why, under the uid {question.review.uid}."
             return question.deny(Denied(said, reason="InternalError", code=500))
+        finally:
+            # Code that does not await is not cut off, but it is found out here.
+            took = self._clock.monotonic() - started
+            if took > seconds or (scope is not None and scope.expired()):
+                self._metrics.webhook_late.labels(path).inc()
+                log.warning("webhook late", seconds=seconds, took=round(took, 3), **asked)
 
 
 async def _read(request: web.Request) -> bytes | None:

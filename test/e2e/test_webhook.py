@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 
 from kaito.runtime import Invalid, Key, NotFound, Object
@@ -16,17 +14,10 @@ CONFIGURATION = Key("", "validation.workspaces.kaito.sh")
 WRONG: Object = workspace("wrong", "p3.2xlarge", inference={"preset": {"name": "phi-9"}})
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 async def test_all_that_is_wrong_is_refused_at_apply_and_nothing_is_left_behind(
     bare: Stage,
 ) -> None:
-    manager = bare.process("manager", "--webhook-url", f"https://127.0.0.1:{free_port()}")
+    manager = bare.process("manager", "--webhook-url", "https://127.0.0.1:0")
     await manager.start()
 
     async def trusted() -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime as dt
+import gzip
 import io
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -32,16 +35,15 @@ from kaito.runtime import (
     rfc3339,
 )
 from kaito.runtime.authority import (
-    KEPT,
     LIFE,
     MUTATING,
     RENEW_AT,
-    UNTRUSTED_SECONDS,
     VALIDATING,
     Authority,
+    GivenAuthority,
     make_certificate,
-    with_authority,
 )
+from kaito.runtime.registration import UNTRUSTED_SECONDS
 from kaito.runtime.serving import Site, serving
 from kaito.runtime.webhooks import BODY_LIMIT
 from kaito.testing import CapturedMetrics, VirtualClock, eventually
@@ -180,18 +182,72 @@ async def test_a_mutation_changes_what_is_stored_and_keeps_the_rest(
 async def test_a_handler_that_crashes_refuses_its_one_request_and_is_counted(
     judge: Judge, client: Client
 ) -> None:
-    judge.verdict = KeyError("colour")
-    with pytest.raises(ApiError, match="/validate failed with KeyError: 'colour'"):
+    judge.verdict = KeyError("hunter2")
+    with pytest.raises(ApiError, match="/validate failed; its log tells why") as refused:
         await client.create(CONFIGMAPS, configmap("red"))
+    assert "hunter2" not in str(refused.value), "what it raised is for the log"
     judge.verdict = None
     await client.create(CONFIGMAPS, configmap("red"))
     assert judge.metrics.value("controller_runtime_webhook_panics_total") == 1
 
 
-async def test_a_stranger_who_asks_badly_is_told_how(judge: Judge) -> None:
-    assert (await judge.post(b"{}"))[0] == 400
-    assert (await judge.post(b"{}", {"Content-Type": "text/plain"}))[0] == 415
-    assert (await judge.post(b" " * (BODY_LIMIT + 1)))[0] == 413
+async def test_the_log_tells_of_a_crash_under_the_uid_that_the_user_is_told(
+    judge: Judge, client: Client
+) -> None:
+    judge.verdict = KeyError("colour")
+    with capture_logs() as logs, pytest.raises(ApiError) as refused:
+        await client.create(CONFIGMAPS, configmap("red"))
+    (crash,) = (log for log in logs if log["event"] == "webhook crashed")
+    assert crash["type"] == "KeyError"
+    assert crash["exc_info"]
+    assert crash["uid"] in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{}", {}, 400),
+        (b"[" * 5000, {}, 400),
+        (b"{}", {"Content-Type": "text/plain"}, 415),
+        (b"{}", {"Content-Encoding": "gzip"}, 415),
+        (gzip.compress(b"{}", mtime=0), {"Content-Encoding": "gzip"}, 415),
+        (b" " * (BODY_LIMIT + 1), {}, 413),
+    ],
+)
+async def test_a_stranger_who_asks_badly_is_told_how(
+    judge: Judge, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    assert (await judge.post(body, {**JSON, **headers}))[0] == status
+    assert judge.asked == []
+
+
+async def test_who_leaves_in_the_middle_of_a_body_is_no_crash(
+    judge: Judge, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = urlsplit(judge.url)
+    tls = ssl.create_default_context(cadata=judge.authority._pem)
+    _, writer = await asyncio.open_connection(where.hostname, where.port, ssl=tls)
+    head = "POST /validate HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+    writer.write(f"{head}Transfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n".encode())
+    in_flight = "controller_runtime_webhook_requests_in_flight"
+    await eventually(lambda: judge.metrics.value(in_flight) == 1)
+    writer.transport.abort()
+    await eventually(lambda: judge.metrics.value(in_flight) == 0)
+    assert judge.metrics.value("controller_runtime_webhook_requests_total", code="400") == 1
+    assert caplog.records == []
+
+
+async def test_an_object_that_nests_without_end_is_refused_and_not_a_crash(
+    judge: Judge, client: Client
+) -> None:
+    deep = b'{"a":' * 1500 + b"1" + b"}" * 1500
+    body = (
+        b'{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u-1",'
+        b'"operation":"CREATE","kind":{},"resource":{},"object":' + deep + b"}}"
+    )
+    status, answer = await judge.post(body)
+    assert (status, answer["response"]["uid"], answer["response"]["allowed"]) == (200, "u-1", False)
+    assert judge.metrics.value("controller_runtime_webhook_panics_total") == 0
 
 
 async def test_a_bundle_that_somebody_resets_is_mended(judge: Judge, client: Client) -> None:
@@ -268,36 +324,126 @@ def _life() -> tuple[Any, Any]:
     return now - dt.timedelta(hours=1), now + dt.timedelta(days=1)
 
 
-def test_a_process_that_restarts_for_ever_does_not_fill_the_bundle() -> None:
-    bundle, now = "", SystemClock().now()
-    for _ in range(KEPT + 5):
-        bundle = with_authority(bundle, make_certificate(["x"], *_life())[0], now)
-    assert bundle.count("BEGIN CERTIFICATE") == KEPT
+async def test_a_renewal_that_takes_several_looks_is_one_certificate(client: Client) -> None:
+    clock = VirtualClock(now=SystemClock().now())
+    await client.create(VALIDATING, configuration("https://127.0.0.1:1", "validate"))
+    configurations = [(VALIDATING, "colours"), (MUTATING, "colours")]
+    authority = Authority(client, ["127.0.0.1"], configurations, clock=clock)
+    await clock.advance(LIFE.total_seconds() * RENEW_AT + 1)
+    for _ in range(3):
+        await authority.ensure()
+    assert (await _bundle(client)).count("BEGIN") == 2, "the old one and one new one"
+
+
+async def test_the_authority_of_given_files_is_trusted_and_followed(
+    client: Client, tmp_path: Path
+) -> None:
+    await client.create(VALIDATING, configuration("https://127.0.0.1:1", "validate"))
+    clock, chain = SystemClock(), tmp_path / "tls.crt"
+    given = GivenAuthority(client, chain, [(VALIDATING, "colours")], clock=clock)
+    await given.ensure()
+    assert "cannot be read" in given.unready()
+    pem, _ = make_certificate(["x"], *_life())
+    chain.write_text(pem)
+    await given.ensure()
+    assert (given.unready(), await _bundle(client)) == ("", pem)
+    beside, _ = make_certificate(["x"], *_life())
+    (tmp_path / "ca.crt").write_text(beside)
+    await given.ensure()
+    assert await _bundle(client) == beside
+
+
+async def _bundle(client: Client) -> str:
+    found = await client.get(VALIDATING, Key("", "colours"))
+    return base64.b64decode(found["webhooks"][0]["clientConfig"]["caBundle"]).decode()
+
+
+REQUEST = {
+    "uid": "u",
+    "operation": "CREATE",
+    "kind": {"kind": "Widget"},
+    "resource": {"resource": "widgets"},
+}
+ENVELOPE = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": REQUEST}
+
+
+class Slow:
+    """A webhook server on a virtual clock."""
+
+    def __init__(self, url: str, clock: VirtualClock, metrics: Metrics) -> None:
+        self.url = f"{url}/slow?timeout=5s"
+        self.clock = clock
+        self.metrics = CapturedMetrics(metrics)
+
+    async def ask(self, session: aiohttp.ClientSession) -> Any:
+        async with session.post(self.url, json=ENVELOPE) as reply:
+            return (await reply.json())["response"]
+
+    @property
+    def late(self) -> float:
+        return self.metrics.value("kaito_runtime_webhook_late_total", webhook="/slow")
+
+
+@asynccontextmanager
+async def slow(handler: Callable[[VirtualClock], Awaitable[None]]) -> AsyncIterator[Slow]:
+    clock, metrics = VirtualClock(), Metrics()
+    webhooks = Webhooks(clock=clock, metrics=metrics)
+    webhooks.validate("/slow", lambda _: handler(clock))
+    site = Site(address=Address("127.0.0.1", 0), routes=webhooks.routes())
+    async with serving({"webhooks": site}) as addresses:
+        yield Slow(f"http://{addresses['webhooks']}", clock, metrics)
 
 
 async def test_a_call_ends_before_the_server_gives_up() -> None:
-    clock = VirtualClock()
-    webhooks = Webhooks(clock=clock)
+    entered = asyncio.Event()
 
-    async def never(_: Review) -> None:
+    async def never(_: VirtualClock) -> None:
+        entered.set()
         await asyncio.get_running_loop().create_future()
 
-    webhooks.validate("/slow", never)
-    site = Site(address=Address("127.0.0.1", 0), routes=webhooks.routes())
-    request = {
-        "uid": "u",
-        "operation": "CREATE",
-        "kind": {"kind": "Widget"},
-        "resource": {"resource": "widgets"},
-    }
-    envelope = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    async with (
-        serving({"webhooks": site}) as addresses,
-        aiohttp.ClientSession() as session,
-    ):
-        url = f"http://{addresses['webhooks']}/slow?timeout=5s"
-        asking = asyncio.create_task(session.post(url, json=envelope))
-        await eventually(lambda: clock.pending)
-        await clock.advance(4.5)
-        answer = await (await asking).json()
-    assert answer["response"]["status"]["message"] == "/slow took longer than 4.5 s."
+    async with slow(never) as server, aiohttp.ClientSession() as session:
+        asking = asyncio.create_task(server.ask(session))
+        await eventually(entered.is_set)
+        await server.clock.advance(4.5)
+        answer = await asking
+        assert answer["status"]["message"] == "/slow took longer than 4.5 s."
+        assert server.late == 1
+
+
+async def test_a_handler_that_never_awaits_is_not_cut_off_but_found_out() -> None:
+    async def block(clock: VirtualClock) -> None:
+        clock._move(clock.monotonic() + 6)
+
+    async with slow(block) as server, aiohttp.ClientSession() as session:
+        with capture_logs() as logs:
+            assert (await server.ask(session))["allowed"]
+        assert server.late == 1
+        (told,) = (log for log in logs if log["event"] == "webhook late")
+        assert (told["took"], told["uid"]) == (6, "u")
+
+
+async def test_a_handler_in_time_is_not_counted_as_late() -> None:
+    async def quick(_: VirtualClock) -> None:
+        return None
+
+    async with slow(quick) as server, aiohttp.ClientSession() as session:
+        await server.ask(session)
+        assert server.late == 0
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    async def quick(_: VirtualClock) -> None:
+        return None
+
+    arrived = asyncio.Event()
+
+    async def stalled() -> AsyncIterator[bytes]:
+        yield b"{"
+        arrived.set()
+        await asyncio.get_running_loop().create_future()
+
+    async with slow(quick) as server, aiohttp.ClientSession() as session:
+        asking = asyncio.create_task(session.post(server.url, data=stalled(), headers=JSON))
+        await eventually(lambda: arrived.is_set() and server.clock.pending)
+        await server.clock.advance(4.5)
+        assert (await asking).status == 408

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaito.runtime import Cause, Denied
-from kaito.runtime.admission import NotAReview, Question, differences
+from kaito.runtime.admission import UID_LENGTH, NotAReview, Question, TooDeep, differences
 
 WIDGET: dict[str, Any] = {"metadata": {"name": "w", "namespace": "ns"}, "spec": {"size": 1}}
 
@@ -55,6 +55,16 @@ def test_an_object_that_waits_for_its_finalizers_says_so() -> None:
     gone = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
     assert Question.read(review(object=gone)).review.deleting
     assert not Question.read(review()).review.deleting
+
+
+@pytest.mark.parametrize("metadata", [None, [], "gone", {"deletionTimestamp": None}])
+def test_odd_metadata_says_nothing_of_a_deletion(metadata: Any) -> None:
+    assert not Question.read(review(object={"metadata": metadata})).review.deleting
+
+
+def test_a_user_without_groups_is_one() -> None:
+    asked = Question.read(review(userInfo={"username": "ann", "groups": None})).review
+    assert (asked.user, asked.groups) == ("ann", ())
 
 
 @pytest.mark.parametrize("version", ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"])
@@ -111,11 +121,33 @@ def test_an_object_left_as_it_is_needs_no_patch() -> None:
         review().replace(b"admission.k8s.io/v1", b"admission.k8s.io/v2"),
         review().replace(b'"uid": "u-1", ', b""),
         review(operation="PEEK"),
+        review(uid="u" * (UID_LENGTH + 1)),
+        b"[" * 5000,
     ],
 )
 def test_what_is_no_review_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(NotAReview, match="AdmissionReview"):
         Question.read(body)
+
+
+def test_what_a_body_holds_is_not_said_back_at_length() -> None:
+    with pytest.raises(NotAReview) as refused:
+        Question.read(review(operation="x" * 1_000_000))
+    assert len(str(refused.value)) < 400
+
+
+def test_an_object_that_nests_without_end_is_refused_under_its_uid() -> None:
+    deep = review(object={"a": "HERE"}).replace(b'"HERE"', b'{"a":' * 1500 + b"1" + b"}" * 1500)
+    envelope = json.loads(review())
+    in_order = {name: envelope[name] for name in ("kind", "apiVersion", "request")}
+    head = json.dumps(in_order).encode().partition(b'"operation"')[0]
+    body = head + b'"operation"' + deep.partition(b'"operation"')[2]
+    with pytest.raises(TooDeep) as refused:
+        Question.read(body)
+    answer = json.loads(refused.value.answer)
+    assert answer["apiVersion"] == envelope["apiVersion"]
+    assert (answer["response"]["uid"], answer["response"]["allowed"]) == ("u-1", False)
+    assert "nests too deeply" in answer["response"]["status"]["message"]
 
 
 VALUES = st.recursive(
