@@ -51,6 +51,7 @@ PAGE_SIZE = 50  # fewer than a cluster has pools, so that clients meet pages
 OPERATIONS_API_VERSION = "2017-08-31"
 BODY_LIMIT = 4 * 1024 * 1024  # bytes; Resource Manager's own
 RETRY_AFTER_SECONDS = 1  # what long operations suggest, the least that a header can say
+_LOCATION = re.compile(r"\s*location\s+eq\s+'([^']*)'\s*")
 _CORRELATION = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-(preview|alpha|beta|rc|privatepreview))?")
 
@@ -182,9 +183,10 @@ class AzureEndpoint:
             case ClusterList():
                 return Response.json({"value": [self._cluster()]})
             case SkuList():
-                return Response.json(
-                    {"value": list(skus_wire(self._sizes, self.faults, self._account))}
-                )
+                asked = _LOCATION.fullmatch(request.parameters().get("$filter"))
+                here = asked is None or asked[1].lower() == self._account.location
+                skus = skus_wire(self._sizes, self.faults, self._account) if here else ()
+                return Response.json({"value": list(skus)})
             case _:
                 raise _not_supported(request)
 

@@ -258,6 +258,10 @@ async def test_an_unavailable_size_is_listed_as_restricted(cloud: Cloud) -> None
     assert skus["Standard_NC40ads_H100_v5"]["restrictions"] == []
     capabilities = {each["name"]: each["value"] for each in skus[GPU]["capabilities"]}
     assert capabilities == {"vCPUs": "24", "MemoryGB": "220", "GPUs": "1"}
+    query = "?api-version=2021-07-01&%24filter=location%20eq%20'{}'"
+    here = read(await cloud.ask("GET", path + query.format("eastus")))["value"]
+    assert here == list(skus.values())
+    assert read(await cloud.ask("GET", path + query.format("westus")))["value"] == []
 
 
 @pytest.mark.parametrize("kind", FaultKind)
