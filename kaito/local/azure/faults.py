@@ -126,7 +126,8 @@ def labelled(labels: Mapping[str, str], pool: str) -> PoolFault | None:
 
 @dataclass(slots=True)
 class Faults:
-    """The faults that are in force, and how often each has struck. The first that fits counts."""
+    """The faults that are in force, and how often those that end have struck. The first that fits
+    counts."""
 
     given: tuple[PoolFault, ...] = ()
     """Those of the profile, which are there as long as the cluster."""
@@ -160,8 +161,10 @@ class Faults:
     ) -> PoolFault | None:
         """The fault that a request meets, which counts as an attempt; None when it meets none."""
         for fault in self._fitting(ask, pool, vm_size, labels or {}):
+            if not fault.times:
+                return fault
             self._attempts[pool, fault] += 1
-            if not fault.times or self._attempts[pool, fault] <= fault.times:
+            if self._attempts[pool, fault] <= fault.times:
                 return fault
         return None
 
