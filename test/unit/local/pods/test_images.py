@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kaito.local.pods.images import KAITO_BASE, Images, served_name
+from kaito.local.pods.images import KAITO_BASE, Images, entrypoint, parse_program, served_name
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,50 @@ def test_the_simulated_engine_gets_port_and_name() -> None:
         "phi",
     ]
     assert KAITO_BASE.simulated
+
+
+@pytest.mark.parametrize(
+    ("pattern", "image", "known"),
+    [
+        ("python", "python", True),
+        ("python", "docker.io/library/python:3.12", True),
+        ("python", "localhost:5000/python@sha256:abc", True),
+        ("python", "my-python:3", False),
+        ("python:3*", "python:3.12", True),
+        ("python:3*", "python:2.7", False),
+        ("ghcr.io/me/*", "ghcr.io/me/app:1", True),
+        ("ghcr.io/me/*", "ghcr.io/you/app:1", False),
+        ("localhost:5000/app:*", "localhost:5000/app:1", True),
+        ("*", "anything/at/all:1", True),
+    ],
+)
+def test_a_pattern_may_name_a_tag_or_a_registry(pattern: str, image: str, known: bool) -> None:
+    assert entrypoint(pattern, []).stands_for(image) is known
+
+
+@pytest.mark.parametrize(
+    ("container", "line"),
+    [
+        ({}, ["python3", "-u"]),
+        ({"args": ["x.py"]}, ["python3", "-u", "x.py"]),
+        ({"command": ["sh"]}, ["sh"]),
+        ({"command": ["sh"], "args": ["-c", "a b"]}, ["sh", "-c", "a b"]),
+    ],
+)
+def test_an_entrypoint_is_replaced_and_followed_as_in_kubernetes(
+    container: Any, line: list[str]
+) -> None:
+    program = parse_program("python:*=python3 -u")
+    assert (program.image, program.own_commands) == ("python:*", True)
+    assert list(program.command(container, {}, 0)) == line
+
+
+def test_a_command_may_hold_quotes_and_equals_signs() -> None:
+    program = parse_program("app='my program' --flag=1")
+    assert list(program.command({}, {}, 0)) == ["my program", "--flag=1"]
+
+
+@pytest.mark.parametrize("text", ["python", "=python3", " =x", "a='"])
+def test_what_is_no_program_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"PATTERN=COMMAND|quotation"):
+        parse_program(text)
