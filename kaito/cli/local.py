@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -47,17 +48,17 @@ async def _up(arguments: argparse.Namespace) -> int:
     from kaito.local.azure.limits import Limits
     from kaito.local.cluster import LocalCluster
     from kaito.local.pods.images import KAITO_BASE, parse_program
-    from kaito.local.profile import Profile
+    from kaito.local.profiles import find
 
     limits = Limits(
         pools=arguments.max_pools,
         nodes_per_pool=arguments.max_nodes_per_pool,
         throttling=THROTTLING if arguments.throttle else 0,
     )
-    profiles = {
-        "demo": Profile(limits=limits),
-        "instant": Profile.instant(processes=True, limits=limits),
-    }
+    try:
+        profile = replace(find(arguments.profile), limits=limits)
+    except ValueError as error:
+        raise CommandError(f"--profile {error}") from error
     try:
         programs = [*map(parse_program, arguments.image), KAITO_BASE]
     except ValueError as error:
@@ -78,7 +79,7 @@ async def _up(arguments: argparse.Namespace) -> int:
             port=arguments.port,
             data_dir=data_dir,
             nodes=arguments.nodes,
-            profile=profiles[arguments.profile],
+            profile=profile,
             state_dir=data_dir or Path(scratch),
             programs=programs,
         ) as cluster:

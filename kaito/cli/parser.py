@@ -181,9 +181,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     up.add_argument(
         "--profile",
-        choices=["demo", "instant"],
+        metavar="NAME|FILE",
         default="demo",
-        help="how long simulated things take: seconds to watch, or no time (default: demo)",
+        help="how long simulated things take: demo (seconds to watch; the default), instant, "
+        "azure (minutes), or a YAML file with timings",
     )
     up.add_argument(
         "--image",

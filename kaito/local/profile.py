@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
+from kaito.catalog import timing
 from kaito.local.azure.faults import PoolFault
 from kaito.local.azure.limits import Limits
 
@@ -31,6 +32,9 @@ class Profile:
     pull_rate: float = 0.0
     """Bytes of an image a second, where the annotation local.kaito.sh/image-size tells its size;
     0: the size does not matter."""
+    download_rate: float = 0.0
+    """Bytes of a model's weights a second, where the annotation local.kaito.sh/weights tells how
+    many there are; 0: they do not matter."""
     container_start: float = 0.2
     """From then until a simulated container runs and is ready."""
     job_run: float = 1.0
@@ -74,3 +78,48 @@ class Profile:
             faults=faults,
             limits=limits or Limits(),
         )
+
+    @classmethod
+    def azure(cls) -> Self:
+        """As it takes on AKS in minutes: the node as fast, the rest as slow as was published."""
+        return cls(
+            pool_create=timing.NODE.low,
+            pool_delete=180,  # no published figure: AKS takes a few minutes
+            node_ready=10,
+            gpu_ready=timing.DEVICE.low,
+            node_grace=50,  # the controller manager's default
+            patience=1,
+            image_pull=timing.IMAGE_GIB / timing.IMAGE_SPEED[0],
+            pull_rate=timing.IMAGE_SPEED[0] * 2**30,
+            download_rate=timing.DOWNLOAD_SPEED[0] * 2**30,
+            container_start=timing.FRAMEWORK.high + timing.ENGINE.high,
+            job_run=1800,
+            probe_period=10,
+            restart_backoff=10,
+            restart_backoff_cap=300,
+        )
+
+    def scaled(self, factor: float) -> Self:
+        """The same with everything `factor` times as long. ValueError unless that is positive."""
+        if not factor > 0:
+            raise ValueError(f"scale {factor:g}: must be more than 0.")
+        longer = {name: getattr(self, name) * factor for name in SECONDS}
+        faster = {name: getattr(self, name) / factor for name in RATES}
+        return replace(self, **longer, **faster)
+
+
+RATES = ("pull_rate", "download_rate")
+SECONDS = (
+    "pool_create",
+    "pool_delete",
+    "node_ready",
+    "gpu_ready",
+    "node_grace",
+    "patience",
+    "image_pull",
+    "container_start",
+    "job_run",
+    "probe_period",
+    "restart_backoff",
+    "restart_backoff_cap",
+)

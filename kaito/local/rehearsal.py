@@ -23,6 +23,7 @@ AFTER = f"{PREFIX}fault-after"
 TIMES = f"{PREFIX}fault-times"
 IMAGE_SIZE = f"{PREFIX}image-size"
 START = f"{PREFIX}start"
+WEIGHTS = f"{PREFIX}weights"
 SLOW = 10.0  # times longer than else
 
 
@@ -61,7 +62,7 @@ class NodeFault(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a pod was asked to do. `after` is in seconds from its start, `times` how many starts
-    fail before it works (0: all), `start` in seconds, `image_size` in bytes."""
+    fail before it works (0: all), `start` in seconds, `image_size` and `weights` in bytes."""
 
     fault: PodFault | None = None
     exit_code: int = 1
@@ -69,6 +70,7 @@ class Asked:
     times: int = 0
     image_size: float | None = None
     start: float | None = None
+    weights: float | None = None
 
     @classmethod
     def of(cls, annotations: Mapping[str, str]) -> Self:
@@ -83,6 +85,7 @@ class Asked:
             times=int(times) if times.isdigit() else 0,
             image_size=_bytes(annotations.get(IMAGE_SIZE, "")),
             start=_seconds(annotations.get(START, "")),
+            weights=_bytes(annotations.get(WEIGHTS, "")),
         )
 
 

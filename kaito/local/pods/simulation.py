@@ -46,6 +46,8 @@ class Durations:
         if asked.image_size is not None and profile.pull_rate:
             pull = asked.image_size / profile.pull_rate
         start = profile.container_start if asked.start is None else asked.start
+        if asked.weights is not None and profile.download_rate:
+            start += asked.weights / profile.download_rate
         return cls(pull * slow, start * slow, profile.job_run * slow)
 
 
