@@ -14,13 +14,13 @@ from test.benchmark.workspaces import Site, site
 
 
 @asynccontextmanager
-async def local_server() -> AsyncIterator[tuple[str, int]]:
+async def local_server(*options: str) -> AsyncIterator[tuple[str, int]]:
     """`kaito local up` without daemons; its kubeconfig and process id."""
     with tempfile.TemporaryDirectory(prefix="kaito-bench-") as scratch:
         kubeconfig = str(Path(scratch) / "kubeconfig")
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "kaito.cli", "local", "up"),
-            *("--kubeconfig", kubeconfig, "--no-controllers"),
+            *("--kubeconfig", kubeconfig, "--no-controllers", *options),
             stdout=asyncio.subprocess.PIPE,
         )
         try:
