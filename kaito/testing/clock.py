@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 ROUNDS = 200  # turns of the event loop granted to what a due timer has set going
 EPOCH = 1_750_000_000.0  # an arbitrary day in 2025
@@ -86,14 +86,17 @@ class VirtualClock:
         self._move(end)
         await self.settle()
 
-    async def run_until(self, reached: Callable[[], bool], *, limit: float = 3600.0) -> float:
+    async def run_until(
+        self, reached: Callable[[], bool | Awaitable[bool]], *, limit: float = 3600.0
+    ) -> float:
         """Let time pass, timer by timer, until `reached()`; the seconds that it took.
 
-        AssertionError when `limit` seconds pass, or nothing is booked any more, before that.
+        `reached` may be a coroutine function. AssertionError when `limit` seconds pass, or nothing
+        is booked any more, before that.
         """
         start = self._monotonic
         await self.settle()
-        while not reached():
+        while not (await answer if isinstance(answer := reached(), Awaitable) else answer):
             at = self._next()
             if at is None or at > start + limit:
                 waited = "nothing is booked" if at is None else f"{limit:g} s have passed"

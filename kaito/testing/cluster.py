@@ -54,14 +54,18 @@ TOKEN = "the-tester"  # noqa: S105 - opens a server that ends with the test
 class Cluster:
     """The server; `async with` runs it. It is a source of changes for `eventually`.
 
-    With `nodes` it is a whole local cluster: so many Nodes, a scheduler, the controllers of
-    Deployments, Jobs and the like. `rbac` enforces roles for users other than the tester.
+    With `nodes` it is a whole local cluster, in which nothing takes longer than it must: so many
+    Nodes, a scheduler, the controllers of Deployments, Jobs and the like. `clock` is for a cluster
+    without nodes. `rbac` enforces roles for users other than the tester.
     ImportError where nodes or an address are asked for and `kaito[local]` is not installed.
     """
 
     def __init__(self, *, nodes: int = 0, rbac: bool = False, clock: Clock | None = None) -> None:
         if nodes and rbac:
             raise ValueError("A cluster with nodes enforces no roles; leave `rbac` out.")
+        if nodes and clock is not None:
+            # Its pods may be processes and its files are written by threads: both take real time.
+            raise ValueError("A cluster with nodes lives by the machine's clock; leave out either.")
         self._nodes = nodes
         self._rbac = rbac
         self._clock = clock or SystemClock()
@@ -199,9 +203,10 @@ class Cluster:
 
     async def _start_whole(self) -> None:
         from kaito.local.cluster import LocalCluster
+        from kaito.local.profile import Profile
 
         local = await self._stack.enter_async_context(
-            LocalCluster(nodes=self._nodes, clock=self._clock)
+            LocalCluster(nodes=self._nodes, profile=Profile.instant(processes=True))
         )
         self._server = local.server
         self._url = local.url

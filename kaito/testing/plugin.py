@@ -11,7 +11,7 @@
     virtual_clock   a clock that moves when told to
 
 `@pytest.mark.kube(nodes=1)` gives `kube` Nodes and the controllers of workloads; `rbac=True` has
-it enforce roles. Loading the plugin costs what `kaito.runtime` costs, and a cluster is imported
+it enforce roles; `virtual=True` has it live by `virtual_clock`. Loading the plugin costs what `kaito.runtime` costs, and a cluster is imported
 by the first test that asks for one. Coroutine fixtures and tests need pytest-asyncio, in either of
 its modes.
 """
@@ -39,7 +39,8 @@ except ImportError:  # then no test here can await, and none asks for these
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known, so that --strict-markers lets it pass."""
     config.addinivalue_line(
-        "markers", "kube(nodes=0, rbac=False): what the cluster of the `kube` fixture has"
+        "markers",
+        "kube(nodes=0, rbac=False, virtual=False): what the cluster of the `kube` fixture has",
     )
 
 
@@ -47,7 +48,10 @@ def pytest_configure(config: pytest.Config) -> None:
 async def kube(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
     """A cluster of this test's own."""
     mark = request.node.get_closest_marker("kube")
-    async with Cluster(**(mark.kwargs if mark is not None else {})) as cluster:
+    asked = dict(mark.kwargs) if mark is not None else {}
+    if asked.pop("virtual", False):
+        asked["clock"] = request.getfixturevalue("virtual_clock")
+    async with Cluster(**asked) as cluster:
         yield cluster
 
 

@@ -56,7 +56,7 @@ class SharedCluster:
     @property
     def faults(self) -> Faults:
         """Have it fail, for every test that shares it."""
-        return self._cluster.faults
+        return Faults(self._cluster.server, self._in_loop)
 
     def kubeconfig(self) -> str:
         """A kubeconfig of the tester, as YAML."""
@@ -101,6 +101,12 @@ class SharedCluster:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the cluster's own loop and wait for it, blocking."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(START_SECONDS)
+
+    def _in_loop(self, work: Callable[[], int]) -> int:
+        async def done() -> int:
+            return work()
+
+        return self.run(done())
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

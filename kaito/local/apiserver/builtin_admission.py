@@ -205,8 +205,9 @@ def plugins(
     definitions: Definitions,
     resolver: Callable[[], Resolver | None],
     authorizer: Authorizer,
+    down: Callable[[str], bool],
 ) -> list[Plugin]:
-    """The chain, in the order in which plugins run."""
+    """The chain, in the order in which plugins run. `down` says which webhooks do not answer."""
     return [
         Immortal(),
         Escalation(authorizer),
@@ -216,7 +217,7 @@ def plugins(
         PodDefaults(core),
         ClaimProtection(),
         ClaimClasses(core),
-        Webhooks(core, resolver, authorizer),
+        Webhooks(core, resolver, authorizer, down),
         ServiceAddresses(core),
         ResourceQuotas(core),
     ]

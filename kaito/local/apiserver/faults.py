@@ -83,12 +83,14 @@ class Hangs:
 
 @dataclass(slots=True)
 class Fault:
-    """Applies `answer` to the next `times` requests that match; None is every one."""
+    """Applies `answer` to `times` requests that match, None being every one, after having let
+    the first `spared` of them pass."""
 
     answer: Answer
     match: Callable[[Request], bool] = field(default=lambda request: True)
     times: int | None = 1
     seen: int = 0
+    spared: int = 0
 
 
 class Faults:
@@ -98,6 +100,11 @@ class Faults:
         self._clock = clock
         self._cut_watches = cut_watches
         self._faults: list[Fault] = []
+        self.webhooks_down: set[str] = set()
+        """Names of webhooks that do not answer; "" stands for all of them."""
+
+    def webhook_is_down(self, name: str) -> bool:
+        return name in self.webhooks_down or "" in self.webhooks_down
 
     def add(self, fault: Fault) -> Fault:
         self._faults.append(fault)
@@ -105,6 +112,7 @@ class Faults:
 
     def clear(self) -> None:
         self._faults.clear()
+        self.webhooks_down.clear()
 
     def cut_watches(self) -> int:
         """Break every open watch; gives how many there were."""
@@ -117,6 +125,9 @@ class Faults:
             if fault.times is not None and fault.seen >= fault.times:
                 continue
             if not fault.match(request):
+                continue
+            if fault.spared:
+                fault.spared -= 1
                 continue
             fault.seen += 1
             if isinstance(fault.answer, Resets) and fault.answer.after:

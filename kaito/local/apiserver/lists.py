@@ -71,6 +71,8 @@ class Lister:
             exact = options.match == "Exact" or bool(limit and not options.match)
             if version and exact:
                 revision, state = version, self._at(bucket, version)
+            elif options.version and bucket.behind is not None and version <= bucket.behind:
+                revision, state = bucket.behind, self._at(bucket, bucket.behind)
         return self._collect(kind, bucket, namespace, chosen, state, revision, limit, start)
 
     async def _seen(self, revision: int) -> None:

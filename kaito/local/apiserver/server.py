@@ -80,6 +80,7 @@ class ApiServer:
         self.types = TypeTable()
         self.kinds = Kinds(self.types, BEHAVIOURS, COLUMNS)
         self.core = Core(Store(), self.kinds, self.clock, self._random)
+        self.faults = Faults(self.clock, self.cut_watches)
         self._resolver: Resolver | None = None
         self._build()
 
@@ -107,12 +108,14 @@ class ApiServer:
             self.reviews,
         )
         self.admission.plugins[:] = plugins(
-            core, self.definitions, lambda: self.proxy.resolver, self.authorizer
+            core,
+            self.definitions,
+            lambda: self.proxy.resolver,
+            self.authorizer,
+            self.faults.webhook_is_down,
         )
         self.collector = Collector(core, self.handlers)
         self.namespaces = Namespaces(core, self.handlers)
-        if not hasattr(self, "faults"):
-            self.faults = Faults(self.clock, self.cut_watches)
 
     async def start(self) -> None:
         """Load what was kept, create what every cluster has, start the inner tasks."""

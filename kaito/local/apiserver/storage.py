@@ -89,7 +89,7 @@ class Journal(Protocol):
 class Bucket:
     """All objects of one resource, by key `namespace/name` (or `name`), in the order of keys."""
 
-    __slots__ = ("_keys", "events", "floor", "name", "objects", "sinks")
+    __slots__ = ("_keys", "behind", "events", "floor", "name", "objects", "sinks")
 
     def __init__(self, name: str, floor: int) -> None:
         self.name = name
@@ -97,6 +97,8 @@ class Bucket:
         self.objects: dict[str, Record] = {}
         self.events: deque[Event] = deque()
         self.sinks: set[Sink] = set()
+        self.behind: int | None = None
+        """The revision at which the watch cache has fallen behind; None while it keeps up."""
         self._keys: list[str] = []
 
     def keys(self, prefix: str = "", start: str = "") -> Iterator[str]:

@@ -110,9 +110,12 @@ class Watch:
         self._wake = asyncio.Event()
         self._ending: BaseException | None = None
         self._ended = False
+        self._since = 0
         self.bucket: Bucket = core.store.bucket(kind.bucket)
 
     def push(self, event: Event) -> None:
+        if self.bucket.behind is not None:
+            return  # caught up with later, from the log
         frame = self._frame(event)
         if frame is None:
             return
@@ -159,27 +162,51 @@ class Watch:
 
     def begin(self, revision: int | None, initial: bool | None) -> None:
         """Queue what the stream starts with; must run in one go with joining the bucket."""
-        store, bucket = self._core.store, self.bucket
+        bucket = self.bucket
+        self._since = revision or 0
         if initial or (initial is None and not revision):
-            for key in bucket.keys(self._prefix):
-                record = bucket.objects[key]
-                if self._chosen.takes(record):
+            behind = bucket.behind
+            if behind is not None and behind < bucket.floor:
+                self.fail(expired(f"too old resource version: {behind} ({bucket.floor})"))
+                return
+            state = bucket.objects if behind is None else bucket.at(behind)
+            for key in bucket.keys(self._prefix) if behind is None else sorted(state):
+                record = state[key]
+                if self._passes(record):
                     self._ready.append(self._line("ADDED", record, 0))
             if initial and self._bookmarks:
                 self._marked = True
-                self._ready.append(self._bookmark(store.revision, INITIAL_END))
+                self._ready.append(self._bookmark(INITIAL_END))
         elif revision:
             floor = bucket.floor
             if revision < floor:
                 self.fail(expired(f"too old resource version: {revision} ({floor})"))
                 return
             for event in bucket.since(revision):
+                if bucket.behind is not None and event.revision > bucket.behind:
+                    break
                 frame = self._frame(event)
                 if frame is not None:
                     self._ready.append(frame)
         bucket.sinks.add(self)
 
-    def _bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> bytes:
+    def catch_up(self, behind: int) -> None:
+        """Tell what happened while the bucket was behind; cut where that is forgotten."""
+        if behind < self.bucket.floor:
+            self.cut()
+            return
+        for event in self.bucket.since(max(behind, self._since)):
+            self.push(event)
+
+    def bookmark(self) -> None:
+        """Send a bookmark now, where bookmarks are wanted."""
+        if self._bookmarks:
+            self._ready.append(self._bookmark())
+            self._wake.set()
+
+    def _bookmark(self, annotations: dict[str, str] | None = None) -> bytes:
+        behind = self.bucket.behind
+        revision = self._core.store.revision if behind is None else max(behind, self._since)
         meta: dict[str, Any] = {"resourceVersion": str(revision)}
         if annotations:
             meta["annotations"] = annotations
@@ -198,7 +225,7 @@ class Watch:
     def fail(self, error: StatusError) -> None:
         """Make the error the only event."""
         self._ready.append(b'{"type":"ERROR","object":' + _encode(error.body()) + b"}\n")
-        self._ended = True
+        self.end()
 
     def end(self) -> None:
         """End the stream cleanly after what is queued."""
@@ -237,7 +264,7 @@ class Watch:
                 except TimeoutError:
                     if self._bookmarks and loop.time() >= bookmark_at:
                         bookmark_at = _next_bookmark(loop.time(), deadline)
-                        self._ready.append(self._bookmark(self._core.store.revision))
+                        self._ready.append(self._bookmark())
         finally:
             self.bucket.sinks.discard(self)
 

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -84,6 +85,13 @@ async def ask(
         raise _failed(_refused(status, body))
     review = _review(status, kind, body, question["apiVersion"])
     return _verified(review, question, mutating=mutating)
+
+
+def refused(config: Object, seconds: int) -> CallFailed:
+    """What is said of a webhook whose port nobody listens on."""
+    host = urlsplit(target(config)).netloc
+    shown = f'Post "{target(config)}?timeout={seconds}s"'
+    return _failed(f"{shown}: dial tcp {host}: connect: connection refused")
 
 
 def _failed(why: str) -> CallFailed:

@@ -17,7 +17,7 @@ from kaito.local.apiserver.opaque import copied
 from kaito.local.apiserver.rbac import Authorizer
 from kaito.local.apiserver.scalars import json_kind
 from kaito.local.apiserver.status import StatusError, bad_request, forbidden, internal
-from kaito.local.apiserver.webhookcalls import CallFailed, Resolver, ask
+from kaito.local.apiserver.webhookcalls import CallFailed, Resolver, ask, refused
 from kaito.local.apiserver.webhookreviews import question, shown_as
 
 Object = dict[str, Any]
@@ -53,11 +53,16 @@ class Webhooks:
     """The plugin that asks webhooks: mutating ones in order, validating ones together."""
 
     def __init__(
-        self, core: Core, resolver: Callable[[], Resolver | None], authorizer: Authorizer
+        self,
+        core: Core,
+        resolver: Callable[[], Resolver | None],
+        authorizer: Authorizer,
+        down: Callable[[str], bool],
     ) -> None:
         self._core = core
         self._resolver = resolver
         self._authorizer = authorizer
+        self._down = down
         self._cache: dict[str, tuple[object, list[Hook]]] = {}
 
     async def mutate(self, review: Review) -> None:
@@ -186,14 +191,11 @@ class Webhooks:
         versions = hook.spec.get("admissionReviewVersions") or ["v1"]
         version = next((v for v in versions if v in {"v1", "v1beta1"}), "v1")
         asked = question(review, kind, self._core.new_uid(), version, settled=not mutating)
+        config, seconds = hook.spec.get("clientConfig") or {}, hook.spec.get("timeoutSeconds", 10)
         try:
-            response = await ask(
-                hook.spec.get("clientConfig") or {},
-                asked,
-                hook.spec.get("timeoutSeconds", 10),
-                self._resolver(),
-                mutating=mutating,
-            )
+            if self._down(hook.name):
+                raise refused(config, seconds)
+            response = await ask(config, asked, seconds, self._resolver(), mutating=mutating)
         except CallFailed as error:
             return self._unanswered(hook, str(error), error)
         for text in response.get("warnings") or ():

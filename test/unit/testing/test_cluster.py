@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,9 @@ from kaito.runtime import (
     Object,
     Resource,
     from_kubeconfig,
+    rfc3339,
 )
-from kaito.testing import Cluster, SharedCluster, eventually
+from kaito.testing import Cluster, SharedCluster, VirtualClock, eventually
 
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 LAMPS: Resource[Object] = Resource("example.com", "v1", "lamps", "Lamp")
@@ -130,3 +132,18 @@ def test_each_namespace_of_a_shared_cluster_is_new(
     assert other != kube_namespace
     kube_session.drop_namespace(other)
     kube_session.drop_namespace(other)
+
+
+@pytest.mark.kube(virtual=True)
+async def test_a_cluster_can_live_by_the_clock_of_the_test(
+    kube: Cluster, kube_client: Client, virtual_clock: VirtualClock
+) -> None:
+    await virtual_clock.advance(86_400)
+    made = await kube_client.create(CONFIG_MAPS, named("a"))
+    assert made["metadata"]["creationTimestamp"] == rfc3339(virtual_clock.now())
+
+
+@pytest.mark.parametrize("more", [{"rbac": True}, {"clock": VirtualClock()}], ids=["rbac", "clock"])
+def test_what_a_cluster_with_nodes_cannot_have_is_refused(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="A cluster with nodes"):
+        Cluster(nodes=1, **more)
