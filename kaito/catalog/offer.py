@@ -12,7 +12,6 @@ from kaito.catalog.capability import VLLM, EngineNeeds, objection
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate, Misfit, estimate
 from kaito.catalog.model import Model
-from kaito.catalog.precision import precision
 from kaito.catalog.replacement import replacements
 from kaito.catalog.sku import Sku
 
@@ -67,8 +66,6 @@ def alone(
     model: Model, sku: Sku, *, engine: EngineNeeds = VLLM, context: int = DEFAULT_CONTEXT
 ) -> Offer | None:
     """The model on one node of a size, with nothing to be said against it; None otherwise."""
-    if precision(model, sku.gpus).danger is not None:  # the quickest to tell, and often the reason
-        return None
     found = offer(model, sku, engine=engine, context=context, max_nodes=1)
     return found if isinstance(found, Offer) and not found.estimate.problems else None
 

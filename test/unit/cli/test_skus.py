@@ -204,6 +204,7 @@ def test_no_two_gpus_have_one_name() -> None:
     ("arguments", "code", "said"),
     [
         (["Standard_NC24ads_A100_v5"], 1, "Near: Standard_NC24ads_A100_v4, "),
+        (["NC24"], 1, "Near: Standard_NC24ads_A100_v4, "),
         (["NC96ads"], 1, "Near: Standard_NC96ads_A100_v4. "),
         (["p5.48xlarge", "--cloud", "azure"], 1, "p5.48xlarge is no size of azure in "),
         (["--gpu", "B200"], 1, "No size of azure has --gpu B200: there are A10, A100, "),
