@@ -53,8 +53,9 @@ def _equality(value: JsonValue) -> bool:
 
 
 def _partitioned(value: JsonValue) -> bool:
-    profile, count = bool(part(value, "profile")), has(value, "count")
-    return (profile, count) == ((True, False) if part(value, "mode") == "mig" else (False, True))
+    given = bool(part(value, "profile")), has(value, "count")
+    modes = {"mig": (True, False), "accelerator": (False, True)}
+    return modes.get(str(part(value, "mode")), given) == given
 
 
 def _label_value(path: str) -> Rule:

@@ -56,16 +56,13 @@ def judge(
         return Judgement()
     if old is not None and written(old) == written(workspace):
         return Judgement()
-    read, unfit = _read(workspace)
-    found = [*unfit, *_wrong(workspace, read, old is None, catalog, settings, config)]
+    read, found = _judged(workspace, old is None, catalog, settings, config)
     if old is not None:
-        before, unfit = _read(old)
         same = config if config_name(old) == config_name(workspace) else None
-        known = {
-            _fault(each) for each in (*unfit, *_wrong(old, before, False, catalog, settings, same))
-        }
-        changed = update_problems(workspace, old)
-        found = [*changed, *(each for each in found if _fault(each) not in known)]
+        _, before = _judged(old, False, catalog, settings, same)
+        known = {_fault(each) for each in before}
+        found = [each for each in found if _fault(each) not in known]
+        found = [*update_problems(workspace, old), *found]
     said = advice(read, catalog=catalog, settings=settings, config=config) if read else ()
     return Judgement(problems=tuple(_bounded(found)), warnings=tuple(each.message for each in said))
 
@@ -77,19 +74,28 @@ def written(workspace: Object) -> Object:
     return parts | {"annotations": ours(noted) if isinstance(noted, Mapping) else {}}
 
 
-def _wrong(
-    workspace: Object,
-    read: Workspace | None,
-    new: bool,
-    catalog: Catalog,
-    settings: Settings,
-    config: Config | None,
-) -> Iterator[Problem]:
-    yield from problems(workspace, new=new)
-    if read is not None:
-        for each in objections(read, catalog=catalog, settings=settings, config=config):
-            if not each.open:
-                yield Problem(path=each.path, message=each.message)
+def _judged(
+    workspace: Object, new: bool, catalog: Catalog, settings: Settings, config: Config | None
+) -> tuple[Workspace | None, list[Problem]]:
+    """A Workspace as far as it can be read, and all that is wrong with it."""
+    read, unfit = _read(workspace)
+    broken = [
+        each
+        for each in problems(workspace, new=new)
+        # What does not even have its type is told once.
+        if not any(_within(each.path, told.path) for told in unfit)
+    ]
+    refused = [
+        Problem(path=each.path, message=each.message)
+        for each in (
+            objections(read, catalog=catalog, settings=settings, config=config) if read else ()
+        )
+    ]
+    return read, [*unfit, *broken, *refused]
+
+
+def _within(path: str, whole: str) -> bool:
+    return path == whole or path.startswith((f"{whole}.", f"{whole}["))
 
 
 def _read(workspace: Object) -> tuple[Workspace | None, list[Problem]]:

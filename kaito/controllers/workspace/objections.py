@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kaito.api import conditions
+from kaito.api import conditions, labels
+from kaito.api.patterns import DECIMAL, matches
+from kaito.api.words import shown
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.model import Model
@@ -22,10 +24,13 @@ from kaito.controllers.workspace.parameters import (
 )
 from kaito.controllers.workspace.presets import model_of, preset_advice, preset_objections
 from kaito.controllers.workspace.refusal import Advice, Refusal
+from kaito.controllers.workspace.runtimes import OWN_RUNTIME
 from kaito.controllers.workspace.selector import selector_advice, selector_objections
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import fit, size_advice, size_objections, size_of
 from kaito.controllers.workspace.template import unusable
+
+FULL_STRENGTH = 1.0
 
 
 def objections(
@@ -36,6 +41,7 @@ def objections(
     `config` is the ConfigMap that it names, None when it was not looked at.
     """
     yield from annotation_objections(workspace.metadata.annotations)
+    yield from _strengths(workspace)
     yield from selector_objections(workspace.resource)
     template = workspace.inference.template if workspace.inference else None
     wrong_template = unusable(template) if template is not None else ""
@@ -65,6 +71,22 @@ def advice(
     yield from selector_advice(workspace.resource)
     yield from preset_advice(workspace, catalog, settings)
     yield from size_advice(workspace, catalog, settings, context_asked(config))
+
+
+def _strengths(workspace: Workspace) -> Iterator[Refusal]:
+    """Strengths that the engine asked for does not know; where none is, another is taken."""
+    asked = workspace.metadata.annotations.get(labels.RUNTIME, "").lower()
+    adapters = workspace.inference.adapters if workspace.inference else ()
+    for place, adapter in enumerate(adapters if asked == OWN_RUNTIME else ()):
+        if matches(DECIMAL, adapter.strength) and float(adapter.strength) != FULL_STRENGTH:
+            path = f"inference.adapters[{place}].strength"
+            yield Refusal(
+                path=path,
+                reason=conditions.INVALID_SPEC,
+                message=f"{path} is {shown(adapter.strength)}, and {OWN_RUNTIME} (annotation "
+                f"{labels.RUNTIME}) applies adapters at full strength: write 1.0, or remove the "
+                "annotation.",
+            )
 
 
 def _unusable_config(

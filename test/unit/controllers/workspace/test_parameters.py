@@ -1,0 +1,124 @@
+"""ConfigMaps with settings are judged by what they hold, and never quoted."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kaito.controllers.workspace.parameters import (
+    INFERENCE_KEY,
+    TRAINING_KEY,
+    context_asked,
+    inference_problems,
+    training_problems,
+)
+from kaito.runtime import Object
+
+SECTIONS = "kv_cache_cpu_memory_utilization, max_probe_steps and vllm"
+
+
+def config(text: str, key: str = INFERENCE_KEY) -> Object:
+    return {"metadata": {"name": "c"}, "data": {key: text}}
+
+
+def said(text: str, context: int | None = 4096) -> list[str]:
+    start = f"ConfigMap c (inference.config), {INFERENCE_KEY}: "
+    found = [each.message for each in inference_problems(config(text), context=context)]
+    assert all(message.startswith(start) and message.endswith(".") for message in found)
+    return [message.removeprefix(start).removesuffix(".") for message in found]
+
+
+@pytest.mark.parametrize("flag", ["max-model-len", "max_model_len", "max_model-len"])
+def test_a_flag_means_the_same_with_either_dash(flag: str) -> None:
+    assert context_asked(config(f"vllm: {{{flag}: 2048}}")) == 2048
+    assert said(f"vllm: {{{flag}: 4096}}") == []
+    assert said(f"vllm: {{{flag}: 4097}}") == [
+        "vllm.max-model-len must be at most 4096, which is all that the model takes"
+    ]
+
+
+def test_every_section_that_is_read_is_known() -> None:
+    text = "vllm: {a: 1}\nmax_probe_steps: 6\nkv_cache_cpu_memory_utilization: 0.5"
+    assert said(text) == []
+    assert said("vLLM: {a: 1}") == [f"vLLM is no section; sections are {SECTIONS}"]
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    assert said("vLLM: 1\nvllm: {a: [1], max-model-len: 0}") == [
+        f"vLLM is no section; sections are {SECTIONS}",
+        "vllm.a must be one value, as on a command line",
+        "vllm.max-model-len must be a whole number of tokens, at least 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it is empty: write settings there, or name no ConfigMap"),
+        ("# vllm: {}", "it is empty: write settings there, or name no ConfigMap"),
+        ("just words", "it must be a map"),
+        (
+            'vllm: {a: !!int ""}',
+            "it cannot be read: a ! gives a value a type: write the value alone",
+        ),
+        (
+            "vllm: {a: !!bool x}",
+            "it cannot be read: a ! gives a value a type: write the value alone",
+        ),
+        ("a: !secret x", "it cannot be read: a ! gives a value a type: write the value alone"),
+        ("a: &x 1\nb: *x", "it cannot be read: a * repeats another part: write it out"),
+        ("a: 2026-99-99", "it holds a number or a date that is none: put it in quotes"),
+        ("a: 0b_", "it holds a number or a date that is none: put it in quotes"),
+        ("{a: }}", "it cannot be read as YAML: line 1, column 6: "),
+        ("a: \x07", "it cannot be read as YAML: "),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_words_of_ours(text: str, words: str) -> None:
+    (found,) = said(text)
+    assert found.startswith(words)
+    assert "<unicode string>" not in found
+
+
+def test_a_tab_is_told_with_its_place() -> None:
+    (found,) = said("vllm:\n\ta: 1")
+    assert found.startswith("it cannot be read as YAML: line 2, column 1: found")
+
+
+SECRET = "h4nter2"
+secrets = st.sampled_from([SECRET, f"{SECRET}: [", f"'{SECRET}", f"!{SECRET}", f"*{SECRET}"])
+hidden = st.recursive(
+    secrets | st.just([SECRET]), lambda inner: st.dictionaries(st.just("a"), inner), max_leaves=3
+)
+settings_there = st.fixed_dictionaries(
+    {},
+    optional={
+        "vllm": hidden
+        | st.fixed_dictionaries({"max-model-len": hidden, "tool": hidden})
+        | st.fixed_dictionaries({"max_model_len": hidden}),
+        "training_config": hidden
+        | st.fixed_dictionaries(
+            {
+                "QuantizationConfig": st.fixed_dictionaries({"load_in_4bit": hidden}),
+                "TrainingArguments": st.fixed_dictionaries({"output_dir": hidden}),
+                "LoraConfig": hidden,
+            }
+        ),
+    },
+)
+
+
+@given(
+    text=settings_there.map(yaml.safe_dump)
+    | settings_there.map(lambda found: str(found).replace(f"'{SECRET}'", f"&{SECRET} {SECRET}\t"))
+    | st.lists(secrets | st.sampled_from(["a: ", "\n", "\t", "{", "%", "\x00", "@"])).map("".join)
+)
+def test_nothing_that_is_in_a_config_map_gets_out_by_a_sentence(text: str) -> None:
+    """But the names of its sections and flags."""
+    told = [
+        *inference_problems(config(text), context=10),
+        *training_problems(config(text, TRAINING_KEY), method="qlora"),
+    ]
+    for each in told:
+        assert SECRET not in each.message or f"{SECRET} is no section" in each.message, each
