@@ -45,6 +45,8 @@ from kaito.local.apiserver.subresources import Subresources
 from kaito.local.apiserver.watches import Cut
 
 Handler = Callable[[Request], Awaitable[Response]]
+# The oldest Events go, as they do from a real server after an hour.
+KEPT = {"/events": 20_000}
 
 
 class ApiServer:
@@ -79,7 +81,7 @@ class ApiServer:
         self._random = random.Random(seed)  # noqa: S311 names of objects, nothing secret
         self.types = TypeTable()
         self.kinds = Kinds(self.types, BEHAVIOURS, COLUMNS)
-        self.core = Core(Store(), self.kinds, self.clock, self._random)
+        self.core = Core(Store(most=KEPT), self.kinds, self.clock, self._random)
         self.faults = Faults(self.clock, self.cut_watches)
         self._resolver: Resolver | None = None
         self._build()
@@ -122,7 +124,7 @@ class ApiServer:
         if self._data_dir is not None:
             self._journal = SqliteJournal(self._data_dir)
             revision = max(self._journal.revision(), 1)
-            self.core.store = Store(self._journal, revision=revision)
+            self.core.store = Store(self._journal, revision=revision, most=KEPT)
             self._journal.restore(self.core.store)
         await self.definitions.restore()
         await self._bootstrap()
@@ -165,7 +167,7 @@ class ApiServer:
         self.cut_watches()
         old = self.core.store
         await self.aclose()
-        store = Store(revision=old.revision if keep else 1)
+        store = Store(revision=old.revision if keep else 1, most=KEPT)
         if keep and self._data_dir is None:
             for name, bucket in old.buckets.items():
                 for record in bucket.objects.values():

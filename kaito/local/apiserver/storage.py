@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from sys import intern
 from typing import Any, Protocol
 
 import msgspec
@@ -19,6 +20,7 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 LOG_LIMIT = 50_000  # changes kept for watches; an hour of a busy test cluster
+LOG_BYTES = 32 * 2**20  # of objects as they were, kept for the same
 
 
 class Compacted(Exception):
@@ -71,6 +73,15 @@ class Event:
         self.new = new
         self.old = old
         self.frames: dict[object, bytes] = {}
+
+    @property
+    def past(self) -> int:
+        """Bytes of the object as it was, which nothing but history keeps."""
+        return len(self.old.raw) if self.old is not None else 0
+
+
+def _shared(texts: dict[str, str]) -> dict[str, str]:
+    return {intern(name): intern(text) for name, text in texts.items()}
 
 
 class Sink(Protocol):
@@ -143,14 +154,23 @@ class Bucket:
 
 
 class Store:
-    """All buckets and the global revision."""
+    """All buckets and the global revision. `most` tells of buckets how many objects they hold:
+    then the oldest go."""
 
-    def __init__(self, journal: Journal | None = None, *, revision: int = 1) -> None:
+    def __init__(
+        self,
+        journal: Journal | None = None,
+        *,
+        revision: int = 1,
+        most: Mapping[str, int] | None = None,
+    ) -> None:
         self.revision = revision
         self.floor = revision
         self.buckets: dict[str, Bucket] = {}
+        self._most = most or {}
         self._journal = journal
         self._log: deque[tuple[Bucket, Event]] = deque()
+        self._log_bytes = 0
         self.moved: list[Callable[[], None]] = []
 
     def bucket(self, name: str) -> Bucket:
@@ -187,7 +207,9 @@ class Store:
             raise Stale
         revision = self.revision + 1
         value["metadata"]["resourceVersion"] = str(revision)
-        record = Record(key, encode(value), revision, labels, selectable, version)
+        # Trimmed to its size, and every text once: there may be a hundred thousand records.
+        raw = memoryview(encode(value)).tobytes()
+        record = Record(key, raw, revision, _shared(labels), _shared(selectable), version)
         if self._journal is not None:
             self._journal.put(name, record)
         self.revision = revision
@@ -195,6 +217,9 @@ class Store:
         if old is None:
             bucket.add_key(key)
         self._publish(bucket, Event(revision, record, old))
+        while len(bucket.objects) > self._most.get(name, len(bucket.objects)):
+            oldest = next(iter(bucket.objects.values()))
+            self.drop(name, oldest.key, expect=oldest.revision)
         return record
 
     def drop(self, name: str, key: str, *, expect: int) -> int:
@@ -215,19 +240,24 @@ class Store:
     def _publish(self, bucket: Bucket, event: Event) -> None:
         bucket.events.append(event)
         self._log.append((bucket, event))
-        if len(self._log) > LOG_LIMIT:
+        self._log_bytes += event.past
+        while len(self._log) > LOG_LIMIT or self._log_bytes > LOG_BYTES:
             stale, dropped = self._log.popleft()
+            self._log_bytes -= dropped.past
             if stale.events and stale.events[0] is dropped:
                 stale.events.popleft()
             self.floor = stale.floor = dropped.revision
         for sink in tuple(bucket.sinks):
             sink.push(event)
+        # Whoever follows has them; whoever comes later is rare, and pays for it.
+        event.frames.clear()
         for moved in self.moved:
             moved()
 
     def compact(self) -> int:
         """Forget all history; older revisions are gone for lists and watches alike."""
         self._log.clear()
+        self._log_bytes = 0
         self.floor = self.revision
         for bucket in self.buckets.values():
             bucket.events.clear()

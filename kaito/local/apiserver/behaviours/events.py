@@ -47,10 +47,15 @@ NOTE_LIMIT = 1024  # characters
 NO_MATCH = "does not match event.namespace"
 
 
+# Written once: there are many Events, and each keeps these.
+_ABOUT = [
+    (f"{kind}.{name}", name) for kind in ("involvedObject", "regarding") for name in REFERENCE
+]
+
+
 def fields_of(event: Object) -> dict[str, str]:
     about = event.get("involvedObject") or event.get("regarding") or {}
-    found = {f"involvedObject.{n}": about.get(n, "") for n in REFERENCE}
-    found |= {f"regarding.{n}": about.get(n, "") for n in REFERENCE}
+    found = {name: about.get(field, "") for name, field in _ABOUT}
     controller = event.get("reportingComponent") or event.get("reportingController") or ""
     source = (event.get("source") or event.get("deprecatedSource") or {}).get(
         "component"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kaito.local.apiserver.journal import SqliteJournal
-from kaito.local.apiserver.storage import Compacted, Event, Record, Stale, Store
+from kaito.local.apiserver.storage import LOG_BYTES, Compacted, Event, Record, Stale, Store
 
 
 def put(store: Store, key: str, expect: int = 0, **value: Any) -> Record:
@@ -121,3 +121,34 @@ def test_a_killed_writer_loses_nothing_that_it_answered(tmp_path: Path) -> None:
     store = Store(journal, revision=journal.revision())
     journal.restore(store)
     assert set(store.bucket("b").objects) >= {str(i) for i in range(answered + 1)}
+
+
+def test_history_holds_so_many_bytes_and_forgets_the_oldest() -> None:
+    store = Store()
+    first = put(store, "a", text="x" * 2**20)
+    revision = first.revision
+    for _ in range(LOG_BYTES // 2**20 + 2):
+        revision = put(store, "a", revision, text="x" * 2**20).revision
+    bucket = store.bucket("b")
+    assert bucket.floor > first.revision
+    assert sum(each.past for each in bucket.events) <= LOG_BYTES
+
+
+def test_a_bucket_of_bounded_size_forgets_its_oldest_and_says_so() -> None:
+    store, seen = Store(most={"b": 2}), Seen()
+    store.bucket("b").sinks.add(seen)
+    for name in "zyx":
+        put(store, name)
+    assert list(store.bucket("b").objects) == ["y", "x"]
+    assert [each.new is None for each in seen.events] == [False, False, False, True]
+
+
+def test_what_was_sent_is_not_kept_a_second_time() -> None:
+    class Framing:
+        def push(self, event: Event) -> None:
+            event.frames["all"] = event.new.raw if event.new else b""
+
+    store = Store()
+    store.bucket("b").sinks.add(Framing())
+    put(store, "a")
+    assert [each.frames for each in store.bucket("b").events] == [{}]
