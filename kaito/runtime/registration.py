@@ -46,7 +46,8 @@ async def keep(upkeep: Upkeep, clock: Clock) -> None:
 class Registration:
     """Has the API server ask this process, which listens already, while it runs.
 
-    `wanted` makes the configuration, which names URLs, and is first called at the first look.
+    `wanted` makes the configuration, which names URLs, and is first called at the first look. It
+    spells out what a server would add to a rule (`scope`), or each look writes it again.
     `trust` is looked after as soon as the configuration leads here.
     """
 

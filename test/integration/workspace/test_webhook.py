@@ -32,7 +32,8 @@ from kaito.runtime import (
     Resource,
 )
 from kaito.runtime.authority import VALIDATING, make_certificate
-from kaito.testing import VirtualClock, eventually, running
+from kaito.runtime.registration import CHECK_SECONDS
+from kaito.testing import CapturedMetrics, VirtualClock, eventually, running
 from test.integration.workspace.stage import TOKEN, Stage, W
 from test.integration.workspace.wrong import SERVE, WRONG
 
@@ -47,6 +48,7 @@ class Process:
     def __init__(self, scene: Stage, *options: str) -> None:
         self.clock = VirtualClock(now=datetime.now(UTC).timestamp())
         client = Client(InProcess(scene.server, token=TOKEN), field_manager="kaito-workspace")
+        self.metrics = CapturedMetrics(client.metrics)
         self.manager = Manager(client, name="kaito-workspace", clock=self.clock)
         self.arguments: argparse.Namespace = build_parser().parse_args(["manager", *options])
 
@@ -96,6 +98,9 @@ async def test_it_is_asked_while_it_runs_and_nothing_is_left(scene: Stage) -> No
         await process.ready()
         assert (await client_config(scene))["url"] == process.url
         assert await refused(scene)
+        await process.clock.advance(10 * CHECK_SECONDS)
+        applied = process.metrics.value("rest_client_requests_total", method="PATCH")
+        assert applied == 1, "what is right is left alone"
     with pytest.raises(NotFound):
         await client_config(scene)
 

@@ -6,12 +6,14 @@ import asyncio
 import base64
 import datetime as dt
 from functools import partial
+from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kaito.local.pki import ensure_pki
 from kaito.runtime import Call, Client, Object, Reply, authority
 from kaito.runtime.authority import VALIDATING, make_certificate
 from kaito.runtime.bundles import KEPT, LIVE, Bundles, authority_of, with_authority
@@ -90,6 +92,11 @@ def test_as_many_as_settle_do_so_whatever_came_before(
     assert after(*POOL[:LIVE], bundle=bundle) == bundle
 
 
+def test_ours_stays_where_it_is_while_few_are_newer() -> None:
+    bundle = after(*POOL[:LIVE])
+    assert look(bundle, POOL[0]) == bundle
+
+
 def test_ours_gets_into_a_full_bundle_and_the_oldest_makes_room() -> None:
     full = after(*POOL[:KEPT])
     found = look(full, POOL[KEPT])
@@ -112,7 +119,11 @@ def test_what_cannot_be_read_is_no_reason_to_drop_the_others() -> None:
     assert found == THEIRS + GARBAGE + POOL[1] + POOL[0]
 
 
-def test_a_chain_brings_its_authority_if_that_is_signed_by_itself() -> None:
+def test_a_chain_brings_its_authority_if_that_is_signed_by_itself(tmp_path: Path) -> None:
+    pki = ensure_pki(tmp_path, NOW)
+    leaf = pki.certificate.read_text()
+    assert authority_of(leaf) == ""
+    assert authority_of(leaf + pki.ca_pem()) == pki.ca_pem()
     assert authority_of(THEIRS) == THEIRS
     assert authority_of("") == ""
     with pytest.raises(ValueError, match=r"PEM"):
@@ -178,7 +189,7 @@ async def test_who_is_never_first_gives_up_and_says_so(
     configure(api)
     refuse_updates(api, times=1000)
     changing = asyncio.create_task(bundles.change(lambda _: POOL[0]))
-    await clock.run_until(changing.done)
+    assert await clock.run_until(changing.done) > 0, "it pauses in between"
     assert "somebody wrote first" in changing.result()
     assert len(api.writes()) == TRIES
 

@@ -78,6 +78,22 @@ async def test_a_configuration_written_meanwhile_is_looked_at_again(
     assert (api.object(VALIDATING, "colours") is None) is gone
 
 
+async def test_one_that_another_takes_over_at_the_last_moment_is_left_to_it(
+    api: FakeApi, clock: VirtualClock, registration: Registration
+) -> None:
+    await registration.ensure()
+    theirs = [{"name": "c", "clientConfig": {"url": "https://127.0.0.1:1002"}}]
+
+    def fault(call: Call) -> None:
+        if call.method == "DELETE":
+            api.put(VALIDATING, "colours", webhooks=theirs)
+
+    api.fault = fault
+    withdrawing = asyncio.create_task(registration.withdraw())
+    await clock.run_until(withdrawing.done)
+    assert (api.object(VALIDATING, "colours") or {})["webhooks"] == theirs
+
+
 async def test_a_server_that_refuses_is_told_of_once_and_asked_again(
     api: FakeApi, registration: Registration
 ) -> None:
