@@ -42,6 +42,7 @@ from kaito.local.pods.process import ContainerProcess, Plan
 from kaito.local.pods.reported import done_before, reported, restart_policy
 from kaito.local.pods.simulated import SimulatedContainer
 from kaito.local.pods.simulation import Durations
+from kaito.local.pods.usage import LOOK_SECONDS, exceeded, limits
 from kaito.local.profile import Profile
 from kaito.local.rehearsal import Rehearsal, asked_of_node
 from kaito.runtime import (
@@ -55,6 +56,7 @@ from kaito.runtime import (
     Object,
 )
 
+RENEW_SECONDS = 1.0  # at least, between two tries to renew a token
 DEFAULT_GRACE = 30.0  # seconds; the API's
 
 
@@ -255,9 +257,7 @@ class Kubelet:
             patch = {"metadata": {"uid": run.uid}, "status": status}
             await self._client.patch(PODS, key, patch, subresource="status")
         if run.processes and not over:
-            await self._refresh(pod, node)
-            if (due := self._accounts.due(run.uid)) is not None:
-                changes.append(due)
+            changes += await self._look_after(key, pod, node, run)
         return Again.after(min(changes)) if changes else None
 
     def _states(self, pod: Object, run: PodRun) -> tuple[dict[str, ContainerState], list[float]]:
@@ -335,13 +335,22 @@ class Kubelet:
             message=told.message,
         )
 
-    async def _refresh(self, pod: Object, node: Object) -> None:
-        """Bring the files of volumes up to date with what they are made of."""
-        try:
-            await self._outfitter.set_up(pod, node)
-        except VolumeError:
-            # What is mounted stays as it was; a kubelet tries again and so do we.
-            return
+    async def _look_after(self, key: Key, pod: Object, node: Object, run: PodRun) -> list[float]:
+        """Bring the files of volumes up to date and watch their size; when to look again."""
+        own = any(process.plan.own_commands for process in run.processes.values())
+        # What is mounted stays as it was where it cannot be renewed; a kubelet tries again, too.
+        with contextlib.suppress(VolumeError):
+            await self._outfitter.refresh(pod, node, own_commands=own)
+        due = self._accounts.due(run.uid)
+        again = [max(due, RENEW_SECONDS)] if due is not None else []
+        if not limits(pod):
+            return again
+        if told := exceeded(pod, self._outfitter.home(run.uid) / "volumes"):
+            self._say(pod, events.Told("Warning", "Evicted", told))
+            status = {"phase": "Failed", "reason": "Evicted", "message": told}
+            patch = {"metadata": {"uid": run.uid}, "status": status}
+            await self._client.patch(PODS, key, patch, subresource="status")
+        return [*again, LOOK_SECONDS]
 
     @staticmethod
     def _all_ended(run: PodRun) -> bool:

@@ -111,7 +111,7 @@ class Outfitter:
         wearer.ports.renew(own_ports(container, program))
         directory = self.home(uid) / "containers" / name
         message = directory / "termination-log"
-        paths = await self._account(pod, program)
+        paths = await self._account(pod) if program.own_commands else {}
         paths |= mounts(container, volumes, variables)
         paths[container.get("terminationMessagePath") or MESSAGE_PATH] = message
         translation = Translation(paths, wearer.ports.local, self._names.in_namespace(namespace))
@@ -142,15 +142,21 @@ class Outfitter:
         volumes = Volumes(places, downward, self._objects.get, self._token, now)
         return await volumes.set_up()
 
+    async def refresh(self, pod: Object, node: Object, *, own_commands: bool) -> None:
+        """Bring everything up to date that lies in files. Raises VolumeError."""
+        await self.set_up(pod, node)
+        if own_commands:
+            await self._account(pod)
+
     async def _token(self, pod: Object, audience: str, lasts: int | None) -> bytes:
         try:
             return await self._accounts.token(pod, audience, lasts)
         except ApiError as error:
             raise VolumeError(f"failed to fetch token: {error}") from error
 
-    async def _account(self, pod: Object, program: Program) -> dict[str, Path]:
+    async def _account(self, pod: Object) -> dict[str, Path]:
         """The directory through which a program is the pod's ServiceAccount, by its path."""
-        if not program.own_commands or pod["spec"].get("automountServiceAccountToken") is False:
+        if pod["spec"].get("automountServiceAccountToken") is False:
             return {}
         directory = self.home(pod["metadata"]["uid"]) / "account"
         namespace = pod["metadata"]["namespace"]

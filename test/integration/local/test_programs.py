@@ -418,6 +418,19 @@ async def test_the_log_of_the_run_before_can_be_read(world: World) -> None:
     assert await log(world, "previous=true") == "run 1\n"
 
 
+async def test_a_pod_that_writes_too_much_is_evicted(world: World) -> None:
+    fills = "import sys\nopen(sys.argv[1], 'wb').write(bytes(3_000_000))\n" + BUSY
+    mounts = [{"name": "scratch", "mountPath": "/scratch"}]
+    volumes = [{"name": "scratch", "emptyDir": {"sizeLimit": "1Mi"}}]
+    await world.client.create(
+        PODS, pod(container(fills, "/scratch/x", volumeMounts=mounts), volumes=volumes)
+    )
+    status = (await over(world))["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "Evicted")
+    assert status["message"] == 'Usage of EmptyDir volume "scratch" exceeds the limit "1Mi". '
+    await told(world, "Evicted", "Usage of EmptyDir volume")
+
+
 async def test_words_of_a_pod_stay_words(world: World, tmp_path: Path) -> None:
     hostile = ["; touch /tmp/x", "`id`", "$(id)", "../../etc", "a\nb", "$HOME", "--memory", "-"]
     script = "import json, sys; print(json.dumps(sys.argv[1:]))"
