@@ -85,12 +85,8 @@ def _judged(
         # What does not even have its type is told once.
         if not any(_within(each.path, told.path) for told in unfit)
     ]
-    refused = [
-        Problem(path=each.path, message=each.message)
-        for each in (
-            objections(read, catalog=catalog, settings=settings, config=config) if read else ()
-        )
-    ]
+    said = objections(read, catalog=catalog, settings=settings, config=config) if read else ()
+    refused = [Problem(path=each.path, message=each.message) for each in said if not each.open]
     return read, [*unfit, *broken, *refused]
 
 

@@ -12,6 +12,7 @@ from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import load
 from kaito.controllers.workspace.judge import judge
 from kaito.controllers.workspace.kinds import WORKSPACES
+from kaito.controllers.workspace.parameters import Missing, config_name
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object, Resource
 from test.integration.workspace.stage import Stage
@@ -54,9 +55,17 @@ def same(kept: Object, key: str, value: object) -> bool:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_example_passes_the_webhook(file: Path) -> None:
+def test_an_example_passes_the_webhook_with_what_it_names(file: Path) -> None:
+    found = {
+        document["metadata"]["name"]: document
+        for document in yaml.safe_load_all(file.read_text())
+        if document["kind"] == "ConfigMap"
+    }
     for manifest in workspaces(file):
-        assert not judge(manifest, None, catalog=load(), settings=Settings()).problems
+        name = config_name(manifest)
+        config = found.get(name, Missing(name=name)) if name else None
+        said = judge(manifest, None, catalog=load(), settings=Settings(), config=config)
+        assert said.problems == ()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

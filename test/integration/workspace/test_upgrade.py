@@ -13,8 +13,10 @@ import pytest
 
 from kaito.api import crds
 from kaito.catalog.catalog import load
+from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.judge import judge
 from kaito.controllers.workspace.kinds import WORKSPACES
+from kaito.controllers.workspace.observation import Observation
 from kaito.controllers.workspace.settings import Settings
 from kaito.local.apiserver import ApiServer
 from kaito.local.transport import InProcess
@@ -151,7 +153,22 @@ OBJECTS = (
             "output": {"image": "ACR_REPO_HERE.azurecr.io/x"},
         },
     ),
+    workspace(
+        "many",
+        resource={"labelSelector": {"matchLabels": {"a": "b c"}}, "count": 300},
+        inference={
+            "preset": {"name": "phi-2", "presetOptions": {"image": "a: b"}},
+            "config": "a/b",
+        },
+    ),
+    workspace("states", status={"state": "Bewildered", "workerNodes": [""]}),
 )
+EDIT = {"metadata": {"labels": {"team": "a"}}, "resource": {"preferredNodes": ["n"]}}
+
+
+def judged(new: Object, old: Object | None) -> list[str]:
+    found = judge(new, old, catalog=load(), settings=Settings(), config=None)
+    return [each.message for each in found.problems]
 
 
 @pytest.fixture(params=[["v1alpha1"], ["v1alpha1", "v1beta1"]], ids=["v0.3", "v0.12"])
@@ -179,10 +196,41 @@ async def test_every_object_is_read_in_both_versions(client: Client) -> None:
 
 
 async def test_what_is_not_wrong_can_be_edited(client: Client) -> None:
+    """By the server and by the webhook, which hears of the change with what was before."""
     for obj in OBJECTS:
         key = Key.of(obj)
-        patch = {"metadata": {"labels": {"team": "a"}}, "resource": {"preferredNodes": ["n"]}}
-        assert (await client.patch(WORKSPACES, key, patch))["metadata"]["labels"] == {"team": "a"}
+        old = await client.get(WORKSPACES, key)
+        new = await client.patch(WORKSPACES, key, EDIT)
+        assert new["metadata"]["labels"] == {"team": "a"}
+        assert judged(new, old) == [], key
+        assert judged(old, new) == [], key
+
+
+async def test_what_becomes_wrong_is_refused_all_the_same(client: Client) -> None:
+    for obj in OBJECTS:
+        old = await client.get(WORKSPACES, Key.of(obj))
+        worse = {**old, "resource": {**old["resource"], "preferredNodes": ["N 1"]}}
+        (problem,) = judged(worse, old)
+        assert problem.startswith("resource.preferredNodes[0] (N 1) must be the name of a Node")
+        with pytest.raises(Invalid, match="must be the name of a Node"):
+            await client.update(WORKSPACES, worse)
+
+
+async def test_an_old_object_that_cannot_be_says_why_and_costs_nothing(client: Client) -> None:
+    """What the manager makes of it: of those that are as they must be it asks for nodes."""
+    for obj in OBJECTS:
+        found = await client.get(WORKSPACES, Key.of(obj))
+        found["metadata"].setdefault("uid", obj["metadata"]["name"])
+        decision = decide(Observation(workspace=found), load(), Settings())
+        made = {each["kind"] for each in decision.objects}
+        assert decision.status is not None
+        (said,) = (c for c in decision.status["conditions"] if c["type"] == "ResourceReady")
+        if obj["metadata"]["name"] in ("sound", "states"):
+            assert made == {"Machine"}
+        else:
+            assert (made, said["status"]) == (set(), "False")
+            assert said["message"].endswith(".")
+            assert said["reason"] in ("InvalidSpec", "UnknownPreset", "TuningNotSupported")
 
 
 async def test_what_is_wrong_can_be_mended(client: Client) -> None:
