@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
+
+from kaito.testing import plugin
 
 # A slow machine is no failure.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """An installed kit is loaded by its entry point; one from a checkout is loaded here."""
+    if plugin not in config.pluginmanager.get_plugins():
+        config.pluginmanager.register(plugin, plugin.__name__)

@@ -8,15 +8,35 @@
 The fixtures are in `kaito.testing.plugin`. Nothing in here is imported by a daemon.
 """
 
-from kaito.testing.captured import CapturedEvent, CapturedEvents, CapturedMetrics
-from kaito.testing.clock import VirtualClock
-from kaito.testing.cluster import Cluster
-from kaito.testing.fake import FakeApi, refusal_event
-from kaito.testing.faults import Faults
-from kaito.testing.running import running
-from kaito.testing.script import Script, ScriptedReply, Stream
-from kaito.testing.shared import SharedCluster
-from kaito.testing.waiting import Changes, Pulse, changes_of, eventually
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kaito.testing.captured import CapturedEvent, CapturedEvents, CapturedMetrics
+    from kaito.testing.clock import VirtualClock
+    from kaito.testing.cluster import Cluster
+    from kaito.testing.fake import FakeApi, refusal_event
+    from kaito.testing.faults import Faults
+    from kaito.testing.lifespan import running
+    from kaito.testing.script import Script, ScriptedReply, Stream
+    from kaito.testing.shared import SharedCluster
+    from kaito.testing.waiting import Changes, Pulse, changes_of, eventually
+
+# Imported when they are asked for: the plugin lies in this package, and every pytest of an
+# environment that has kaito loads it.
+_HOMES = {
+    "captured": ("CapturedEvent", "CapturedEvents", "CapturedMetrics"),
+    "clock": ("VirtualClock",),
+    "cluster": ("Cluster",),
+    "fake": ("FakeApi", "refusal_event"),
+    "faults": ("Faults",),
+    "lifespan": ("running",),
+    "script": ("Script", "ScriptedReply", "Stream"),
+    "shared": ("SharedCluster",),
+    "waiting": ("Changes", "Pulse", "changes_of", "eventually"),
+}
 
 __all__ = [
     "CapturedEvent",
@@ -37,3 +57,12 @@ __all__ = [
     "refusal_event",
     "running",
 ]
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            found: object = getattr(import_module(f"{__name__}.{home}"), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -31,8 +31,8 @@ class VirtualTimer:
 class VirtualClock:
     """A kaito.runtime Clock under the control of a test.
 
-    Nothing is due before `advance` or `run_until`; these run what is due in order of time, each
-    timer at its own moment, and let the event loop come to rest in between.
+    Nothing is due before `advance`, `jump` or `run_until`; these run what is due in order of time
+    and let the event loop come to rest in between. All but `jump` run each timer at its moment.
     """
 
     def __init__(self, now: float = EPOCH) -> None:
@@ -84,6 +84,19 @@ class VirtualClock:
         while (at := self._next()) is not None and at <= end:
             await self._run_next(at)
         self._move(end)
+        await self.settle()
+
+    async def jump(self, seconds: float) -> None:
+        """Let `seconds` pass at once, as for a machine that was suspended: what fell due in
+        between runs now, once, however often it would have run. For days and years."""
+        await self.settle()
+        self._move(self._monotonic + seconds)
+        due = [entry for entry in self._timers if entry[0] <= self._monotonic]
+        for _, _, timer in sorted(due, key=lambda entry: entry[:2]):
+            callback, timer.callback = timer.callback, None
+            if callback is not None:
+                callback()
+                await self.settle()
         await self.settle()
 
     async def run_until(

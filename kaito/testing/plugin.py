@@ -11,24 +11,31 @@
     virtual_clock   a clock that moves when told to
 
 `@pytest.mark.kube(nodes=1)` gives `kube` Nodes and the controllers of workloads; `rbac=True` has
-it enforce roles; `virtual=True` has it live by `virtual_clock`. Loading the plugin costs what `kaito.runtime` costs, and a cluster is imported
-by the first test that asks for one. Coroutine fixtures and tests need pytest-asyncio, in either of
-its modes.
+it enforce roles; `virtual=True` has it live by `virtual_clock`.
+
+Every pytest of an environment that has kaito loads this module, most of them for other tests: it
+imports pytest alone, and each fixture what it needs. Coroutine fixtures and tests need
+pytest-asyncio, in either of its modes.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from kaito.runtime import Client
-from kaito.testing.captured import CapturedEvents, CapturedMetrics
-from kaito.testing.clock import VirtualClock
-from kaito.testing.cluster import Cluster
-from kaito.testing.faults import Faults
-from kaito.testing.shared import SharedCluster
+if TYPE_CHECKING:
+    from kaito.runtime import Client
+    from kaito.testing import (
+        CapturedEvents,
+        CapturedMetrics,
+        Cluster,
+        Faults,
+        SharedCluster,
+        VirtualClock,
+    )
 
 try:
     from pytest_asyncio import fixture as async_fixture
@@ -47,6 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @async_fixture
 async def kube(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
     """A cluster of this test's own."""
+    from kaito.testing import Cluster
+
     mark = request.node.get_closest_marker("kube")
     asked = dict(mark.kwargs) if mark is not None else {}
     if asked.pop("virtual", False):
@@ -81,18 +90,24 @@ def kube_faults(kube: Cluster) -> Faults:
 @pytest.fixture
 def kube_events(kube: Cluster) -> CapturedEvents:
     """The Events of `kube`."""
+    from kaito.testing import CapturedEvents
+
     return CapturedEvents(kube.client())
 
 
 @pytest.fixture
 def kube_metrics() -> CapturedMetrics:
     """Metrics with a registry of their own."""
+    from kaito.testing import CapturedMetrics
+
     return CapturedMetrics()
 
 
 @pytest.fixture(scope="session")
 def kube_session() -> Iterator[SharedCluster]:
     """One cluster for all tests of this process."""
+    from kaito.testing import SharedCluster
+
     with SharedCluster() as cluster:
         yield cluster
 
@@ -108,4 +123,6 @@ def kube_namespace(kube_session: SharedCluster) -> Iterator[str]:
 @pytest.fixture
 def virtual_clock() -> VirtualClock:
     """A clock at a fixed time of its own."""
+    from kaito.testing import VirtualClock
+
     return VirtualClock()

@@ -1,4 +1,4 @@
-"""The guide in docs/runtime is current: its code runs, its names exist, its links lead somewhere.
+"""The guides of the library and its test kit are current: code runs, names exist, links lead on.
 
 A block of Python in a page is run, in the order of the page, with a cluster at hand (`kube` and
 `client`). A comment before it says otherwise:
@@ -33,7 +33,8 @@ from test.integration.examples.conftest import EXAMPLES
 
 ROOT = EXAMPLES.parents[1]
 GUIDE = ROOT / "docs" / "runtime"
-PAGES = sorted(GUIDE.glob("*.md"))
+TESTING = ROOT / "docs" / "testing.md"
+PAGES = [*sorted(GUIDE.glob("*.md")), TESTING]
 LIMIT = 60  # lines of an example
 _BLOCK = re.compile(
     r"(?:<!-- (?P<note>[^>]*?) -->\n+)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S
@@ -112,7 +113,7 @@ def test_the_commands_of_a_page_are_taken(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_names_of_the_library_in_a_page_exist(page: Path) -> None:
     prose = _BLOCK.sub("", page.read_text())
-    known = {**vars(runtime), **vars(testing)}
+    known = {**vars(runtime), **{name: getattr(testing, name) for name in testing.__all__}}
     for dotted in re.findall(r"`([A-Z]\w+(?:\.[a-z_]\w*)?)(?:\(.*?\))?`", prose):
         name, _, member = dotted.partition(".")
         if member and name in known:
@@ -124,7 +125,7 @@ def test_names_of_the_library_in_a_page_exist(page: Path) -> None:
 
 def test_every_page_is_on_the_front_page() -> None:
     front = (GUIDE / "index.md").read_text()
-    assert [page.name for page in PAGES if f"({page.name})" not in front] == ["index.md"]
+    assert [page.name for page in PAGES if f"{page.name})" not in front] == ["index.md"]
 
 
 def test_an_example_is_short() -> None:
@@ -149,7 +150,7 @@ def test_the_page_of_metrics_names_them_all() -> None:
 
 
 def test_the_page_of_testing_names_every_fixture() -> None:
-    told = set(re.findall(r"^\| `(\w+)` \|", (GUIDE / "testing.md").read_text(), re.M))
+    told = set(re.findall(r"^\| `(\w+)` \|", TESTING.read_text(), re.M))
     fixtures = {
         name
         for name, value in vars(plugin).items()
@@ -164,12 +165,24 @@ def test_a_stranger_can_follow_the_tutorial(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).with_name("test_labeler.py"), tmp_path)
     settings = [block.text for block in blocks(GUIDE / "tutorial.md") if block.kind == "ini"]
     (tmp_path / "pytest.ini").write_text("".join(settings))
+    assert "2 passed" in outcome(tmp_path)
+
+
+def test_the_operator_of_the_page_of_testing_passes_its_tests(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "examples" / "testing", tmp_path, dirs_exist_ok=True)
+    settings = [block.text for block in blocks(TESTING) if block.kind == "ini"]
+    (tmp_path / "pytest.ini").write_text("".join(settings))
+    assert "16 passed" in outcome(tmp_path)
+
+
+def outcome(directory: Path) -> str:
+    """What pytest says in a directory that knows nothing of this one."""
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
+        cwd=directory,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "2 passed" in run.stdout, run.stdout + run.stderr
+    return run.stdout + run.stderr

@@ -95,3 +95,29 @@ async def test_the_wall_clock_can_jump_and_nothing_is_due_for_it(clock: VirtualC
     clock.step(3600)
     await clock.settle()
     assert clock.monotonic() == before
+
+
+async def test_after_a_jump_what_fell_due_runs_once(clock: VirtualClock) -> None:
+    ran: list[float] = []
+
+    def tick() -> None:
+        ran.append(clock.now())
+        clock.call_later(60, tick)
+
+    clock.call_later(60, tick)
+    start = clock.now()
+    await clock.jump(86_400)
+    assert ran == [start + 86_400]
+    await clock.advance(60)
+    assert len(ran) == 2
+
+
+async def test_what_is_waited_for_may_be_a_coroutine_function(clock: VirtualClock) -> None:
+    start = clock.now()
+
+    async def an_hour_has_passed() -> bool:
+        return clock.now() - start >= 3600
+
+    for minute in range(1, 100):
+        clock.call_later(60 * minute, lambda: None)
+    assert await clock.run_until(an_hour_has_passed) == 3600

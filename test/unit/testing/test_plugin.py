@@ -11,16 +11,37 @@ import pytest
 from kaito import testing
 
 EXTRAS = ("cel_expr_python", "cryptography", "pytest_asyncio")
+MODULES = 300  # of ours that the first cluster of a process may import
 
 
-def test_the_plugin_loads_without_the_extras_and_without_a_cluster() -> None:
+def test_the_plugin_loads_without_the_extras_and_imports_pytest_alone() -> None:
     script = (
         "import sys\n"
         f"sys.modules.update(dict.fromkeys({EXTRAS!r}))\n"
+        "import pytest\n"
+        "before = set(sys.modules)\n"
         "import kaito.testing.plugin\n"
-        "assert 'kaito.local.apiserver' not in sys.modules\n"
+        "print(*sorted(set(sys.modules) - before))\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["kaito", "kaito.testing", "kaito.testing.plugin"]
+
+
+def test_a_cluster_in_memory_imports_nothing_of_the_cloud_the_daemons_or_the_command() -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from kaito.testing import Cluster\n"
+        "async def main():\n"
+        "    async with Cluster(): pass\n"
+        "asyncio.run(main())\n"
+        "print(*sys.modules)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    parts = ("kaito.", "azure", "cryptography", "kubernetes_asyncio", "pydantic")
+    loaded = {name for name in run.stdout.split() if name.startswith(parts)}
+    strange = {name for name in loaded if not name.startswith(("kaito.local", "kaito.testing"))}
+    assert {name for name in strange if not name.startswith("kaito.runtime")} == set()
+    assert len(loaded) < MODULES, "each module costs a first test half a millisecond"
 
 
 def run_without_extras(*body: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,7 @@ def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.persistence.finalizer = f"{m.GROUP}/kopf"
 
 
-@kopf.on.create(m.GROUP, m.VERSION, m.PLURAL)
+@kopf.on.create(m.GROUP, m.VERSION, m.PLURAL, backoff=0.1)
 def created(
     name: str, namespace: str, spec: kopf.Spec, patch: kopf.Patch, logger: logging.Logger, **_: Any
 ) -> dict[str, int]:
