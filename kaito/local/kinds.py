@@ -11,6 +11,9 @@ NODES: Resource[Object] = Resource("", "v1", "nodes", "Node", namespaced=False)
 PERSISTENT_VOLUME_CLAIMS: Resource[Object] = Resource(
     "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"
 )
+PERSISTENT_VOLUMES: Resource[Object] = Resource(
+    "", "v1", "persistentvolumes", "PersistentVolume", namespaced=False
+)
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
 SERVICE_ACCOUNTS: Resource[Object] = Resource("", "v1", "serviceaccounts", "ServiceAccount")

@@ -13,6 +13,8 @@ from kaito.local.kinds import (
     JOBS,
     NAMESPACES,
     NODES,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
     PODS,
     REPLICA_SETS,
     SERVICE_ACCOUNTS,
@@ -34,6 +36,8 @@ from kaito.local.pods.outfit import Api, Outfitter
 from kaito.local.profile import Profile
 from kaito.local.rehearsal import Rehearsal
 from kaito.local.scheduling.scheduler import Scheduler
+from kaito.local.storage.claims import Claims
+from kaito.local.storage.volumes import Volumes
 from kaito.local.workloads.claims import (
     CONTROLLER,
     ORPHAN,
@@ -93,6 +97,7 @@ def assemble(
     parts.workloads(profile)
     parts.scheduling()
     parts.nodes(profile)
+    parts.storage(directory / "claims")
     services = parts.services()
     return parts.kubelet(images, profile, directory, api, services)
 
@@ -209,6 +214,28 @@ class _Parts:
                 backoff=BACKOFF,
             )
         )
+
+    def storage(self, directory: Path) -> None:
+        client = self._client("kube-controller-manager")
+        claims = self._manager.informer(PERSISTENT_VOLUME_CLAIMS)
+        volumes = self._manager.informer(PERSISTENT_VOLUMES)
+        recorder = self._recorder("persistentvolume-controller")
+        bound = Claims(client, claims, self._pods, recorder)
+        made = Volumes(client, volumes, claims, directory)
+        for name, reconcile, primary, other in (
+            (
+                "persistentvolumeclaim",
+                bound.reconcile,
+                claims,
+                watch(self._pods, to=bound.pod_changed),
+            ),
+            ("persistentvolume", made.reconcile, volumes, watch(claims, to=made.claim_changed)),
+        ):
+            self._manager.add(
+                Controller(
+                    name, reconcile, primary=watch(primary), watches=[other], backoff=BACKOFF
+                )
+            )
 
     def services(self) -> Store[Object]:
         services = self._manager.informer(SERVICES, indexes={"namespace": by_namespace})

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kaito.local.kinds import CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS, SERVICES
+from kaito.local.kinds import (
+    CONFIG_MAPS,
+    PERSISTENT_VOLUME_CLAIMS,
+    PERSISTENT_VOLUMES,
+    PODS,
+    SECRETS,
+    SERVICES,
+)
 from kaito.local.pods.images import entrypoint
 from kaito.local.profile import Profile
 from kaito.runtime import Call, Key, Object, Resource, is_true
@@ -348,6 +355,44 @@ async def test_what_a_claim_holds_outlives_the_pod(world: World) -> None:
     await world.client.create(PODS, pod(reads, volumes=volumes))
     await over(world)
     assert await log(world) == "kept\n"
+
+
+async def test_a_claim_of_a_class_is_bound_and_takes_its_volume_along(world: World) -> None:
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+        "storageClassName": "fast",
+    }
+    claims, key = PERSISTENT_VOLUME_CLAIMS, Key("default", "data")
+    await world.client.create(claims, named("PersistentVolumeClaim", "data", spec=spec))
+    bound = await world.object(
+        claims, "data", lambda c: c["status"].get("phase") == "Bound", "default"
+    )
+    assert bound["status"]["capacity"] == {"storage": "1Gi"}
+    volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    mounts = [{"name": "d", "mountPath": "/d"}]
+    writes = "import sys\nopen(sys.argv[1], 'w').close()\n" + BUSY
+    await world.client.create(
+        PODS,
+        pod(
+            container(
+                writes,
+                "/d/x",
+                volumeMounts=mounts,
+                readinessProbe={"exec": {"command": ["test", "-e", "/d/x"]}},
+            ),
+            volumes=volumes,
+        ),
+    )
+    await running(world)
+    assert len(list(world.state.glob("claims/*/x"))) == 1
+    await world.client.delete(claims, key)
+    # It is in use, and goes with the pod that uses it.
+    assert (await world.client.get(claims, key))["metadata"]["deletionTimestamp"]
+    await world.client.delete(PODS, Key("default", "p"))
+    await world.gone(claims, "data")
+    await world.gone(PERSISTENT_VOLUMES, bound["spec"]["volumeName"])
+    assert list(world.state.glob("claims/*")) == []
 
 
 async def test_programs_find_each_other_by_the_names_of_services(world: World) -> None:
