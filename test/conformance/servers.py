@@ -23,12 +23,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kaito.local.apiserver import ApiServer, HttpsFront
+from kaito.local.cluster import LocalCluster
 from kaito.local.pki import Pki, ensure_pki
+from kaito.local.profile import Profile
 from kaito.runtime.config import from_kubeconfig
 from kaito.runtime.credentials import Credentials
 
 TOKEN = "conformance"  # the administrator of servers that live for one run on the loopback
 DEFAULT_ASSETS = "/usr/local/kubebuilder/bin"
+PARTS_OF_CLUSTERS = ("apiserver", "controller_manager")
+COLLECTORS = "garbage-collector-controller,namespace-controller"
+WORKLOADS = (
+    f"{COLLECTORS},deployment-controller,replicaset-controller,statefulset-controller,"
+    "job-controller,ttl-after-finished-controller"
+)
 START_SECONDS = 90.0  # a kube-apiserver on a busy machine
 
 
@@ -67,22 +75,24 @@ def available(environ: Mapping[str, str]) -> list[str]:
 
 
 @contextmanager
-def serve(name: str) -> Iterator[Server]:
-    """The server of that name, for the length of the block."""
+def serve(name: str, controllers: str = COLLECTORS) -> Iterator[Server]:
+    """The server of that name, for the length of the block. `controllers` are those of a
+    kube-controller-manager that run beside it."""
+    local = _local if controllers == COLLECTORS else _local_cluster
     match name:
         case "local":
-            with tempfile.TemporaryDirectory() as directory, _local(Path(directory)) as server:
+            with tempfile.TemporaryDirectory() as directory, local(Path(directory)) as server:
                 yield server
         case "kube-apiserver":
             assets = Path(os.environ.get("KUBEBUILDER_ASSETS", DEFAULT_ASSETS))
             with (
                 tempfile.TemporaryDirectory() as directory,
-                _kube_apiserver(assets, Path(directory)) as server,
+                _kube_apiserver(assets, Path(directory), controllers) as server,
             ):
                 yield server
         case _:
             config = asyncio.run(from_kubeconfig(os.environ["KUBECONFIG"]))
-            everything = frozenset({"apiserver", "controller_manager"})
+            everything = frozenset(PARTS_OF_CLUSTERS)
             tls = config.tls.context() if config.tls else None
             yield Server(config.server, config.credentials, tls, everything)
 
@@ -111,7 +121,7 @@ def _local(directory: Path) -> Iterator[Server]:
 
     server, front = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
     try:
-        parts = frozenset({"apiserver", "controller_manager"})
+        parts = frozenset(PARTS_OF_CLUSTERS)
         yield Server(front.url, FixedToken(TOKEN), _trusting(pki), parts)
     finally:
         asyncio.run_coroutine_threadsafe(stop(server, front), loop).result(30)
@@ -121,7 +131,32 @@ def _local(directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def _kube_apiserver(assets: Path, directory: Path) -> Iterator[Server]:
+def _local_cluster(directory: Path) -> Iterator[Server]:
+    """With the controllers of workloads, and without any Node."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="local cluster", daemon=True)
+    thread.start()
+
+    async def start() -> LocalCluster:
+        cluster = LocalCluster(profile=Profile.instant(), state_dir=directory)
+        return await cluster.__aenter__()
+
+    cluster = asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+    try:
+        token = (directory / "tokens" / "admin").read_text().strip()
+        tls = ssl.create_default_context(cadata=cluster.ca_pem)
+        yield Server(cluster.url, FixedToken(token), tls, frozenset(PARTS_OF_CLUSTERS))
+    finally:
+        asyncio.run_coroutine_threadsafe(cluster.__aexit__(None, None, None), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(30)
+        loop.close()
+
+
+@contextmanager
+def _kube_apiserver(
+    assets: Path, directory: Path, controllers: str = COLLECTORS
+) -> Iterator[Server]:
     """As envtest starts it: no ServiceAccount admission, RBAC, one token that may do everything.
 
     A kube-controller-manager beside the two binaries is started for what collects garbage.
@@ -169,12 +204,14 @@ def _kube_apiserver(assets: Path, directory: Path) -> Iterator[Server]:
         parts = {"apiserver"}
         if (assets / "kube-controller-manager").is_file():
             parts.add("controller_manager")
-            running.enter_context(_controller_manager(assets, directory, pki, url))
+            running.enter_context(_controller_manager(assets, directory, pki, url, controllers))
         yield Server(url, FixedToken(TOKEN), tls, frozenset(parts))
 
 
 @contextmanager
-def _controller_manager(assets: Path, directory: Path, pki: Pki, url: str) -> Iterator[None]:
+def _controller_manager(
+    assets: Path, directory: Path, pki: Pki, url: str, controllers: str
+) -> Iterator[None]:
     kubeconfig = directory / "kubeconfig"
     kubeconfig.write_text(
         f"apiVersion: v1\nkind: Config\ncurrent-context: c\n"
@@ -186,7 +223,7 @@ def _controller_manager(assets: Path, directory: Path, pki: Pki, url: str) -> It
         directory,
         assets / "kube-controller-manager",
         f"--kubeconfig={kubeconfig}",
-        "--controllers=garbage-collector-controller,namespace-controller",
+        f"--controllers={controllers}",
         "--leader-elect=false",
         "--bind-address=127.0.0.1",
         f"--secure-port={_free_port()}",
