@@ -12,14 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
-from kaito.catalog.capability import VLLM, objection
-from kaito.catalog.catalog import Catalog
 from kaito.catalog.memory import GIB, Memory, memory, serving
 from kaito.catalog.model import Model
 from kaito.catalog.parallel import Split, sharing, split
 from kaito.catalog.precision import CacheType, Precision, precision
-from kaito.catalog.replacement import replacements
-from kaito.catalog.sku import Gpus, Sku
+from kaito.catalog.sku import Gpus
 
 UTILIZATION = 0.84  # of each GPU, also of those of which the engine is given less
 WEIGHT_EXPANSION = 1.02  # weights in memory against weights in files
@@ -205,18 +202,3 @@ def _copies(model: Model, gpus: Gpus, account: Memory) -> Iterator[str]:
 
 def _places(nodes: int) -> str:
     return "one node" if nodes == 1 else f"{nodes} nodes"
-
-
-def sizes_for(model: Model, catalog: Catalog, *, cloud: str) -> list[Sku]:
-    """The node sizes of a cloud that run the model on one node, the cheapest first.
-
-    Left out is what replaces nothing, and GPUs that the engine does not run on or whose weights it
-    cannot read there.
-    """
-
-    def suits(sku: Sku) -> bool:
-        return objection(VLLM, sku.gpus, quantization=model.quantization) is None and isinstance(
-            estimate(model, sku.gpus, max_nodes=1), Estimate
-        )
-
-    return replacements(catalog, cloud=cloud, suits=suits)

@@ -31,10 +31,3 @@ def replacements(catalog: Catalog, *, cloud: str, suits: Callable[[Sku], bool]) 
         and suits(sku)
     ]
     return sorted(suitable, key=cheapness)
-
-
-def cheapest_replacement(
-    catalog: Catalog, *, cloud: str, suits: Callable[[Sku], bool]
-) -> Sku | None:
-    """The cheapest size of a cloud that suits; None when none does."""
-    return next(iter(replacements(catalog, cloud=cloud, suits=suits)), None)

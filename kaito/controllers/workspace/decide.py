@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kaito.api import conditions
+from kaito.api.conditions import State
 from kaito.api.machine import Machine
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.kinds import MACHINES
@@ -119,36 +120,31 @@ def _serve(
 
 def _wait(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:
     """Say what is waited for; what runs meanwhile runs on and is not spoken of."""
-    keep = Finalizer.KEEP if subject.held else Finalizer.ADD
     if subject.owns(observation.deployment):
-        return Decision(finalizer=keep)
+        return Decision(finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD)
     waits = Verdict(truth="Unknown", reason=conditions.READING_MODEL, message=refusal.message)
-    said = status(
-        observation,
-        {
-            conditions.RESOURCE_READY: waits,
-            conditions.INFERENCE_READY: waits,
-            conditions.WORKSPACE_READY: waits,
-            conditions.WORKSPACE_SUCCEEDED: waits,
-        },
-        state="Pending",
-        worker_nodes=subject.status.get("workerNodes") or (),
-    )
-    return Decision(finalizer=keep, status=said, events=events(observation, said))
+    return _nothing(observation, subject, waits, waits, state="Pending")
 
 
 def _refuse(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:
     failed = Verdict(truth="False", reason=refusal.reason, message=refusal.message)
     sum_up = Verdict(truth="False", reason=conditions.FAILED, message=refusal.message)
+    return _nothing(observation, subject, failed, sum_up, state="Failed")
+
+
+def _nothing(
+    observation: Observation, subject: Subject, parts: Verdict, whole: Verdict, *, state: State
+) -> Decision:
+    """Nothing is to be done; say why."""
     said = status(
         observation,
         {
-            conditions.RESOURCE_READY: failed,
-            conditions.INFERENCE_READY: failed,
-            conditions.WORKSPACE_READY: sum_up,
-            conditions.WORKSPACE_SUCCEEDED: sum_up,
+            conditions.RESOURCE_READY: parts,
+            conditions.INFERENCE_READY: parts,
+            conditions.WORKSPACE_READY: whole,
+            conditions.WORKSPACE_SUCCEEDED: whole,
         },
-        state="Failed",
+        state=state,
         # Nodes that it counts are kept for it while its author mends it.
         worker_nodes=subject.status.get("workerNodes") or (),
     )

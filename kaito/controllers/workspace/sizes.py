@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
+from itertools import islice
 
 from kaito.api import conditions, labels
 from kaito.api.words import clause, instead, shown
@@ -16,10 +17,10 @@ from kaito.catalog.estimate import (
     Misfit,
     estimate,
     placed,
-    sizes_for,
 )
 from kaito.catalog.model import Model
-from kaito.catalog.replacement import ARCHITECTURE, cheapest_replacement
+from kaito.catalog.offer import sizes_of
+from kaito.catalog.replacement import ARCHITECTURE
 from kaito.catalog.sku import PROFILES, Gpus, Sku
 from kaito.controllers.workspace.presets import model_of, preset_of
 from kaito.controllers.workspace.refusal import Advice, Refusal
@@ -106,22 +107,17 @@ def _engine_advice(
 ) -> Iterator[Advice]:
     engine = ENGINES[runtime_of(workspace)]
     how = {"quantization": model.quantization}
-
-    def suits(other: Sku) -> bool:
-        fits = estimate(model, other.gpus, context=context, max_nodes=1)
-        able = objection(engine, other.gpus, **how) is None
-        return able and isinstance(fits, Estimate) and not fits.problems
-
     answer = estimate(model, sku.gpus, context=context)
     lacking = objection(engine, sku.gpus, **how)
     said = [lacking.removesuffix(".")] if lacking else []
     said += answer.problems if isinstance(answer, Estimate) else ()
     if said:
-        better = cheapest_replacement(catalog, cloud=sku.cloud, suits=suits)
+        does = sizes_of(model, catalog, cloud=sku.cloud, engine=engine, context=context)
+        better = next(does, None)
         yield Advice(
             reason=conditions.INSTANCE_TYPE_UNSUITED,
             message=f"resource.instanceType {sku.name}: {'; '.join(said)}"
-            f"{clause('the cheapest size that does is', [better.name] if better else [])}.",
+            f"{clause('the cheapest size that does is', [better.sku.name] if better else [])}.",
         )
     converts = None if lacking else caveat(engine, sku.gpus, **how)
     if converts is not None:
@@ -163,8 +159,8 @@ def fit(
 
 def sizes_that_do(model: Model, catalog: Catalog, settings: Settings) -> str:
     """The end of a sentence: sizes that run a model on one node, nothing where there are none."""
-    names = [sku.name for sku in sizes_for(model, catalog, cloud=settings.cloud)[:EXAMPLES]]
-    return clause("sizes that do are", names)
+    offers = islice(sizes_of(model, catalog, cloud=settings.cloud), EXAMPLES)
+    return clause("sizes that do are", [each.sku.name for each in offers])
 
 
 def _others(model: Model | None, catalog: Catalog, settings: Settings) -> str:

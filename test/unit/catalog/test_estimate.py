@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kaito.catalog.catalog import load
-from kaito.catalog.estimate import Estimate, Misfit, estimate, sizes_for
+from kaito.catalog.estimate import Estimate, Misfit, estimate
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, slice_of
 
@@ -116,24 +116,3 @@ def test_more_context_needs_more_memory() -> None:
 def test_an_unknown_shape_has_no_longest_context() -> None:
     shapeless = Model(name="x/shapeless", weights_gib=8)
     assert fits(shapeless, gpus("Standard_NC24ads_A100_v4")).max_context is None
-
-
-def test_the_cheapest_size_that_fits_comes_first() -> None:
-    names = [sku.name for sku in sizes_for(model("phi-4"), CATALOG, cloud="azure")]
-    assert names[:3] == [
-        "Standard_NC24ads_A100_v4",
-        "Standard_NC64as_T4_v3",
-        "Standard_NV72ads_A10_v5",
-    ]
-
-
-def test_sizes_that_cannot_be_had_or_that_the_engine_does_not_run_on_are_left_out() -> None:
-    names = {sku.name for sku in sizes_for(model("phi-4"), CATALOG, cloud="azure")}
-    withdrawn, too_old, another_maker = "NC24s_v3", "ND40rs_v2", "ND96isr_MI300X_v5"
-    assert not {f"Standard_{name}" for name in (withdrawn, too_old, another_maker)} & names
-
-
-def test_sizes_on_which_the_engine_cannot_read_the_weights_are_left_out() -> None:
-    names = [sku.name for sku in sizes_for(model("openai/gpt-oss-20b"), CATALOG, cloud="azure")]
-    assert names
-    assert not any("T4" in name for name in names)

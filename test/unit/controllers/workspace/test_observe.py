@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from kaito.controllers.kinds import (
-    MACHINES,
     NODE_PARTS,
     NODES,
 )
 from kaito.controllers.workspace.controller import Wakes
+from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.kinds import (
-    DEPLOYMENTS,
     POD_PARTS,
     PODS,
-    SERVICES,
-    WORKSPACES,
 )
 from kaito.controllers.workspace.observation import Observation
-from kaito.controllers.workspace.observe import INDEXES, Stores, observe
+from kaito.controllers.workspace.observe import observe
 from kaito.runtime import Change, Key, Object, Resource
-from kaito.runtime.store import WritableStore
 from kaito.runtime.wire import open_object
 from test.unit.controllers.workspace.scene import SIZE, workspace
 
@@ -35,14 +31,7 @@ class Caches:
     """Caches that a test fills by hand."""
 
     def __init__(self) -> None:
-        self.stores = Stores(
-            workspaces=WritableStore(WORKSPACES, INDEXES["workspaces"]),
-            machines=WritableStore(MACHINES, INDEXES["machines"]),
-            nodes=WritableStore(NODES, INDEXES["nodes"]),
-            deployments=WritableStore(DEPLOYMENTS),
-            services=WritableStore(SERVICES),
-            pods=WritableStore(PODS, INDEXES["pods"]),
-        )
+        self.stores = Documents().stores
         self.wakes = Wakes(self.stores)
 
     def put(self, store: Any, obj: Object) -> Change:
