@@ -6,6 +6,7 @@ Names are compared without regard to case. Reading the data files is the only I/
 from __future__ import annotations
 
 import difflib
+import functools
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -64,8 +65,9 @@ class Catalog:
         return [known[near] for near in _close(name, known)]
 
 
+@functools.cache
 def load() -> Catalog:
-    """The catalogue that comes with KAITO."""
+    """The catalogue that comes with KAITO, read once a process."""
     products = products_of(_read("gpus.toml"))
     return catalog(
         models=models(),
