@@ -141,10 +141,11 @@ def build_parser() -> argparse.ArgumentParser:
     provisioner = command(
         commands,
         "provisioner",
-        "Turn Machines into GPU nodes on AKS: the machine daemon.",
+        "Turn Machines and NodeClaims into GPU nodes on AKS: the machine daemon.",
         "provisioner:run",
     )
     _daemon_options(provisioner)
+    _provisioner_options(provisioner)
     plan = command(
         commands,
         "plan",
@@ -263,6 +264,27 @@ def _fault_commands(under: _Commands, command: Callable[..., argparse.ArgumentPa
     clear.add_argument("id", metavar="ID", nargs="?", default="")
     for each in (add, show, clear):
         each.add_argument("--kubeconfig", metavar="FILE", help="default: $KUBECONFIG")
+
+
+def _provisioner_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--expire",
+        action="store_true",
+        help="delete NodeClaims at their expireAfter, and their nodes with them (default: never)",
+    )
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="replace nodes that have not been ready for 10 minutes, a fifth of them at a time "
+        "(default: never)",
+    )
+    parser.add_argument(
+        "--drain-seconds",
+        type=_seconds,
+        default=3600.0,
+        metavar="S",
+        help="how long Pods may take to leave a node whose claim does not say (default: 3600)",
+    )
 
 
 def _daemon_options(parser: argparse.ArgumentParser) -> None:

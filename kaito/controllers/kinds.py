@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kaito.api import labels, machine
+from kaito.api import labels, machine, nodeclaim
 from kaito.api.machine import FINALIZER, Machine
 from kaito.runtime import Resource
 
@@ -45,13 +45,14 @@ class NodeSpec(msgspec.Struct, frozen=True):
     taints: tuple[dict[str, Any], ...] = ()
 
 
-class NodeCondition(msgspec.Struct, frozen=True):
+class NodeCondition(msgspec.Struct, frozen=True, rename="camel"):
     """One condition of a Node."""
 
     type: str
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: str = ""
 
 
 class NodeStatus(msgspec.Struct, frozen=True):
@@ -92,12 +93,12 @@ class Node(msgspec.Struct, frozen=True):
         return FINALIZER in self.metadata.finalizers
 
     @property
-    def machine_owners(self) -> frozenset[str]:
-        """The uids of the Machines that own it."""
+    def claim_owners(self) -> frozenset[str]:
+        """The uids of the Machines and NodeClaims that own it."""
         return frozenset(
             owner.get("uid", "")
             for owner in self.metadata.owner_references
-            if owner.get("kind") == machine.KIND
+            if owner.get("kind") in (machine.KIND, nodeclaim.KIND)
             and str(owner.get("apiVersion", "")).startswith(f"{machine.GROUP}/")
         )
 

@@ -1,8 +1,9 @@
 """Where nodes come from: a small interface (source.py), its values, and adapters.
 
-A Machine is read into a NodeRequest; a NodeSource turns it into a pool of one node in some cloud,
-without waiting; every refusal is a classified Failure. The labels in ownership.py prove whose a
-pool is. Adapters are packages beside this file and are imported only by whoever chooses them.
+A Machine or NodeClaim is read as a Claim, and the Claim into a NodeRequest; a NodeSource turns it
+into a pool of one node in some cloud, without waiting; every refusal is a classified Failure. The
+labels in ownership.py prove whose a pool is. Adapters are packages beside this file and are
+imported only by whoever chooses them.
 """
 
 from __future__ import annotations

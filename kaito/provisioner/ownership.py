@@ -1,8 +1,8 @@
 """Whose pool is it? The labels that a pool of ours carries, and the proofs drawn from them.
 
-No pool is overwritten or deleted unless `made_by_kaito` holds for it, and for one Machine only
-when `belongs_to` holds. The label names are those of gpu-provisioner, so that pools made by it and
-by us are known to each other.
+No pool is overwritten or deleted unless `made_by_kaito` holds for it, and for one claim only when
+`belongs_to` holds. The label names are those of gpu-provisioner, so that pools made by it and by
+us are known to each other.
 """
 
 from __future__ import annotations
@@ -10,30 +10,50 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from kaito.api import labels
+from kaito.api import labels, nodeclaim
+from kaito.provisioner.claim import DIALECTS, Claim
 
 # Who asked for the node: one of these is on every Machine that we serve.
 CUSTOMERS = (labels.WORKSPACE, labels.RAGENGINE)
-# All labels that name the customer; where a Machine has one, its pool has the same value.
+# All labels that name the customer; where a claim has one, its pool has the same value.
 CUSTOMER_LABELS = (*CUSTOMERS, labels.WORKSPACE_NAMESPACE, labels.RAGENGINE_NAMESPACE)
+# What a NodeClaim's KaitoNodeClass is called: the customer of those that have no other one.
+# Karpenter knows by it that a Node is managed.
+NODE_CLASS = f"{nodeclaim.NODE_CLASS_GROUP}/{nodeclaim.NODE_CLASS_KIND.lower()}"
 
-NODEPOOL = "karpenter.sh/nodepool"  # what pools made for NodeClaims have for a provisioner
 CREATED = "kaito.sh/creation-timestamp"
+"""When the claim was born."""
+LAUNCHED = "kaito.sh/launch-timestamp"
+"""When the pool was asked for. It tells a claim's pools apart, and how long a pool has taken even
+to a process that was not there from the beginning."""
 # The uid of the namespace kube-system: which Kubernetes cluster asked. Whoever runs the provisioner
-# with one cluster's kubeconfig and another one's Azure settings sees pools without a Machine; this
+# with one cluster's kubeconfig and another one's Azure settings sees pools without a claim; this
 # label says that they are not his to sweep.
 CLUSTER = "kaito.sh/cluster"
 
 
-def served(machine: Mapping[str, str]) -> bool:
-    """Whether a Machine with these labels is ours to serve; all others are left alone."""
-    return any(customer in machine for customer in CUSTOMERS)
+def ours(claim: Claim) -> bool:
+    """Whether a claim is ours to serve; all others are left alone.
+
+    A kaito label on a claim for another provider's class says who wants the node, not who is to
+    make it.
+    """
+    if claim.node_class:
+        return True
+    reference = claim.spec.node_class_ref
+    foreign = reference is not None and reference.group not in ("", nodeclaim.NODE_CLASS_GROUP)
+    return not foreign and any(customer in claim.metadata.labels for customer in CUSTOMERS)
+
+
+def served(labels_: Mapping[str, str]) -> bool:
+    """Whether a pool or Node with these labels was made for a claim that is ours to serve."""
+    return NODE_CLASS in labels_ or any(customer in labels_ for customer in CUSTOMERS)
 
 
 def made_by_kaito(pool: Mapping[str, str]) -> bool:
     """Whether a pool's labels prove that KAITO made it: customer, provisioner and birth date."""
-    provisioned = labels.PROVISIONER_NAME in pool or NODEPOOL in pool
-    return served(pool) and provisioned and created_at(pool) is not None
+    provisioned = any(dialect.provisioner in pool for dialect in DIALECTS.values())
+    return served(pool) and provisioned and time_of(pool, CREATED) is not None
 
 
 def made_for_cluster(pool: Mapping[str, str], cluster: str) -> bool:
@@ -41,29 +61,28 @@ def made_for_cluster(pool: Mapping[str, str], cluster: str) -> bool:
     return made_by_kaito(pool) and bool(cluster) and pool.get(CLUSTER) == cluster
 
 
-def belongs_to(pool: Mapping[str, str], machine: Mapping[str, str]) -> bool:
-    """Whether the pool was made by KAITO and for the customer that the Machine's labels name.
+def belongs_to(pool: Mapping[str, str], claim: Claim) -> bool:
+    """Whether the pool was made by KAITO, for a claim of this kind, for the customer it names.
 
-    The birth date is not compared: a Machine that was removed by force and made again has the
+    The birth date is not compared: a claim that was removed by force and made again has the
     same name and customer, and its old pool is better adopted than paid for twice.
     """
-    return made_by_kaito(pool) and all(
-        pool.get(label) == machine.get(label) for label in CUSTOMER_LABELS
-    )
+    if not made_by_kaito(pool) or claim.dialect.provisioner not in pool:
+        return False
+    own = claim.metadata.labels
+    if not any(customer in own for customer in CUSTOMERS):
+        return bool(claim.node_class) and pool.get(NODE_CLASS) == claim.node_class
+    return all(pool.get(label) == own.get(label) for label in CUSTOMER_LABELS)
 
 
-def created_label(creation_timestamp: str) -> str:
-    """A Kubernetes timestamp as the value of `CREATED`, 2026-01-02T03-04-05Z.
-
-    A label value may hold no colon.
-    """
-    born = datetime.fromisoformat(creation_timestamp).astimezone(UTC)
-    return born.strftime("%Y-%m-%dT%H-%M-%SZ")
+def label_of(seconds: float) -> str:
+    """A time as a label's value, which may hold no colon: 2026-01-02T03-04-05Z."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
 
 
-def created_at(pool: Mapping[str, str]) -> float | None:
-    """Seconds since the epoch that the label `CREATED` tells, None when it is absent or wrong."""
+def time_of(pool: Mapping[str, str], label: str) -> float | None:
+    """Seconds since the epoch that a label of this form tells, None when absent or wrong."""
     try:
-        return datetime.strptime(pool.get(CREATED, ""), "%Y-%m-%dT%H-%M-%S%z").timestamp()
+        return datetime.strptime(pool.get(label, ""), "%Y-%m-%dT%H-%M-%S%z").timestamp()
     except ValueError:
         return None

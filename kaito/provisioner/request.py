@@ -1,21 +1,24 @@
-"""From a Machine to the node it asks for: requirements read once, in no cloud's terms.
+"""From a claim to the node it asks for: requirements read once, in no cloud's terms.
 
-A request is deterministic: the same Machine always asks for the same node, so that a repeated
+A request is deterministic: the same claim always asks for the same node, so that a repeated
 launch cannot ask for another one. What cannot be honoured is refused with a sentence, never
 guessed at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
 
 from kaito.api import labels
-from kaito.api.machine import Machine, MachineSpec, Taint
 from kaito.provisioner import ownership
+from kaito.provisioner.claim import DIALECTS, Claim, Requirement, Taint
 from kaito.runtime import parse_quantity
+
+# Another name of the instance type, which KAITO's NodeClaims carry beside it.
+SKU_NAME = "karpenter.azure.com/sku-name"
 
 # Labels in these domains are the kubelet's and the cloud's to set; sent by us they are refused.
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
@@ -24,7 +27,7 @@ GIB = 1024**3
 
 
 class Unsatisfiable(ValueError):
-    """The Machine asks for something that no node can be; the message says what and how to fix."""
+    """The claim asks for something that no node can be; the message says what and how to fix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class NodeRequest:
     """One node to be made."""
 
     name: str
-    """The pool's name, equal to the Machine's."""
+    """The pool's name, equal to the claim's."""
     instance_types: tuple[str, ...]
     """In order of preference; never empty."""
     labels: Mapping[str, str]
@@ -46,45 +49,43 @@ class NodeRequest:
     spot: bool = False
 
 
-def node_request(machine: Machine, cluster: str = "") -> NodeRequest:
-    """The node that a Machine asks for. Unsatisfiable when there can be none.
+def node_request(claim: Claim, cluster: str = "") -> NodeRequest:
+    """The node that a claim asks for. Unsatisfiable when there can be none.
 
     `cluster` is the uid of the cluster that asks; the node's labels carry it as a proof.
     """
-    meta, spec = machine.metadata, machine.spec
-    systems = wanted(spec, labels.OS)
+    meta, asked = claim.metadata, claim.spec.requirements
+    systems = wanted(asked, labels.OS)
     if systems is not None and "linux" not in systems:
         raise Unsatisfiable(
             f"spec.requirements allows only {labels.OS} {', '.join(systems)}: "
             "allow linux, no other nodes are made"
         )
-    instance_types = wanted(spec, labels.INSTANCE_TYPE)
+    instance_types = wanted(asked, labels.INSTANCE_TYPE, SKU_NAME)
     if not instance_types:
         raise Unsatisfiable(
             f"spec.requirements names no instance type: add {{key: {labels.INSTANCE_TYPE}, "
             "operator: In, values: [...]}"
         )
-    capacity = wanted(spec, labels.CAPACITY_TYPE)
     return NodeRequest(
         name=meta.name,
         instance_types=instance_types,
-        labels=_labels(machine, cluster),
-        taints=spec.taints,
-        disk_gib=_disk(spec),
+        labels=_labels(claim, cluster),
+        taints=claim.spec.taints,
+        disk_gib=_disk(claim.requests),
         image_family=meta.annotations.get(labels.NODE_IMAGE_FAMILY, "ubuntu").lower(),
-        zones=wanted(spec, labels.ZONE) or (),
-        # On-demand when both are allowed: an eviction would end the model that somebody talks to.
-        spot=capacity is not None and "on-demand" not in capacity and "spot" in capacity,
+        zones=wanted(asked, labels.ZONE) or (),
+        spot=_spot(wanted(asked, labels.CAPACITY_TYPE)),
     )
 
 
-def wanted(spec: MachineSpec, key: str) -> tuple[str, ...] | None:
-    """The values that all In requirements on `key` allow, in the order of the first of them.
+def wanted(requirements: Sequence[Requirement], *keys: str) -> tuple[str, ...] | None:
+    """The values that all In requirements on `keys` allow, in the order of the first of them.
 
-    None when none constrains it. Values excluded by NotIn are left out. Unsatisfiable when
-    nothing is left.
+    The keys are names of one thing. None when nothing constrains it. Values excluded by NotIn are
+    left out. Unsatisfiable when nothing is left, or less of a choice than minValues wants.
     """
-    about = [requirement for requirement in spec.requirements if requirement.key == key]
+    about = [requirement for requirement in requirements if requirement.key in keys]
     allowing = [requirement.values for requirement in about if requirement.operator == "In"]
     if not allowing:
         return None
@@ -96,18 +97,43 @@ def wanted(spec: MachineSpec, key: str) -> tuple[str, ...] | None:
     )
     if not left:
         raise Unsatisfiable(
-            f"spec.requirements on {key} leave no value: they contradict each other"
+            f"spec.requirements on {keys[0]} leave no value: they contradict each other"
+        )
+    choice = max(requirement.min_values or 0 for requirement in about)
+    if len(left) < choice:
+        raise Unsatisfiable(
+            f"spec.requirements on {keys[0]} leave {len(left)} values and minValues wants "
+            f"{choice}: allow more of them, or lower minValues"
         )
     return left
 
 
-def _labels(machine: Machine, cluster: str) -> dict[str, str]:
-    meta = machine.metadata
-    own = {name: value for name, value in meta.labels.items() if not reserved(name)}
+def _spot(capacity: tuple[str, ...] | None) -> bool:
+    """On-demand when both are allowed: an eviction would end the model that somebody talks to."""
+    if capacity is None or "on-demand" in capacity:
+        return False
+    if "spot" not in capacity:
+        raise Unsatisfiable(
+            f"spec.requirements allows only {labels.CAPACITY_TYPE} {', '.join(capacity)}: "
+            "allow on-demand or spot"
+        )
+    return True
+
+
+def _labels(claim: Claim, cluster: str) -> dict[str, str]:
+    meta, dialect = claim.metadata, claim.dialect
+    # The other kind's provisioner would make the pool look like the other kind's.
+    foreign = {other.provisioner for other in DIALECTS.values()} - {dialect.provisioner}
+    own = {
+        name: value
+        for name, value in meta.labels.items()
+        if not reserved(name) and name not in foreign
+    }
     return {
-        labels.PROVISIONER_NAME: labels.DEFAULT_PROVISIONER,
+        dialect.provisioner: dialect.provisioner_default,
         **own,
-        ownership.CREATED: ownership.created_label(meta.creation_timestamp),
+        **({ownership.NODE_CLASS: claim.node_class} if claim.node_class else {}),
+        ownership.CREATED: ownership.label_of(claim.born),
         **({ownership.CLUSTER: cluster} if cluster else {}),
     }
 
@@ -120,9 +146,8 @@ def reserved(label: str) -> bool:
     )
 
 
-def _disk(spec: MachineSpec) -> int:
+def _disk(requests: Mapping[str, str | int]) -> int:
     """Whole GiB, rounded up, so that the node has at least what was asked for."""
-    requests = spec.resources.requests if spec.resources else {}
     sizes: dict[str, Decimal] = {}
     for name, quantity in requests.items():
         try:

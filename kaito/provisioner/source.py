@@ -1,7 +1,7 @@
 """What a source of nodes must do, and the values that it speaks in.
 
 A node comes from a pool of one: asking for a node means creating its pool, and the pool's name is
-the name of the Machine that asks. No operation waits for a long-running one: it starts it, returns
+the name of the claim that asks. No operation waits for a long-running one: it starts it, returns
 what the cloud shows at that moment, and leaves it to the caller to look again.
 """
 
@@ -66,6 +66,10 @@ class NodeSource(Protocol):
     @property
     def pool_label(self) -> str:
         """The label by which a Node names its pool."""
+
+    @property
+    def image_label(self) -> str:
+        """The label by which a Node names the image that it runs, "" when there is none."""
 
     def pool_of(self, provider_id: str) -> str | None:
         """The pool that a Node's spec.providerID belongs to; None when it is none of this cloud."""

@@ -1,7 +1,7 @@
 """The in-memory record of the cloud: asks what a decision wants asked, and remembers the answers.
 
-One list of all pools answers the looks of all Machines that ask at about the same time, so the
-cloud sees one read for each pause and not one for each Machine. Every answer is dated by when it
+One list of all pools answers the looks of all claims that ask at about the same time, so the
+cloud sees one read for each pause and not one for each claim. Every answer is dated by when it
 was asked for, so that a slow list cannot undo what a later call has learnt.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import structlog
 
@@ -36,12 +37,20 @@ from kaito.provisioner import (
 )
 from kaito.runtime import Clock
 
-REMEMBERED = 32  # refusals of one Machine: more than any backoff counts
+REMEMBERED = 32  # refusals of one claim: more than any backoff counts
 LIST_SHARE = 0.1  # of the time may go into listing, however many pools there are
 
-Subject = tuple[str, int]
-"""A Machine's uid and generation: refusals count for one spec of one object."""
-NOBODY: Subject = ("", 0)
+
+class Subject(NamedTuple):
+    """Who asks about a pool: refusals count for one spec of one object."""
+
+    kind: str
+    name: str
+    """The claim's, and the pool's."""
+    uid: str = ""
+    """Of the claim; "" when there is none."""
+    generation: int = 0
+
 
 log = structlog.get_logger("kaito.controllers.machine")
 
@@ -71,31 +80,31 @@ class PoolBook:
         self._source = source
         self._clock = clock
         self._poll = poll_seconds
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[tuple[str, str], _Entry] = {}
         self._listing = _Listing()
         self._lock = asyncio.Lock()
 
-    def facts(self, name: str, subject: Subject) -> CloudFacts:
+    def facts(self, subject: Subject) -> CloudFacts:
         """What is known about one pool. Refusals of an earlier subject are forgotten."""
-        entry = self._entries.get(name)
+        entry = self._entries.get(subject[:2])
         if entry is None:
-            return self._listed(name)
+            return self._listed(subject.name)
         if entry.subject != subject:
             entry.subject = subject
             entry.facts = replace(entry.facts, refusals=())
         return entry.facts
 
-    def forget(self, name: str) -> None:
+    def forget(self, subject: Subject) -> None:
         """Nobody asks about this pool any more."""
-        self._entries.pop(name, None)
+        self._entries.pop(subject[:2], None)
 
-    async def ask(self, name: str, subject: Subject, ask: Ask) -> None:
+    async def ask(self, subject: Subject, ask: Ask) -> None:
         """Ask the cloud once and remember the answer, a refusal included. Raises nothing for it.
 
         Cancelled in the middle of a change, it leaves the pool UNKNOWN.
         """
-        facts = self.facts(name, subject)
-        entry = self._entries.setdefault(name, _Entry(subject, facts))
+        facts, name = self.facts(subject), subject.name
+        entry = self._entries.setdefault(subject[:2], _Entry(subject, facts))
         asked_at = self._clock.now()
         if isinstance(ask, Launch | Destroy):
             entry.changed_at = asked_at
@@ -138,7 +147,8 @@ class PoolBook:
     def _recent(self) -> bool:
         listing = self._listing
         lasts = max(self._poll / 2, listing.took / LIST_SHARE)
-        return listing.at is not None and self._clock.now() - listing.at < lasts
+        # A clock that was set back must not make the list last for ever.
+        return listing.at is not None and 0 <= self._clock.now() - listing.at < lasts
 
     async def _list(self) -> None:
         started = self._clock.now()

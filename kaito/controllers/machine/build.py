@@ -1,31 +1,32 @@
-"""Puts the machine controller together: caches, reconciler, sweep."""
+"""Puts the machine controller together: caches, a controller for each kind of claim, the sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from kaito.api.machine import FINALIZER
 from kaito.catalog.catalog import Catalog, load
-from kaito.controllers.kinds import (
-    MACHINES,
-    NODE_PARTS,
-    NODES,
-    Node,
-)
+from kaito.controllers.kinds import NODE_PARTS, NODES, Node
 from kaito.controllers.machine.book import PoolBook
-from kaito.controllers.machine.decision import Policy
+from kaito.controllers.machine.decision import Fleet, Policy
+from kaito.controllers.machine.kinds import CLAIMS
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.sweep import Sweep, claimed_live
+from kaito.controllers.machine.tenants import ApiPods, Tenants
 from kaito.controllers.machine.writes import ApiWrites
 from kaito.provisioner import NodeSource
-from kaito.provisioner.ownership import served
+from kaito.provisioner.claim import DIALECTS, MACHINE, NODECLAIM, Claim, Dialect
+from kaito.provisioner.ownership import ours, served
 from kaito.runtime import (
     Change,
     Controller,
+    Informer,
     Key,
     Manager,
     Store,
     View,
+    annotations_changed,
     any_of,
     finalizers_changed,
     generation_changed,
@@ -39,20 +40,36 @@ while it waits."""
 BY_POOL = "pool"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What whoever runs the provisioner may choose."""
+
+    expire: bool = False
+    """Whether NodeClaims end with their expireAfter, which the API server sets to 30 days where
+    nobody has said anything else."""
+    repair: bool = False
+    """Whether a claim is deleted whose Node has not been ready for ten minutes."""
+    drain_seconds: float = 3600.0
+    """How long Pods may take to leave a Node whose claim has no terminationGracePeriod."""
+
+
 def build(
     manager: Manager,
     source: NodeSource,
     *,
     poll_seconds: float,
     cluster: str,
+    kinds: Sequence[Dialect] = (MACHINE, NODECLAIM),
+    options: Options | None = None,
     catalog: Catalog | None = None,
 ) -> None:
-    """Have `manager` serve Machines from `source`. The manager and the source stay the caller's.
+    """Have `manager` serve claims from `source`. The manager and the source stay the caller's.
 
     `poll_seconds` is the unit of every pause; `cluster` is the uid of the namespace kube-system.
-    Without a `catalog` of instance types, the one that comes with KAITO is read.
+    `kinds` are those that the API server has. Without a `catalog` of instance types, the one that
+    comes with KAITO is read.
     """
-    known = catalog or load()
+    known, chosen = catalog or load(), options or Options()
     clock, client = manager.clock, manager.client
     label = source.pool_label
 
@@ -60,7 +77,7 @@ def build(
         if label in view.header.labels:
             yield view.header.labels[label]
 
-    machines = manager.informer(MACHINES)
+    claims = {kind.kind: manager.informer(CLAIMS[kind.kind]) for kind in kinds}
     nodes = manager.informer(
         NODES, labels=label, indexes={BY_POOL: pool_named}, transform=NODE_PARTS
     )
@@ -69,35 +86,47 @@ def build(
         sku = known.find_sku(instance_type, cloud=source.cloud)
         return sku.gpus.count if sku is not None and sku.gpus.vendor == "nvidia" else 0
 
-    def machine_of(change: Change) -> Iterable[Key]:
-        header = change.header
-        if served(header.labels) or FINALIZER in header.finalizers:
-            return [Key("", name) for name in pool_named(change)]
-        return []
-
-    reconciler = Reconciler(
-        machine=lambda name: machines.store.get(Key("", name)),
-        nodes=lambda name: nodes_of(source, nodes.store, name),
-        book=PoolBook(source, clock, poll_seconds=poll_seconds),
-        writes=ApiWrites(client, machines.store, manager.recorder),
-        policy=Policy(cloud=source.name, poll_seconds=poll_seconds, gpus=gpus, cluster=cluster),
-        clock=clock,
+    book = PoolBook(source, clock, poll_seconds=poll_seconds)
+    policy = Policy(
+        cloud=source.name,
+        poll_seconds=poll_seconds,
+        gpus=gpus,
+        image_label=source.image_label,
+        cluster=cluster,
+        expire=chosen.expire,
+        repair=chosen.repair,
+        drain_seconds=chosen.drain_seconds,
     )
-    manager.add(
-        Controller(
-            "machine",
-            reconciler.reconcile,
-            # Not for status: it is our own, and nobody else's to write.
-            primary=watch(
-                machines, when=any_of(generation_changed, labels_changed, finalizers_changed)
-            ),
-            watches=[watch(nodes, to=machine_of)],
-            workers=WORKERS,
+    for kind, informer in claims.items():
+        reconciler = Reconciler(
+            DIALECTS[kind],
+            claim=_finder(informer.store),
+            nodes=lambda name: nodes_of(source, nodes.store, name),
+            fleet=lambda: fleet(claims.values(), nodes.store),
+            book=book,
+            tenants=Tenants(ApiPods(client), clock),
+            writes=ApiWrites(client, informer.store, manager.recorder),
+            policy=policy,
+            clock=clock,
         )
-    )
+        manager.add(
+            Controller(
+                kind.lower(),
+                reconciler.reconcile,
+                # Not for status: it is our own, and nobody else's to write.
+                primary=watch(
+                    informer,
+                    when=any_of(
+                        generation_changed, labels_changed, annotations_changed, finalizers_changed
+                    ),
+                ),
+                watches=[watch(nodes, to=_claim_of(DIALECTS[kind], pool_named))],
+                workers=WORKERS,
+            )
+        )
     sweep = Sweep(
         source,
-        claimed=lambda name: Key("", name) in machines.store,
+        claimed=lambda name: any(Key("", name) in each.store for each in claims.values()),
         claimed_live=lambda name: claimed_live(client, name),
         clock=clock,
         poll_seconds=poll_seconds,
@@ -115,3 +144,34 @@ def nodes_of(source: NodeSource, store: Store[Node], name: str) -> Iterator[Node
         provider_id = node.spec.provider_id
         if not provider_id or source.pool_of(provider_id) == name:
             yield node
+
+
+def fleet(claims: Iterable[Informer[Claim]], nodes: Store[Node]) -> Fleet:
+    """How all the claims are doing that are ours to serve."""
+    served_ = [claim for each in claims for claim in each.store.list() if ours(claim)]
+    by_id = {node.spec.provider_id: node for node in nodes.list() if node.spec.provider_id}
+    own = [by_id.get(claim.status.provider_id) for claim in served_]
+    return Fleet(
+        claims=len(served_),
+        unhealthy=sum(node is not None and not node.ready for node in own),
+        leaving=sum(claim.metadata.deleting for claim in served_),
+    )
+
+
+def _finder(store: Store[Claim]) -> Callable[[str], Claim | None]:
+    return lambda name: store.get(Key("", name))
+
+
+def _claim_of(
+    dialect: Dialect, pool_named: Callable[[View], Iterable[str]]
+) -> Callable[[Change], Iterable[Key]]:
+    """From a Node to the claim that it may answer."""
+
+    def mapper(change: Change) -> Iterable[Key]:
+        labels = change.header.labels
+        of_kind = dialect.provisioner in labels and served(labels)
+        if of_kind or FINALIZER in change.header.finalizers:
+            return [Key("", name) for name in pool_named(change)]
+        return []
+
+    return mapper

@@ -1,34 +1,47 @@
-"""A Machine's three steps to readiness as conditions, and Ready, which sums them up.
+"""A claim's way to readiness as conditions, each kind's in its own words.
 
-A condition that is not True names the step that is missing and says why; Ready repeats the first
-of them, so that one line tells the whole story.
+A condition that is not True names the step that is missing, says why and what to do. A Machine's
+Ready repeats the first of them; a NodeClaim's follows karpenter's arithmetic and lists them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from kaito.api.machine import INITIALIZED, LAUNCHED, READY, REGISTERED, Machine
-from kaito.controllers.kinds import (
-    Node,
-)
-from kaito.controllers.machine.decision import SetStatus, Tell, Write
-from kaito.runtime import Object, Truth, find_condition, set_condition
+import msgspec
+
+from kaito.controllers.kinds import Node
+from kaito.controllers.machine.decision import Policy, SetStatus, Tell, Write
+from kaito.provisioner.claim import NODECLAIM, Claim
+from kaito.runtime import Object, Truth, find_condition, parse_rfc3339, set_condition
 
 MAX_MESSAGE = 800  # characters; the limit that gpu-provisioner gave to these messages
 
-# Reasons of conditions that are not True. The first eight are karpenter's for Machines.
+READY = "Ready"
+DRAINED = "Drained"
+INSTANCE_TERMINATING = "InstanceTerminating"
+
+# Reasons of conditions that are not True; karpenter's where it has one.
 LAUNCH_FAILED = "LaunchFailed"
-NOT_LAUNCHED = "MachineNotLaunched"
+LAUNCH_STOPPED = "LaunchStopped"
+LAUNCHING = "Launching"
 NODE_NOT_FOUND = "NodeNotFound"
 MULTIPLE_NODES = "MultipleNodesFound"
+WRONG_TYPE = "WrongInstanceType"
 NODE_NOT_READY = "NodeNotReady"
 STARTUP_TAINTS = "StartupTaintsExist"
 EPHEMERAL_TAINTS = "KnownEphemeralTaintsExist"
 RESOURCE_MISSING = "ResourceNotRegistered"
-NOT_REGISTERED = "MachineNotRegistered"
-LAUNCHING = "Launching"
+PLUGIN_MISSING = "DevicePluginMissing"
+GPUS_UNHEALTHY = "GPUsUnhealthy"
 TERMINATING = "Terminating"
+DRAINING = "Draining"
+DRAIN_ABANDONED = "TerminationGracePeriodElapsed"
+# Of a NodeClaim's Ready.
+UNHEALTHY = "UnhealthyDependents"
+RECONCILING = "ReconcilingDependents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,8 @@ class Step:
     truth: Truth
     reason: str = ""
     message: str = ""
+    passing: bool = False
+    """Whether what is missing comes by itself: a NodeClaim calls that Unknown, not False."""
 
 
 DONE = Step("True")
@@ -45,62 +60,60 @@ DONE = Step("True")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a Machine is."""
+    """How far a claim is."""
 
     launched: Step
     registered: Step
     initialized: Step
     terminating: Step | None = None
-    """Given while the Machine is being deleted; it takes the place of Ready."""
-
-    @property
-    def ready(self) -> Step:
-        """The first step that is not done, or DONE."""
-        steps = (self.launched, self.registered, self.initialized)
-        return self.terminating or next((step for step in steps if step.truth != "True"), DONE)
+    """Given while the claim is being deleted; it takes the place of a Machine's Ready."""
+    drained: Step | None = None
+    """Given once the claim's Nodes are being emptied."""
+    instance_terminating: bool = False
+    """Whether the cloud has been told to remove the instance."""
 
 
-def unlaunched(launched: Step) -> Progress:
+def pending(reason: str, message: str) -> Step:
+    """A step that waits for something that comes by itself."""
+    return Step("False", reason, message, passing=True)
+
+
+def unlaunched(claim: Claim, launched: Step) -> Progress:
     """Nothing after the launch can begin before it is done."""
-    waiting = Step("False", NOT_LAUNCHED, "The Machine has not been launched yet.")
+    said = f"The {claim.kind} has not been launched yet."
+    waiting = pending(claim.dialect.not_launched, said)
     return Progress(launched=launched, registered=waiting, initialized=waiting)
 
 
-def report(machine: Machine, progress: Progress, node: Node | None, now: float) -> list[Write]:
-    """The Machine's status, and an event for each step that has just been taken or has failed.
+def unregistered(claim: Claim, missing: Step) -> Progress:
+    """Launched, and without its Node."""
+    said = f"The {claim.kind}'s Node is not registered."
+    waiting = pending(claim.dialect.not_registered, said)
+    return Progress(launched=DONE, registered=missing, initialized=waiting)
 
-    Nothing when the status is so already. What the Machine knew of its Node stays when the Node
+
+def report(
+    claim: Claim, progress: Progress, node: Node | None, now: float, policy: Policy
+) -> list[Write]:
+    """The claim's status, and an event for each step that has just been taken or has failed.
+
+    Nothing when the status is so already. What the claim knew of its Node stays when the Node
     cannot be seen.
     """
-    before = machine.status.wire()
-    conditions: list[Object] = list(before.get("conditions", []))
-    steps = {
-        LAUNCHED: progress.launched,
-        REGISTERED: progress.registered,
-        INITIALIZED: progress.initialized,
-        READY: progress.ready,
-    }
+    before = _wire(claim)
+    known: list[Object] = before["conditions"]
+    steps = _steps(claim, progress)
+    conditions = known
     for type_, step in steps.items():
-        conditions = set_condition(
-            conditions,
-            type_,
-            step.truth,
-            step.reason or type_,
-            shortened(step.message),
-            generation=machine.metadata.generation,
-            now=now,
-        )
-    after: Object = {**before, "conditions": conditions}
-    if node is not None:
-        after |= {
-            "nodeName": node.name,
-            "providerID": node.spec.provider_id,
-            "capacity": node.status.capacity,
-            "allocatable": node.status.allocatable,
-        }
+        conditions = _set(conditions, claim, type_, step, now)
+    if claim.dialect is NODECLAIM:
+        ready = _sum(claim, conditions)
+        conditions = _in_order(_set(_observed(conditions, claim), claim, READY, ready, now))
+        steps[READY] = ready
+    after: Object = {**before, "conditions": conditions, **_about(claim, node, policy)}
     if after == before:
         return []
-    return [SetStatus(after), *_news(before.get("conditions", []), steps)]
+    return [SetStatus(after), *_news(claim, known, steps)]
 
 
 def shortened(message: str) -> str:
@@ -108,7 +121,89 @@ def shortened(message: str) -> str:
     return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
 
 
-def _news(known: list[Object], steps: dict[str, Step]) -> list[Tell]:
+def _wire(claim: Claim) -> Object:
+    """The status as it was, without what nobody has set."""
+    status: dict[str, Any] = msgspec.to_builtins(claim.status)
+    kept = {name: value for name, value in status.items() if value}
+    return {**kept, "conditions": list(claim.status.conditions)}
+
+
+def _about(claim: Claim, node: Node | None, policy: Policy) -> Object:
+    if node is None:
+        return {}
+    seen: Object = {
+        "nodeName": node.name,
+        "providerID": node.spec.provider_id,
+        "capacity": node.status.capacity,
+        "allocatable": node.status.allocatable,
+    }
+    if claim.dialect is NODECLAIM:
+        seen["imageID"] = node.labels.get(policy.image_label, "")
+    return {name: value for name, value in seen.items() if value}
+
+
+def _steps(claim: Claim, progress: Progress) -> dict[str, Step]:
+    dialect = claim.dialect
+    steps = {
+        dialect.launched: progress.launched,
+        dialect.registered: progress.registered,
+        dialect.initialized: progress.initialized,
+    }
+    if dialect is not NODECLAIM:
+        first = next((step for step in steps.values() if step.truth != "True"), DONE)
+        return {**steps, READY: progress.terminating or first}
+    if progress.drained is not None:
+        steps[DRAINED] = progress.drained
+    if progress.instance_terminating:
+        said = progress.terminating.message if progress.terminating else ""
+        steps[INSTANCE_TERMINATING] = Step("True", INSTANCE_TERMINATING, said)
+    return steps
+
+
+def _set(
+    conditions: list[Object], claim: Claim, type_: str, step: Step, now: float
+) -> list[Object]:
+    return set_condition(
+        conditions,
+        type_,
+        claim.dialect.pending if step.truth == "False" and step.passing else step.truth,
+        step.reason or type_,
+        shortened(step.message),
+        generation=claim.metadata.generation,
+        now=now,
+    )
+
+
+def _sum(claim: Claim, conditions: Sequence[Object]) -> Step:
+    """Karpenter's Ready: no better than the worst of the three, the newest named first."""
+    dialect = claim.dialect
+    living = (dialect.launched, dialect.registered, dialect.initialized)
+    wrong = [c for c in conditions if c["type"] in living and c["status"] != "True"]
+    if not wrong:
+        return DONE
+    newest = sorted(wrong, key=lambda c: parse_rfc3339(c["lastTransitionTime"]), reverse=True)
+    said = ", ".join(f"{c['type']}={c['status']}" for c in newest)
+    if any(c["status"] == "False" for c in wrong):
+        return Step("False", UNHEALTHY, said)
+    return Step("Unknown", RECONCILING, said)
+
+
+def _observed(conditions: list[Object], claim: Claim) -> list[Object]:
+    """On a claim that is being deleted every condition is of its last generation."""
+    if not claim.metadata.deleting:
+        return conditions
+    return [{**c, "observedGeneration": claim.metadata.generation} for c in conditions]
+
+
+def _in_order(conditions: list[Object]) -> list[Object]:
+    """By the time of their last change, Ready last."""
+    return sorted(
+        conditions,
+        key=lambda c: (c["type"] == READY, parse_rfc3339(c["lastTransitionTime"])),
+    )
+
+
+def _news(claim: Claim, known: list[Object], steps: dict[str, Step]) -> list[Tell]:
     """An event for each step done just now, and for a launch that failed for a new reason."""
     news = []
     for type_, step in steps.items():
@@ -117,8 +212,10 @@ def _news(known: list[Object], steps: dict[str, Step]) -> list[Tell]:
         message = shortened(step.message)
         if step.truth == "True" and changed:
             news.append(Tell("Normal", type_, message or f"{type_} is True."))
-        elif (type_, step.reason) == (LAUNCHED, LAUNCH_FAILED) and (
-            changed or before.get("message") != message
+        elif (
+            type_ == claim.dialect.launched
+            and step.reason in (LAUNCH_FAILED, LAUNCH_STOPPED)
+            and (before.get("reason") != step.reason or before.get("message") != message)
         ):
-            news.append(Tell("Warning", LAUNCH_FAILED, message))
+            news.append(Tell("Warning", step.reason, message))
     return news

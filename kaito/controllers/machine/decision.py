@@ -2,27 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from kaito.api.machine import Machine
-from kaito.controllers.kinds import (
-    Node,
-)
-from kaito.controllers.machine.cloud import UNASKED, Ask, CloudFacts
+from kaito.controllers.kinds import Node
+from kaito.controllers.machine import cloud
+from kaito.controllers.machine.cloud import UNASKED, CloudFacts
+from kaito.controllers.machine.kinds import Pod
+from kaito.provisioner.claim import Claim, Dialect
 from kaito.runtime import Object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tenancy:
+    """The Pods of the Nodes that are being emptied."""
+
+    pods: tuple[Pod, ...]
+    at: float
+    """When they were listed, in seconds since the epoch."""
+    refused: Mapping[str, str]
+    """Why a Pod may not be evicted yet, by its uid: mostly a disruption budget."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """How the claims that are ours to serve are doing altogether."""
+
+    claims: int
+    unhealthy: int
+    """Whose Node is not ready."""
+    leaving: int
+    """Being deleted."""
+
+    @property
+    def most(self) -> int:
+        """How many may be out of service at once for us to take away another one."""
+        return max(1, self.claims // 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One Machine's world at one moment."""
+    """One claim's world at one moment."""
 
     name: str
-    machine: Machine | None
-    """None when there is no such Machine (any more)."""
+    dialect: Dialect
+    claim: Claim | None
+    """None when there is no such claim (any more)."""
     nodes: tuple[Node, ...] = ()
     """The Nodes that say they are of the pool of that name, the oldest first."""
+    tenancy: Tenancy | None = None
+    """None until somebody has asked."""
+    fleet: Fleet | None = None
+    """None until somebody has asked."""
     cloud: CloudFacts = UNASKED
     now: float
     """Seconds since the epoch."""
@@ -38,6 +70,8 @@ class Policy:
     """The unit of every pause."""
     gpus: Callable[[str], int]
     """NVIDIA GPUs of an instance type; 0 for types that nobody knows."""
+    image_label: str = ""
+    """The label by which a Node names its image, "" when the cloud has none."""
     cluster: str = ""
     """The uid of the namespace kube-system, which tells this cluster from others."""
     making_patience: float = 3600.0
@@ -45,6 +79,16 @@ class Policy:
     joining_patience: float = 900.0
     """Seconds from then on for its Node to join; karpenter's registration timeout. Not in polls:
     a busy API server is no reason to throw nodes away."""
+    most_useless: int = 3
+    """Pools that may prove useless for one claim before somebody has to look why."""
+    drain_seconds: float = 3600.0
+    """How long Pods may take to leave a Node whose claim does not say so itself."""
+    expire: bool = False
+    """Whether claims end with their expireAfter."""
+    repair: bool = False
+    """Whether a claim whose Node stays unhealthy is deleted."""
+    unhealthy_patience: float = 600.0
+    """Seconds after which an unhealthy Node is not expected to recover; gpu-provisioner's."""
 
     @property
     def longest_pause(self) -> float:
@@ -56,17 +100,35 @@ class Policy:
         """Between two attempts while somebody has to act: 10 min at the default poll."""
         return 40 * self.poll_seconds
 
+    @property
+    def drain_pause(self) -> float:
+        """Between two looks at the Pods of a Node that is being emptied: 5 s at the default
+        poll."""
+        return self.poll_seconds / 3
+
 
 @dataclass(frozen=True, slots=True)
-class PatchMachine:
-    """A merge patch of the Machine, refused when somebody wrote in between."""
+class ListPods:
+    """Ask the API server which Pods are on these Nodes."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Ask how all the claims are doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PatchClaim:
+    """A merge patch of the claim, refused when somebody wrote in between if it says so."""
 
     patch: Object
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteMachine:
-    """Ask for the Machine's deletion; its finalizer does the rest."""
+class DeleteClaim:
+    """Ask for the claim's deletion; its finalizer does the rest."""
 
     uid: str
 
@@ -88,29 +150,47 @@ class DeleteNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Evict:
+    """Ask a Pod to leave, if its disruption budget lets it."""
+
+    pod: Pod
+
+
+@dataclass(frozen=True, slots=True)
+class DeletePod:
+    """Delete a Pod for which there is no time left to wait, with what is left of it."""
+
+    pod: Pod
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetStatus:
-    """The Machine's whole status."""
+    """The claim's whole status."""
 
     status: Object
 
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """An event about the Machine, for people."""
+    """An event about the claim, for people."""
 
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
 
 
-Write = PatchMachine | DeleteMachine | PatchNode | DeleteNode | SetStatus | Tell
+Question = cloud.Ask | ListPods | Count
+PodWrite = Evict | DeletePod
+ObjectWrite = PatchClaim | DeleteClaim | PatchNode | DeleteNode | SetStatus | Tell
+Write = PodWrite | ObjectWrite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Either a question to the cloud, after whose answer is decided anew, or writes in order."""
+    """Either a question, after whose answer is decided anew, or writes in order."""
 
-    ask: Ask | None = None
+    ask: Question | None = None
     writes: tuple[Write, ...] = ()
     again: float | None = None
     """Seconds until the next look; None to wait for a change."""

@@ -1,6 +1,6 @@
 """Whether to ask the cloud for a node now, for which instance type, or what to wait for.
 
-Instance types are tried in the Machine's order; one that cannot be had makes room for the next.
+Instance types are tried in the claim's order; one that cannot be had makes room for the next.
 Every failure has its pause, so that nothing is asked for in a storm and nothing is given up on
 silently; only a request that is wrong in itself is not repeated.
 """
@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 from kaito.controllers.machine.cloud import Refusal, Trouble
 from kaito.controllers.machine.decision import Policy
+from kaito.controllers.machine.useless import ANNOTATION, Useless
 from kaito.provisioner import Cause, Failure, Pool, PoolState, Way
+from kaito.provisioner.claim import Claim
+from kaito.provisioner.ownership import LAUNCHED, time_of
 
-# What KAITO looks for in a Machine's condition to stop waiting for it.
+# What KAITO looks for in a claim's condition to stop waiting for it.
 UNAVAILABLE = "all requested instance types were unavailable during launch"
 
 
@@ -33,7 +36,23 @@ class Wait:
 
     message: str
     seconds: float | None
-    """Until the next attempt; None when only a change of the Machine brings one."""
+    """Until the next attempt; None when only a change of the claim brings one."""
+    passing: bool = False
+    """Whether what is in the way may pass without anybody doing anything."""
+
+
+def stopped(claim: Claim, useless: Useless, policy: Policy) -> str | None:
+    """Why no further pool is made for the claim; None while another one may be."""
+    if len(useless.pools) < policy.most_useless:
+        return None
+    resource = f"{claim.dialect.plural}.karpenter.sh"
+    return (
+        f"{len(useless.pools)} agent pools were made for this {claim.kind} and none brought a "
+        f"usable Node; of the last: {useless.last.rstrip('.')}. KAITO makes no more of them, for "
+        "each costs money. Find out what keeps nodes from joining (often the way to the API "
+        f"server, or to the registry), then `kubectl annotate {resource} {claim.metadata.name} "
+        f"{ANNOTATION}-` for another attempt."
+    )
 
 
 def next_attempt(
@@ -43,7 +62,7 @@ def next_attempt(
     now: float,
     policy: Policy,
 ) -> Attempt | Wait:
-    """What to do for a Machine that has no pool."""
+    """What to do for a claim that has no pool."""
     if not refusals:
         return Attempt(instance_types[0])
     last = refusals[-1]
@@ -55,9 +74,9 @@ def next_attempt(
     message = _message(name, refusals, pause, policy)
     if pause is None:
         return Wait(message, None)
-    remaining = last.at + pause - now
-    if remaining > 0:
-        return Wait(message, remaining)
+    remaining = _remaining(last.at, pause, now)
+    if remaining:
+        return Wait(message, remaining, passing=last.failure.way is Way.RETRY)
     exhausted = last.failure.way is Way.ANOTHER
     return Attempt(instance_types[0] if exhausted else last.instance_type, afresh=exhausted)
 
@@ -67,15 +86,20 @@ def remaining_pause(trouble: Trouble | None, now: float, policy: Policy) -> floa
     if trouble is None:
         return 0.0
     pause = pause_after(trouble.failure, trouble.times, policy)
-    return max(0.0, trouble.at + (policy.user_pause if pause is None else pause) - now)
+    return _remaining(trouble.at, policy.user_pause if pause is None else pause, now)
 
 
-def overdue(pool: Pool, waited: float, policy: Policy) -> Failure | None:
-    """What it means that a pool has been in its state for `waited` seconds without a Node."""
+def overdue(pool: Pool, since: float, now: float, policy: Policy) -> Failure | None:
+    """What it means that a pool has been in its state since then, or launched when its label
+    says, without a Node; None while there is nothing to it."""
+    launched = time_of(pool.labels, LAUNCHED)
+    age = 0.0 if launched is None else now - launched
     match pool.state:
-        case PoolState.CREATING if waited >= policy.making_patience:
+        case PoolState.CREATING if max(now - since, age) >= policy.making_patience:
             said = f"agent pool {pool.name} was not made within {_spoken(policy.making_patience)}"
-        case PoolState.READY if waited >= policy.joining_patience:
+        case PoolState.READY if (
+            max(now - since, age - policy.making_patience) >= policy.joining_patience
+        ):
             said = (
                 f"no Node of agent pool {pool.name} joined the cluster within "
                 f"{_spoken(policy.joining_patience)}"
@@ -96,6 +120,11 @@ def pause_after(failure: Failure, times: int, policy: Policy) -> float | None:
             return max(policy.user_pause, failure.retry_after or 0.0)
         case Way.HOPELESS:
             return None
+
+
+def _remaining(since: float, pause: float, now: float) -> float:
+    """Of a pause; nothing when the clock has been set back since."""
+    return max(0.0, since + pause - now) if now >= since else 0.0
 
 
 def _in_a_row(refusals: Sequence[Refusal]) -> int:

@@ -1,6 +1,6 @@
-"""The sweep: finds pools whose Machine is no more and deletes those that are provably ours.
+"""The sweep: finds pools whose claim is no more and deletes those that are provably ours.
 
-A crash, a Machine removed by force or a creation that Azure finished after we had given it up
+A crash, a claim removed by force or a creation that Azure finished after we had given it up
 leave a pool that nobody asks about and somebody pays for. What is not proven is shown, not touched.
 """
 
@@ -11,15 +11,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from kaito.controllers.kinds import MACHINES
-from kaito.controllers.machine.kinds import (
-    NODECLAIMS,
-)
+from kaito.controllers.machine.kinds import CLAIMS
 from kaito.provisioner import CloudError, NodeSource, Pool, PoolState
 from kaito.provisioner.ownership import made_for_cluster, served
 from kaito.runtime import Client, Clock, Key, NotFound, RuntimeFailure
 
-# In polls: at the default poll of 15 s, every 2 minutes, and after 5 minutes without a Machine.
+# In polls: at the default poll of 15 s, every 2 minutes, and after 5 minutes without a claim.
 PERIOD = 8
 GRACE = 20
 
@@ -31,11 +28,11 @@ class Findings:
     """What a sweep makes of the pools."""
 
     leaked: tuple[Pool, ...]
-    """Ours, and without a Machine for longer than the grace period."""
+    """Ours, and without a claim for longer than the grace period."""
     doubtful: tuple[Pool, ...]
-    """With a customer's label and no Machine, but not provably ours."""
+    """With a customer's label and no claim, but not provably ours."""
     waiting: Mapping[str, float]
-    """Pools without a Machine by name, and since when we know."""
+    """Pools without a claim by name, and since when we know."""
 
 
 def judge(
@@ -46,7 +43,7 @@ def judge(
     grace: float,
     cluster: str,
 ) -> Findings:
-    """Sort out the pools. `claimed` tells whether there is a Machine of that name."""
+    """Sort out the pools. `claimed` tells whether there is a claim of that name."""
     unclaimed = [
         pool
         for pool in pools
@@ -123,7 +120,7 @@ class Sweep:
         names = frozenset(pool.name for pool in doubtful)
         for name in sorted(names - self._shown):
             log.warning(
-                "pool without a Machine left alone",
+                "pool without a claim left alone",
                 pool=name,
                 reason="its labels do not prove that KAITO made it for this cluster; "
                 "delete it if nobody needs it",
@@ -133,9 +130,9 @@ class Sweep:
 
 async def claimed_live(client: Client, name: str) -> bool:
     """Whether the API server knows a Machine or a NodeClaim of this name."""
-    for resource in (MACHINES.read_as(dict), NODECLAIMS):
+    for resource in CLAIMS.values():
         try:
-            await client.get(resource, Key("", name))
+            await client.get(resource.read_as(dict), Key("", name))
         except NotFound:
             continue
         return True

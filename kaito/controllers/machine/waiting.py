@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kaito.api.machine import Machine
 from kaito.controllers.machine import conditions
 from kaito.controllers.machine.cloud import Confirm, Look
-from kaito.controllers.machine.conditions import Progress, Step, report
+from kaito.controllers.machine.conditions import Progress, pending, report
 from kaito.controllers.machine.decision import Decision, Observation, Policy
 from kaito.controllers.machine.launch import remaining_pause
-from kaito.runtime import parse_rfc3339
+from kaito.provisioner.claim import Claim
 
 # A look is due a little early: a timer may fire a moment before the clock says so.
 NEARLY = 0.9
 
 
 def watch(
-    machine: Machine,
+    claim: Claim,
     progress: Progress,
     seen: Observation,
     policy: Policy,
@@ -25,30 +24,30 @@ def watch(
     slow: bool = False,
     confirm: bool = False,
 ) -> Decision:
-    """Ask about the pool when it is time to; until then show how far the Machine is."""
-    wait = policy.user_pause if slow else _pace(machine, seen.now, policy)
+    """Ask about the pool when it is time to; until then show how far the claim is."""
+    wait = policy.user_pause if slow else _pace(claim, seen.now, policy)
     pause = remaining_pause(seen.cloud.trouble, seen.now, policy)
     unconfirmed = confirm and not seen.cloud.confirmed
     if not pause and (unconfirmed or due(seen, wait)):
         return Decision(ask=Confirm() if confirm else Look())
     progress = _troubled(progress, seen, policy)
-    writes = report(machine, progress, None, seen.now)
+    writes = report(claim, progress, None, seen.now, policy)
     return Decision(writes=tuple(writes), again=pause or seen.cloud.at + wait - seen.now)
 
 
 def due(seen: Observation, wait: float) -> bool:
     """Whether the last question about the pool is `wait` seconds old."""
-    return seen.now - seen.cloud.at >= NEARLY * wait
+    # A clock that was set back must not make an answer last for ever.
+    return not 0 <= seen.now - seen.cloud.at < NEARLY * wait
 
 
-def _pace(machine: Machine, now: float, policy: Policy) -> float:
+def _pace(claim: Claim, now: float, policy: Policy) -> float:
     """A tenth of the time waited so far, within bounds.
 
     Success is told by the Node's arrival; looks are for failures, which a tenth late is soon
-    enough for, and thousands of Machines that wait together do not ask at once for ever.
+    enough for, and thousands of claims that wait together do not ask at once for ever.
     """
-    meta = machine.metadata
-    since = parse_rfc3339(meta.deletion_timestamp or meta.creation_timestamp)
+    since = claim.dying_since or claim.born
     return min(max((now - since) / 10, policy.poll_seconds), policy.longest_pause)
 
 
@@ -62,5 +61,5 @@ def _troubled(progress: Progress, seen: Observation, policy: Policy) -> Progress
         return replace(progress, terminating=replace(progress.terminating, message=message))
     if progress.launched.truth == "True":
         return replace(progress, registered=replace(progress.registered, message=message))
-    failed = Step("False", conditions.LAUNCH_FAILED, message)
+    failed = pending(conditions.LAUNCH_FAILED, message)
     return progress if progress.launched.truth == "False" else replace(progress, launched=failed)

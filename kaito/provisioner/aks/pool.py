@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kaito.api import labels
-from kaito.api.machine import Taint
 from kaito.provisioner.aks.errors import Detail, pool_failure
+from kaito.provisioner.claim import Taint
 from kaito.provisioner.failure import Failure
 from kaito.provisioner.request import NodeRequest, Unsatisfiable
 from kaito.provisioner.source import Pool, PoolState

@@ -34,11 +34,12 @@ async def connect(
 
 
 class AksNodeSource:
-    """One agent pool with one node for each Machine."""
+    """One agent pool with one node for each claim."""
 
     name = "Azure"
     cloud = "azure"
     pool_label = "agentpool"
+    image_label = "kubernetes.azure.com/node-image-version"
 
     def __init__(self, pools: AgentPools) -> None:
         self._pools = pools

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from kaito.api import crds
-from kaito.controllers.machine import build
+from kaito.controllers.machine import Options, build, served_kinds
 from kaito.local.cluster import LocalCluster
 from kaito.local.profile import Profile
 from kaito.provisioner.aks import connect
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
 from kaito.runtime import Informer, Key, Manager, Object, Resource, is_true
-from test.unit.provisioner.machines import NAME, machine_object
+from test.unit.provisioner.machines import NAME, machine_object, nodeclaim_object
 
 PATIENCE = 20.0  # seconds; reached only when something is broken
 POLL = 0.05
@@ -32,19 +32,25 @@ CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 MACHINES: Resource[Object] = Resource(
     "karpenter.sh", "v1alpha5", "machines", "Machine", namespaced=False
 )
+NODECLAIMS: Resource[Object] = Resource(
+    "karpenter.sh", "v1", "nodeclaims", "NodeClaim", namespaced=False
+)
+PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 NODES: Resource[Object] = Resource("", "v1", "nodes", "Node", namespaced=False)
 
 
 class Stage:
     """A local cluster as a test sees it, and the daemon that it may start and kill."""
 
-    def __init__(self, cluster: LocalCluster) -> None:
+    def __init__(self, cluster: LocalCluster, kinds: Sequence[Resource[Object]]) -> None:
         self.cluster = cluster
+        self.options = Options()
         self.client = cluster.client(field_manager="test")
         self._changed = asyncio.Event()
         self._definitions = self._informer(CRDS)
-        self._machines = self._informer(MACHINES)
+        self._claims = [self._informer(kind) for kind in kinds]
         self._nodes = self._informer(NODES)
+        self._pods = self._informer(PODS)
         self._daemon: asyncio.Task[None] | None = None
 
     def _informer(self, resource: Resource[Object]) -> Informer[Object]:
@@ -54,11 +60,14 @@ class Stage:
 
     @property
     def informers(self) -> list[Informer[Object]]:
-        return [self._definitions, self._machines, self._nodes]
+        return [self._definitions, *self._claims, self._nodes, self._pods]
 
-    def serves_machines(self) -> bool:
-        definition = self._definitions.store.get(Key("", "machines.karpenter.sh")) or {}
-        return is_true(definition.get("status", {}).get("conditions", []), "Established")
+    def serves_claims(self) -> bool:
+        definitions = self._definitions.store.list()
+        return len(definitions) == len(self._claims) and all(
+            is_true(definition.get("status", {}).get("conditions", []), "Established")
+            for definition in definitions
+        )
 
     def start(self) -> None:
         """The daemon, as a new process would be: it knows nothing."""
@@ -76,25 +85,48 @@ class Stage:
         async with client, connect(read({}, config["data"])) as source:
             manager = Manager(client, name="kaito-provisioner")
             system = await client.get(NAMESPACES, Key("", "kube-system"))
-            build(manager, source, poll_seconds=POLL, cluster=system["metadata"]["uid"])
+            build(
+                manager,
+                source,
+                poll_seconds=POLL,
+                cluster=system["metadata"]["uid"],
+                kinds=await served_kinds(client),
+                options=self.options,
+            )
             await manager.run()
 
-    async def create(self, name: str = NAME, labels: dict[str, str] | None = None) -> None:
-        asked = machine_object(name)
+    async def create(
+        self,
+        name: str = NAME,
+        labels: dict[str, str] | None = None,
+        kind: Resource[Object] = MACHINES,
+        spec: Object | None = None,
+    ) -> None:
+        written = nodeclaim_object if kind is NODECLAIMS else machine_object
+        asked = written(name, spec=spec or {})
         meta = {"name": name, "labels": {**asked["metadata"]["labels"], **(labels or {})}}
-        await self.client.create(MACHINES, {**asked, "metadata": meta})
+        await self.client.create(kind, {**asked, "metadata": meta})
 
-    def machine(self, name: str = NAME) -> Object | None:
-        return self._machines.store.get(Key("", name))
+    def claim(self, name: str = NAME) -> Object | None:
+        found = (claims.store.get(Key("", name)) for claims in self._claims)
+        return next((claim for claim in found if claim is not None), None)
 
     def nodes(self) -> list[Object]:
         return self._nodes.store.list()
+
+    def serving(self) -> list[Object]:
+        """The Pods that are ready."""
+        return [
+            pod
+            for pod in self._pods.store.list()
+            if is_true(pod.get("status", {}).get("conditions", []), "Ready")
+        ]
 
     def pools(self) -> list[str]:
         return [pool.name for pool in self.cluster.azure.pools()]
 
     def condition(self, type_: str, name: str = NAME) -> Object:
-        conditions = (self.machine(name) or {}).get("status", {}).get("conditions", [])
+        conditions = (self.claim(name) or {}).get("status", {}).get("conditions", [])
         found: Object = next((c for c in conditions if c["type"] == type_), {})
         return found
 
@@ -109,20 +141,30 @@ class Stage:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            story = [self.machine(), self.nodes(), self.cluster.azure.pools()]
+            story = [self.claim(), self.nodes(), self.cluster.azure.pools()]
             raise AssertionError(f"never seen: {what}: {story}") from None
 
 
+def nothing_is_left(stage: Stage) -> bool:
+    return not (stage.claim() or stage.nodes() or stage.pools())
+
+
+async def ready(stage: Stage) -> None:
+    await stage.until(lambda: stage.is_true("Ready"), "Ready=True")
+
+
 @asynccontextmanager
-async def staged() -> AsyncIterator[Stage]:
-    """A cluster with the Machine's definition, and no daemon yet."""
-    async with LocalCluster(profile=MOMENTS) as cluster, asyncio.TaskGroup() as tasks:
-        stage = Stage(cluster)
-        [crd] = [each for each in crds() if each["metadata"]["name"] == "machines.karpenter.sh"]
-        await stage.client.create(CRDS, crd)
+async def staged(*kinds: Resource[Object], profile: Profile = MOMENTS) -> AsyncIterator[Stage]:
+    """A cluster with the definitions of these kinds, and no daemon yet."""
+    async with LocalCluster(profile=profile) as cluster, asyncio.TaskGroup() as tasks:
+        stage = Stage(cluster, kinds)
+        names = {f"{kind.plural}.{kind.group}" for kind in kinds}
+        for crd in crds():
+            if crd["metadata"]["name"] in names:
+                await stage.client.create(CRDS, crd)
         watching = [tasks.create_task(informer.run()) for informer in stage.informers]
         try:
-            await stage.until(stage.serves_machines, "the definition of Machines established")
+            await stage.until(stage.serves_claims, "the definitions established")
             yield stage
         finally:
             await stage.kill()

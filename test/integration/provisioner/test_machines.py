@@ -8,29 +8,28 @@ import pytest
 
 from kaito.local.azure.faults import FAULT_LABEL, FaultKind
 from kaito.runtime import Key
-from test.integration.provisioner.cluster import MACHINES, NODES, Stage, staged
+from test.integration.provisioner.cluster import (
+    MACHINES,
+    NODES,
+    Stage,
+    nothing_is_left,
+    ready,
+    staged,
+)
 from test.unit.provisioner.machines import A100, NAME
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    async with staged() as stage:
+    async with staged(MACHINES) as stage:
         stage.start()
         yield stage
-
-
-def nothing_is_left(stage: Stage) -> bool:
-    return not (stage.machine() or stage.nodes() or stage.pools())
-
-
-async def ready(stage: Stage) -> None:
-    await stage.until(lambda: stage.is_true("Ready"), "Ready=True")
 
 
 async def test_a_machine_becomes_a_node_and_goes_without_a_trace(stage: Stage) -> None:
     await stage.create()
     await ready(stage)
-    machine = stage.machine()
+    machine = stage.claim()
     assert machine is not None
     [node] = stage.nodes()
     assert machine["status"]["nodeName"] == node["metadata"]["name"]
@@ -65,7 +64,7 @@ async def test_a_pool_that_fails_later_is_told_and_goes_with_its_machine(stage: 
 
 
 MOMENTS: dict[str, Callable[[Stage], object]] = {
-    "the finalizer is stored": lambda s: (s.machine() or {})["metadata"].get("finalizers"),
+    "the finalizer is stored": lambda s: (s.claim() or {})["metadata"].get("finalizers"),
     "the pool is being made": lambda s: s.pools(),
     "the node has joined": lambda s: s.nodes(),
     "the machine is launched": lambda s: s.is_true("MachineLaunched"),
@@ -75,7 +74,7 @@ MOMENTS: dict[str, Callable[[Stage], object]] = {
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_a_daemon_killed_when(stage: Stage, moment: str) -> None:
     await stage.create()
-    await stage.until(lambda: stage.machine() and MOMENTS[moment](stage), moment)
+    await stage.until(lambda: stage.claim() and MOMENTS[moment](stage), moment)
     await stage.kill()
     stage.start()
     await ready(stage)
@@ -112,7 +111,7 @@ async def test_the_sweep_deletes_a_pool_whose_machine_was_removed_by_force(
     await stage.kill()
     await stage.client.patch(MACHINES, Key("", NAME), {"metadata": {"finalizers": None}})
     await stage.client.delete(MACHINES, Key("", NAME))
-    await stage.until(lambda: stage.machine() is None, "no Machine")
+    await stage.until(lambda: stage.claim() is None, "no Machine")
     assert stage.pools()
     stage.start()
     await stage.until(lambda: nothing_is_left(stage), "nothing left")

@@ -1,10 +1,12 @@
-"""Machines as KAITO's workspace controller writes them."""
+"""Machines and NodeClaims as KAITO's workspace controllers write them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kaito.api.machine import Machine
+import msgspec
+
+from kaito.provisioner.claim import Claim
 
 A100 = "Standard_NC24ads_A100_v4"
 A10 = "Standard_NV36ads_A10_v5"
@@ -52,10 +54,47 @@ def machine_object(name: str = NAME, **changes: Any) -> dict[str, Any]:
     return whole
 
 
-def machine(name: str = NAME, **changes: Any) -> Machine:
-    return Machine.model_validate(machine_object(name, **changes))
+def nodeclaim_object(name: str = NAME, **changes: Any) -> dict[str, Any]:
+    """The NodeClaim that upstream KAITO would write for it."""
+    born = machine_object(name)
+    whole: dict[str, Any] = {
+        "apiVersion": "karpenter.sh/v1",
+        "kind": "NodeClaim",
+        "metadata": {
+            **born["metadata"],
+            "labels": {
+                "karpenter.sh/nodepool": "kaito",
+                "kaito.sh/workspace": "phi",
+                "kaito.sh/workspacenamespace": "default",
+                "apps": "phi",
+            },
+        },
+        "spec": {
+            "nodeClassRef": {"group": "kaito.sh", "kind": "KaitoNodeClass", "name": "default"},
+            "requirements": [
+                requirement("karpenter.sh/nodepool", "kaito"),
+                requirement("node.kubernetes.io/instance-type", A100),
+                requirement("kubernetes.io/os", "linux"),
+                requirement("karpenter.azure.com/sku-name", A100),
+            ],
+            "taints": born["spec"]["taints"],
+            "resources": born["spec"]["resources"],
+            "expireAfter": "720h",
+        },
+    }
+    for part, values in changes.items():
+        whole[part] = {**whole.get(part, {}), **values}
+    return whole
 
 
-def wanting(*requirements: dict[str, Any], **changes: Any) -> Machine:
+def machine(name: str = NAME, **changes: Any) -> Claim:
+    return msgspec.convert(machine_object(name, **changes), Claim)
+
+
+def nodeclaim(name: str = NAME, **changes: Any) -> Claim:
+    return msgspec.convert(nodeclaim_object(name, **changes), Claim)
+
+
+def wanting(*requirements: dict[str, Any], **changes: Any) -> Claim:
     """A Machine with exactly these requirements."""
     return machine(spec={"requirements": list(requirements), **changes})

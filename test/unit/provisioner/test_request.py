@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kaito.provisioner import Unsatisfiable, node_request
-from test.unit.provisioner.machines import A10, A100, machine, requirement, wanting
+from test.unit.provisioner.machines import A10, A100, machine, nodeclaim, requirement, wanting
 
 TYPE = "node.kubernetes.io/instance-type"
 LINUX = requirement("kubernetes.io/os", "linux")
@@ -42,6 +42,39 @@ def test_labels_that_the_kubelet_or_the_cloud_sets_are_not_sent() -> None:
 def test_instance_types_keep_the_order_in_which_they_are_written() -> None:
     several = wanting(LINUX, requirement(TYPE, A10, A100, A10))
     assert node_request(several).instance_types == (A10, A100)
+
+
+def test_a_nodeclaim_asks_for_the_same_node_as_the_machine_for_the_same_workspace() -> None:
+    theirs, ours = node_request(nodeclaim()), node_request(machine())
+    assert (theirs.instance_types, theirs.disk_gib) == (ours.instance_types, ours.disk_gib)
+    assert theirs.labels == {
+        "karpenter.sh/nodepool": "kaito",
+        "kaito.sh/kaitonodeclass": "default",
+        "kaito.sh/workspace": "phi",
+        "kaito.sh/workspacenamespace": "default",
+        "kaito.sh/creation-timestamp": "2026-01-01T00-00-00Z",
+        "apps": "phi",
+    }
+
+
+def test_the_sku_name_is_another_name_of_the_instance_type() -> None:
+    named = wanting(requirement("karpenter.azure.com/sku-name", A10))
+    assert node_request(named).instance_types == (A10,)
+    both = wanting(requirement(TYPE, A10, A100), requirement("karpenter.azure.com/sku-name", A100))
+    assert node_request(both).instance_types == (A100,)
+
+
+def test_a_choice_that_min_values_wants_is_kept() -> None:
+    wide = {**requirement(TYPE, A10, A100), "minValues": 2}
+    assert node_request(wanting(wide)).instance_types == (A10, A100)
+    with pytest.raises(Unsatisfiable, match="leave 1 values and minValues wants 2"):
+        node_request(wanting(wide, requirement(TYPE, A10, operator="NotIn")))
+
+
+def test_capacity_that_cannot_be_had_is_refused() -> None:
+    reserved = requirement("karpenter.sh/capacity-type", "reserved")
+    with pytest.raises(Unsatisfiable, match="allow on-demand or spot"):
+        node_request(wanting(requirement(TYPE, A100), reserved))
 
 
 def test_requirements_on_one_key_hold_together() -> None:

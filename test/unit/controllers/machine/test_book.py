@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kaito.controllers.machine.book import PoolBook
+from kaito.controllers.machine.book import PoolBook, Subject
 from kaito.controllers.machine.cloud import UNKNOWN, Confirm, Destroy, Launch, Look, Refusal
 from kaito.provisioner import Absent, NodeRequest, Pool, PoolState, node_request
 from test.unit.controllers.machine.world import (
@@ -21,7 +21,10 @@ from test.unit.controllers.machine.world import (
 from test.unit.provisioner.machines import A100, NAME, machine
 
 REQUEST = node_request(machine())
-US = ("uid", 1)
+
+
+def asker(name: str = NAME, uid: str = "uid", generation: int = 1) -> Subject:
+    return Subject("Machine", name, uid, generation)
 
 
 class Desk:
@@ -33,24 +36,24 @@ class Desk:
         self.book = PoolBook(self.cloud, self.clock, poll_seconds=POLL)
 
     async def ask(self, ask: Launch | Look | Confirm | Destroy, name: str = NAME) -> None:
-        await self.book.ask(name, US, ask)
+        await self.book.ask(asker(name), ask)
 
 
 async def test_nothing_is_known_before_anything_is_asked() -> None:
-    assert Desk().book.facts(NAME, US).pool is UNKNOWN
+    assert Desk().book.facts(asker()).pool is UNKNOWN
 
 
 async def test_one_list_answers_for_machines_that_never_asked() -> None:
     desk = Desk()
     await desk.ask(Look())
-    assert desk.book.facts("ws2", US).pool == Absent()
-    assert not desk.book.facts("ws2", US).confirmed
+    assert desk.book.facts(asker("ws2")).pool == Absent()
+    assert not desk.book.facts(asker("ws2")).confirmed
 
 
 async def test_a_launch_is_remembered_as_what_exists_after_it() -> None:
     desk = Desk()
     await desk.ask(Launch(REQUEST, A100))
-    pool = desk.book.facts(NAME, US).pool
+    pool = desk.book.facts(asker()).pool
     assert isinstance(pool, Pool)
     assert pool.state is PoolState.CREATING
 
@@ -59,7 +62,7 @@ async def test_a_refused_launch_left_nothing_behind() -> None:
     desk = Desk()
     desk.cloud.refuse = [NO_ROOM]
     await desk.ask(Launch(REQUEST, A100))
-    facts = desk.book.facts(NAME, US)
+    facts = desk.book.facts(asker())
     assert facts.pool == Absent()
     assert [refusal.failure for refusal in facts.refusals] == [NO_ROOM]
 
@@ -68,7 +71,7 @@ async def test_after_a_launch_without_an_answer_nothing_is_known() -> None:
     desk = Desk()
     desk.cloud.lose_answers = 1
     await desk.ask(Launch(REQUEST, A100))
-    facts = desk.book.facts(NAME, US)
+    facts = desk.book.facts(asker())
     assert facts.pool is UNKNOWN
     assert [refusal.failure for refusal in facts.refusals] == [LOST]
 
@@ -79,7 +82,7 @@ async def test_a_list_from_before_a_launch_does_not_deny_its_pool() -> None:
     desk.clock.at += 1
     await desk.ask(Launch(REQUEST, A100))
     await desk.ask(Look())
-    assert isinstance(desk.book.facts(NAME, US).pool, Pool)
+    assert isinstance(desk.book.facts(asker()).pool, Pool)
     assert desk.cloud.asked == ["list"]
 
 
@@ -99,14 +102,14 @@ async def test_a_launch_cut_off_in_the_middle_leaves_the_pool_unknown() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert desk.book.facts(NAME, US).pool is UNKNOWN
+    assert desk.book.facts(asker()).pool is UNKNOWN
 
 
 async def test_refusals_count_for_one_generation_of_one_machine() -> None:
     desk = Desk()
     desk.cloud.refuse = [NO_ROOM]
     await desk.ask(Launch(REQUEST, A100))
-    assert desk.book.facts(NAME, ("uid", 2)).refusals == ()
+    assert desk.book.facts(asker(generation=2)).refusals == ()
 
 
 async def test_a_new_round_forgets_the_refusals_of_the_last() -> None:
@@ -114,15 +117,15 @@ async def test_a_new_round_forgets_the_refusals_of_the_last() -> None:
     desk.cloud.refuse = [NO_ROOM, BUSY]
     await desk.ask(Launch(REQUEST, A100))
     await desk.ask(Launch(REQUEST, A100, afresh=True))
-    assert [refusal.failure for refusal in desk.book.facts(NAME, US).refusals] == [BUSY]
+    assert [refusal.failure for refusal in desk.book.facts(asker()).refusals] == [BUSY]
 
 
 async def test_only_a_question_about_this_very_pool_confirms_its_absence() -> None:
     desk = Desk()
     await desk.ask(Look())
-    assert not desk.book.facts(NAME, US).confirmed
+    assert not desk.book.facts(asker()).confirmed
     await desk.ask(Confirm())
-    assert desk.book.facts(NAME, US).confirmed
+    assert desk.book.facts(asker()).confirmed
 
 
 async def test_failed_questions_are_counted_and_forgiven() -> None:
@@ -130,12 +133,12 @@ async def test_failed_questions_are_counted_and_forgiven() -> None:
     desk.cloud.blind = BUSY
     await desk.ask(Confirm())
     await desk.ask(Confirm())
-    trouble = desk.book.facts(NAME, US).trouble
+    trouble = desk.book.facts(asker()).trouble
     assert trouble is not None
     assert trouble.times == 2
     desk.cloud.blind = None
     await desk.ask(Confirm())
-    assert desk.book.facts(NAME, US).trouble is None
+    assert desk.book.facts(asker()).trouble is None
 
 
 async def test_a_failed_list_answers_everybody_who_asks_soon_after() -> None:
@@ -144,7 +147,7 @@ async def test_a_failed_list_answers_everybody_who_asks_soon_after() -> None:
     await desk.ask(Look())
     await desk.ask(Look(), "ws2")
     assert desk.cloud.asked == ["list"]
-    assert desk.book.facts("ws2", US).trouble is not None
+    assert desk.book.facts(asker("ws2")).trouble is not None
 
 
 async def test_listing_takes_a_tenth_of_the_time_at_most() -> None:
@@ -181,7 +184,7 @@ async def test_a_pool_that_is_deleted_because_it_failed_is_remembered_as_refused
     desk.cloud.settle()
     failed = desk.cloud.there[NAME]
     await desk.ask(Destroy(failed, Refusal(A100, NO_ROOM, desk.clock.at)))
-    facts = desk.book.facts(NAME, US)
+    facts = desk.book.facts(asker())
     assert isinstance(facts.pool, Pool)
     assert facts.pool.state is PoolState.DELETING
     assert [refusal.failure for refusal in facts.refusals] == [NO_ROOM]

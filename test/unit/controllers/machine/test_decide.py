@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaito.api.labels import INSTANCE_TYPE
-from kaito.api.machine import FINALIZER, Machine
+from kaito.api.machine import FINALIZER
 from kaito.controllers.kinds import (
     Node,
 )
@@ -29,14 +30,16 @@ from kaito.controllers.machine.cloud import (
 from kaito.controllers.machine.decide import decide
 from kaito.controllers.machine.decision import (
     Decision,
-    DeleteMachine,
+    DeleteClaim,
     DeleteNode,
     Observation,
-    PatchMachine,
+    PatchClaim,
     PatchNode,
     SetStatus,
 )
+from kaito.controllers.machine.useless import ANNOTATION
 from kaito.provisioner import Absent, Pool, PoolState, node_request
+from kaito.provisioner.claim import MACHINE, Claim
 from kaito.provisioner.ownership import belongs_to
 from test.unit.controllers.machine.world import (
     BUSY,
@@ -54,7 +57,7 @@ NOW = START + 100.0
 LAUNCHED = {"conditions": [{"type": "MachineLaunched", "status": "True"}], "providerID": ""}
 
 
-def claimed(**changes: Any) -> Machine:
+def claimed(**changes: Any) -> Claim:
     """A Machine that has our finalizer."""
     plain = machine_object()["metadata"]
     metadata = {
@@ -85,10 +88,21 @@ GOING = replace(OURS, state=PoolState.DELETING, said="Deleting")
 FAILED = replace(OURS, state=PoolState.FAILED, said="Failed", failure=NO_ROOM)
 OF_ANOTHER_TYPE = replace(OURS, instance_type=A10)
 FOREIGN = replace(READY, labels={"team": "blue"})
+OLD = replace(READY, labels={**OURS.labels, "kaito.sh/launch-timestamp": "2025-12-31T12-00-00Z"})
+
+
+def with_useless(*pools: str) -> Claim:
+    """A claim for which these pools have been paid in vain."""
+    ledger = {"generation": 1, "pools": dict.fromkeys(pools, "no Node came")}
+    return claimed(metadata={"annotations": {ANNOTATION: json.dumps(ledger)}})
+
+
+ENTERED = with_useless("")
+STOPPED = with_useless("1", "2", "3")
 
 
 def node(number: int = 0, **metadata: Any) -> Node:
-    wire = node_object(number=number)
+    wire = node_object(number=number, labels=OURS.labels)
     wire["metadata"].update(metadata)
     return msgspec.convert(wire, Node)
 
@@ -101,6 +115,7 @@ OWNER = {
 }
 OWN: dict[str, Any] = {"finalizers": [FINALIZER], "ownerReferences": [OWNER]}
 LEAVING = node(**OWN, deletionTimestamp=BORN)
+SMALL = node(labels={**OURS.labels, INSTANCE_TYPE: A10})
 
 
 def facts(pool: Any = UNKNOWN, *, age: float = 1.0, **more: Any) -> CloudFacts:
@@ -108,11 +123,12 @@ def facts(pool: Any = UNKNOWN, *, age: float = 1.0, **more: Any) -> CloudFacts:
 
 
 def at(
-    machine: Machine | None, cloud: CloudFacts | None = None, nodes: Iterable[Node] = ()
+    claim: Claim | None, cloud: CloudFacts | None = None, nodes: Iterable[Node] = ()
 ) -> Observation:
     return Observation(
         name=NAME,
-        machine=machine,
+        dialect=claim.dialect if claim else MACHINE,
+        claim=claim,
         nodes=tuple(nodes),
         cloud=cloud or CloudFacts(),
         now=NOW,
@@ -136,7 +152,7 @@ STALE = 1000.0
 
 # Situation, what is seen, the question to the cloud, the writes, whether there is a timer.
 TABLE: list[tuple[str, Observation, type | None, list[type], bool]] = [
-    ("new", at(NEW), None, [PatchMachine], False),
+    ("new", at(NEW), None, [PatchClaim], False),
     ("somebody else's", at(machine(metadata={"labels": {}})), None, [], False),
     ("claimed, cloud unknown", at(CLAIMED), Look, [], False),
     ("claimed, no pool", at(CLAIMED, facts(Absent())), Launch, [], False),
@@ -147,7 +163,16 @@ TABLE: list[tuple[str, Observation, type | None, list[type], bool]] = [
     ("pool of the wrong type", at(CLAIMED, facts(OF_ANOTHER_TYPE)), Destroy, [], False),
     ("pool failed", at(CLAIMED, facts(FAILED)), Destroy, [], False),
     ("pool failed long ago", at(CLAIMED, facts(FAILED, age=STALE)), Look, [], False),
-    ("pool without a node for too long", at(CLAIMED, facts(READY, since=0.0)), Destroy, [], False),
+    ("pool without a node for too long", at(CLAIMED, facts(READY, since=0.0)), None,
+     [PatchClaim], False),
+    ("pool in the making for too long", at(CLAIMED, facts(OURS, since=0.0)), None,
+     [PatchClaim], False),
+    ("pool without a node, entered", at(ENTERED, facts(READY, since=0.0)), Destroy, [], False),
+    ("pool without a node, launched long ago", at(CLAIMED, facts(OLD)), None,
+     [PatchClaim], False),
+    ("three useless pools, none left", at(STOPPED, facts(Absent())), None, [SetStatus], False),
+    ("three useless pools, cloud unknown", at(STOPPED), Look, [], False),
+    ("node of the wrong type", at(CLAIMED, facts(READY), [SMALL]), None, [SetStatus], False),
     ("pool failed, and is busy", at(CLAIMED, troubled(FAILED)), None, [SetStatus], True),
     ("old pool going", at(CLAIMED, facts(GOING)), None, [SetStatus], True),
     ("foreign pool", at(CLAIMED, facts(FOREIGN)), None, [SetStatus], True),
@@ -174,10 +199,10 @@ TABLE: list[tuple[str, Observation, type | None, list[type], bool]] = [
     ("launched, node gone, pool there", at(LIVING, facts(READY, confirmed=True)), None,
      [SetStatus], True),
     ("launched, pool gone from a list", at(LIVING, facts(Absent())), Confirm, [], False),
-    ("launched, pool gone", at(LIVING, gone()), None, [DeleteMachine], False),
+    ("launched, pool gone", at(LIVING, gone()), None, [DeleteClaim], False),
     ("node being deleted", at(LIVING, None, [LEAVING]), Confirm, [], False),
     ("node deleted, pool healthy", at(LIVING, facts(READY), [LEAVING]), None,
-     [DeleteMachine], False),
+     [DeleteClaim], False),
     ("node deleted, pool stopped",
      at(LIVING, facts(replace(READY, state=PoolState.STOPPED)), [LEAVING]), None,
      [PatchNode], False),
@@ -196,10 +221,10 @@ TABLE: list[tuple[str, Observation, type | None, list[type], bool]] = [
     ("deleting, pool gone, node held", at(DYING, gone(), [LEAVING]), None, [PatchNode], True),
     ("deleting, pool gone, node not deleted", at(DYING, gone(), [node(**OWN)]), None,
      [DeleteNode], True),
-    ("deleting, pool gone", at(DYING, gone()), None, [PatchMachine], False),
-    ("deleting, foreign pool", at(DYING, facts(FOREIGN)), None, [PatchMachine], False),
+    ("deleting, pool gone", at(DYING, gone()), None, [PatchClaim], False),
+    ("deleting, foreign pool", at(DYING, facts(FOREIGN)), None, [PatchClaim], False),
     ("deleting, foreign pool, foreign node", at(DYING, facts(FOREIGN), [node()]), None,
-     [PatchMachine], False),
+     [PatchClaim], False),
     ("deleting, robbed pool", at(DYING_LAUNCHED, facts(FOREIGN, confirmed=True)), None,
      [SetStatus], True),
     ("no machine", at(None), None, [], False),
@@ -251,7 +276,7 @@ def test_an_unchanged_status_is_not_written_again() -> None:
     [write] = decide(seen, POLICY).writes
     assert isinstance(write, SetStatus)
     told = claimed(status=write.status)
-    assert decide(replace(seen, machine=told), POLICY).writes == ()
+    assert decide(replace(seen, claim=told), POLICY).writes == ()
 
 
 def test_a_tenth_of_the_time_waited_so_far_is_the_pace_of_looking() -> None:
@@ -268,7 +293,9 @@ def test_the_second_node_of_an_upgrade_changes_nothing() -> None:
     assert [w.name for w in decision.writes if isinstance(w, PatchNode)] == [node(0).name]
 
 
-MACHINES = st.sampled_from([None, NEW, CLAIMED, LIVING, DYING, DYING_LAUNCHED, RELEASED])
+MACHINES = st.sampled_from(
+    [None, NEW, CLAIMED, ENTERED, STOPPED, LIVING, DYING, DYING_LAUNCHED, RELEASED]
+)
 POOLS: st.SearchStrategy[Any] = st.sampled_from(
     [UNKNOWN, Absent(), OURS, READY, GOING, FAILED, FOREIGN, OF_ANOTHER_TYPE]
     + [replace(READY, state=state) for state in PoolState]
@@ -299,7 +326,7 @@ def situations(draw: st.DrawFn) -> Observation:
 @given(situations())
 def test_in_no_situation_is_money_put_at_risk(seen: Observation) -> None:
     decision = decide(seen, POLICY)
-    machine, pool = seen.machine, seen.cloud.pool
+    machine, pool = seen.claim, seen.cloud.pool
     assert decision.ask is None or not decision.writes
     assert decision.again is None or decision.again >= 0
     match decision.ask:
@@ -312,16 +339,14 @@ def test_in_no_situation_is_money_put_at_risk(seen: Observation) -> None:
         case Destroy(doomed, _):
             assert machine is not None
             assert doomed == pool
-            assert belongs_to(doomed.labels, machine.metadata.labels)
+            assert belongs_to(doomed.labels, machine)
     if machine is not None and FINALIZER in machine.metadata.finalizers:
         released = any(
-            isinstance(write, PatchMachine) and "finalizers" in write.patch["metadata"]
+            isinstance(write, PatchClaim) and "finalizers" in write.patch["metadata"]
             for write in decision.writes
         )
         if released:
-            never_ours = isinstance(pool, Pool) and not belongs_to(
-                pool.labels, machine.metadata.labels
-            )
+            never_ours = isinstance(pool, Pool) and not belongs_to(pool.labels, machine)
             assert machine.metadata.deleting
             assert never_ours or (isinstance(pool, Absent) and seen.cloud.confirmed)
 
@@ -329,10 +354,10 @@ def test_in_no_situation_is_money_put_at_risk(seen: Observation) -> None:
 @given(situations())
 def test_in_no_situation_is_a_machine_forgotten(seen: Observation) -> None:
     """Whoever is not done waits for a Node, for a time, for the cloud's answer, or for a person."""
-    machine = seen.machine
+    machine = seen.claim
     decision = decide(seen, POLICY)
     if machine is None or decision.ask is not None or decision.again is not None:
         return
     if machine.metadata.deleting and FINALIZER in machine.metadata.finalizers:
         # Only its own release, or that of its Nodes, may end a deletion without a timer.
-        assert any(isinstance(write, PatchMachine | PatchNode) for write in decision.writes)
+        assert any(isinstance(write, PatchClaim | PatchNode) for write in decision.writes)

@@ -104,12 +104,12 @@ def test_a_failed_question_is_not_repeated_before_its_pause_is_over() -> None:
 
 
 def test_patience_with_a_pool_ends_but_not_with_one_that_is_stopped_or_upgraded() -> None:
-    assert overdue(pool(PoolState.CREATING), 3599.0, POLICY) is None
-    assert overdue(pool(PoolState.CREATING), 3600.0, POLICY) is not None
-    assert overdue(pool(PoolState.READY), 899.0, POLICY) is None
-    assert overdue(pool(PoolState.READY), 900.0, POLICY) is not None
+    assert overdue(pool(PoolState.CREATING), NOW - 3599.0, NOW, POLICY) is None
+    assert overdue(pool(PoolState.CREATING), NOW - 3600.0, NOW, POLICY) is not None
+    assert overdue(pool(PoolState.READY), NOW - 899.0, NOW, POLICY) is None
+    assert overdue(pool(PoolState.READY), NOW - 900.0, NOW, POLICY) is not None
     for state in (PoolState.STOPPED, PoolState.UPDATING, PoolState.DELETING):
-        assert overdue(pool(state), 1e9, POLICY) is None
+        assert overdue(pool(state), 0.0, NOW, POLICY) is None
 
 
 def pool(state: PoolState) -> Pool:

@@ -1,4 +1,4 @@
-"""A world of one Machine: a cloud, an API server's objects, and a controller that can be killed.
+"""A world of one claim: a cloud, an API server's objects, and a controller that can be killed.
 
 The cloud implements NodeSource and the objects implement the controller's writes; both change at
 once and count their side effects, so that a test can kill the controller after any one of them.
@@ -6,28 +6,31 @@ once and count their side effects, so that a test can kill the controller after 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
-from kaito.api.machine import FINALIZER, Machine
+from kaito.api.machine import FINALIZER
 from kaito.controllers.kinds import (
     Node,
 )
 from kaito.controllers.machine.book import PoolBook
 from kaito.controllers.machine.decision import (
-    DeleteMachine,
+    DeleteClaim,
     DeleteNode,
-    PatchMachine,
+    Fleet,
+    ObjectWrite,
+    PatchClaim,
     PatchNode,
     Policy,
     SetStatus,
     Tell,
-    Write,
 )
+from kaito.controllers.machine.kinds import Pod
 from kaito.controllers.machine.reconciler import Reconciler
+from kaito.controllers.machine.tenants import Tenants
 from kaito.provisioner import (
     Absent,
     Cause,
@@ -39,12 +42,19 @@ from kaito.provisioner import (
     Way,
 )
 from kaito.provisioner.aks.provider_id import pool_of
+from kaito.provisioner.claim import MACHINE, Claim, Dialect
 from kaito.runtime import Conflict, Key, NotFound, Status, rfc3339
-from test.unit.provisioner.machines import A100, NAME, machine_object
+from test.unit.provisioner.machines import A100, NAME, machine_object, nodeclaim_object
 
-START = 1_767_225_600.0  # 2026-01-01T00:00:00Z, when the Machine is born
+START = 1_767_225_600.0  # 2026-01-01T00:00:00Z, when the claim is born
 POLL = 15.0
-POLICY = Policy(cloud="Azure", poll_seconds=POLL, gpus=lambda type_: 1 if type_ == A100 else 0)
+IMAGE = "kubernetes.azure.com/node-image-version"
+POLICY = Policy(
+    cloud="Azure",
+    poll_seconds=POLL,
+    gpus=lambda type_: 1 if type_ == A100 else 0,
+    image_label=IMAGE,
+)
 
 Wire = dict[str, Any]
 
@@ -92,6 +102,7 @@ class Cloud:
     name: str = "Azure"
     cloud: str = "azure"
     pool_label: str = "agentpool"
+    image_label: str = IMAGE
     seconds: float = 60.0
     there: dict[str, Pool] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
@@ -174,16 +185,23 @@ class Cloud:
 
 @dataclass
 class Objects:
-    """The Machine and Nodes of an API server. Implements Writes."""
+    """The claims, Nodes and Pods of an API server. Implements Writes and PodCalls."""
 
     effects: Effects
-    machines: dict[str, Wire] = field(default_factory=dict)
+    clock: Clock
+    claims: dict[str, Wire] = field(default_factory=dict)
     nodes: dict[str, Wire] = field(default_factory=dict)
+    pods: dict[str, Wire] = field(default_factory=dict)
+    budget: str = ""
+    """Why no Pod may be evicted, "" when all may."""
+    evicted: list[str] = field(default_factory=list)
+    deleted: list[tuple[str, int]] = field(default_factory=list)
+    """Pods deleted without being asked, and the seconds they were given."""
     told: list[Tell] = field(default_factory=list)
-    writes: list[Write] = field(default_factory=list)
+    writes: list[ObjectWrite] = field(default_factory=list)
     version: int = 100
 
-    async def perform(self, name: str, uid: str, write: Write) -> None:
+    async def perform(self, name: str, uid: str, write: ObjectWrite) -> None:
         try:
             self._perform(name, write)
         except NotFound:
@@ -192,20 +210,40 @@ class Objects:
             self.writes.append(write)
             self.effects.happened()
 
-    def _perform(self, name: str, write: Write) -> None:
+    def _perform(self, name: str, write: ObjectWrite) -> None:
         match write:
-            case PatchMachine(patch):
-                self.patch(self.machines, name, patch)
+            case PatchClaim(patch):
+                self.patch(self.claims, name, patch)
             case PatchNode(node, patch):
                 self.patch(self.nodes, node, patch)
-            case DeleteMachine(uid):
-                self.delete(self.machines, name, uid)
+            case DeleteClaim(uid):
+                self.delete(self.claims, name, uid)
             case DeleteNode(node, uid):
                 self.delete(self.nodes, node, uid)
             case SetStatus(status):
-                self._find(self.machines, name)["status"] = status
+                self._find(self.claims, name)["status"] = status
             case Tell():
                 self.told.append(write)
+
+    async def on(self, node: str) -> Sequence[Pod]:
+        return [
+            msgspec.convert(pod, Pod)
+            for pod in self.pods.values()
+            if pod["spec"]["nodeName"] == node
+        ]
+
+    async def evict(self, pod: Pod) -> str:
+        if self.budget:
+            return self.budget
+        self.evicted.append(pod.metadata.name)
+        self.pods.pop(pod.metadata.name, None)
+        self.effects.happened()
+        return ""
+
+    async def delete_pod(self, pod: Pod, seconds: int) -> None:
+        self.deleted.append((pod.metadata.name, seconds))
+        self.pods.pop(pod.metadata.name, None)
+        self.effects.happened()
 
     def patch(self, kind: dict[str, Wire], name: str, patch: Wire) -> None:
         found = self._find(kind, name)
@@ -220,7 +258,7 @@ class Objects:
         found = self._find(kind, name)
         if uid not in ("", found["metadata"]["uid"]):
             raise Conflict(Status(code=409))
-        found["metadata"].setdefault("deletionTimestamp", rfc3339(START))
+        found["metadata"].setdefault("deletionTimestamp", rfc3339(self.clock.at))
         self._touch(found)
         self._collect(kind, name)
 
@@ -240,8 +278,27 @@ class Objects:
 
 
 @dataclass
+class Pods:
+    """What may be done to the objects' Pods."""
+
+    objects: Objects
+
+    async def on(self, node: str) -> Sequence[Pod]:
+        return await self.objects.on(node)
+
+    async def evict(self, pod: Pod) -> str:
+        return await self.objects.evict(pod)
+
+    async def delete(self, pod: Pod, seconds: int) -> None:
+        await self.objects.delete_pod(pod, seconds)
+
+
+@dataclass
 class World:
-    """The Machine, its cloud, and the controller, which may die."""
+    """The claim, its cloud, and the controller, which may die."""
+
+    dialect: Dialect = MACHINE
+    policy: Policy = POLICY
 
     clock: Clock = field(default_factory=Clock)
     effects: Effects = field(default_factory=Effects)
@@ -251,44 +308,61 @@ class World:
 
     def __post_init__(self) -> None:
         self.cloud = Cloud(self.clock, self.effects)
-        self.objects = Objects(self.effects)
+        self.objects = Objects(self.effects, self.clock)
         self.restarts = 0
         self.start()
 
     def start(self) -> None:
         """A controller that remembers nothing."""
         self.controller = Reconciler(
-            machine=self.machine,
+            self.dialect,
+            claim=self.claim,
             nodes=self.nodes,
+            fleet=self.fleet,
+            tenants=Tenants(Pods(self.objects), self.clock),
             book=PoolBook(self.cloud, self.clock, poll_seconds=POLL),
             writes=self.objects,
-            policy=POLICY,
+            policy=self.policy,
             clock=self.clock,
         )
 
     def create(self, name: str = NAME, **changes: Any) -> None:
-        self.objects.machines[name] = machine_object(name, **changes)
+        written = machine_object if self.dialect is MACHINE else nodeclaim_object
+        self.objects.claims[name] = written(name, **changes)
 
-    def machine(self, name: str = NAME) -> Machine | None:
-        found = self.objects.machines.get(name)
-        return None if found is None else Machine.model_validate(found)
+    def claim(self, name: str = NAME) -> Claim | None:
+        found = self.objects.claims.get(name)
+        return None if found is None else msgspec.convert(found, Claim)
+
+    def fleet(self) -> Fleet:
+        nodes = [msgspec.convert(node, Node) for node in self.objects.nodes.values()]
+        claims = self.objects.claims.values()
+        return Fleet(
+            claims=len(claims),
+            unhealthy=sum(not node.ready for node in nodes),
+            leaving=sum("deletionTimestamp" in claim["metadata"] for claim in claims),
+        )
 
     def nodes(self, name: str = NAME) -> Iterator[Node]:
         for node in self.objects.nodes.values():
             if node["metadata"]["labels"]["agentpool"] == name:
                 yield msgspec.convert(node, Node)
 
+    def left(self) -> list[str]:
+        """The names of all that is there: claims, Nodes and pools."""
+        return [*self.objects.claims, *self.objects.nodes, *self.cloud.there]
+
     def condition(self, type_: str, name: str = NAME) -> tuple[str, str, str]:
         """Status, reason and message."""
-        machine = self.machine(name)
-        assert machine is not None
-        found = {c.type: c for c in machine.status.conditions}[type_]
-        return found.status, found.reason, found.message
+        claim = self.claim(name)
+        assert claim is not None
+        found = {c["type"]: c for c in claim.status.conditions}[type_]
+        return found["status"], found["reason"], found["message"]
 
     async def step(self, name: str = NAME) -> None:
         """The controller's turn, and its restart when it dies; then the world's, up to the time
-        at which the controller wants to look again, or one poll."""
-        again = None
+        at which the controller wants to look again, or one poll: what it writes wakes it."""
+        again, written = None, len(self.objects.writes)
         try:
             again = await self.controller.reconcile(Key("", name))
         except Killed:
@@ -296,7 +370,9 @@ class World:
             self.start()
         except Conflict:
             pass
-        self.clock.at += POLL if again is None else max(again.seconds, 0.001)
+        pause = POLL if again is None else max(again.seconds, 0.001)
+        wakes = any(not isinstance(each, SetStatus) for each in self.objects.writes[written:])
+        self.clock.at += min(pause, POLL) if wakes else pause
         self.settle()
 
     async def steps(self, count: int = 40, name: str = NAME) -> None:
@@ -341,6 +417,7 @@ def node_object(
                 **(labels or {}),
                 "agentpool": pool,
                 "node.kubernetes.io/instance-type": instance_type,
+                IMAGE: "AKSUbuntu-2204gen2containerd-202611.01.0",
             },
             "finalizers": [],
         },
@@ -356,6 +433,16 @@ def node_object(
             "allocatable": {"cpu": "23", "nvidia.com/gpu": "1"},
             "conditions": [{"type": "Ready", "status": "True"}],
         },
+    }
+
+
+def pod_object(name: str, node: str = f"aks-{NAME}-12345678-vmss000000", **spec: Any) -> Wire:
+    """A Pod that serves somebody."""
+    metadata = {"name": name, "namespace": "default", "uid": f"pod-{name}"}
+    return {
+        "metadata": {**metadata, **spec.pop("metadata", {})},
+        "spec": {"nodeName": node, **spec},
+        "status": {"phase": "Running"},
     }
 
 

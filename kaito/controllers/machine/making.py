@@ -1,0 +1,187 @@
+"""What to do about a claim whose Node is still to come: have its pool made, once. Pure.
+
+A pool that brings no usable Node is entered in the claim's ledger before it is deleted, and after
+a few of them somebody has to look why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kaito.api.labels import INSTANCE_TYPE
+from kaito.api.machine import FINALIZER
+from kaito.controllers.machine import conditions
+from kaito.controllers.machine.cloud import Destroy, Launch, Look, Refusal
+from kaito.controllers.machine.conditions import Progress, Step, report, unlaunched
+from kaito.controllers.machine.decision import Decision, Observation, PatchClaim, Policy
+from kaito.controllers.machine.launch import (
+    Attempt,
+    Wait,
+    next_attempt,
+    overdue,
+    remaining_pause,
+    stopped,
+)
+from kaito.controllers.machine.useless import entering, useless
+from kaito.controllers.machine.waiting import due, watch
+from kaito.provisioner import (
+    Absent,
+    Failure,
+    NodeRequest,
+    Pool,
+    PoolState,
+    Unsatisfiable,
+    Way,
+    node_request,
+)
+from kaito.provisioner.claim import Claim
+from kaito.provisioner.ownership import LAUNCHED, belongs_to, label_of
+from kaito.runtime import Object
+
+
+def take_on(claim: Claim) -> Decision:
+    """The finalizer, with the label that kubectl's TYPE column shows when there is one type."""
+    meta = claim.metadata
+    patch: Object = {
+        "resourceVersion": meta.resource_version,
+        "finalizers": [*meta.finalizers, FINALIZER],
+    }
+    try:
+        types = node_request(claim).instance_types
+    except Unsatisfiable:
+        types = ()
+    if len(types) == 1 and INSTANCE_TYPE not in meta.labels:
+        patch["labels"] = {INSTANCE_TYPE: types[0]}
+    return Decision(writes=(PatchClaim({"metadata": patch}),))
+
+
+def make(claim: Claim, seen: Observation, policy: Policy) -> Decision:
+    """The next step towards a pool, and towards its Node."""
+    try:
+        request = node_request(claim, policy.cluster)
+    except Unsatisfiable as error:
+        return _show(claim, _failed(claim, f"{error}."), seen, policy)
+    match seen.cloud.pool:
+        case Pool() as pool:
+            return _await_node(claim, request, pool, seen, policy)
+        case Absent():
+            match _next(claim, request, seen, policy):
+                case Attempt(instance_type, afresh):
+                    born = {LAUNCHED: label_of(seen.now)}
+                    asked = replace(request, labels={**request.labels, **born})
+                    return Decision(ask=Launch(asked, instance_type, afresh))
+                case Wait(seconds=seconds) as wait:
+                    return _show(claim, _waiting(claim, wait), seen, policy, seconds)
+                case Step() as step:
+                    return _show(claim, unlaunched(claim, step), seen, policy)
+        case _:
+            return watch(claim, _expected(claim, request, "requested", seen, policy), seen, policy)
+
+
+def _show(
+    claim: Claim,
+    progress: Progress,
+    seen: Observation,
+    policy: Policy,
+    again: float | None = None,
+) -> Decision:
+    writes = report(claim, progress, None, seen.now, policy)
+    return Decision(writes=tuple(writes), again=again)
+
+
+def _await_node(
+    claim: Claim, request: NodeRequest, pool: Pool, seen: Observation, policy: Policy
+) -> Decision:
+    if not belongs_to(pool.labels, claim):
+        progress = _failed(claim, _foreign(claim, pool, policy))
+        return watch(claim, progress, seen, policy, slow=True)
+    if pool.state is PoolState.DELETING:
+        said = "an earlier pool of that name is being deleted"
+        return watch(claim, _expected(claim, request, said, seen, policy), seen, policy)
+    failure = pool.failure or overdue(pool, seen.cloud.since, seen.now, policy)
+    if failure is not None:
+        return _useless(claim, pool, failure, seen, policy)
+    if pool.instance_type.lower() in {wanted.lower() for wanted in request.instance_types}:
+        return watch(claim, _coming(claim, pool), seen, policy)
+    return _remove(claim, pool, None, "it is of another instance type.", seen, policy)
+
+
+def _useless(
+    claim: Claim, pool: Pool, failure: Failure, seen: Observation, policy: Policy
+) -> Decision:
+    """It failed or brings no Node: it may cost money, and its name is needed for the next one."""
+    paid = failure.way is Way.RETRY
+    if paid and not useless(claim).holds(pool):
+        return Decision(writes=(PatchClaim(entering(claim, pool, str(failure))),))
+    refusal = Refusal(pool.instance_type, failure, seen.now)
+    return _remove(claim, pool, refusal, str(failure), seen, policy)
+
+
+def _remove(
+    claim: Claim,
+    pool: Pool,
+    refusal: Refusal | None,
+    why: str,
+    seen: Observation,
+    policy: Policy,
+) -> Decision:
+    if remaining_pause(seen.cloud.trouble, seen.now, policy):
+        progress = _failed(claim, f"Agent pool {pool.name} has to be deleted first: {why}")
+        return watch(claim, progress, seen, policy)
+    if due(seen, policy.poll_seconds):
+        # Somebody may have mended it since.
+        return Decision(ask=Look())
+    return Decision(ask=Destroy(pool, refusal))
+
+
+def _next(
+    claim: Claim, request: NodeRequest, seen: Observation, policy: Policy
+) -> Attempt | Wait | Step:
+    """A Step when nothing is asked for any more until somebody has acted."""
+    enough = stopped(claim, useless(claim), policy)
+    if enough is not None:
+        return Step("False", conditions.LAUNCH_STOPPED, enough)
+    refusals = seen.cloud.refusals
+    return next_attempt(request.name, request.instance_types, refusals, seen.now, policy)
+
+
+def _expected(
+    claim: Claim, request: NodeRequest, said: str, seen: Observation, policy: Policy
+) -> Progress:
+    """While it cannot be asked for: why the last attempt failed, if another has to wait for it."""
+    match _next(claim, request, seen, policy):
+        case Wait() as wait:
+            return _waiting(claim, wait)
+        case Step() as step:
+            return unlaunched(claim, step)
+        case Attempt():
+            return _launching(claim, request.name, said)
+
+
+def _failed(claim: Claim, message: str) -> Progress:
+    return unlaunched(claim, Step("False", conditions.LAUNCH_FAILED, message))
+
+
+def _waiting(claim: Claim, wait: Wait) -> Progress:
+    step = Step("False", conditions.LAUNCH_FAILED, wait.message, passing=wait.passing)
+    return unlaunched(claim, step)
+
+
+def _launching(claim: Claim, name: str, said: str) -> Progress:
+    message = f"Agent pool {name} is being made: {said}."
+    return unlaunched(claim, Step("Unknown", conditions.LAUNCHING, message))
+
+
+def _coming(claim: Claim, pool: Pool) -> Progress:
+    if pool.state is not PoolState.READY:
+        return _launching(claim, pool.name, pool.said)
+    message = f"Agent pool {pool.name} has been made; its Node has not joined the cluster yet."
+    return unlaunched(claim, Step("Unknown", conditions.LAUNCHING, message))
+
+
+def _foreign(claim: Claim, pool: Pool, policy: Policy) -> str:
+    return (
+        f"{policy.cloud} has an agent pool {pool.name} whose labels do not show that KAITO made it "
+        f"for this {claim.kind}, so it is left alone. Delete that pool, or delete this "
+        f"{claim.kind}."
+    )
