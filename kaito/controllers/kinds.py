@@ -52,7 +52,8 @@ class NodeCondition(msgspec.Struct, frozen=True, rename="camel"):
     status: str
     reason: str = ""
     message: str = ""
-    last_transition_time: str = ""
+    last_transition_time: str | None = None
+    """Null where nobody wrote it: that is how the API server spells no time."""
 
 
 class NodeStatus(msgspec.Struct, frozen=True):

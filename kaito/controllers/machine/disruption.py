@@ -32,7 +32,7 @@ def beyond_repair(node: Node, policy: Policy) -> float | None:
     if not policy.repair or ready is None or ready.status == "True":
         return None
     try:
-        return parse_rfc3339(ready.last_transition_time) + policy.unhealthy_patience
+        return parse_rfc3339(ready.last_transition_time or "") + policy.unhealthy_patience
     except ValueError:
         return None
 
