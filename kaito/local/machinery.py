@@ -203,7 +203,7 @@ class _Parts:
             )
         )
         client = self._client("kube-controller-manager")
-        departure = Departure(client, self._nodes, self._pods)
+        departure = Departure(client, self._nodes, self._pods, self._clock)
         self._manager.add(
             Controller(
                 "pod-garbage",

@@ -31,6 +31,7 @@ from kaito.runtime import (
 )
 
 OVER = ("Succeeded", "Failed")
+OVERDUE = "Pod was active on the node longer than the specified deadline"
 NO_EXECUTE = "NoExecute"
 _TAINTED = "Taint manager: deleting due to NoExecute taint"
 # A kubelet's default thresholds, of a Node's disk and of its memory.
@@ -80,6 +81,30 @@ def _quantities(node: Object, fault: NodeFault) -> str:
     size = int(capacity.removesuffix("Gi")) * 2**30 if capacity.endswith("Gi") else 0
     threshold = int(size * _THRESHOLDS[fault])
     return f"Threshold quantity: {threshold}, available: {int(threshold * 0.9) // 1024}Ki."
+
+
+def overdue_in(pod: Object, now: float) -> float | None:
+    """Seconds until a pod has been active for longer than it may, None when it may for ever."""
+    limit = pod["spec"].get("activeDeadlineSeconds")
+    started = pod.get("status", {}).get("startTime")
+    if limit is None or not started:
+        return None
+    left: float = parse_rfc3339(started) + limit - now
+    return left
+
+
+def failure(pod: Object, reason: str, message: str, now: float) -> Object:
+    """The patch of a pod's status that ends it with all of its containers."""
+    return {
+        "metadata": {"uid": pod["metadata"]["uid"]},
+        "status": {
+            "phase": "Failed",
+            "reason": reason,
+            "message": message,
+            "conditions": _ended(pod["status"].get("conditions") or (), now),
+            "containerStatuses": _killed(pod, now),
+        },
+    }
 
 
 class Eviction:
@@ -157,21 +182,11 @@ class Eviction:
         now = self._clock.now()
         told = f"Attempting to reclaim {_RESOURCES[fault]}"
         self._kubelet.event(node, type="Warning", reason="EvictionThresholdMet", message=told)
-        conditions = [
-            each for each in pod["status"].get("conditions") or () if each["type"] != DISRUPTED
-        ]
-        patch: Object = {
-            "metadata": {"uid": pod["metadata"]["uid"]},
-            "status": {
-                "phase": "Failed",
-                "reason": "Evicted",
-                "message": reason,
-                "conditions": [*_ended(conditions, now), _disrupted(reason, now)],
-                "containerStatuses": _killed(pod, now),
-            },
-        }
+        failed = failure(pod, "Evicted", reason, now)
+        kept = [each for each in failed["status"]["conditions"] if each["type"] != DISRUPTED]
+        failed["status"]["conditions"] = [*kept, _disrupted(reason, now)]
         with suppress(NotFound):
-            await self._client.patch(PODS, key, patch, subresource="status")
+            await self._client.patch(PODS, key, failed, subresource="status")
             self._kubelet.event(pod, type="Warning", reason="Evicted", message=reason)
 
 

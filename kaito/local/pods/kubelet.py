@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kaito.local.kinds import PODS
+from kaito.local.nodes.eviction import OVERDUE, failure, overdue_in
 from kaito.local.nodes.lifecycle import SILENT
 from kaito.local.pods import events
 from kaito.local.pods.accounts import Accounts
@@ -214,8 +215,21 @@ class Kubelet:
                 # Somebody else has decided that it is over, as when it is evicted.
                 self._end_soon(key, run, 0)
             return None
+        left = overdue_in(pod, self._clock.now())
+        if left is not None and left <= 0:
+            await self._end_overdue(key, pod)
+            return None
         run = run or self._new_run(key, pod)
-        return await self._report(key, pod, node, run)
+        again = await self._report(key, pod, node, run)
+        if left is None or (again is not None and again.seconds <= left):
+            return again
+        return Again.after(left)
+
+    async def _end_overdue(self, key: Key, pod: Object) -> None:
+        failed = failure(pod, "DeadlineExceeded", OVERDUE, self._clock.now())
+        with contextlib.suppress(NotFound):
+            await self._client.patch(PODS, key, failed, subresource="status")
+            self._say(pod, events.Told("Normal", "DeadlineExceeded", OVERDUE))
 
     def _new_run(self, key: Key, pod: Object) -> PodRun:
         numbers: set[int] = set()

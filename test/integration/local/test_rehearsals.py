@@ -257,3 +257,30 @@ async def test_an_urgent_pod_drives_out_one_that_is_not(world: World) -> None:
         PODS, "second", lambda each: is_true(each["status"]["conditions"], "Ready"), "default"
     )
     assert ready["spec"]["nodeName"] == "local-0"
+
+
+async def test_a_pod_that_is_active_for_too_long_is_ended(world: World) -> None:
+    spec = {"activeDeadlineSeconds": 1, "containers": [{"name": "main", "image": "i"}]}
+    metadata = {"name": "p", "namespace": "default"}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    await world.client.create(PODS, body)
+    late = await world.object(
+        PODS, "p", lambda each: each["status"]["phase"] == "Failed", "default"
+    )
+    assert late["status"]["reason"] == "DeadlineExceeded"
+    message = "Pod was active on the node longer than the specified deadline"
+    assert late["status"]["message"] == message
+    assert (await told(world, "DeadlineExceeded"))["message"] == message
+
+
+async def test_a_pod_that_goes_before_it_had_a_node_fails_for_whoever_holds_it(
+    world: World,
+) -> None:
+    metadata = {"name": "p", "namespace": "default", "finalizers": ["example.com/hold"]}
+    spec = {"schedulerName": "nobody", "containers": [{"name": "main", "image": "i"}]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    await world.client.create(PODS, body)
+    await world.client.delete(PODS, Key("default", "p"))
+    await world.object(PODS, "p", lambda each: each["status"]["phase"] == "Failed", "default")
+    await world.client.patch(PODS, Key("default", "p"), {"metadata": {"finalizers": None}})
+    await world.gone(PODS, "p")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kaito.local.nodes.eviction import pressed_out, stays_for
+from kaito.local.nodes.eviction import overdue_in, pressed_out, stays_for
 from kaito.local.rehearsal import FAULT, NodeFault
 from kaito.runtime import Object, rfc3339
 
@@ -81,3 +81,11 @@ def test_pods_of_the_system_stay() -> None:
     pressed = node(NodeFault.MEMORY, MemoryPressure="True")
     assert pressed_out(pod(priority=2_000_001_000), pressed) == ""
     assert "low on resource: memory" in pressed_out(pod(priority=0), pressed)
+
+
+def test_a_pod_may_be_active_for_so_long() -> None:
+    asked = pod(activeDeadlineSeconds=60)
+    assert overdue_in(asked, NOW) is None
+    asked["status"] = {"startTime": rfc3339(NOW - 45)}
+    assert overdue_in(asked, NOW) == 15
+    assert overdue_in(pod() | {"status": asked["status"]}, NOW) is None
