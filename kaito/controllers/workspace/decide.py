@@ -113,7 +113,10 @@ def _serve(
         objects=tuple(objects),
         deletions=tuple(_machine_deletion(m) for m in crew.surplus),
         status=said,
-        events=(*events(observation, said), *_warnings(planned, crew, subject, catalog, settings)),
+        events=(
+            *events(observation, said),
+            *_warnings(observation, planned, crew, catalog, settings),
+        ),
         look_again=OBSTACLE_SECONDS if observation.obstacles else None,
     )
 
@@ -213,15 +216,13 @@ def _machines(planned: Plan, crew: Crew, subject: Subject) -> list[Object]:
 
 
 def _warnings(
-    planned: Plan, crew: Crew, subject: Subject, catalog: Catalog, settings: Settings
+    observation: Observation, planned: Plan, crew: Crew, catalog: Catalog, settings: Settings
 ) -> list[Event]:
     """What the author should know though it stops nothing; told once, when nodes are asked for."""
-    if not crew.missing or subject.status:
+    if not crew.missing or crew.machines or observation.obstacles:
         return []
-    return [
-        Event(type="Warning", reason=each.reason, message=each.message)
-        for each in advice(planned.workspace, catalog=catalog, settings=settings)
-    ]
+    said = advice(planned.workspace, catalog=catalog, settings=settings, config=observation.config)
+    return [Event(type="Warning", reason=each.reason, message=each.message) for each in said]
 
 
 def _worker_nodes(crew: Crew) -> list[str]:

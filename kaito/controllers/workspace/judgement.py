@@ -89,10 +89,11 @@ def nodes(plan: Plan, crew: Crew) -> Verdict:
     message = f"{there} of {plan.nodes} nodes are there."
     if crew.lacking:
         selector = ",".join(f"{k}={v}" for k, v in plan.selector.items())
+        missing = f"{crew.lacking} ready GPU node{'s' if crew.lacking > 1 else ''}"
         message += (
-            " resource.instanceType is empty, so none are brought up: label "
-            f"{crew.lacking} ready GPU node{'s' if crew.lacking > 1 else ''} that no other "
-            f"Workspace uses with {selector or 'any label'}."
+            " resource.instanceType is empty, so none are brought up: "
+            f"{'label' if selector else 'bring'} {missing} that no other Workspace uses"
+            f"{f' with {selector}' if selector else ''}."
         )
     return Verdict(truth="False", reason=conditions.NODE_NOT_READY, message=message)
 
