@@ -15,13 +15,13 @@ from kaito.local.workloads.failures import (
     has_failed,
     index_is_lost,
     meaning,
+    pause_before_next,
 )
 from kaito.local.workloads.podview import OVER, deletion_rank, is_active, is_deleting, is_ready
 from kaito.local.workloads.podview import phase as phase_of
 from kaito.runtime import Object, find_condition, is_true, parse_rfc3339, rfc3339
 
 TRACKING = "batch.kubernetes.io/job-tracking"
-LONGEST_PAUSE = 600.0  # the real controller's, between a failure and the next try
 BURST = 500  # pods made or removed at once
 _MESSAGES = {
     "BackoffLimitExceeded": "Job has reached the specified backoff limit",
@@ -276,7 +276,7 @@ def _moves(
     if missing <= 0:
         return [], [], 0.0
     if tally.lost is None:
-        pause = _pause(job, tally.pods, now, backoff)
+        pause = pause_before_next(job, tally.pods, now, backoff)
         if pause:
             return [], [], pause
     if not is_indexed(job):
@@ -313,40 +313,12 @@ def _starts(
     starts, pauses = [], []
     for index in free:
         own = by_index.get(index, [])
-        pause = _pause(job, own, now, backoff)
+        pause = pause_before_next(job, own, now, backoff)
         if pause:
             pauses.append(pause)
         else:
             starts.append(Start(index, *failures_of_index(job, own)))
     return starts, min(pauses) if pauses and not starts else 0.0
-
-
-def _pause(job: Object, pods: Sequence[Object], now: float, backoff: float) -> float:
-    """Seconds to wait before failed pods are replaced: longer with each since a success."""
-    ends = sorted(
-        (_ended_at(pod, now), phase_of(pod) == "Succeeded")
-        for pod in pods
-        if phase_of(pod) == "Succeeded" or has_failed(pod, job)
-    )
-    failures = 0
-    for _, good in ends:
-        failures = 0 if good else failures + 1
-    if not failures:
-        return 0.0
-    wait: float = min(backoff * 2 ** min(failures - 1, 30), max(backoff, LONGEST_PAUSE))
-    return max(0.0, ends[-1][0] + wait - now)
-
-
-def _ended_at(pod: Object, now: float) -> float:
-    ends = [
-        parse_rfc3339(state["finishedAt"])
-        for each in pod.get("status", {}).get("containerStatuses") or ()
-        if (state := (each.get("state") or {}).get("terminated")) and state.get("finishedAt")
-    ]
-    deleted = pod["metadata"].get("deletionTimestamp")
-    if ends:
-        return max(ends)
-    return parse_rfc3339(deleted) if deleted else now
 
 
 def _status(

@@ -1,4 +1,4 @@
-"""What the failure of a Job's pod means: its pod failure policy, and its index's limit. Pure."""
+"""What the failure of a Job's pod means: by its policy, for its index, and until the next. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaito.local.workloads.podview import is_deleting, phase
-from kaito.runtime import Object
+from kaito.runtime import Object, parse_rfc3339
 
 FAILURES = "batch.kubernetes.io/job-index-failure-count"
 IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
+LONGEST_PAUSE = 600.0  # the real controller's, between a failure and the next try
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,34 @@ def index_is_lost(job: Object, pods: Sequence[Object]) -> bool:
     counted, _ = failures_of_index(job, failed)
     limit: int = job["spec"]["backoffLimitPerIndex"]
     return counted > limit
+
+
+def pause_before_next(job: Object, pods: Sequence[Object], now: float, backoff: float) -> float:
+    """Seconds to wait before failed pods are replaced: longer with each since a success."""
+    ends = sorted(
+        (_ended_at(pod, now), phase(pod) == "Succeeded")
+        for pod in pods
+        if phase(pod) == "Succeeded" or has_failed(pod, job)
+    )
+    failures = 0
+    for _, good in ends:
+        failures = 0 if good else failures + 1
+    if not failures:
+        return 0.0
+    wait: float = min(backoff * 2 ** min(failures - 1, 30), max(backoff, LONGEST_PAUSE))
+    return max(0.0, ends[-1][0] + wait - now)
+
+
+def _ended_at(pod: Object, now: float) -> float:
+    ends = [
+        parse_rfc3339(state["finishedAt"])
+        for each in pod.get("status", {}).get("containerStatuses") or ()
+        if (state := (each.get("state") or {}).get("terminated")) and state.get("finishedAt")
+    ]
+    deleted = pod["metadata"].get("deletionTimestamp")
+    if ends:
+        return max(ends)
+    return parse_rfc3339(deleted) if deleted else now
 
 
 def _matches(rule: Mapping[str, Any], pod: Object) -> str:
