@@ -11,7 +11,7 @@ import base64
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -55,18 +55,30 @@ class Cluster:
     """The server; `async with` runs it. It is a source of changes for `eventually`.
 
     With `nodes` it is a whole local cluster, in which nothing takes longer than it must: so many
-    Nodes, a scheduler, the controllers of Deployments, Jobs and the like. `clock` is for a cluster
-    without nodes. `rbac` enforces roles for users other than the tester.
-    ImportError where nodes or an address are asked for and `kaito[local]` is not installed.
+    Nodes, a scheduler, the controllers of Deployments, Jobs and the like. `images` run as programs
+    of this machine there, each given as PATTERN=COMMAND, such as "python:*=python3"; all others are
+    simulated. `rbac` enforces roles for users other than the tester. `clock` and `rbac` are for a
+    cluster without nodes. ImportError where nodes or an address are asked for and `kaito[local]`
+    is not installed.
     """
 
-    def __init__(self, *, nodes: int = 0, rbac: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        nodes: int = 0,
+        images: Iterable[str] = (),
+        rbac: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        if images and not nodes:
+            raise ValueError("Images run on nodes; ask for `nodes=1` as well.")
         if nodes and rbac:
             raise ValueError("A cluster with nodes enforces no roles; leave `rbac` out.")
         if nodes and clock is not None:
             # Its pods may be processes and its files are written by threads: both take real time.
             raise ValueError("A cluster with nodes lives by the machine's clock; leave out either.")
         self._nodes = nodes
+        self._images = tuple(images)
         self._rbac = rbac
         self._clock = clock or SystemClock()
         self._stack = contextlib.AsyncExitStack()
@@ -203,10 +215,15 @@ class Cluster:
 
     async def _start_whole(self) -> None:
         from kaito.local.cluster import LocalCluster
+        from kaito.local.pods.images import parse_program
         from kaito.local.profile import Profile
 
         local = await self._stack.enter_async_context(
-            LocalCluster(nodes=self._nodes, profile=Profile.instant(processes=True))
+            LocalCluster(
+                nodes=self._nodes,
+                profile=Profile.instant(processes=True),
+                programs=map(parse_program, self._images),
+            )
         )
         self._server = local.server
         self._url = local.url

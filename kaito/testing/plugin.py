@@ -10,8 +10,9 @@
     kube_namespace  the name of a fresh namespace in `kube_session`
     virtual_clock   a clock that moves when told to
 
-`@pytest.mark.kube(nodes=1)` gives `kube` Nodes and the controllers of workloads; `rbac=True` has
-it enforce roles; `virtual=True` has it live by `virtual_clock`.
+`@pytest.mark.kube(nodes=1)` gives `kube` Nodes and the controllers of workloads, and with
+`images=["python:*=python3"]` such images run as programs; `rbac=True` has it enforce roles;
+`virtual=True` has it live by `virtual_clock`.
 
 Every pytest of an environment that has kaito loads this module, most of them for other tests: it
 imports pytest alone, and each fixture what it needs. Coroutine fixtures and tests need
@@ -47,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known, so that --strict-markers lets it pass."""
     config.addinivalue_line(
         "markers",
-        "kube(nodes=0, rbac=False, virtual=False): what the cluster of the `kube` fixture has",
+        "kube(nodes=0, images=(), rbac=False, virtual=False): what the cluster of `kube` has",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from kaito.runtime import (
 from kaito.testing import Cluster, SharedCluster, VirtualClock, eventually
 
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
+PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 LAMPS: Resource[Object] = Resource("example.com", "v1", "lamps", "Lamp")
 NEVER = 60.0  # a heartbeat that no test here lives to see
 DEFINITION: Object = {
@@ -147,3 +149,24 @@ async def test_a_cluster_can_live_by_the_clock_of_the_test(
 def test_what_a_cluster_with_nodes_cannot_have_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="A cluster with nodes"):
         Cluster(nodes=1, **more)
+
+
+def test_images_without_nodes_are_refused() -> None:
+    with pytest.raises(ValueError, match="`nodes=1`"):
+        Cluster(images=["python:*=python3"])
+
+
+@pytest.mark.kube(nodes=1, images=[f"python:*={sys.executable}"])
+async def test_an_image_runs_as_the_program_that_the_test_names(
+    kube: Cluster, kube_client: Client
+) -> None:
+    async def over() -> bool:
+        phase = (await kube_client.get(PODS, Key("default", "a")))["status"]["phase"]
+        return bool(phase == "Succeeded")
+
+    container = {"name": "c", "image": "python:3", "args": ["-c", "print('hello')"]}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    await kube_client.create(PODS, {**named("a"), "spec": spec})
+    await eventually(over, kube, within=30.0)
+    log = Call(method="GET", path=f"{PODS.path('default', 'a')}/log")
+    assert await kube_client.send(log) == b"hello\n"
