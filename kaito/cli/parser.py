@@ -285,6 +285,20 @@ def _provisioner_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="how long Pods may take to leave a node whose claim does not say (default: 3600)",
     )
+    parser.add_argument(
+        "--making-seconds",
+        type=_seconds,
+        default=3600.0,
+        metavar="S",
+        help="how long a node pool may be in the making before it is given up (default: 3600)",
+    )
+    parser.add_argument(
+        "--joining-seconds",
+        type=_seconds,
+        default=900.0,
+        metavar="S",
+        help="how long its node may take from then on to join the cluster (default: 900)",
+    )
 
 
 def _daemon_options(parser: argparse.ArgumentParser) -> None:

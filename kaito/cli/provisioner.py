@@ -22,6 +22,8 @@ def run(arguments: argparse.Namespace) -> int:
         expire=arguments.expire,
         repair=arguments.repair,
         drain_seconds=arguments.drain_seconds,
+        making_seconds=arguments.making_seconds,
+        joining_seconds=arguments.joining_seconds,
     )
     build_with = partial(_build, options)
     return until_exit(run_daemon(arguments, name="kaito-provisioner", build=build_with))

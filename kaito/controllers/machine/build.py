@@ -51,6 +51,10 @@ class Options:
     """Whether a claim is deleted whose Node has not been ready for ten minutes."""
     drain_seconds: float = 3600.0
     """How long Pods may take to leave a Node whose claim has no terminationGracePeriod."""
+    making_seconds: float = 3600.0
+    """How long a pool may be in the making before it is given up."""
+    joining_seconds: float = 900.0
+    """How long a Node may take from then on to join the cluster."""
 
 
 def build(
@@ -96,6 +100,8 @@ def build(
         expire=chosen.expire,
         repair=chosen.repair,
         drain_seconds=chosen.drain_seconds,
+        making_patience=chosen.making_seconds,
+        joining_patience=chosen.joining_seconds,
     )
     for kind, informer in claims.items():
         reconciler = Reconciler(

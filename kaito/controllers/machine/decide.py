@@ -121,7 +121,7 @@ def _prepare(claim: Claim, seen: Observation, policy: Policy) -> Decision:
     wrong = of_wrong_type(claim, node)
     if wrong is not None:
         return _show(claim, unregistered(claim, wrong), None, seen, policy)
-    end = beyond_repair(node, policy)
+    end = beyond_repair(claim, node, policy)
     if end is not None and seen.now >= end:
         return replace_node(claim, node, seen, policy)
     return _no_later_than(end, _register(claim, node, seen, policy), seen.now)

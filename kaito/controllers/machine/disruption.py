@@ -26,10 +26,14 @@ def expiry(claim: Claim, policy: Policy) -> float | None:
     return None if lifetime is None else claim.born + lifetime
 
 
-def beyond_repair(node: Node, policy: Policy) -> float | None:
-    """When the Node is given up, in seconds since the epoch; None while it is healthy."""
+def beyond_repair(claim: Claim, node: Node, policy: Policy) -> float | None:
+    """When the Node is given up, in seconds since the epoch; None while it is healthy.
+
+    One that has never worked is not given up: its successor would work no better, for ever.
+    """
     ready = node.condition("Ready")
-    if not policy.repair or ready is None or ready.status == "True":
+    worked = claim.is_true(claim.dialect.initialized)
+    if not policy.repair or not worked or ready is None or ready.status == "True":
         return None
     try:
         return parse_rfc3339(ready.last_transition_time or "") + policy.unhealthy_patience

@@ -116,6 +116,17 @@ async def test_a_node_that_recovers_in_time_is_kept() -> None:
     assert world.cloud.there[NAME].state is PoolState.READY
 
 
+async def test_a_node_that_has_never_worked_is_told_and_not_replaced_for_ever() -> None:
+    world = World(NODECLAIM, REPAIRING, node_ready=False)
+    world.create()
+    await world.steps(12)
+    break_node(world)
+    world.clock.at += 3600
+    await world.steps(5)
+    assert world.condition("Initialized")[1] == "NodeNotReady"
+    assert not world.objects.claims[NAME]["metadata"].get("deletionTimestamp")
+
+
 async def test_without_the_option_a_broken_node_is_kept() -> None:
     world = await living(POLICY)
     break_node(world)

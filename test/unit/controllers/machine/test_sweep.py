@@ -9,7 +9,7 @@ import pytest
 from kaito.controllers.machine.sweep import GRACE, Sweep, judge
 from kaito.provisioner import CloudError, Pool, PoolState, node_request
 from test.unit.controllers.machine.world import BUSY, POLL, Clock, Cloud, Effects
-from test.unit.provisioner.machines import A100, machine
+from test.unit.provisioner.machines import A100, machine, nodeclaim
 
 HERE = "4f1c"
 OURS = Pool(
@@ -50,6 +50,12 @@ def test_the_wait_begins_anew_when_a_machine_came_and_went() -> None:
 def test_what_is_not_proven_is_shown_and_not_touched() -> None:
     found = judge([UNPROVEN, FOREIGN, GOING], nobody, {"ws2": 0.0}, 1e9, 300.0, HERE)
     assert (found.leaked, found.doubtful) == ((), (UNPROVEN,))
+
+
+def test_a_pool_of_a_nodeclaim_without_kaito_labels_is_found_by_its_class() -> None:
+    labels = node_request(nodeclaim("ws1", metadata={"labels": {}}), HERE).labels
+    pool = replace(OURS, labels=labels)
+    assert judge([pool], nobody, {"ws1": 0.0}, 1e9, 300.0, HERE).leaked == (pool,)
 
 
 def test_a_pool_of_another_cluster_is_never_touched() -> None:
