@@ -89,9 +89,11 @@ async def ask(
 
 def refused(config: Object, seconds: int) -> CallFailed:
     """What is said of a webhook whose port nobody listens on."""
-    host = urlsplit(target(config)).netloc
+    parts = urlsplit(target(config))
     shown = f'Post "{target(config)}?timeout={seconds}s"'
-    return _failed(f"{shown}: dial tcp {host}: connect: connection refused")
+    return _failed(
+        f"{shown}: dial tcp {parts.hostname}:{parts.port or 443}: connect: connection refused"
+    )
 
 
 def _failed(why: str) -> CallFailed:
