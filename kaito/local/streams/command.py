@@ -58,11 +58,23 @@ async def run_command(socket: Socket, launch: Launch, asked: Asked) -> None:
 
 
 async def show(socket: Socket, output: AsyncIterator[bytes]) -> None:
-    """Send what a program writes until it ends. Raises ConnectionError."""
-    async for data in output:
-        if data:
-            await socket.send(bytes([STDOUT]) + data)
-    await _say(socket, _SUCCESS)
+    """Send what a program writes until it ends or the caller goes. Raises ConnectionError."""
+
+    async def send() -> None:
+        async for data in output:
+            if data:
+                await socket.send(bytes([STDOUT]) + data)
+        await _say(socket, _SUCCESS)
+
+    async def until_gone() -> None:
+        while await socket.receive() is not None:
+            pass
+
+    async with asyncio.TaskGroup() as ways:
+        tasks = [ways.create_task(send()), ways.create_task(until_gone())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
 
 
 def failure(message: str) -> dict[str, Any]:
