@@ -10,6 +10,7 @@ from kaito.catalog.catalog import Catalog, load
 from kaito.controllers.kinds import NODE_PARTS, NODES, Node
 from kaito.controllers.machine.book import PoolBook
 from kaito.controllers.machine.decision import Fleet, Policy
+from kaito.controllers.machine.disruption import fleet
 from kaito.controllers.machine.kinds import CLAIMS
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.sweep import Sweep, claimed_live
@@ -17,11 +18,10 @@ from kaito.controllers.machine.tenants import ApiPods, Tenants
 from kaito.controllers.machine.writes import ApiWrites
 from kaito.provisioner import NodeSource
 from kaito.provisioner.claim import DIALECTS, MACHINE, NODECLAIM, Claim, Dialect
-from kaito.provisioner.ownership import ours, served
+from kaito.provisioner.ownership import served
 from kaito.runtime import (
     Change,
     Controller,
-    Informer,
     Key,
     Manager,
     Store,
@@ -103,12 +103,18 @@ def build(
         making_patience=chosen.making_seconds,
         joining_patience=chosen.joining_seconds,
     )
+
+    def count() -> Fleet:
+        return fleet(
+            [claim for each in claims.values() for claim in each.store.list()], nodes.store.list()
+        )
+
     for kind, informer in claims.items():
         reconciler = Reconciler(
             DIALECTS[kind],
             claim=_finder(informer.store),
             nodes=lambda name: nodes_of(source, nodes.store, name),
-            fleet=lambda: fleet(claims.values(), nodes.store),
+            fleet=count,
             book=book,
             tenants=Tenants(ApiPods(client), clock),
             writes=ApiWrites(client, informer.store, manager.recorder),
@@ -150,18 +156,6 @@ def nodes_of(source: NodeSource, store: Store[Node], name: str) -> Iterator[Node
         provider_id = node.spec.provider_id
         if not provider_id or source.pool_of(provider_id) == name:
             yield node
-
-
-def fleet(claims: Iterable[Informer[Claim]], nodes: Store[Node]) -> Fleet:
-    """How all the claims are doing that are ours to serve."""
-    served_ = [claim for each in claims for claim in each.store.list() if ours(claim)]
-    by_id = {node.spec.provider_id: node for node in nodes.list() if node.spec.provider_id}
-    own = [by_id.get(claim.status.provider_id) for claim in served_]
-    return Fleet(
-        claims=len(served_),
-        unhealthy=sum(node is not None and not node.ready for node in own),
-        leaving=sum(claim.metadata.deleting for claim in served_),
-    )
 
 
 def _finder(store: Store[Claim]) -> Callable[[str], Claim | None]:

@@ -27,11 +27,11 @@ class Tenancy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """How the claims that are ours to serve are doing altogether."""
+    """How the claims that are ours to serve and have a Node are doing altogether."""
 
     claims: int
     unhealthy: int
-    """Whose Node is not ready."""
+    """Whose Node has worked and is not ready."""
     leaving: int
     """Being deleted."""
 

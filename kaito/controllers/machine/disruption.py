@@ -6,18 +6,38 @@ away another one: a fault of the network or the control plane looks like many br
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kaito.controllers.kinds import Node
 from kaito.controllers.machine.decision import (
     Count,
     Decision,
     DeleteClaim,
+    Fleet,
     Observation,
     PatchClaim,
     Policy,
     Tell,
 )
 from kaito.provisioner.claim import TERMINATION, Claim, duration
+from kaito.provisioner.ownership import ours
 from kaito.runtime import parse_rfc3339, rfc3339
+
+
+def fleet(claims: Iterable[Claim], nodes: Iterable[Node]) -> Fleet:
+    """How the claims are doing that are ours to serve and have a Node."""
+    launched = [claim for claim in claims if ours(claim) and claim.status.provider_id]
+    ready = {node.spec.provider_id: node.ready for node in nodes}
+    return Fleet(
+        claims=len(launched),
+        # A Node that is still starting is not a broken one.
+        unhealthy=sum(
+            claim.is_true(claim.dialect.initialized)
+            and not ready.get(claim.status.provider_id, True)
+            for claim in launched
+        ),
+        leaving=sum(claim.metadata.deleting for claim in launched),
+    )
 
 
 def expiry(claim: Claim, policy: Policy) -> float | None:

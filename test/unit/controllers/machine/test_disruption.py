@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
+from kaito.controllers.kinds import Node
 from kaito.controllers.machine.decision import Fleet, Policy
+from kaito.controllers.machine.disruption import fleet
 from kaito.provisioner import PoolState
-from kaito.provisioner.claim import MACHINE, NODECLAIM
+from kaito.provisioner.claim import MACHINE, NODECLAIM, Claim
 from kaito.runtime import Key, rfc3339
-from test.unit.controllers.machine.world import POLICY, START, World, pod_object
-from test.unit.provisioner.machines import NAME
+from test.unit.controllers.machine.world import POLICY, START, World, node_object, pod_object
+from test.unit.provisioner.machines import BORN, NAME, nodeclaim
 
 EXPIRING = replace(POLICY, expire=True)
 REPAIRING = replace(POLICY, repair=True)
@@ -22,6 +25,34 @@ MONTH = 720 * 3600.0
 @pytest.mark.parametrize(("claims", "most"), [(0, 1), (1, 1), (9, 1), (10, 2), (100, 20)])
 def test_a_fifth_may_be_out_of_service_and_one_always(claims: int, most: int) -> None:
     assert Fleet(claims=claims, unhealthy=0, leaving=0).most == most
+
+
+def claim(name: str, **changes: Any) -> Claim:
+    initialized = {"conditions": [{"type": "Initialized", "status": "True"}]}
+    return nodeclaim(name, status={"providerID": name, **initialized}, **changes)
+
+
+def node(name: str, ready: str) -> Node:
+    wire = node_object(name)
+    wire["spec"]["providerID"] = name
+    wire["status"]["conditions"] = [{"type": "Ready", "status": ready}]
+    return msgspec.convert(wire, Node)
+
+
+def test_only_nodes_that_have_worked_count_as_unhealthy_and_only_our_claims() -> None:
+    starting = nodeclaim("starting", status={"providerID": "starting"})
+    foreign = {"group": "karpenter.azure.com", "kind": "AKSNodeClass", "name": "d"}
+    claims = [
+        claim("well"),
+        claim("broken"),
+        claim("going", metadata={"name": "going", "deletionTimestamp": BORN}),
+        starting,
+        nodeclaim("unlaunched"),
+        claim("another's", spec={"nodeClassRef": foreign}),
+    ]
+    names = {"well": "True", "broken": "Unknown", "starting": "False", "another's": "False"}
+    nodes = [node(name, ready) for name, ready in names.items()]
+    assert fleet(claims, nodes) == Fleet(claims=4, unhealthy=1, leaving=1)
 
 
 async def living(policy: Policy, **spec: Any) -> World:
@@ -68,7 +99,7 @@ async def test_claims_of_one_age_do_not_all_end_at_once() -> None:
     world = World(NODECLAIM, EXPIRING)
     names = [f"ws{number:09x}" for number in range(10)]
     for name in names:
-        world.create(name, spec={"expireAfter": "2h"})
+        world.create(name, spec={"expireAfter": "2h"}, status={"providerID": name})
         await world.controller.reconcile(Key("", name))
     world.clock.at = START + 7300
     for name in names:
@@ -136,15 +167,15 @@ async def test_without_the_option_a_broken_node_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "fleet",
+    "trouble",
     [Fleet(claims=4, unhealthy=2, leaving=0), Fleet(claims=4, unhealthy=1, leaving=1)],
     ids=["many broken", "others going"],
 )
-async def test_many_broken_nodes_are_told_and_left_alone(fleet: Fleet) -> None:
+async def test_many_broken_nodes_are_told_and_left_alone(trouble: Fleet) -> None:
     world = await living(REPAIRING)
     break_node(world)
     world.clock.at += 3600
-    world.fleet = lambda: fleet  # type: ignore[method-assign]  # a cluster in trouble
+    world.fleet = lambda: trouble  # type: ignore[method-assign]  # a cluster in trouble
     world.start()
     await world.step()
     assert not world.objects.claims[NAME]["metadata"].get("deletionTimestamp")

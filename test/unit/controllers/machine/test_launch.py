@@ -17,6 +17,7 @@ from kaito.controllers.machine.launch import (
     remaining_pause,
 )
 from kaito.provisioner import Cause, Failure, Pool, PoolState
+from kaito.provisioner.ownership import LAUNCHED, label_of
 from test.unit.controllers.machine.world import (
     BUSY,
     NO_QUOTA,
@@ -28,7 +29,7 @@ from test.unit.controllers.machine.world import (
 )
 from test.unit.provisioner.machines import A10, A100
 
-NOW = 10_000.0
+NOW = 1_767_225_600.0
 TYPES = (A100, A10)
 LONG = POLICY.user_pause
 
@@ -101,6 +102,20 @@ def test_a_failed_question_is_not_repeated_before_its_pause_is_over() -> None:
     assert remaining_pause(Trouble(BUSY, NOW - 10.0, 1), NOW, POLICY) == 5.0
     assert remaining_pause(Trouble(BUSY, NOW - 15.0, 1), NOW, POLICY) == 0.0
     assert remaining_pause(Trouble(WRONG, NOW, 1), NOW, POLICY) == LONG
+
+
+def test_a_clock_that_was_set_back_prolongs_no_pause() -> None:
+    assert remaining_pause(Trouble(BUSY, NOW + 3600.0, 1), NOW, POLICY) == 0.0
+    assert isinstance(after((A100, BUSY), ago=-3600.0), Attempt)
+
+
+def test_the_time_that_a_pool_has_taken_is_known_to_a_process_that_has_just_begun() -> None:
+    launched = {LAUNCHED: label_of(NOW - 4499.0)}
+    making = replace(pool(PoolState.CREATING), labels=launched)
+    assert overdue(making, NOW, NOW, POLICY) is not None
+    joining = replace(pool(PoolState.READY), labels=launched)
+    assert overdue(joining, NOW, NOW, POLICY) is None
+    assert overdue(joining, NOW, NOW + 1.0, POLICY) is not None
 
 
 def test_patience_with_a_pool_ends_but_not_with_one_that_is_stopped_or_upgraded() -> None:

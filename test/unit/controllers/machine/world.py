@@ -28,6 +28,7 @@ from kaito.controllers.machine.decision import (
     SetStatus,
     Tell,
 )
+from kaito.controllers.machine.disruption import fleet
 from kaito.controllers.machine.kinds import Pod
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.tenants import Tenants
@@ -335,13 +336,8 @@ class World:
         return None if found is None else msgspec.convert(found, Claim)
 
     def fleet(self) -> Fleet:
-        nodes = [msgspec.convert(node, Node) for node in self.objects.nodes.values()]
-        claims = self.objects.claims.values()
-        return Fleet(
-            claims=len(claims),
-            unhealthy=sum(not node.ready for node in nodes),
-            leaving=sum("deletionTimestamp" in claim["metadata"] for claim in claims),
-        )
+        claims = [msgspec.convert(claim, Claim) for claim in self.objects.claims.values()]
+        return fleet(claims, [msgspec.convert(node, Node) for node in self.objects.nodes.values()])
 
     def nodes(self, name: str = NAME) -> Iterator[Node]:
         for node in self.objects.nodes.values():
