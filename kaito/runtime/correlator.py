@@ -1,8 +1,8 @@
 """Which of many occurrences are worth an Event of their own: pure bookkeeping, no I/O.
 
-Rules of client-go's correlator: of more than ten different messages for the same reason about
-the same object within ten minutes, the rest become one combined Event; and one object gets 25
-Events at once, then one in five minutes. What is remembered is bounded.
+Rules of client-go's correlator: the tenth different message for the same reason about the same
+object, and all that follow without a pause of ten minutes, become one combined Event; and one
+object gets 25 Events at once, then one in five minutes. What is remembered is bounded.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 
 from kaito.runtime.backoff import RetryRate, TokenBucket
 
-SIMILAR = 10  # messages of one reason about one object, before they are combined
-SIMILAR_SECONDS = 600.0
+SIMILAR = 10  # the different message of one reason about one object that is combined first
+SIMILAR_SECONDS = 600.0  # of silence, after which they count anew
 PER_OBJECT = RetryRate(per_second=1 / 300, burst=25)
 MAX_MESSAGE = 1024  # characters, the API's limit
 REMEMBERED = 4096  # objects, and reasons about them
@@ -62,7 +62,7 @@ class Occurrence:
 @dataclass(slots=True)
 class _Similar:
     messages: set[int] = field(default_factory=set)
-    since: float = float("-inf")
+    last: float = float("-inf")
     combined: str = ""
 
 
@@ -81,12 +81,12 @@ class Correlator:
         now = self._monotonic()
         group = (occurrence.regarding, occurrence.type, occurrence.reason)
         similar = self._similar[group]
-        if now - similar.since > SIMILAR_SECONDS:
+        if now - similar.last > SIMILAR_SECONDS:
             similar.messages.clear()
             similar.combined = ""
-            similar.since = now
+        similar.last = now
         message = hash(occurrence.message)
-        if message in similar.messages or len(similar.messages) < SIMILAR:
+        if message in similar.messages or len(similar.messages) < SIMILAR - 1:
             similar.messages.add(message)
             return occurrence
         # One of them stands as the example for all.
