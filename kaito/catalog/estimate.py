@@ -78,17 +78,26 @@ def estimate(
     max_nodes: int | None = None,
     utilization: float | None = None,
     cached: CacheType | None = None,
+    spread: Split | None = None,
 ) -> Estimate | Misfit:
     """How a model runs on nodes with these GPUs, with at least `context` tokens.
 
     `max_nodes` None: as many nodes as it takes. A model without known weights is compared by the
-    GPU memory that its preset asks for. The last two are what the engine is told; they do not
+    GPU memory that its preset asks for. The last three are what the engine is told; they do not
     change the number of nodes.
     """
     found = _needed(model, gpus, context, max_nodes)
     if isinstance(found, Misfit):
         return found
-    return placed(model, gpus, found, context=context, utilization=utilization, cached=cached)
+    return placed(
+        model,
+        gpus,
+        found,
+        context=context,
+        utilization=utilization,
+        cached=cached,
+        spread=spread,
+    )
 
 
 def placed(
@@ -99,9 +108,13 @@ def placed(
     context: int = DEFAULT_CONTEXT,
     utilization: float | None = None,
     cached: CacheType | None = None,
+    spread: Split | None = None,
 ) -> Estimate:
-    """A model on this many nodes with these GPUs, whether or not it fits."""
-    spread = split(model, gpus, nodes)
+    """A model on this many nodes with these GPUs, whether or not it fits.
+
+    `spread` None: as the engine is told unless a user says more.
+    """
+    spread = spread or split(model, gpus, nodes)
     how = serving(model, gpus, utilization=utilization, cached=cached)
     bare = Estimate(
         nodes=nodes,
