@@ -1,46 +1,74 @@
-"""What is decided for each situation of a Machine, and what is never decided whatever it is."""
+"""What is decided for each situation of a claim."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kaito.api.labels import INSTANCE_TYPE
-from kaito.api.machine import FINALIZER
-from kaito.controllers.kinds import (
-    Node,
-)
+from kaito.controllers.kinds import Node
 from kaito.controllers.machine.cloud import (
     UNKNOWN,
-    CloudFacts,
     Confirm,
     Destroy,
     Launch,
     Look,
-    Refusal,
-    Trouble,
 )
 from kaito.controllers.machine.decide import decide
 from kaito.controllers.machine.decision import (
+    Count,
     Decision,
     DeleteClaim,
     DeleteNode,
+    DeletePod,
+    Evict,
+    Fleet,
+    ListPods,
     Observation,
     PatchClaim,
     PatchNode,
+    Policy,
     SetStatus,
+    Tenancy,
 )
-from kaito.controllers.machine.useless import ANNOTATION
-from kaito.provisioner import Absent, Pool, PoolState, node_request
-from kaito.provisioner.claim import MACHINE, Claim
-from kaito.provisioner.ownership import belongs_to
+from kaito.controllers.machine.kinds import Pod
+from kaito.provisioner import Absent, PoolState
+from test.unit.controllers.machine.situations import (
+    BROKEN,
+    CLAIMED,
+    CLOSED,
+    DYING,
+    DYING_LAUNCHED,
+    ENTERED,
+    FAILED,
+    FOREIGN,
+    GOING,
+    LAUNCHED,
+    LEAVING,
+    LIVING,
+    NEW,
+    NOW,
+    OF_ANOTHER_TYPE,
+    OLD,
+    OURS,
+    OWN,
+    READY,
+    RELEASED,
+    SMALL,
+    STOPPED,
+    THEIRS,
+    at,
+    broken,
+    claimed,
+    claimed_nodeclaim,
+    closed,
+    facts,
+    gone,
+    node,
+    refused,
+    troubled,
+)
 from test.unit.controllers.machine.world import (
     BUSY,
     NO_RIGHT,
@@ -49,104 +77,9 @@ from test.unit.controllers.machine.world import (
     POLL,
     START,
     WRONG,
-    node_object,
+    pod_object,
 )
-from test.unit.provisioner.machines import A10, A100, BORN, NAME, machine, machine_object
-
-NOW = START + 100.0
-LAUNCHED = {"conditions": [{"type": "MachineLaunched", "status": "True"}], "providerID": ""}
-
-
-def claimed(**changes: Any) -> Claim:
-    """A Machine that has our finalizer."""
-    plain = machine_object()["metadata"]
-    metadata = {
-        **plain,
-        "finalizers": [FINALIZER],
-        "labels": {**plain["labels"], INSTANCE_TYPE: A100},
-        **changes.pop("metadata", {}),
-    }
-    return machine(metadata=metadata, **changes)
-
-
-NEW = machine()
-CLAIMED = claimed()
-LIVING = claimed(status=LAUNCHED)
-DYING = claimed(metadata={"deletionTimestamp": BORN})
-DYING_LAUNCHED = claimed(metadata={"deletionTimestamp": BORN}, status=LAUNCHED)
-RELEASED = machine(metadata={**machine_object()["metadata"], "deletionTimestamp": BORN})
-
-OURS = Pool(
-    name=NAME,
-    state=PoolState.CREATING,
-    said="Creating",
-    instance_type=A100,
-    labels=node_request(machine()).labels,
-)
-READY = replace(OURS, state=PoolState.READY, said="Succeeded")
-GOING = replace(OURS, state=PoolState.DELETING, said="Deleting")
-FAILED = replace(OURS, state=PoolState.FAILED, said="Failed", failure=NO_ROOM)
-OF_ANOTHER_TYPE = replace(OURS, instance_type=A10)
-FOREIGN = replace(READY, labels={"team": "blue"})
-OLD = replace(READY, labels={**OURS.labels, "kaito.sh/launch-timestamp": "2025-12-31T12-00-00Z"})
-
-
-def with_useless(*pools: str) -> Claim:
-    """A claim for which these pools have been paid in vain."""
-    ledger = {"generation": 1, "pools": dict.fromkeys(pools, "no Node came")}
-    return claimed(metadata={"annotations": {ANNOTATION: json.dumps(ledger)}})
-
-
-ENTERED = with_useless("")
-STOPPED = with_useless("1", "2", "3")
-
-
-def node(number: int = 0, **metadata: Any) -> Node:
-    wire = node_object(number=number, labels=OURS.labels)
-    wire["metadata"].update(metadata)
-    return msgspec.convert(wire, Node)
-
-
-OWNER = {
-    "apiVersion": "karpenter.sh/v1alpha5",
-    "kind": "Machine",
-    "name": NAME,
-    "uid": f"uid-{NAME}",
-}
-OWN: dict[str, Any] = {"finalizers": [FINALIZER], "ownerReferences": [OWNER]}
-LEAVING = node(**OWN, deletionTimestamp=BORN)
-SMALL = node(labels={**OURS.labels, INSTANCE_TYPE: A10})
-
-
-def facts(pool: Any = UNKNOWN, *, age: float = 1.0, **more: Any) -> CloudFacts:
-    return CloudFacts(pool=pool, at=NOW - age, **{"since": NOW - 10.0, **more})
-
-
-def at(
-    claim: Claim | None, cloud: CloudFacts | None = None, nodes: Iterable[Node] = ()
-) -> Observation:
-    return Observation(
-        name=NAME,
-        dialect=claim.dialect if claim else MACHINE,
-        claim=claim,
-        nodes=tuple(nodes),
-        cloud=cloud or CloudFacts(),
-        now=NOW,
-    )
-
-
-def gone(age: float = 1.0) -> CloudFacts:
-    return facts(Absent(), age=age, confirmed=True)
-
-
-def refused(*failures: Any, age: float = 1.0) -> CloudFacts:
-    refusals = tuple(Refusal(A100, failure, NOW - age) for failure in failures)
-    return facts(Absent(), refusals=refusals)
-
-
-def troubled(pool: Any, failure: Any = BUSY) -> CloudFacts:
-    return facts(pool, confirmed=True, trouble=Trouble(failure, NOW - 1.0))
-
+from test.unit.provisioner.machines import BORN, machine
 
 STALE = 1000.0
 
@@ -245,6 +178,74 @@ def test_decision(seen: Observation, ask: type | None, writes: list[type], timer
     assert (decision.again is not None) is timer
 
 
+POD = msgspec.convert(pod_object("a"), Pod)
+EXPIRING, REPAIRING = replace(POLICY, expire=True), replace(POLICY, repair=True)
+MORTAL = claimed_nodeclaim(spec={"expireAfter": "1m"})
+YOUNG = claimed_nodeclaim(spec={"expireAfter": "1h"})
+WORKING = claimed(
+    status={
+        "conditions": [
+            {"type": type_, "status": "True"}
+            for type_ in ("MachineLaunched", "MachineRegistered", "MachineInitialized")
+        ]
+    }
+)
+ALONE = Fleet(claims=1, unhealthy=1, leaving=0)
+TROUBLED = Fleet(claims=9, unhealthy=5, leaving=0)
+LEAVING_FLEET = Fleet(claims=9, unhealthy=0, leaving=1)
+
+
+def on_it(*pods: Pod, age: float = 0.0) -> Tenancy:
+    return Tenancy(pods=pods, at=NOW - age, refused={})
+
+
+def emptying(node: Node, tenancy: Tenancy | None = None, now: float = NOW) -> Observation:
+    """A claim that is being deleted, with a Node in its pool."""
+    return at(DYING, facts(READY), [node], tenancy=tenancy, now=now)
+
+
+# The same, with what has been chosen.
+ENDS: list[tuple[str, Policy, Observation, type | None, list[type], bool]] = [
+    ("node open", POLICY, emptying(node(**OWN)), None, [PatchNode], True),
+    ("node closed, nobody has looked", POLICY, emptying(CLOSED), ListPods, [], False),
+    ("node closed, looked long ago", POLICY, emptying(CLOSED, on_it(age=STALE)), ListPods, [],
+     False),
+    ("somebody there", POLICY, emptying(CLOSED, on_it(POD)), None, [Evict, SetStatus], True),
+    ("nobody there", POLICY, emptying(CLOSED, on_it()), Destroy, [], False),
+    ("time nearly up", POLICY, emptying(CLOSED, Tenancy(pods=(POD,), at=START + 3590, refused={}),
+                                        START + 3590), None, [DeletePod, SetStatus], True),
+    ("time up", POLICY, emptying(node(**OWN), None, START + 3600), Destroy, [], False),
+    ("leaving node", POLICY, emptying(closed(deletionTimestamp=BORN), on_it()), Destroy, [], False),
+    ("expired, not chosen", POLICY, at(MORTAL), Look, [], False),
+    ("expired", EXPIRING, at(MORTAL), Count, [], False),
+    ("expired, alone", EXPIRING, at(MORTAL, fleet=ALONE), None, [DeleteClaim], False),
+    ("expired, others go", EXPIRING, at(MORTAL, fleet=LEAVING_FLEET), None, [], True),
+    ("not expired, nothing to do", EXPIRING, at(YOUNG, facts(THEIRS)), None, [SetStatus], True),
+    ("broken, not chosen", POLICY, at(WORKING, None, [BROKEN]), None, [SetStatus], False),
+    ("broken", REPAIRING, at(WORKING, None, [BROKEN]), Count, [], False),
+    ("broken, alone", REPAIRING, at(WORKING, None, [BROKEN], fleet=ALONE), None,
+     [PatchClaim, DeleteClaim], False),
+    ("broken like others", REPAIRING, at(WORKING, None, [BROKEN], fleet=TROUBLED), None, [], True),
+    ("broken just now", REPAIRING, at(WORKING, None, [broken(NOW)]), None, [SetStatus], True),
+    ("broken, never worked", REPAIRING, at(LIVING, None, [BROKEN]), None, [SetStatus], False),
+    ("nodeclaim, a machine's pool", POLICY, at(claimed_nodeclaim(), facts(READY)), None,
+     [SetStatus], True),
+    ("machine, a nodeclaim's pool", POLICY, at(CLAIMED, facts(THEIRS)), None, [SetStatus], True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("policy", "seen", "ask", "writes", "timer"), [r[1:] for r in ENDS], ids=[r[0] for r in ENDS]
+)
+def test_end(
+    policy: Policy, seen: Observation, ask: type | None, writes: list[type], timer: bool
+) -> None:
+    decision = decide(seen, policy)
+    assert (None if decision.ask is None else type(decision.ask)) is ask
+    assert [kind for kind in map(type, decision.writes) if kind.__name__ != "Tell"] == writes
+    assert (decision.again is not None) is timer
+
+
 @pytest.mark.parametrize("left", [node(**OWN), LEAVING], ids=["not deleted", "held"])
 def test_a_node_that_the_cache_holds_on_to_is_not_let_go_in_a_storm(left: Node) -> None:
     # A write to a Node that is gone already brings no event; the cache may be far behind.
@@ -291,73 +292,3 @@ def test_the_second_node_of_an_upgrade_changes_nothing() -> None:
     bound = claimed(status={**LAUNCHED, "providerID": node(0).spec.provider_id})
     decision = decide(at(bound, None, [node(0), node(1)]), POLICY)
     assert [w.name for w in decision.writes if isinstance(w, PatchNode)] == [node(0).name]
-
-
-MACHINES = st.sampled_from(
-    [None, NEW, CLAIMED, ENTERED, STOPPED, LIVING, DYING, DYING_LAUNCHED, RELEASED]
-)
-POOLS: st.SearchStrategy[Any] = st.sampled_from(
-    [UNKNOWN, Absent(), OURS, READY, GOING, FAILED, FOREIGN, OF_ANOTHER_TYPE]
-    + [replace(READY, state=state) for state in PoolState]
-)
-FAILURES = st.sampled_from([BUSY, NO_RIGHT, NO_ROOM, WRONG])
-NODES = st.lists(
-    st.sampled_from([node(0), node(1), node(**OWN), LEAVING, node(1, deletionTimestamp=BORN)]),
-    max_size=3,
-)
-
-
-@st.composite
-def situations(draw: st.DrawFn) -> Observation:
-    times = st.floats(0.0, 5000.0)
-    cloud = CloudFacts(
-        pool=draw(POOLS),
-        at=NOW - draw(times),
-        confirmed=draw(st.booleans()),
-        refusals=tuple(
-            Refusal(draw(st.sampled_from([A100, A10])), draw(FAILURES), NOW - draw(times))
-            for _ in range(draw(st.integers(0, 3)))
-        ),
-        trouble=draw(st.none() | st.builds(Trouble, FAILURES, st.just(NOW - 1), st.integers(1, 9))),
-    )
-    return at(draw(MACHINES), cloud, draw(NODES))
-
-
-@given(situations())
-def test_in_no_situation_is_money_put_at_risk(seen: Observation) -> None:
-    decision = decide(seen, POLICY)
-    machine, pool = seen.claim, seen.cloud.pool
-    assert decision.ask is None or not decision.writes
-    assert decision.again is None or decision.again >= 0
-    match decision.ask:
-        case Launch():
-            # Nothing is made that a crash could make us forget, or that nobody wants any more.
-            assert machine is not None
-            assert FINALIZER in machine.metadata.finalizers
-            assert not machine.metadata.deleting
-            assert isinstance(pool, Absent)
-        case Destroy(doomed, _):
-            assert machine is not None
-            assert doomed == pool
-            assert belongs_to(doomed.labels, machine)
-    if machine is not None and FINALIZER in machine.metadata.finalizers:
-        released = any(
-            isinstance(write, PatchClaim) and "finalizers" in write.patch["metadata"]
-            for write in decision.writes
-        )
-        if released:
-            never_ours = isinstance(pool, Pool) and not belongs_to(pool.labels, machine)
-            assert machine.metadata.deleting
-            assert never_ours or (isinstance(pool, Absent) and seen.cloud.confirmed)
-
-
-@given(situations())
-def test_in_no_situation_is_a_machine_forgotten(seen: Observation) -> None:
-    """Whoever is not done waits for a Node, for a time, for the cloud's answer, or for a person."""
-    machine = seen.claim
-    decision = decide(seen, POLICY)
-    if machine is None or decision.ask is not None or decision.again is not None:
-        return
-    if machine.metadata.deleting and FINALIZER in machine.metadata.finalizers:
-        # Only its own release, or that of its Nodes, may end a deletion without a timer.
-        assert any(isinstance(write, PatchClaim | PatchNode) for write in decision.writes)
