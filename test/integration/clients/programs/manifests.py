@@ -6,7 +6,10 @@ import os
 from typing import Any
 
 NAMESPACE = os.environ.get("NAMESPACE", "shop")
-GROUP, VERSION, PLURAL, KIND = f"{NAMESPACE}.example.com", "v1", "widgets", "Widget"
+GROUP, VERSION = f"{NAMESPACE}.example.com", "v1"
+# kr8s takes the first group that has a plural.
+PLURAL = f"{NAMESPACE}-widgets"
+KIND = f"{NAMESPACE.title().replace('-', '')}Widget"
 LABELS = {"app": "web"}
 WORDS = "hello from a process"
 
@@ -29,7 +32,7 @@ def crd() -> dict[str, Any]:
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
-            "names": {"kind": KIND, "plural": PLURAL, "singular": "widget"},
+            "names": {"kind": KIND, "plural": PLURAL, "singular": KIND.lower()},
             "versions": [
                 {
                     "name": VERSION,
