@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -36,38 +35,33 @@ class PodCalls(Protocol):
         """Delete a Pod with so much grace. What is gone already counts as done."""
 
 
-@dataclass(slots=True)
-class _Known:
-    tenancy: Tenancy
-    refused: dict[str, str] = field(default_factory=dict)
-
-
 class Tenants:
     """Remembers, for each claim, who is on its Nodes and who was refused to leave."""
 
     def __init__(self, calls: PodCalls, clock: Clock) -> None:
         self._calls = calls
         self._clock = clock
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Tenancy] = {}
+        self._refused: dict[str, dict[str, str]] = {}
 
     def tenancy(self, claim: str) -> Tenancy | None:
         """What is known for the claim of this name; None before anybody has asked."""
-        known = self._known.get(claim)
-        return known.tenancy if known else None
+        return self._known.get(claim)
 
     def forget(self, claim: str) -> None:
         """The claim is no more."""
         self._known.pop(claim, None)
+        self._refused.pop(claim, None)
 
     async def look(self, claim: str, nodes: Sequence[str]) -> None:
         """List the Pods of these Nodes. Raises what the client raises."""
         at = self._clock.now()
         listed = await asyncio.gather(*(self._calls.on(node) for node in nodes))
-        refused = self._known[claim].refused if claim in self._known else {}
-        pods = tuple(pod for some in listed for pod in some)
-        there = {pod.metadata.uid for pod in pods}
-        refused = {pod: why for pod, why in refused.items() if pod in there}
-        self._known[claim] = _Known(Tenancy(pods=pods, at=at, refused=refused), refused)
+        self._known[claim] = Tenancy(
+            pods=tuple(pod for some in listed for pod in some),
+            at=at,
+            refused=dict(self._refused.get(claim, {})),
+        )
 
     async def perform(self, claim: str, write: PodWrite) -> None:
         """Have a Pod leave. A refusal is remembered, and told at the next look."""
@@ -76,14 +70,8 @@ class Tenants:
                 log.info("deleting pod", pod=str(pod.key), grace=seconds)
                 await self._calls.delete(pod, seconds)
             case Evict(pod):
-                why = await self._calls.evict(pod)
-                known = self._known.get(claim)
-                if known is None:
-                    return
-                if why:
-                    known.refused[pod.metadata.uid] = why
-                else:
-                    known.refused.pop(pod.metadata.uid, None)
+                refused = self._refused.setdefault(claim, {})
+                refused[pod.metadata.uid] = await self._calls.evict(pod)
 
 
 class ApiPods:

@@ -168,6 +168,14 @@ async def test_listing_takes_a_tenth_of_the_time_at_most() -> None:
     assert desk.cloud.asked == ["list", "list"]
 
 
+async def test_a_clock_that_was_set_back_makes_no_list_last_for_ever() -> None:
+    desk = Desk()
+    await desk.ask(Look())
+    desk.clock.at -= 3600.0
+    await desk.ask(Look())
+    assert desk.cloud.asked == ["list", "list"]
+
+
 async def test_many_that_ask_at_once_share_one_list() -> None:
     desk = Desk()
     async with asyncio.TaskGroup() as tasks:

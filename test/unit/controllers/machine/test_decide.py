@@ -92,6 +92,7 @@ TABLE: list[tuple[str, Observation, type | None, list[type], bool]] = [
     ("claimed, no pool, long ago", at(CLAIMED, facts(Absent(), age=STALE)), Launch, [], False),
     ("pool being made", at(CLAIMED, facts(OURS)), None, [SetStatus], True),
     ("pool being made, not looked", at(CLAIMED, facts(OURS, age=STALE)), Look, [], False),
+    ("pool being made, clock set back", at(CLAIMED, facts(OURS, age=-STALE)), Look, [], False),
     ("pool ready, no node", at(CLAIMED, facts(READY)), None, [SetStatus], True),
     ("pool of the wrong type", at(CLAIMED, facts(OF_ANOTHER_TYPE)), Destroy, [], False),
     ("pool failed", at(CLAIMED, facts(FAILED)), Destroy, [], False),

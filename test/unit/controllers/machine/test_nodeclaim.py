@@ -21,7 +21,7 @@ from test.unit.controllers.machine.world import (
     finalizers,
     node_object,
 )
-from test.unit.provisioner.machines import BORN, NAME, nodeclaim
+from test.unit.provisioner.machines import BORN, NAME, nodeclaim, nodeclaim_object
 
 MAGIC = "all requested instance types were unavailable during launch"
 
@@ -210,6 +210,14 @@ def test_conditions_and_fields_of_others_are_kept() -> None:
     status = written(progress, START, status={"conditions": [drifted], "nodeName": "n"})
     assert drifted in status["conditions"]
     assert status["nodeName"] == "n"
+
+
+def test_every_condition_of_a_claim_that_goes_is_of_its_last_generation() -> None:
+    drifted = {"type": "Drifted", "status": "True", "lastTransitionTime": BORN}
+    meta = {**nodeclaim_object()["metadata"], "generation": 2, "deletionTimestamp": BORN}
+    progress = Progress(launched=DONE, registered=DONE, initialized=DONE)
+    status = written(progress, START, metadata=meta, status={"conditions": [drifted]})
+    assert {c["observedGeneration"] for c in status["conditions"]} == {2}
 
 
 def written(progress: Progress, now: float, **changes: Any) -> dict[str, Any]:
