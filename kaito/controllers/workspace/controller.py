@@ -113,10 +113,13 @@ class Reconciler:
         name = preset_name(observation.workspace)
         if not is_model_name(name) or self._catalog.find_model(name) is not None:
             return self._catalog, None
-        noted_model = noted(observation.deployment, name)
-        if noted_model is not None:
-            return self._catalog.with_model(noted_model), None
-        if self._strangers is None or Subject(observation.workspace).deleting:
+        subject = Subject(observation.workspace)
+        known = (
+            noted(observation.deployment, name) if subject.owns(observation.deployment) else None
+        )
+        if known is not None:
+            return self._catalog.with_model(known), None
+        if self._strangers is None or subject.deleting:
             return self._catalog, None
         answer = self._strangers.ask(name)
         if isinstance(answer, Unread):

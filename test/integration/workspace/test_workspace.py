@@ -11,6 +11,7 @@ from kaito.controllers.workspace.kinds import (
     SERVICES,
     WORKSPACES,
 )
+from kaito.controllers.workspace.strangers import ANNOTATION, written
 from kaito.runtime import Key, Object
 from test.integration.workspace.stage import EVENTS, MACHINES, NODES, Stage, W
 
@@ -126,7 +127,7 @@ async def test_a_context_that_needs_more_nodes_is_told_before_anything_is_bought
     await scene.configure("c", "vllm: {max-model-len: 131072}")
     await scene.create(inference={"preset": {"name": "phi-3-mini-128k-instruct"}, "config": "c"})
     await scene.until(lambda: scene.says("ResourceReady", "ModelDoesNotFit"), "the refusal")
-    assert "131072 tokens" in scene.condition("ResourceReady")["message"]
+    assert "max-model-len" in scene.condition("ResourceReady")["message"]
     assert scene.all(MACHINES) == []
 
 
@@ -291,3 +292,35 @@ async def test_a_model_of_no_catalogue_is_read_served_and_outlives_a_restart(sce
     await scene.until(lambda: scene.says("ResourceReady", "UnknownPreset", v), "the other turn")
     assert [write for write in second.transport.writes if write.endswith("/w")] == []
     assert scene.says("WorkspaceReady", "workspaceReady")
+
+
+async def test_the_note_of_a_deployment_that_is_not_ours_is_not_read(scene: Stage) -> None:
+    async def unknown(name: str) -> Model:
+        raise ModelError(f"{name} is not on Hugging Face.")
+
+    labels = {"kaito.sh/workspace": "w", "kaito.sh/workspacenamespace": "default"}
+    forged = written(Model(name="acme/llm", weights_gib=3.5))
+    await scene.client.create(
+        DEPLOYMENTS,
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": "w",
+                "namespace": "default",
+                "labels": labels,
+                "annotations": {ANNOTATION: forged},
+            },
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": {"containers": [{"name": "c", "image": "i"}]},
+                },
+            },
+        },
+    )
+    scene.start(unknown)
+    await scene.create(inference={"preset": {"name": "acme/llm"}})
+    await scene.until(lambda: scene.says("ResourceReady", "UnknownPreset"), "the refusal")
+    assert scene.all(MACHINES) == []

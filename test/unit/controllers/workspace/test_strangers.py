@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import json
 from dataclasses import replace
 
 import pytest
@@ -130,14 +131,61 @@ async def test_what_is_being_read_ends_with_the_daemon() -> None:
 
 def test_a_model_comes_back_from_its_annotation() -> None:
     deployment = {"metadata": {"annotations": {ANNOTATION: written(LLM)}}}
-    assert noted(deployment, "Acme/LLM") == LLM
+    found = noted(deployment, "Acme/LLM")
+    assert found is not None
+    assert written(found) == written(LLM)
 
 
 @pytest.mark.parametrize("known", CATALOG.models.values(), ids=lambda model: model.name)
-def test_every_model_fits_the_annotation(known: Model) -> None:
+def test_every_model_comes_back_with_what_follows_from_it(known: Model) -> None:
     text = written(known)
     assert len(text) <= ANNOTATION_LENGTH
-    assert noted({"metadata": {"annotations": {ANNOTATION: text}}}, known.name) == known
+    found = noted({"metadata": {"annotations": {ANNOTATION: text}}}, known.name)
+    assert found is not None
+    assert json.loads(written(found)) == json.loads(text)
+    assert found.cache_groups == known.cache_groups
+    assert (found.tool_parser, found.chat_template) == (known.tool_parser, known.chat_template)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights_gib": 5e6},
+        {"weights_gib": -1},
+        {"weights_gib": 0},
+        {"layers": 0},
+        {"layers": 10**6},
+        {"kv_heads": -8},
+        {"kv_lora_rank": -1},
+        {"rope_head_dim": -1},
+        {"vocabulary": 10**15},
+        {"architecture": "EvilForCausalLM"},
+        {"revision": "refs/pr/1"},
+        {"quantization": "x" * 81},
+        {"quantization": "\x1b[31m"},
+        {"aliases": ["a\nb"]},
+        {"caches": [{"kind": "full", "layers": 10**12, "kv_heads": 1, "head_dim": 1}]},
+        {"caches": [{"kind": "full", "layers": 0, "kv_heads": 1, "head_dim": 1}]},
+        {"caches": [{"kind": "state", "layers": 1, "bytes": 1}] * 100},
+    ],
+)
+def test_a_note_that_no_model_can_be_is_as_none(changes: dict[str, object]) -> None:
+    text = json.dumps({**json.loads(written(LLM)), **changes})
+    assert noted({"metadata": {"annotations": {ANNOTATION: text}}}, "acme/llm") is None
+
+
+def test_a_note_decides_about_no_disk_and_no_parser() -> None:
+    extra = {"disk_gib": 30_000, "tool_parser": "../../x", "chat_template": "/tmp/x"}
+    text = json.dumps({**json.loads(written(LLM)), **extra})
+    found = noted({"metadata": {"annotations": {ANNOTATION: text}}}, "acme/llm")
+    assert found is not None
+    assert found.disk == LLM.disk
+    assert (found.tool_parser, found.chat_template) == (None, None)
+
+
+def test_the_prose_of_strangers_is_not_kept() -> None:
+    long = replace(LLM, license="x" * 5000, unknown="y" * 5000)
+    assert len(written(long)) <= ANNOTATION_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -192,4 +240,4 @@ def test_a_model_that_was_read_is_served_at_its_commit() -> None:
     deployment = decision.objects[2]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert f"--revision={LLM.revision}" in container["command"]
-    assert noted(deployment, "acme/llm") == LLM
+    assert deployment["metadata"]["annotations"][ANNOTATION] == written(LLM)
