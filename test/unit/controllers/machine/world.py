@@ -80,9 +80,11 @@ class Effects:
 @dataclass
 class Clock:
     at: float = START
+    skew: float = 0.0
+    """By how much the controller's clock is ahead of everybody else's."""
 
     def now(self) -> float:
-        return self.at
+        return self.at + self.skew
 
     def monotonic(self) -> float:
         return self.at
