@@ -137,14 +137,13 @@ def test_a_model_comes_back_from_its_annotation() -> None:
 
 
 @pytest.mark.parametrize("known", CATALOG.models.values(), ids=lambda model: model.name)
-def test_every_model_comes_back_with_what_follows_from_it(known: Model) -> None:
+def test_every_model_of_the_catalogue_could_be_noted(known: Model) -> None:
     text = written(known)
     assert len(text) <= ANNOTATION_LENGTH
     found = noted({"metadata": {"annotations": {ANNOTATION: text}}}, known.name)
     assert found is not None
     assert json.loads(written(found)) == json.loads(text)
     assert found.cache_groups == known.cache_groups
-    assert (found.tool_parser, found.chat_template) == (known.tool_parser, known.chat_template)
 
 
 @pytest.mark.parametrize(
