@@ -20,7 +20,7 @@ from kaito.controllers.workspace.kinds import (
     SERVICES,
     WORKSPACES,
 )
-from kaito.controllers.workspace.observation import Observation, Obstacle, Subject
+from kaito.controllers.workspace.observation import Observation, Obstacle, Subject, taken
 from kaito.controllers.workspace.observe import Stores
 from kaito.runtime import (
     Applier,
@@ -107,13 +107,7 @@ class Writer:
         """Write an object that is ours to write, or say what stands in the way."""
         kind = desired["kind"]
         if not await self._may_write(self._store_of[kind], subject, desired):
-            name = desired["metadata"]["name"]
-            return Obstacle(
-                kind=kind,
-                reason=conditions.NAME_TAKEN,
-                message=f"{kind} {name} exists already and does not belong to this "
-                "Workspace: delete it, or give the Workspace another name.",
-            )
+            return taken(kind, desired["metadata"]["name"])
         try:
             await write()
         except (Invalid, Forbidden, BadRequest, ServerError) as error:

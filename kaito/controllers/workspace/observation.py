@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kaito.api import labels
+from kaito.api import conditions, labels
 from kaito.api.machine import Machine
 from kaito.controllers.kinds import (
     Node,
@@ -25,6 +25,16 @@ class Obstacle:
     kind: str
     reason: str
     message: str
+
+
+def taken(kind: str, name: str) -> Obstacle:
+    """Somebody else's object has the name that one of ours would have."""
+    return Obstacle(
+        kind=kind,
+        reason=conditions.NAME_TAKEN,
+        message=f"{kind} {name} exists already and does not belong to this Workspace: delete it, "
+        "or give the Workspace another name.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

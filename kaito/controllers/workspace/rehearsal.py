@@ -7,7 +7,7 @@ afterwards, cannot differ. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from kaito.api import labels
@@ -16,7 +16,7 @@ from kaito.catalog.catalog import Catalog
 from kaito.controllers.kinds import NODES, Node
 from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Decision, Event, Finalizer
-from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.controllers.workspace.observation import Observation, Obstacle, Subject, taken
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object
 
@@ -39,26 +39,47 @@ class Rehearsal:
     time."""
     events: tuple[Event, ...]
     """Every event, in order."""
+    settled: bool
+    """Whether it comes to an end; what is told of one that does not is only its beginning."""
 
 
 def rehearse(observation: Observation, catalog: Catalog, settings: Settings) -> Rehearsal:
     """Play a Workspace to its end, from what is seen of it."""
+    observation = replace(observation, obstacles=tuple(_foreign(observation)))
     decisions: list[Decision] = []
     objects: dict[tuple[str, Key], Object] = {}
-    while len(decisions) < TURNS:
-        decision = decide(observation, catalog, settings)
+    settled = False
+    while not settled and len(decisions) < TURNS:
+        decision = _possible(decide(observation, catalog, settings), observation)
         decisions.append(decision)
         objects |= {(each["kind"], Key.of(each)): each for each in decision.objects}
         following = _later(observation, decision, catalog, settings)
-        if following == observation:
-            break
+        settled = following == observation
         observation = following
     return Rehearsal(
         first=decisions[0],
         last=decisions[-1],
         objects=tuple(objects.values()),
         events=tuple(event for each in decisions for event in each.events),
+        settled=settled,
     )
+
+
+def _foreign(observation: Observation) -> Iterator[Obstacle]:
+    """The objects of others that have the names of ours."""
+    subject = Subject(observation.workspace)
+    for obj in (observation.service, observation.deployment):
+        if obj is not None and not subject.owns(obj):
+            yield taken(obj["kind"], subject.name)
+
+
+def _possible(decision: Decision, observation: Observation) -> Decision:
+    """A decision without what stands in its own way, as the writer would find out."""
+    if observation.obstacles and decision.trial:
+        return replace(decision, objects=(), trial=())
+    blocked = {each.kind for each in observation.obstacles}
+    left = tuple(each for each in decision.objects if each["kind"] not in blocked)
+    return replace(decision, objects=left)
 
 
 def _later(
@@ -73,13 +94,16 @@ def _later(
     if decision.status is not None:
         workspace["status"] = decision.status
     gone = {each.uid for each in decision.deletions}
+    gone |= {each.metadata.uid for each in observation.machines if each.metadata.deleting}
+    lost = {each.status.node_name for each in observation.machines if each.metadata.uid in gone}
+    stay = tuple(node for node in observation.nodes if node.name not in lost)
     asked = {each["metadata"]["name"]: each for each in decision.objects if _is_machine(each)}
     machines = tuple(
         _ready(machine)
         for machine in _merged(observation.machines, asked)
         if machine.metadata.uid not in gone
     )
-    there = {node.name for node in observation.nodes}
+    there = {node.name for node in stay}
     brought_up = (
         _node(machine, catalog, settings)
         for machine in machines
@@ -89,7 +113,7 @@ def _later(
         observation,
         workspace=workspace,
         machines=machines,
-        nodes=(*observation.nodes, *brought_up),
+        nodes=(*stay, *brought_up),
         deployment=_written(decision, "Deployment") or observation.deployment,
         service=_written(decision, "Service") or observation.service,
     )

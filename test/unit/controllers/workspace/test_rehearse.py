@@ -1,0 +1,99 @@
+"""A rehearsal over worlds in which something is there already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from kaito.controllers.workspace.crew import machine_name
+from kaito.controllers.workspace.rehearsal import Rehearsal, rehearse
+from kaito.runtime import Object, find_condition
+from test.unit.controllers.workspace.scene import (
+    CATALOG,
+    FIRST,
+    SETTINGS,
+    UID,
+    decided,
+    held,
+    kinds,
+    machine,
+    own_node,
+    ready_machine,
+    seen,
+    serving,
+)
+
+
+def rehearsed(found: Object, **surroundings: Any) -> Rehearsal:
+    return rehearse(seen(found, **surroundings), CATALOG, SETTINGS)
+
+
+def ready(rehearsal: Rehearsal) -> Object:
+    assert rehearsal.last.status is not None
+    return find_condition(rehearsal.last.status["conditions"], "WorkspaceReady") or {}
+
+
+def test_a_new_workspace_comes_to_an_end() -> None:
+    found = rehearsed(held())
+    assert found.settled
+    assert ready(found)["status"] == "True"
+
+
+def test_a_workspace_that_nobody_holds_yet_is_held_first() -> None:
+    unheld = held()
+    unheld["metadata"] = {**unheld["metadata"], "finalizers": []}
+    assert rehearsed(unheld).settled
+
+
+def test_what_serves_already_needs_nothing_new() -> None:
+    observation = serving()
+    found = rehearse(observation, CATALOG, SETTINGS)
+    assert found.settled
+    assert [each["kind"] for each in found.objects] == kinds(decided(observation))
+
+
+def test_a_machine_that_is_going_is_replaced_when_it_has_gone() -> None:
+    found = rehearsed(held(), machines=(machine(FIRST, deleting=True),))
+    assert found.settled
+    assert [each["metadata"]["name"] for each in found.objects if each["kind"] == "Machine"] == [
+        FIRST
+    ]
+    assert ready(found)["status"] == "True"
+
+
+def test_a_machine_too_many_goes() -> None:
+    second = machine_name(UID, 1)
+    found = rehearsed(
+        held(),
+        machines=(ready_machine(FIRST), ready_machine(second)),
+        nodes=(own_node(FIRST), own_node(second)),
+    )
+    assert found.settled
+    assert len(found.first.deletions) == 1
+    assert found.last.deletions == ()
+    assert len([each for each in found.objects if each["kind"] == "Machine"]) == 1
+
+
+def test_an_object_of_somebody_else_stops_it_before_a_node_is_bought() -> None:
+    foreign = {"kind": "Service", "metadata": {"name": "w", "namespace": "default"}}
+    found = rehearsed(held(), service=foreign)
+    assert found.settled
+    assert found.objects == ()
+    assert "Service w exists already" in ready(found)["message"]
+
+
+def test_an_object_of_somebody_else_is_left_alone_beside_nodes_that_are_there() -> None:
+    foreign = {"kind": "Deployment", "metadata": {"name": "w", "namespace": "default"}}
+    found = rehearsed(held(), machines=(ready_machine(),), nodes=(own_node(),), deployment=foreign)
+    assert [each["kind"] for each in found.objects] == ["Machine", "Service"]
+
+
+def test_a_workspace_that_is_being_deleted_comes_to_its_end() -> None:
+    observation = serving()
+    going = {
+        **observation.workspace,
+        "metadata": {**observation.workspace["metadata"], "deletionTimestamp": "2026-01-01"},
+    }
+    found = rehearse(replace(observation, workspace=going), CATALOG, SETTINGS)
+    assert found.settled
+    assert found.objects == ()
