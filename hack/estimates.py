@@ -228,7 +228,7 @@ def _figures(account: Memory) -> dict[str, float]:
         # The engine of these logs did not set graphs aside.
         "cache": first.cache + first.graphs,
         "tokens": requests * longest,
-        "context": account.max_context,
+        "context": account.max_context or 0,
     }
 
 
@@ -262,7 +262,7 @@ def _line(model: Model, sku: Sku) -> str:
         return f"{begin}  {'-':>7}  {'-':>6}  {'-':>6}  {'-':>9}  {'-':>8}"
     tight, longest = account.tightest, account.max_context
     engine = tight.activations + tight.graphs + tight.outside
-    context = "ALL" if longest == model.context else f"{longest:,}"
+    context = "-" if longest is None else "ALL" if longest == model.context else f"{longest:,}"
     return (
         f"{begin}  {tight.weights:>7.1f}  {engine:>6.1f}  {tight.cache:>6.1f}  {context:>9}"
         f"  {account.requests(min(REQUEST, model.context or REQUEST)):>8,}"

@@ -1,5 +1,5 @@
 """What the engines need of a GPU: the compute capability for themselves, for a data type of
-computation, and for weights quantised by a method.
+computation, for weights quantised by a method, and for models of an architecture.
 
 An engine may run where it does not shine: weights of 8 or 4 bits are widened before they are
 computed with on GPUs whose tensor cores do not take them. `caveat` tells of that.
@@ -36,6 +36,8 @@ class EngineNeeds:
     """By the data type it computes in."""
     quantizations: Mapping[str, Need] = field(default_factory=dict)
     """By method or format of quantised weights, as a model's config.json names it, lower case."""
+    architectures: Mapping[str, Need] = field(default_factory=dict)
+    """By what a model's config.json names under architectures, where one needs more than others."""
     date: datetime.date
     """The day of the release."""
 
@@ -48,6 +50,15 @@ def _layers(module: str, least: float, native: float | None = None) -> Need:
     where = f"vllm 0.25.1, vllm/model_executor/layers/quantization/{module}.py"
     return Need(least=least, native=native, source=where)
 
+
+_SPARSE = Need(
+    # Each backend of sparse latent attention is for one generation: FLASH_ATTN_MLA_SPARSE and
+    # FLASHINFER_MLA_SPARSE_SM90 for 9, FLASHMLA_SPARSE for 9 and 10, FLASHINFER_MLA_SPARSE for 10
+    # and for 12. Of what A100 lacks beside them: issues 40851, 50576 and 57144, which were open on
+    # 2026-11-21.
+    least=9.0,
+    source="vllm 0.25.1, vllm/v1/attention/backends/mla/*_sparse*.py (supports_compute_capability)",
+)
 
 _SCHEMES = "compressed_tensors/schemes/compressed_tensors"
 
@@ -82,6 +93,11 @@ VLLM = EngineNeeds(
         "modelopt_fp4": _layers("modelopt", 7.5, 10.0),
         "mixed_precision": _layers("modelopt", 7.5, 10.0),
     },
+    architectures={
+        "DeepseekV32ForCausalLM": _SPARSE,
+        "DeepseekV4ForCausalLM": _SPARSE,
+        "GlmMoeDsaForCausalLM": _SPARSE,
+    },
 )
 
 _FINE_GRAINED = "transformers 5.14.1, transformers/quantizers/quantizer_finegrained_fp8.py"
@@ -113,44 +129,56 @@ ENGINES: Mapping[str, EngineNeeds] = {"vllm": VLLM, "transformers": TRANSFORMERS
 
 
 def objection(
-    engine: EngineNeeds, gpus: Gpus, *, quantization: str | None = None, dtype: str | None = None
+    engine: EngineNeeds,
+    gpus: Gpus,
+    *,
+    quantization: str | None = None,
+    dtype: str | None = None,
+    architecture: str | None = None,
 ) -> str | None:
     """What these GPUs lack for the engine to run there, in one sentence; None when nothing does.
 
-    Nothing is held against GPUs whose capability is not known, nor against a quantisation or a
-    data type whose need is not known.
+    The sentence begins with a name that is written with a capital, so that it may also follow a
+    colon. Nothing is held against GPUs whose capability is not known, nor against a quantisation, a
+    data type or an architecture whose need is not known.
     """
     if gpus.vendor != "nvidia":
         return f"KAITO runs {engine.engine} on NVIDIA GPUs, and these are {gpus.product}."
-    for what, need in _needs(engine, quantization, dtype):
+    for what, need in _needs(engine, quantization, dtype, architecture):
         if gpus.compute_capability is not None and gpus.compute_capability < need.least:
             return (
-                f"{engine}{what} needs compute capability {need.least:.1f}, and {gpus.product} "
-                f"has {gpus.compute_capability:.1f}."
+                f"{gpus.product} has compute capability {gpus.compute_capability:.1f}, and "
+                f"{engine}{what} needs {need.least:.1f}."
             )
     return None
 
 
 def caveat(engine: EngineNeeds, gpus: Gpus, *, quantization: str | None = None) -> str | None:
-    """What the engine makes up for on GPUs that it runs on, in one sentence; None when nothing."""
-    for what, need in _needs(engine, quantization, None):
+    """What the engine makes up for on GPUs that it runs on, in one sentence like those of
+    `objection`; None when nothing."""
+    for what, need in _needs(engine, quantization):
         capability = gpus.compute_capability
         if need.native is not None and capability is not None and capability < need.native:
             return (
-                f"{engine}{what} widens them to 16 bits to compute on {gpus.product}: its compute "
-                f"capability is {capability:.1f}, and arithmetic in fewer takes {need.native:.1f}."
+                f"{gpus.product} has compute capability {capability:.1f}, and arithmetic in so few "
+                f"bits takes {need.native:.1f}: {engine}{what} widens them to 16 bits to compute."
             )
     return None
 
 
 def _needs(
-    engine: EngineNeeds, quantization: str | None, dtype: str | None
+    engine: EngineNeeds,
+    quantization: str | None,
+    dtype: str | None = None,
+    architecture: str | None = None,
 ) -> list[tuple[str, Need]]:
     """What is needed, and the words for it: the most fundamental first."""
     found = [("", engine.itself)]
     if quantization is not None and quantization.lower() in engine.quantizations:
         weights = engine.quantizations[quantization.lower()]
         found.append((f" with {quantization.lower()} weights", weights))
+    if architecture is not None and architecture in engine.architectures:
+        found.append((f" with {architecture}", engine.architectures[architecture]))
     if dtype is not None and dtype in engine.dtypes:
         found.append((f" in {dtype}", engine.dtypes[dtype]))
     return found

@@ -29,7 +29,9 @@ class Catalog:
 
     models: Mapping[str, Model]
     skus: Mapping[tuple[str, str], Sku]
-    """By cloud and name."""
+    """Each once, by cloud and the name that the cloud gives it today."""
+    sku_aliases: Mapping[tuple[str, str], Sku] = field(default_factory=dict)
+    """By cloud and another name."""
     products: Mapping[str, Product] = field(default_factory=dict)
     """What the GPUs of node sizes are, by the name that `Gpus.product` gives."""
     strangers: frozenset[str] = frozenset()
@@ -40,8 +42,9 @@ class Catalog:
         return self.models.get(name.lower())
 
     def find_sku(self, name: str, *, cloud: str) -> Sku | None:
-        """The node size of this name in a cloud."""
-        return self.skus.get((cloud, name.lower()))
+        """The node size of this name or alias in a cloud."""
+        key = (cloud, name.lower())
+        return self.skus.get(key) or self.sku_aliases.get(key)
 
     def with_model(self, model: Model) -> Catalog:
         """The same and this model, which takes its names from any that had them."""
@@ -87,10 +90,14 @@ def catalog(
             if by_name.setdefault(name, model) is not model:
                 raise ValueError(f"two models are called {name}")
     sizes: dict[tuple[str, str], Sku] = {}
+    other: dict[tuple[str, str], Sku] = {}
     for sku in skus:
-        if sizes.setdefault((sku.cloud, sku.name.lower()), sku) is not sku:
-            raise ValueError(f"two sizes of {sku.cloud} are called {sku.name}")
-    return Catalog(by_name, sizes, products or {})
+        for name in (sku.name, *sku.aliases):
+            key = (sku.cloud, name.lower())
+            if key in sizes or key in other:
+                raise ValueError(f"two sizes of {sku.cloud} are called {name}")
+            (sizes if name == sku.name else other)[key] = sku
+    return Catalog(by_name, sizes, other, products or {})
 
 
 def _close(name: str, known: Iterable[str]) -> list[str]:

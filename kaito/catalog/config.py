@@ -14,6 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LARGEST = 10**15  # sizes in bytes stay below it; keeps what follows from numbers finite
+LARGEST_FACTOR = 10**6  # that a size is multiplied by
 LONGEST = 10_000  # entries of a list; the deepest models have some hundred layers
 SHOWN = 40  # characters of a value that a message repeats
 
@@ -42,6 +43,17 @@ class Config:
     def number(self, *keys: str, least: int = 1) -> int | None:
         """The first of these that is there, a whole number from `least` on."""
         return _first(self._number(key, least) for key in keys)
+
+    def factor(self, key: str) -> float | None:
+        """A number above 0, that sizes are multiplied by."""
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(key, value, "a number")
+        if not 0 < value <= LARGEST_FACTOR:
+            raise self._wrong(key, value, f"a number above 0, up to {LARGEST_FACTOR}")
+        return float(value)
 
     def numbers(self, key: str) -> list[int | None] | None:
         """A list of whole numbers from 0 on; null stays null."""

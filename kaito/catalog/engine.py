@@ -43,13 +43,20 @@ class Engine:
 
     version: str
     architectures: frozenset[str]
+    """All that it knows."""
+    pooling: frozenset[str]
+    """Those of them that turn text into vectors, scores or labels, and write none."""
+    drafts: frozenset[str]
+    """Those of them that only guess ahead for another model."""
     tool: Parsers
     reasoning: Parsers
     chat_template: Parsers
 
     def architectures_like(self, name: str) -> list[str]:
-        """Architectures that it runs with names close to this one, the closest first."""
-        return difflib.get_close_matches(name, sorted(self.architectures), n=SUGGESTIONS)
+        """Architectures of models that write text with names close to this one, the closest
+        first."""
+        writing = self.architectures - self.pooling - self.drafts
+        return difflib.get_close_matches(name, sorted(writing), n=SUGGESTIONS)
 
 
 @cache
@@ -69,6 +76,8 @@ def engine() -> Engine:
     return Engine(
         version=tables["vllm"],
         architectures=frozenset(tables["architectures"]),
+        pooling=frozenset(tables["pooling"]),
+        drafts=frozenset(tables["drafts"]),
         tool=parsers("tool"),
         reasoning=parsers("reasoning"),
         chat_template=parsers("chat_template"),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
 
-from kaito.catalog.memory import GIB, Memory, memory, serving
+from kaito.catalog.memory import GIB, Memory, largest, memory, serving
 from kaito.catalog.model import Model
 from kaito.catalog.parallel import Split, sharing, split
 from kaito.catalog.precision import CacheType, Precision, precision
@@ -36,7 +36,7 @@ class Estimate:
     """What it computes in there."""
     memory: Memory | None
     """What it takes of each GPU; None when its weights, its shape or the GPUs' memory are not
-    known."""
+    known, and on GPUs without CUDA."""
     problems: tuple[str, ...] = ()
     """What is wrong although it may start, a sentence each without its full stop."""
     advice: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ def estimate(
     found = _needed(model, gpus, context, max_nodes)
     if isinstance(found, Misfit):
         return found
-    return placed(
+    answer = placed(
         model,
         gpus,
         found,
@@ -98,6 +98,13 @@ def estimate(
         cached=cached,
         spread=spread,
     )
+    if model.layers is not None and answer.pipeline_parallel > model.layers:
+        return Misfit(
+            message=f"the {model.layers} layers of {model.name} cannot be split in "
+            f"{answer.pipeline_parallel} stages, as many as {_places(found)} with {gpus} each "
+            "would take: name a size with more memory on each GPU"
+        )
+    return answer
 
 
 def placed(
@@ -149,8 +156,8 @@ def _needed(model: Model, gpus: Gpus, context: int, max_nodes: int | None) -> in
     nodes = ceil(needed / gpus.count)
     if max_nodes is not None and nodes > max_nodes:
         return Misfit(
-            message=f"{model.name} has {model.weights_gib:g} GiB of weights and needs {needed} "
-            f"such GPUs, but {_places(max_nodes)} only provides {gpus.count * max_nodes} "
+            message=f"the {model.weights_gib:g} GiB of weights of {model.name} need {needed} GPUs "
+            f"of that kind, but {_places(max_nodes)} only provides {gpus.count * max_nodes} "
             f"({gpus} each)"
         )
     return nodes
@@ -185,14 +192,15 @@ def _room(model: Model, gpus: Gpus, account: Memory, context: int) -> Iterator[s
     if longest == 0:
         rest = tight.activations + tight.graphs + tight.outside
         yield (
-            f"{model.name} leaves no room for requests on {gpus}: the engine may use "
+            f"there is no room for requests of {model.name} on {gpus}: the engine may use "
             f"{tight.usable:.1f} GiB of each GPU, and takes {tight.weights:.1f} for weights and "
             f"{rest:.1f} for itself"
         )
-    elif longest < min(context, model.context or context):
+    elif not account.fits(asked := min(context, model.context or context)):
         yield (
-            f"{gpus} has room for {longest:,} tokens of context of {model.name} and not for "
-            f"{context:,}: set max-model-len to less, or take GPUs with more memory"
+            f"there is room for {largest(asked, account.fits):,} tokens of context of {model.name} "
+            f"on {gpus} and not for {context:,}: set max-model-len to less, or take GPUs with more "
+            "memory"
         )
 
 
@@ -201,10 +209,10 @@ def _copies(model: Model, gpus: Gpus, account: Memory) -> Iterator[str]:
     if copies == 1 or tensor <= account.split.tensor_parallel:
         return
     longest = account.max_context
-    if longest == model.context:
+    if longest is None or longest == model.context:
         return
     together = memory(model, gpus, Split(tensor_parallel=tensor), account.how)
-    if together is not None and together.max_context > longest:
+    if together is not None and (together.max_context or 0) > longest:
         yield (
             f"each of the {copies} copies of {model.name} has room for {longest:,} tokens of "
             f"context, and one that {tensor} GPUs share for {together.max_context:,}: for that, "

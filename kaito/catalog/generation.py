@@ -35,13 +35,16 @@ class Generation:
 
 
 def generation(model: Model, gpus: Gpus, *, context: int, batch: int = 1) -> Generation | None:
-    """What `batch` requests of `context` tokens take; None when sizes are not known.
+    """What `batch` requests of `context` tokens take; None when sizes are not known, and on GPUs
+    without CUDA.
 
     Layers go to the GPUs one after the other (device_map="auto"), so that the GPUs add up, and no
     layer is shared.
     """
     groups = model.cache_groups
     if model.memory_gib is None or model.hidden is None or not groups or not gpus.memory_gib:
+        return None
+    if gpus.vendor != "nvidia":
         return None
     value = precision(model, gpus).bytes
     kept = [batch * group.bytes_of(context, value_bytes=value) for group in groups]

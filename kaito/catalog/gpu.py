@@ -6,7 +6,7 @@ How many of them a node has, and which clouds sell such nodes, is in kaito.catal
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -75,6 +75,7 @@ def skus_of(table: Mapping[str, Any], products: Mapping[str, Product]) -> list[S
     def sku(
         *,
         name: str,
+        aliases: Sequence[str] = (),
         gpu: str,
         gpus: int,
         memory_gib: float,
@@ -97,6 +98,7 @@ def skus_of(table: Mapping[str, Any], products: Mapping[str, Product]) -> list[S
         )
         return Sku(
             name=name,
+            aliases=tuple(aliases),
             cloud=table["cloud"],
             gpus=products[gpu].on_node(gpus, memory_gib, Fraction(part)),
             vcpus=vcpus,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import quote
 
@@ -37,6 +37,7 @@ class HubError(ModelError):
     ├── NoSuchModel   there is none of that name or revision: correct it
     ├── NeedsToken    it is only for those who accepted its licence: bring their token
     ├── TryLater      too many requests, or the hub has trouble: ask again later
+    ├── NoHub         what answers there is no hub: correct the address, or the proxy on the way
     └── Offline       there is no way to the hub: give its config.json instead
     """
 
@@ -51,6 +52,10 @@ class NeedsToken(HubError):
 
 class TryLater(HubError):
     """429, 5xx, too slow."""
+
+
+class NoHub(HubError):
+    """An answer that is not the hub's: a page of a proxy, or of another server."""
 
 
 class Offline(HubError):
@@ -73,19 +78,25 @@ async def read(
 ) -> Model:
     """The model org/model at a branch, a tag or a commit; its `revision` is the commit.
 
-    `token`: whether `get` sends one, for the sake of the messages. Raises HubError, and Unreadable
-    for a model that the engine does not run or that has no weights.
+    It has the name that it has on the hub today, and the name that was asked for as an alias where
+    that is another: the repository was renamed. `token`: whether `get` sends one, for the sake of
+    the messages. Raises HubError, and Unreadable for a model that the engine does not run or that
+    has no weights.
     """
     if not is_model_name(name):
         raise NoSuchModel(
             f"{name[:200]} is no name of a model on Hugging Face: it must be organisation/model."
         )
-    ask = _Asking(name, get, token)
+    ask = _Asking(name, get, token, hub)
     asked = quote(revision, safe="")
-    info = parse(name, await ask(f"{hub}/api/models/{name}/revision/{asked}?blobs=true"))
+    answer = await ask(f"{hub}/api/models/{name}/revision/{asked}?blobs=true")
+    try:
+        info = parse(name, answer)
+    except Unreadable as error:
+        raise ask.no_hub() from error
     commit, proper = info.text("sha") or "", info.text("id", "modelId") or name
     if not COMMIT.fullmatch(commit) or not NAME.fullmatch(proper):
-        raise TryLater(f"The hub's answer for {name} names no commit: ask again later.")
+        raise ask.no_hub()
     files = _files(info)
     found = checkpoint.weights(files)
     configs = [file for file in (checkpoint.CONFIG, checkpoint.PARAMS) if file in files]
@@ -102,7 +113,7 @@ async def read(
         await content(configs[0]),
         None if quantization is None else await content(quantization),
     )
-    return model_of(
+    model = model_of(
         proper,
         config.fields,
         source=f"{hub}/{proper}/tree/{commit}",
@@ -114,6 +125,7 @@ async def read(
         license=_license(info),
         mistral_format=found.mistral_format,
     )
+    return model if proper.lower() == name.lower() else replace(model, aliases=(name.lower(),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +135,20 @@ class _Asking:
     name: str
     get: Get
     token: bool
+    hub: str
 
     async def __call__(self, url: str) -> bytes:
         try:
             status, body = await self.get(url)
         except TimeoutError as error:
             raise TryLater(
-                f"Hugging Face does not answer for {self.name} in time: ask again later, or give "
+                f"{self.hub} does not answer for {self.name} in time: ask again later, or give "
                 "its config.json by a file."
             ) from error
         except OSError as error:
             raise Offline(
-                f"There is no way to Hugging Face from here, so {self.name} cannot be read: give "
-                "its config.json by a file, or name a model of the catalogue."
+                f"There is no way to {self.hub} from here, so {self.name} cannot be read: give its "
+                "config.json by a file, or name a model of the catalogue."
             ) from error
         if len(body) > LARGEST_ANSWER:
             raise Unreadable(
@@ -143,9 +156,19 @@ class _Asking:
                 f"{LARGEST_ANSWER // 1024**2} MiB, which no model needs: give its config.json by "
                 "a file."
             )
+        # A page: the hub has none at these addresses, and its trouble is told by its status.
+        if body.lstrip()[:1] == b"<" and status < 500 and status != 429:
+            raise self.no_hub()
         if status == 200:
             return body
         raise self._refused(status)
+
+    def no_hub(self) -> NoHub:
+        """What to raise for an answer that is not a hub's."""
+        return NoHub(
+            f"{self.hub} does not answer for {self.name} as Hugging Face does: correct the address "
+            "or the proxy on the way, or give its config.json by a file."
+        )
 
     def _refused(self, status: int) -> HubError:
         match status:

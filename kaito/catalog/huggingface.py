@@ -12,6 +12,8 @@ from dataclasses import replace
 
 from kaito.catalog.cache import Cache
 from kaito.catalog.config import LONGEST, Config, Unreadable
+from kaito.catalog.context import ASSUMED, LENGTHS, MISTRAL, context_of
+from kaito.catalog.defaults import Defaults, defaults, version
 from kaito.catalog.engine import Engine, engine
 from kaito.catalog.layers import WIDTHS, Shape, caches
 from kaito.catalog.model import Access, Model
@@ -20,15 +22,23 @@ GIB = 1024**3
 BILLION = 10**9
 
 # Where the models of twelve years of transformers keep the same figure; upstream's order, and more.
-CONTEXT = (
-    *("max_position_embeddings", "n_positions", "n_ctx", "seq_length"),
-    *("max_seq_len", "max_sequence_length", "model_max_length"),
-)
 HIDDEN = ("hidden_size", "n_embd", "d_model", "dim", "n_embed")
 LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 HEADS = ("num_attention_heads", "n_head", "n_heads")
 KV_HEADS = ("num_key_value_heads", "n_head_kv", "n_kv_heads", "num_kv_heads")
 HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels")
+VOCABULARY = ("vocab_size", "padded_vocab_size")
+FIELDS = {
+    "context": LENGTHS,
+    "layers": LAYERS,
+    "hidden": HIDDEN,
+    "heads": HEADS,
+    "kv_heads": KV_HEADS,
+    "head_dim": HEAD_DIM,
+    "vocabulary": VOCABULARY,
+}
+"""By the figure of a model; the first is what the messages call it."""
+
 NESTED = ("text_config", "llm_config", "language_config")  # a multimodal model's language model
 WHOLE = 8  # bits: quantised weights that are stored one by one
 LONGEST_NAME = 80  # characters of a stranger's word that is kept
@@ -61,17 +71,18 @@ def model_of(
     """
     told = _merged(Config(name, config))
     architecture = _architecture(told, engine())
-    context = told.number(*CONTEXT)
+    lacking = _defaults(told)
+    length = context_of(told, default=lacking.context)
     rank = told.number("kv_lora_rank")
     rope = told.number("qk_rope_head_dim", least=0) if rank is not None else None
     method, bits = _quantization(told)
-    dtype = _dtype(told) if method is None else None
+    dtype = _dtype(told)
     if method is not None and bits != WHOLE:
         parameters = None
     weights = None if weights_bytes is None else round(weights_bytes / GIB, 2)
     groups: tuple[Cache, ...] = ()
     untold = None
-    layers, hidden, heads, kv_heads, head_dim = _shape(told)
+    layers, hidden, heads, kv_heads, head_dim = _shape(told, lacking)
     if layers is not None and kv_heads is not None and head_dim is not None:
         groups, untold = caches(
             told,
@@ -79,17 +90,17 @@ def model_of(
                 layers=layers,
                 kv_heads=kv_heads,
                 head_dim=head_dim,
-                context=context,
+                context=length.tokens,
                 latent=None if rank is None else rank + (rope or 0),
             ),
         )
     model = Model(
         name=name,
         weights_gib=weights,
-        parameters_b=parameters_b(weights, dtype)
+        parameters_b=parameters_b(weights, None if method else dtype)
         if parameters is None
         else round(parameters / BILLION, 2),
-        context=context,
+        context=length.tokens,
         layers=layers,
         hidden=hidden,
         heads=heads,
@@ -97,7 +108,7 @@ def model_of(
         head_dim=head_dim,
         kv_lora_rank=rank,
         rope_head_dim=rope,
-        vocabulary=told.number("vocab_size", "padded_vocab_size"),
+        vocabulary=told.number(*VOCABULARY) or lacking.vocabulary,
         architecture=architecture,
         dtype=dtype,
         quantization=method,
@@ -111,10 +122,10 @@ def model_of(
         license=license,
         revision=revision,
         caches=groups,
-        source=source,
+        source="; ".join([source, *_inherited(told, lacking)]),
         date=date,
     )
-    return replace(model, unknown=_unknown(model, untold))
+    return replace(model, unknown=_unknown(model, untold, assumed=length.assumed))
 
 
 def parameters_b(weights_gib: float | None, dtype: str | None) -> float | None:
@@ -131,20 +142,58 @@ def _merged(config: Config) -> Config:
     return config.over(nested)
 
 
+def _defaults(config: Config) -> Defaults:
+    """What its class has for the fields that it leaves out."""
+    if _is_params(config):
+        return Defaults(context=MISTRAL)
+    outer = config.text("model_type") or ""
+    # Where it is one model of several, the class is the language model's.
+    inner = config.section(*NESTED).text("model_type") or f"{outer}_text"
+    return defaults(inner) if config.section(*NESTED).fields else defaults(outer)
+
+
+def _inherited(config: Config, lacking: Defaults) -> list[str]:
+    """The fields that came from its class, and whose class it is."""
+    fields = [
+        keys[0]
+        for figure, keys in FIELDS.items()
+        if getattr(lacking, figure) is not None and not config.fields.keys() & set(keys)
+    ]
+    if not fields:
+        return []
+    if _is_params(config):
+        return [f"vLLM {engine().version} ({', '.join(fields)})"]
+    return [f"defaults of transformers {version()} ({', '.join(fields)})"]
+
+
 def _is_params(config: Config) -> bool:
     return {"dim", "n_layers"} <= config.fields.keys()
 
 
-def _architecture(config: Config, engine: Engine) -> str | None:
-    """The first that the engine runs; None where the configuration names none."""
+def _architecture(config: Config, engine: Engine) -> str:
+    """The first that the engine runs, of those that write text."""
     named = config.texts("architectures") or []
     if not named and _is_params(config):
         named = [_params_architecture(config)]
     for architecture in named:
+        if architecture in engine.pooling:
+            raise Unreadable(
+                f"The architecture of {config.owner} is {architecture}, which turns text into "
+                "vectors, scores or labels and writes none: name a model that does."
+            )
+        if architecture in engine.drafts:
+            raise Unreadable(
+                f"The architecture of {config.owner} is {architecture}, which only guesses ahead "
+                "for another model: name the model that it is made for."
+            )
         if architecture in engine.architectures:
             return architecture
     if not named:
-        return None
+        raise Unreadable(
+            f"The configuration of {config.owner} has no architectures, by which vLLM chooses how "
+            "to run a model: give the config.json that comes with the weights, or name another "
+            "model."
+        )
     name = named[0][:LONGEST_NAME]
     near = engine.architectures_like(name)
     instead = f"; the nearest that it runs: {', '.join(near)}" if near else ""
@@ -166,36 +215,44 @@ def _params_architecture(config: Config) -> str:
 
 
 def _shape(
-    config: Config,
+    config: Config, lacking: Defaults
 ) -> tuple[int | None, int | None, int | None, int | None, int | None]:
     """Layers, hidden size, heads, heads of keys and values, size of a head."""
     layers = config.number(*LAYERS) or len(config.texts("layers_block_type") or ()) or None
+    if layers is None and not config.is_list("layers_block_type"):
+        layers = lacking.layers
     if layers is not None and layers > LONGEST:
         raise Unreadable(
             f"The configuration of {config.owner} has {layers} layers, more than any model: "
             "correct it, or name another model."
         )
-    hidden, heads = config.number(*HIDDEN), config.number(*HEADS)
-    kv_heads, head_dim = _kv_heads(config, heads), config.number(*HEAD_DIM)
+    hidden = config.number(*HIDDEN) or lacking.hidden
+    heads = config.number(*HEADS) or lacking.heads
+    kv_heads = _kv_heads(config) or lacking.kv_heads or heads
+    head_dim = config.number(*HEAD_DIM) or lacking.head_dim
     if head_dim is None and hidden is not None and heads is not None:
         head_dim = hidden // heads
-    if head_dim == 0 or (heads is not None and kv_heads is not None and kv_heads > heads):
+    if head_dim == 0:
         raise Unreadable(
-            f"The configuration of {config.owner} has {heads} attention heads, which go together "
-            f"neither with {kv_heads} heads of keys nor with a hidden size of {hidden}: correct "
-            "it, or name another model."
+            f"The configuration of {config.owner} has more attention heads ({heads}) than its "
+            f"hidden size ({hidden}) can be divided by: correct it, or name another model."
+        )
+    if heads is not None and kv_heads is not None and heads % kv_heads:
+        raise Unreadable(
+            f"The configuration of {config.owner} has {heads} attention heads, which cannot share "
+            f"{kv_heads} heads of keys and values evenly: correct it, or name another model."
         )
     return layers, hidden, heads, kv_heads, head_dim
 
 
-def _kv_heads(config: Config, heads: int | None) -> int | None:
+def _kv_heads(config: Config) -> int | None:
     # Falcon 7B writes a number beside multi_query that holds for its newer siblings alone.
     if config.flag("multi_query") and not config.flag("new_decoder_architecture"):
         return 1
     if config.flag("multi_query_attention"):  # ChatGLM
         return config.number("multi_query_group_num") or 1
     nested = config.section("attn_config").number("kv_n_heads")  # MPT, DBRX
-    return config.number(*KV_HEADS) or nested or heads
+    return config.number(*KV_HEADS) or nested
 
 
 def _quantization(config: Config) -> tuple[str | None, int | None]:
@@ -223,10 +280,15 @@ def _dtype(config: Config) -> str | None:
     return name if name in WIDTHS else None
 
 
-def _unknown(model: Model, untold: str | None) -> str | None:
-    missing = [f"does not tell {', '.join(model.missing)}"] if model.missing else []
+def _unknown(model: Model, untold: str | None, *, assumed: bool) -> str | None:
+    names = [FIELDS[fact][0] if fact in FIELDS else fact for fact in model.missing]
+    reasons = [f"does not tell {', '.join(names)}"] if names else []
+    if assumed:
+        reasons.append(
+            f"does not tell {LENGTHS[0]}: vLLM takes {ASSUMED:,} tokens for the longest context"
+        )
     if untold is not None:
-        missing.append(
+        reasons.append(
             f"does not tell {untold}: its cache is counted as if every layer remembered every token"
         )
-    return f"its configuration {' and '.join(missing)}" if missing else None
+    return f"its configuration {' and '.join(reasons)}" if reasons else None

@@ -10,7 +10,7 @@ Units are GiB unless a name says otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import assert_never
 
@@ -122,6 +122,17 @@ class Memory:
     block: int
     """Tokens that the cache is handed out by."""
     stages: tuple[Stage, ...]
+    max_context: int | None = field(init=False)
+    """The longest request that fits, tokens: what --max-model-len=auto comes to, 0 for none; None
+    where some fit and nobody knows the longest that the model was made for.
+
+    vLLM searches like this (_estimate_max_model_len_from_groups, v1/core/kv_cache_utils.py).
+    """
+
+    def __post_init__(self) -> None:
+        most = self.model.context
+        longest = None if most is None and self.fits(1) else largest(most or 0, self.fits)
+        object.__setattr__(self, "max_context", longest)  # frozen, and searched once
 
     @property
     def tightest(self) -> Stage:
@@ -134,14 +145,6 @@ class Memory:
             requests * self.stage_bytes(index, tokens) <= stage.cache * GIB
             for index, stage in enumerate(self.stages)
         )
-
-    @property
-    def max_context(self) -> int:
-        """The longest request that fits, tokens: what --max-model-len=auto comes to, 0 for none.
-
-        vLLM searches like this (_estimate_max_model_len_from_groups, v1/core/kv_cache_utils.py).
-        """
-        return largest(self.model.context or 0, self.fits)
 
     def requests(self, tokens: int) -> int:
         """How many requests of this length all copies answer at once, 0 for none."""
@@ -161,10 +164,13 @@ class Memory:
 def memory(model: Model, gpus: Gpus, split: Split, how: Serving) -> Memory | None:
     """The account of each GPU.
 
-    None when the weights or the shape of the model or the memory of the GPUs are not known.
+    None when the weights or the shape of the model or the memory of the GPUs are not known, and
+    for GPUs that CUDA does not run on, of which this tells nothing.
     """
     groups, total = model.cache_groups, model.layers
     if model.memory_gib is None or total is None or not groups or not gpus.memory_gib:
+        return None
+    if gpus.vendor != "nvidia":
         return None
     count = split.pipeline_parallel
     return Memory(

@@ -73,7 +73,8 @@ class Model:
     active_parameters_b: float | None = None
     """Billions that one token passes through, where that is not all: a mixture of experts."""
     dtype: str | None = None
-    """Data type of the weights as they are stored, where they are not quantised."""
+    """Data type of the weights as they are stored; of quantised ones that which they were made to
+    be computed in, None where nobody tells."""
     vocabulary: int | None = None
     """Tokens that it tells apart."""
     caches: tuple[Cache, ...] = ()

@@ -41,10 +41,11 @@ def offer(
     """The model on as many nodes of a size as it takes for `context` tokens, at most `max_nodes`.
 
     Misfit where the engine does not run on the GPUs or cannot read the weights there, where the
-    memory of the GPUs is not known, where there would be more stages than layers, and where no
-    request has room.
+    memory of the GPUs is not known, and where no request has room.
     """
-    refused = objection(engine, sku.gpus, quantization=model.quantization)
+    refused = objection(
+        engine, sku.gpus, quantization=model.quantization, architecture=model.architecture
+    )
     if refused is not None:
         return Misfit(message=refused.removesuffix("."))
     if not sku.gpus.memory_gib:
@@ -54,11 +55,6 @@ def offer(
         return found
     if found.max_context == 0:
         return Misfit(message="; ".join(found.problems))
-    if model.layers is not None and found.pipeline_parallel > model.layers:
-        return Misfit(
-            message=f"{model.name} has {model.layers} layers, and they cannot be split in "
-            f"{found.pipeline_parallel} stages for {found.nodes} nodes"
-        )
     return Offer(model=model, sku=sku, estimate=found)
 
 
@@ -88,9 +84,24 @@ def sizes_of(
             yield found
 
 
-def models_on(sku: Sku, catalog: Catalog) -> list[Offer]:
-    """The models that run on one node of a size with nothing to be said against it, the largest
-    first."""
+def models_on(
+    sku: Sku,
+    catalog: Catalog,
+    *,
+    engine: EngineNeeds = VLLM,
+    context: int = DEFAULT_CONTEXT,
+) -> list[Offer]:
+    """The models that run on one node of a size with `context` tokens and nothing to be said
+    against it, the largest first and presets of earlier releases last.
+
+    Whether their makers ask for an account is for the reader to see: Model.access, which is None
+    for many.
+    """
     known = {model.name: model for model in catalog.models.values()}.values()
-    found = [each for model in known if (each := alone(model, sku)) is not None]
-    return sorted(found, key=lambda each: (-(each.model.weights_gib or 0.0), each.model.name))
+    able = [model for model in known if model.context is None or model.context >= context]
+    found = [alone(model, sku, engine=engine, context=context) for model in able]
+    return sorted(filter(None, found), key=lambda each: _largest_first(each.model))
+
+
+def _largest_first(model: Model) -> tuple[bool, float, str]:
+    return (model.historical, -(model.weights_gib or 0.0), model.name)

@@ -51,8 +51,8 @@ def precision(model: Model, gpus: Gpus) -> Precision:
     if gpus.bfloat16:
         return Precision(dtype="bfloat16")
     lacking = (
-        f"{gpus.product} has no bfloat16, which takes compute capability {BFLOAT16_SINCE:g} and "
-        f"not {gpus.compute_capability:g}"
+        f"{gpus.product} has no bfloat16, for which its compute capability of "
+        f"{gpus.compute_capability:.1f} would have to be {BFLOAT16_SINCE:.1f}"
     )
     if _family(model) in OUTSIDE_FLOAT16:
         return Precision(

@@ -121,6 +121,9 @@ class Sku:
     """A node size that a cloud offers or offered."""
 
     name: str
+    """What the cloud calls it today."""
+    aliases: tuple[str, ...] = ()
+    """Other names that the cloud gives or gave it."""
     cloud: str
     gpus: Gpus
     vcpus: int

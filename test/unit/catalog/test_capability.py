@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kaito.catalog.capability import ENGINES, TRANSFORMERS, VLLM, caveat, objection
 from kaito.catalog.catalog import load
+from kaito.catalog.engine import engine as packaged
 from kaito.catalog.sku import Gpus
 
 QUANTIZATIONS = st.none() | st.sampled_from(
@@ -31,19 +32,19 @@ V100, T4, A100, L4, B200 = (
 
 def test_a_gpu_too_old_for_the_engine_is_told_first() -> None:
     assert objection(VLLM, V100, quantization="mxfp4", dtype="bfloat16") == (
-        "vLLM 0.25.1 needs compute capability 7.5, and NVIDIA V100 has 7.0."
+        "NVIDIA V100 has compute capability 7.0, and vLLM 0.25.1 needs 7.5."
     )
 
 
 def test_a_gpu_that_cannot_read_the_weights_is_told() -> None:
     assert objection(VLLM, T4, quantization="mxfp4") == (
-        "vLLM 0.25.1 with mxfp4 weights needs compute capability 8.0, and NVIDIA T4 has 7.5."
+        "NVIDIA T4 has compute capability 7.5, and vLLM 0.25.1 with mxfp4 weights needs 8.0."
     )
 
 
 def test_a_gpu_without_the_data_type_is_told() -> None:
     assert objection(VLLM, T4, dtype="bfloat16") == (
-        "vLLM 0.25.1 in bfloat16 needs compute capability 8.0, and NVIDIA T4 has 7.5."
+        "NVIDIA T4 has compute capability 7.5, and vLLM 0.25.1 in bfloat16 needs 8.0."
     )
 
 
@@ -76,8 +77,8 @@ def test_names_of_methods_are_read_in_any_case() -> None:
 def test_weights_that_are_widened_are_told_though_they_run() -> None:
     assert objection(VLLM, A100, quantization="fp8") is None
     assert caveat(VLLM, A100, quantization="fp8") == (
-        "vLLM 0.25.1 with fp8 weights widens them to 16 bits to compute on NVIDIA A100: its "
-        "compute capability is 8.0, and arithmetic in fewer takes 8.9."
+        "NVIDIA A100 has compute capability 8.0, and arithmetic in so few bits takes 8.9: vLLM "
+        "0.25.1 with fp8 weights widens them to 16 bits to compute."
     )
     assert caveat(VLLM, L4, quantization="fp8") is None
 
@@ -94,6 +95,22 @@ def test_a_newer_gpu_meets_no_objection_that_an_older_one_does_not(
     older, newer = (nvidia("X", capability) for capability in sorted((one, other)))
     if objection(ENGINES[engine], older, quantization=quantization, dtype=dtype) is None:
         assert objection(ENGINES[engine], newer, quantization=quantization, dtype=dtype) is None
+
+
+@pytest.mark.parametrize(
+    "architecture", ["DeepseekV32ForCausalLM", "DeepseekV4ForCausalLM", "GlmMoeDsaForCausalLM"]
+)
+def test_sparse_attention_needs_hopper(architecture: str) -> None:
+    assert objection(VLLM, A100, architecture=architecture) == (
+        f"NVIDIA A100 has compute capability 8.0, and vLLM 0.25.1 with {architecture} needs 9.0."
+    )
+    assert objection(VLLM, L4, architecture=architecture) is not None
+    assert objection(VLLM, B200, architecture=architecture) is None
+    assert objection(TRANSFORMERS, A100, architecture=architecture) is None
+
+
+def test_every_architecture_with_a_need_is_one_that_the_engine_runs() -> None:
+    assert VLLM.architectures.keys() <= packaged().architectures
 
 
 def test_the_newest_gpu_meets_no_objection_and_no_caveat() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kaito.catalog.catalog import catalog, load
@@ -38,3 +40,26 @@ def test_near_misses_are_named() -> None:
 def test_two_models_cannot_share_a_name() -> None:
     with pytest.raises(ValueError, match="two models are called a"):
         catalog(models=[Model(name="x/y", aliases=("a",)), Model(name="a")], skus=[])
+
+
+@pytest.mark.parametrize(
+    ("asked", "today"),
+    [
+        ("standard_nd96asr_a100_v4", "Standard_ND96asr_v4"),
+        ("Standard_ND96amsr_v4", "Standard_ND96amsr_A100_v4"),
+    ],
+)
+def test_a_machine_is_found_by_each_of_its_names_and_listed_by_one(asked: str, today: str) -> None:
+    found = CATALOG.find_sku(asked, cloud="azure")
+    assert found is not None
+    assert found.name == today
+    assert [sku.name for sku in CATALOG.skus.values()].count(today) == 1
+    assert asked.lower() not in {sku.name.lower() for sku in CATALOG.skus.values()}
+    assert CATALOG.find_sku(asked, cloud="aws") is None
+
+
+def test_two_sizes_of_a_cloud_cannot_share_a_name() -> None:
+    one = CATALOG.find_sku("Standard_ND96asr_v4", cloud="azure")
+    assert one is not None
+    with pytest.raises(ValueError, match="two sizes of azure are called Standard_ND96asr_A100_v4"):
+        catalog(models=[], skus=[one, replace(one, name="Standard_X")])

@@ -74,6 +74,21 @@ def test_a_gpu_that_the_context_alone_fills_says_so() -> None:
     assert "before any weights" in answer.message
 
 
+def test_more_stages_than_layers_are_no_split() -> None:
+    shallow = Model(name="x/shallow", weights_gib=100, heads=32, layers=4, kv_heads=8, head_dim=64)
+    answer = estimate(shallow, Gpus(product="NVIDIA X", count=1, memory_gib=16))
+    assert isinstance(answer, Misfit)
+    assert answer.message == (
+        "the 4 layers of x/shallow cannot be split in 10 stages, as many as 10 nodes with 1 x "
+        "NVIDIA X (16 GiB) each would take: name a size with more memory on each GPU"
+    )
+
+
+def test_gpus_without_cuda_have_no_account_of_its_memory() -> None:
+    answer = fits(EIGHT, gpus("Standard_ND96isr_MI300X_v5"))
+    assert (answer.nodes, answer.memory, answer.max_context) == (1, None, None)
+
+
 def test_a_model_of_unknown_weights_fits_nowhere_that_anybody_can_tell() -> None:
     answer = estimate(Model(name="x/light"), gpus("Standard_ND96isr_H200_v5"))
     assert isinstance(answer, Misfit)

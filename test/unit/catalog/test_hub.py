@@ -11,11 +11,13 @@ from datetime import date
 import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
+from kaito.catalog.catalog import catalog
 from kaito.catalog.config import ModelError, Unreadable
 from kaito.catalog.hub import (
     LARGEST_ANSWER,
     HubError,
     NeedsToken,
+    NoHub,
     NoSuchModel,
     Offline,
     TryLater,
@@ -53,6 +55,8 @@ class Hub:
     token: str = ""
     """What opens the files; none is needed where empty."""
     status: int = 200
+    page: str = ""
+    """What answers instead, with the status; the hub answers where it is empty."""
     asked: list[str] = field(default_factory=list)
     release: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: answers at once."""
@@ -60,8 +64,8 @@ class Hub:
     async def api(self, request: web.Request) -> web.Response:
         self.asked.append(request.path_qs)
         await self.release.wait()
-        if self.status != 200:
-            return web.Response(status=self.status)
+        if self.status != 200 or self.page:
+            return web.Response(status=self.status, text=self.page, content_type="text/html")
         if request.match_info["model"].lower() != "maker/model":
             return web.Response(status=404)
         siblings = [{"rfilename": path, "size": size} for path, size in self.files.items()]
@@ -201,8 +205,44 @@ async def test_what_is_no_name_is_not_asked_for(hub: Hub, name: str) -> None:
 
 async def test_no_way_to_the_hub_is_told_with_another_way(hub: Hub) -> None:
     gone = Hub(url="http://127.0.0.1:9")  # the discard port, where nothing listens
-    with pytest.raises(Offline, match=r"give its config\.json by a file"):
+    with pytest.raises(Offline, match=r"give its config\.json by a file") as caught:
         await ask(gone)
+    assert "no way to http://127.0.0.1:9 from here" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+async def test_a_page_of_another_server_is_no_answer_of_the_hub(hub: Hub, status: int) -> None:
+    hub.status, hub.page = status, "<!DOCTYPE html><title>Please sign in</title>"
+    with pytest.raises(NoHub, match=f"^{hub.url} does not answer for maker/model as Hugging Face"):
+        await ask(hub)
+
+
+async def test_a_page_instead_of_a_configuration_is_no_answer_of_the_hub(hub: Hub) -> None:
+    hub.contents["config.json"] = b"\n<html>"
+    with pytest.raises(NoHub):
+        await ask(hub)
+
+
+async def test_a_page_that_tells_of_trouble_is_the_hubs(hub: Hub) -> None:
+    hub.status, hub.page = 503, "<html>"
+    with pytest.raises(TryLater):
+        await ask(hub)
+
+
+async def test_a_configuration_that_is_no_json_is_the_models_fault(hub: Hub) -> None:
+    hub.contents["config.json"] = b"{"
+    with pytest.raises(Unreadable, match="is no JSON"):
+        await ask(hub)
+
+
+async def test_a_renamed_repository_is_found_by_either_name(hub: Hub) -> None:
+    hub.info["id"] = "Maker/Model-2"
+    model = await ask(hub, "Maker/Model")
+    assert (model.name, model.aliases) == ("Maker/Model-2", ("maker/model",))
+    known = catalog(models=[], skus=[]).with_model(model)
+    assert known.find_model("MAKER/MODEL") is known.find_model("maker/model-2") is model
+    del hub.info["id"]
+    assert (await ask(hub, "MAKER/model")).aliases == ()
 
 
 async def test_a_hub_that_does_not_answer_is_told(hub: Hub) -> None:
@@ -237,7 +277,7 @@ async def test_an_answer_without_a_commit_is_followed_nowhere(
     hub: Hub, info: dict[str, object]
 ) -> None:
     hub.info |= info
-    with pytest.raises(TryLater, match="names no commit"):
+    with pytest.raises(NoHub):
         await ask(hub)
     assert len(hub.asked) == 1
 

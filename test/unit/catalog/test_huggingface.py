@@ -71,9 +71,44 @@ def test_what_a_configuration_does_not_tell_is_said() -> None:
     model = read({"architectures": ["LlamaForCausalLM"], "hidden_size": 64})
     assert model.cache_groups is None
     assert model.unknown == (
-        "its configuration does not tell weights_gib, parameters_b, context, layers, heads, "
-        "kv_heads, head_dim, vocabulary, license, access, revision, dtype"
+        "its configuration does not tell weights_gib, parameters_b, num_hidden_layers, "
+        "num_attention_heads, num_key_value_heads, head_dim, vocab_size, license, access, "
+        "revision, dtype and does not tell max_position_embeddings: vLLM takes 2,048 tokens for "
+        "the longest context"
     )
+    assert model.context == 2048
+
+
+def test_what_is_left_out_is_what_transformers_has_for_it() -> None:
+    # google/gemma-3-4b-it leaves out its heads, its context and its vocabulary.
+    text = {"model_type": "gemma3_text", "hidden_size": 2560, "num_hidden_layers": 34}
+    told: dict[str, object] = {"model_type": "gemma3", "text_config": {**text, "sliding_window": 9}}
+    model = read({"architectures": ["Gemma3ForConditionalGeneration"], **told})
+    assert (model.layers, model.hidden, model.context) == (34, 2560, 131072)
+    assert (model.heads, model.kv_heads, model.head_dim, model.vocabulary) == (8, 4, 256, 262208)
+    assert model.source == (
+        "a test; defaults of transformers 5.14.1 (max_position_embeddings, num_attention_heads, "
+        "num_key_value_heads, head_dim, vocab_size)"
+    )
+
+
+def test_what_is_told_under_another_name_is_not_left_out() -> None:
+    gpt2 = {"n_embd": 1600, "n_layer": 48, "n_head": 25, "n_positions": 512, "vocab_size": 9}
+    model = read({"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", **gpt2})
+    assert (model.hidden, model.layers, model.heads, model.context) == (1600, 48, 25, 512)
+    assert model.source == "a test"
+
+
+def test_falcon_has_the_context_of_its_class() -> None:
+    falcon = {"architectures": ["FalconForCausalLM"], "model_type": "falcon"}
+    assert read(falcon).context == 2048
+    assert "2,048" not in (read(falcon).unknown or "")
+
+
+def test_mistrals_own_configuration_has_the_context_that_vllm_gives_it() -> None:
+    model = read(PARAMS)
+    assert model.context == 128_000
+    assert model.source == "a test; vLLM 0.25.1 (max_position_embeddings)"
 
 
 @pytest.mark.parametrize("nested", ["text_config", "llm_config", "language_config"])
@@ -295,7 +330,7 @@ def test_quantisation_is_told_by_method_and_bits(
 ) -> None:
     model = read({**LLAMA, **config}, weights_bytes=10**9)
     assert (model.quantization, model.quantization_bits) == (method, bits)
-    assert (model.dtype, model.parameters_b) == (None, None)
+    assert (model.dtype, model.parameters_b) == ("bfloat16", None)
     assert ("quantization_bits" in model.missing) == (bits is None)
 
 
@@ -339,7 +374,28 @@ def test_the_first_architecture_that_the_engine_runs_counts() -> None:
     assert read({**LLAMA, "architectures": ["Mine", "Qwen3ForCausalLM"]}).architecture == (
         "Qwen3ForCausalLM"
     )
-    assert read({**LLAMA, "architectures": None}).architecture is None
+
+
+@pytest.mark.parametrize(
+    ("architectures", "message"),
+    [
+        (None, "has no architectures, by which vLLM chooses how to run a model"),
+        ([], "has no architectures"),
+        (
+            ["BertModel"],
+            "architecture of org/model is BertModel, which turns text into vectors, scores",
+        ),
+        (["Qwen2ForRewardModel"], "is Qwen2ForRewardModel, which turns text into"),
+        (["EagleLlamaForCausalLM"], "is EagleLlamaForCausalLM, which only guesses ahead for"),
+    ],
+)
+def test_what_writes_no_text_is_refused_in_one_sentence(
+    architectures: object, message: str
+) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read({**LLAMA, "architectures": architectures})
+    assert message in str(caught.value)
+    assert str(caught.value).count(".") == 1 + str(caught.value).count("config.json")
 
 
 @pytest.mark.parametrize(
@@ -351,8 +407,9 @@ def test_the_first_architecture_that_the_engine_runs_counts() -> None:
         ({"num_hidden_layers": True}, "num_hidden_layers is true, but"),
         ({"num_hidden_layers": 10**9}, "has 1000000000 layers, more than any model"),
         ({"hidden_size": 1.5}, "hidden_size is 1.5, but"),
-        ({"hidden_size": 31}, "has 32 attention heads, which go together neither"),
-        ({"num_key_value_heads": 64}, "neither with 64 heads of keys"),
+        ({"hidden_size": 31}, "more attention heads (32) than its hidden size (31)"),
+        ({"num_key_value_heads": 64}, "has 32 attention heads, which cannot share 64 heads"),
+        ({"num_key_value_heads": 12}, "has 32 attention heads, which cannot share 12 heads"),
         ({"text_config": []}, "text_config is a list of 0, but it must be an object"),
         ({"architectures": [7]}, "architectures is 7, but it must be a list of texts"),
         ({"layer_types": ["full_attention"]}, "tells the types of 1 layers and has 32"),

@@ -44,11 +44,15 @@ def test_the_price_is_not_known_where_the_cloud_lists_none() -> None:
 @pytest.mark.parametrize(
     ("name", "size", "why"),
     [
-        ("phi-4", "Standard_NC6s_v3", "needs compute capability 7.5"),
+        ("phi-4", "Standard_NC6s_v3", "vLLM 0.25.1 needs 7.5"),
         ("gpt-oss-20b", "Standard_NC4as_T4_v3", "with mxfp4 weights needs"),
         ("phi-4", "Standard_ND96isr_MI300X_v5", "on NVIDIA GPUs"),
-        ("gemma-3-4b-instruct", "Standard_NC4as_T4_v3", "leaves no room for requests"),
-        ("deepseek-v3-0324", "Standard_NC4as_T4_v3", "61 layers, and they cannot be split"),
+        ("gemma-3-4b-instruct", "Standard_NC4as_T4_v3", "there is no room for requests"),
+        (
+            "deepseek-v3-0324",
+            "Standard_NC4as_T4_v3",
+            "DeepSeek-V3-0324 cannot be split in",
+        ),
     ],
 )
 def test_what_does_not_run_says_why(name: str, size: str, why: str) -> None:
@@ -56,6 +60,22 @@ def test_what_does_not_run_says_why(name: str, size: str, why: str) -> None:
     assert isinstance(found, Misfit)
     assert why in found.message
     assert not found.message.endswith(".")
+
+
+@pytest.mark.parametrize("name", ["DeepSeek-V4-Pro", "DeepSeek-V4-Flash-0731", "DeepSeek-V3.2"])
+def test_sparse_attention_is_offered_from_hopper_on(name: str) -> None:
+    sparse = model(f"deepseek-ai/{name}")
+    found = offer(sparse, sku("Standard_ND96amsr_A100_v4"))
+    assert isinstance(found, Misfit)
+    assert "needs 9.0" in found.message
+    assert isinstance(offer(sparse, sku("Standard_ND96isr_H200_v5")), Offer)
+
+
+def test_a_model_of_unknown_context_is_offered_where_it_has_room() -> None:
+    silent = replace(model("phi-4"), context=None)
+    found = offer(silent, sku("Standard_NC24ads_A100_v4"))
+    assert isinstance(found, Offer)
+    assert (found.estimate.max_context, found.estimate.problems) == (None, ())
 
 
 def test_gpus_of_unknown_memory_run_nothing() -> None:
@@ -113,6 +133,19 @@ def test_sizes_that_nobody_can_have_are_no_offer() -> None:
 
 def test_a_size_names_each_model_once_the_largest_first() -> None:
     found = models_on(sku("Standard_NC24ads_A100_v4"), CATALOG)
-    weights = [each.model.weights_gib or 0 for each in found]
-    assert weights == sorted(weights, reverse=True)
+    order = [(each.model.historical, -(each.model.weights_gib or 0)) for each in found]
+    assert order == sorted(order)
     assert len({each.model.name for each in found}) == len(found) > 20
+    assert {each.model.access for each in found} == {"open", "gated", None}
+    assert found[-1].model.historical
+
+
+def test_models_of_a_size_have_the_context_that_is_asked_for() -> None:
+    asked = 50_000
+    found = models_on(sku("Standard_NC24ads_A100_v4"), CATALOG, context=asked)
+    assert found
+    for each in found:
+        assert (each.model.context or asked) >= asked
+        assert (each.estimate.max_context or asked) >= asked
+    few = models_on(sku("Standard_NC24ads_A100_v4"), CATALOG, engine=TRANSFORMERS)
+    assert "fp8" not in {each.model.quantization for each in few}

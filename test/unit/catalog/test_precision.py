@@ -23,8 +23,8 @@ def test_older_gpus_compute_in_float16_and_may_overflow() -> None:
     found = precision(Model(name="x/model"), gpus(7.0))
     assert found.dtype == "float16"
     assert found.danger == (
-        "NVIDIA X has no bfloat16, which takes compute capability 8 and not 7, so x/model runs in "
-        "float16, where values beyond 65,504 turn into infinity"
+        "NVIDIA X has no bfloat16, for which its compute capability of 7.0 would have to be 8.0, "
+        "so x/model runs in float16, where values beyond 65,504 turn into infinity"
     )
 
 

@@ -50,8 +50,8 @@ def test_a_model_with_room_has_none() -> None:
 def test_no_room_for_requests_says_what_takes_it() -> None:
     (problem,) = placed(EIGHT, gpus(18), 1).problems
     assert problem == (
-        "x/eight leaves no room for requests on 1 x NVIDIA X (18 GiB): the engine may use 14.7 GiB "
-        "of each GPU, and takes 15.0 for weights and 1.2 for itself"
+        "there is no room for requests of x/eight on 1 x NVIDIA X (18 GiB): the engine may use "
+        "14.7 GiB of each GPU, and takes 15.0 for weights and 1.2 for itself"
     )
 
 
@@ -59,9 +59,22 @@ def test_less_room_than_was_asked_for_says_how_much_there_is() -> None:
     answer = placed(EIGHT, gpus(24), 1, context=100_000)
     (problem,) = answer.problems
     assert problem == (
-        f"1 x NVIDIA X (24 GiB) has room for {answer.max_context:,} tokens of context of x/eight "
-        "and not for 100,000: set max-model-len to less, or take GPUs with more memory"
+        f"there is room for {answer.max_context:,} tokens of context of x/eight on 1 x NVIDIA X "
+        "(24 GiB) and not for 100,000: set max-model-len to less, or take GPUs with more memory"
     )
+
+
+def test_a_context_that_nobody_knows_is_not_taken_for_none_at_all() -> None:
+    silent = replace(EIGHT, context=None)
+    assert (placed(silent, gpus(80), 1).max_context, placed(silent, gpus(80), 1).problems) == (
+        None,
+        (),
+    )
+    (problem,) = placed(silent, gpus(24), 1, context=100_000).problems
+    longest = placed(EIGHT, gpus(24), 1).max_context
+    assert problem.startswith(f"there is room for {longest:,} tokens of context of x/eight on")
+    (none,) = placed(silent, gpus(18), 1).problems
+    assert none.startswith("there is no room for requests of x/eight")
 
 
 def test_a_context_beyond_the_model_is_not_missed() -> None:

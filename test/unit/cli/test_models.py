@@ -225,7 +225,7 @@ def test_one_model_on_one_size_tells_the_nodes_and_the_risk(ask: Ask) -> None:
 def test_one_model_on_a_size_that_does_not_run_it_tells_why(ask: Ask) -> None:
     code, out, _ = ask("gpt-oss-20b", "--size", "Standard_NC4as_T4_v3")
     assert code == 1
-    assert "with mxfp4 weights needs compute capability 8.0" in " ".join(out.split())
+    assert "vLLM 0.25.1 with mxfp4 weights needs 8.0" in " ".join(out.split())
     code, out, _ = ask("gpt-oss-20b", "--size", "Standard_NC4as_T4_v3", "-o", "json")
     found = json.loads(out)
     assert code == 1

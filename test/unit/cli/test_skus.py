@@ -161,8 +161,8 @@ def test_one_size_is_told_with_its_sources_and_days(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("size", "said"),
     [
-        ("Standard_NC6s_v3", "vLLM 0.25.1 needs compute capability 7.5, and NVIDIA V100 has 7.0."),
-        ("Standard_NC4as_T4_v3", "vLLM 0.25.1 in bfloat16 needs compute capability 8.0"),
+        ("Standard_NC6s_v3", "NVIDIA V100 has compute capability 7.0, and vLLM 0.25.1 needs 7.5."),
+        ("Standard_NC4as_T4_v3", "vLLM 0.25.1 in bfloat16 needs 8.0."),
         ("Standard_NC4as_T4_v3", "cannot read weights in mxfp4-pack-quantized, mxfp4, modelopt."),
         ("Standard_ND96isr_MI300X_v5", "KAITO runs vLLM on NVIDIA GPUs"),
         ("g5.xlarge", "widens to 16 bits, to compute with them, weights in fp8, float-quantized"),
@@ -176,8 +176,9 @@ def test_one_size_tells_what_engines_object_to(ask: Ask, size: str, said: str) -
 
 def test_one_size_names_the_largest_models_that_run_there(ask: Ask) -> None:
     models = as_json(ask("Standard_NC24ads_A100_v4", "-o", "json"))["models"]
-    weights = [CATALOG.models[each["model"].lower()].weights_gib or 0 for each in models]
-    assert weights == sorted(weights, reverse=True)
+    known = [CATALOG.models[each["model"].lower()] for each in models]
+    order = [(each.historical, -(each.weights_gib or 0)) for each in known]
+    assert order == sorted(order)
     assert models[0]["model"] == "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16"
     _, out, _ = ask("Standard_NC24ads_A100_v4")
     assert "nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16" in out
