@@ -230,7 +230,7 @@ def test_one_model_on_a_size_that_does_not_run_it_tells_why(ask: Ask) -> None:
     found = json.loads(out)
     assert code == 1
     assert found["sizes"] == []
-    assert "compute capability 8.0" in found["misfit"]
+    assert "needs 8.0" in found["misfit"]
 
 
 @pytest.mark.parametrize(
