@@ -35,7 +35,8 @@ async def _build(
     resources: AsyncExitStack,
     config: ClusterConfig,
 ) -> None:
-    settings, catalog = Settings(reads_models=arguments.hub != NO_HUB), load()
+    catalog = load()
+    settings = Settings(cloud=arguments.cloud, reads_models=arguments.hub != NO_HUB)
     strangers = None
     if settings.reads_models:
         token = os.environ.get("HF_TOKEN", "")

@@ -136,6 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=(),
         help="look after these namespaces only (default: all)",
     )
+    _cloud_option(manager)
     _hub_option(manager)
     _webhook_options(manager)
     provisioner = command(
@@ -383,12 +384,7 @@ def _plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offline", action="store_true", help="ask neither a cluster nor Hugging Face"
     )
-    parser.add_argument(
-        "--cloud",
-        choices=["azure", "aws", "arc"],
-        default="azure",
-        help="whose sizes resource.instanceType names (default: azure)",
-    )
+    _cloud_option(parser)
     _hub_option(parser)
     parser.add_argument(
         "--model-config",
@@ -397,10 +393,20 @@ def _plan_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _cloud_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cloud",
+        choices=["azure", "aws", "arc"],
+        default="azure",
+        help="whose sizes resource.instanceType names (default: azure)",
+    )
+
+
 def _hub_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hub",
         metavar="URL",
+        type=_hub,
         default=HUB,
         help="where models that are in no catalogue are read, with the token in $HF_TOKEN if "
         f"there is one; {NO_HUB}: nowhere (default: {HUB})",
@@ -434,6 +440,19 @@ def _webhook_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="serve with tls.crt and tls.key of this directory (default: one made by itself)",
     )
+
+
+def _hub(text: str) -> str:
+    try:
+        address = urlsplit(text)
+        plain = address.hostname and address.port != 0 and not address.username
+    except ValueError:
+        plain = False
+    if text != NO_HUB and not (plain and address.scheme in ("http", "https")):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address of a hub; write https://HOST, without user name, or {NO_HUB}"
+        )
+    return text.rstrip("/")
 
 
 def _port(text: str) -> int:

@@ -105,3 +105,20 @@ def kubeconfig(tmp_path: Path) -> Path:
         "users: [{name: none, user: {token: none}}]\n"
     )
     return path
+
+
+@pytest.mark.parametrize(
+    "hub", ["notaurl", "ftp://x", "", "http://[::1", "http://h:99999", "https://u:p@h", "https://"]
+)
+def test_an_address_of_a_hub_that_is_none_is_told(
+    hub: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        build_parser().parse_args(["plan", "-f", "x", "--hub", hub])
+    assert ended.value.code == 2
+    assert "is no address of a hub" in capsys.readouterr().err
+
+
+def test_an_address_of_a_hub_may_end_in_a_slash() -> None:
+    arguments = build_parser().parse_args(["manager", "--hub", "https://mirror.example.com/"])
+    assert arguments.hub == "https://mirror.example.com"
