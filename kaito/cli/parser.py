@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeAlias
+from urllib.parse import urlsplit
 
 from kaito.cli.selection import models_options, skus_options
 
