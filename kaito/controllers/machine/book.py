@@ -26,6 +26,7 @@ from kaito.controllers.machine.cloud import (
     Trouble,
     Unknown,
 )
+from kaito.controllers.machine.waiting import NEARLY
 from kaito.provisioner import (
     Absent,
     CloudError,
@@ -115,7 +116,9 @@ class PoolBook:
             log.warning("cloud refused", pool=name, ask=type(ask).__name__, error=str(error))
             entry.facts = _refused(entry.facts, ask, error.failure, self._clock.now())
         else:
-            entry.facts = _answered(entry.facts, ask, pool, facts.pool, asked_at)
+            answered = _answered(entry.facts, ask, pool, facts.pool, asked_at)
+            listed = isinstance(ask, Look)
+            entry.facts = replace(answered, at=self._listed_at(asked_at)) if listed else answered
 
     async def _put(self, name: str, entry: _Entry, ask: Ask) -> Pool | Absent:
         """Put the question."""
@@ -144,9 +147,14 @@ class PoolBook:
         known = entry.facts.pool
         return await self._source.observe(name) if known is UNKNOWN else known
 
+    def _listed_at(self, now: float) -> float:
+        """How old a look's answer is. By that all who look come together at the next list."""
+        at = self._listing.at
+        return at if at is not None and 0 <= now - at < NEARLY * self._poll else now
+
     def _recent(self) -> bool:
         listing = self._listing
-        lasts = max(self._poll / 2, listing.took / LIST_SHARE)
+        lasts = max(NEARLY * self._poll, listing.took / LIST_SHARE)
         # A clock that was set back must not make the list last for ever.
         return listing.at is not None and 0 <= self._clock.now() - listing.at < lasts
 

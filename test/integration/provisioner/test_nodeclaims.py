@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from kaito.controllers.machine import served_kinds
+from kaito.provisioner.claim import MACHINE, NODECLAIM
 from kaito.runtime import Key, Object, Resource
 from test.integration.provisioner.cluster import (
     MACHINES,
@@ -150,3 +152,8 @@ async def test_a_daemon_killed_in_the_middle_goes_on_where_it_was(
         assert stage.pools() == [NAME]
         await stage.client.delete(NODECLAIMS, Key("", NAME))
     await stage.until(lambda: nothing_is_left(stage), "nothing left")
+
+
+async def test_before_there_is_any_definition_both_kinds_are_expected() -> None:
+    async with staged() as stage:
+        assert await served_kinds(stage.client) == (MACHINE, NODECLAIM)

@@ -592,3 +592,22 @@ async def test_thousands_that_wait_are_answered_by_few_lists() -> None:
     for name in names:
         await world.controller.reconcile(Key("", name))
     assert world.cloud.asked == ["list", "list"]
+
+
+async def test_those_that_came_at_different_times_look_together_from_then_on() -> None:
+    world = World()
+    names = [f"ws{number:09x}" for number in range(20)]
+    for name in names:
+        world.create(name)
+        await world.controller.reconcile(Key("", name))
+        await world.controller.reconcile(Key("", name))
+        world.clock.at += POLL / 30
+    world.clock.at += POLL / 3
+    looks: set[float] = set()
+    for name in names:
+        again = await world.controller.reconcile(Key("", name))
+        assert again is not None
+        looks.add(world.clock.at + again.seconds)
+        world.clock.at += POLL / 30
+    assert len(looks) == 1
+    assert world.cloud.asked == ["list", "list"]
