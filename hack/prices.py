@@ -80,7 +80,7 @@ def updated(row: dict[str, Any], table: dict[str, Any], day: datetime.date, pric
 
 def written(value: object) -> str:
     """A value as TOML has it."""
-    if isinstance(value, str):
+    if isinstance(value, str | list):
         return json.dumps(value, ensure_ascii=False)
     return str(value).removesuffix(".0")
 

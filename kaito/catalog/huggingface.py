@@ -146,10 +146,10 @@ def _defaults(config: Config) -> Defaults:
     """What its class has for the fields that it leaves out."""
     if _is_params(config):
         return Defaults(context=MISTRAL)
-    outer = config.text("model_type") or ""
-    # Where it is one model of several, the class is the language model's.
-    inner = config.section(*NESTED).text("model_type") or f"{outer}_text"
-    return defaults(inner) if config.section(*NESTED).fields else defaults(outer)
+    # Where it is one model of several, the class is the language model's, which may go unnamed.
+    kind = config.section(*NESTED).text("model_type") or config.text("model_type") or ""
+    found = defaults(kind)
+    return defaults(f"{kind}_text") if found == Defaults() else found
 
 
 def _inherited(config: Config, lacking: Defaults) -> list[str]:

@@ -92,6 +92,23 @@ def test_what_is_left_out_is_what_transformers_has_for_it() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "gemma3", "text_config": {"hidden_size": 2560}},  # its class goes unnamed
+        {"model_type": "qwen2_vl", "hidden_size": 3584},  # older, with all in one
+        {"model_type": "llava", "text_config": {"model_type": "llama"}},
+    ],
+)
+def test_the_language_models_class_is_found_though_it_is_not_named_outside(
+    config: dict[str, object],
+) -> None:
+    contexts = {"gemma3": 131072, "qwen2_vl": 32768, "llava": 2048}
+    model = read({"architectures": ["LlavaForConditionalGeneration"], **config})
+    assert model.context == contexts[str(config["model_type"])]
+    assert model.layers is not None
+
+
 def test_what_is_told_under_another_name_is_not_left_out() -> None:
     gpt2 = {"n_embd": 1600, "n_layer": 48, "n_head": 25, "n_positions": 512, "vocab_size": 9}
     model = read({"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", **gpt2})
@@ -289,7 +306,7 @@ def test_compressed_attention_keeps_a_window_and_one_entry_for_many_tokens() -> 
     [
         ({"layer_types": ["telepathy"] * 32}, "what a layer of type telepathy remembers"),
         ({"full_attention_interval": 4}, "the size of its recurrent layers' state"),
-        ({"model_type": "gemma3"}, "the window of its sliding layers"),
+        ({"model_type": "gemma3", "head_dim": 128}, "the window of its sliding layers"),
         ({"hybrid_layer_pattern": [0, 1]}, "what the layers remember that hybrid_layer_pattern"),
         ({"attn_type_list": [0, 1] * 16}, "what its layers of lightning attention remember"),
     ],
