@@ -69,6 +69,7 @@ ANNOTATION_WITHOUT_EFFECT = "AnnotationWithoutEffect"
 INSTANCE_TYPE_RETIRED = "InstanceTypeRetired"
 INSTANCE_TYPE_UNLISTED = "InstanceTypeUnlisted"
 INSTANCE_TYPE_UNSUITED = "InstanceTypeUnsuited"
+COUNT_IGNORED = "CountIgnored"
 LABELS_RESERVED = "LabelsReserved"
 PRESET_HISTORICAL = "PresetHistorical"
 SECRET_NOT_NEEDED = "SecretNotNeeded"  # noqa: S105 - a reason, no secret

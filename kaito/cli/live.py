@@ -5,7 +5,7 @@ What may not be read is left out and said. Nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from kaito.controllers.kinds import MACHINES, NODES
@@ -19,10 +19,12 @@ from kaito.controllers.workspace.kinds import (
 )
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.parameters import config_name
-from kaito.runtime import Client, Forbidden, Key, Listing, NotFound, Object, Resource
+from kaito.runtime import Call, Client, Forbidden, Key, Listing, NotFound, Object, Resource
 
 T = TypeVar("T")
 CHILDREN: tuple[Resource[Object], ...] = (DEPLOYMENTS, SERVICES)
+SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
 class Live:
@@ -32,6 +34,8 @@ class Live:
         self._client = client
         self.notes: list[str] = []
         """What could not be looked at, a sentence each."""
+        self.secrets: dict[Key, bool | None] = {}
+        """Whether a Secret is there; None for those that may not be looked at."""
         self._objects: dict[tuple[str, Key], Object] = {}
 
     def find(self, kind: str, key: Key) -> Object | None:
@@ -53,9 +57,24 @@ class Live:
             self._file(documents, each)
 
     async def read_nodes(self, documents: Documents) -> None:
-        """Read all nodes, for those that their users bring."""
+        """Read all nodes, for those that their users bring, and who counts them already."""
         for each in await self._list(NODES.read_as(dict)):
             self._file(documents, each)
+        for each in await self._list(WORKSPACES):
+            self._file(documents, each)
+
+    async def look_for(self, client: Client, secrets: Iterable[Key]) -> None:
+        """Find out whether Secrets are there. What is in them is not asked for."""
+        for key in dict.fromkeys(secrets):
+            path = SECRETS.path(key.namespace, key.name)
+            call = Call(method="GET", path=path, headers={"accept": METADATA})
+            try:
+                await client.send(call)
+                self.secrets[key] = True
+            except NotFound:
+                self.secrets[key] = False
+            except Forbidden:
+                self.secrets[key] = None
 
     def merged(self, workspace: Object) -> Object:
         """A Workspace of a manifest as it would be when it has been applied."""

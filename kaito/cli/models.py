@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kaito.catalog.capability import VLLM, objection
 from kaito.catalog.catalog import Catalog, load
 from kaito.catalog.estimate import Misfit
 from kaito.catalog.model import Model
@@ -48,16 +49,27 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.name:
         return _one(catalog, arguments, size, cloud)
     entries = list(_entries(_chosen(catalog, arguments), catalog, size, cloud))
-    if not entries:
-        raise CommandError(
-            f"None of the models asked for runs on {arguments.size}: `kaito skus {arguments.size}` "
-            "tells what does."
-        )
+    if size is not None and not entries:
+        raise CommandError(_none_on(size))
     if arguments.output == "json":
         print(json.dumps([_entry_json(each, size) for each in entries], indent=2))
     else:
         print("\n".join(_lines(entries, size, wide=arguments.output == "wide")))
     return 0
+
+
+def _none_on(size: Sku) -> str:
+    """That no model of the list runs there, why, and what to ask instead."""
+    lacking = objection(VLLM, size.gpus)
+    if lacking is not None:
+        return (
+            f"No model runs on {size.name}: {lacking} `kaito models` names the cheapest size of "
+            f"each, `kaito skus --cloud {size.cloud}` lists sizes."
+        )
+    return (
+        f"None of the models asked for runs on {size.name}: leave an option out, or see in `kaito "
+        f"skus {size.name}` what does."
+    )
 
 
 def _one(catalog: Catalog, arguments: argparse.Namespace, size: Sku | None, cloud: str) -> int:

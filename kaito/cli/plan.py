@@ -11,16 +11,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import yaml
+from typing import TYPE_CHECKING, TypeVar
 
 from kaito.api.manifest import render
+from kaito.api.workspace import DEFINITION
 from kaito.catalog.catalog import Catalog, load
+from kaito.catalog.config import ModelError
 from kaito.catalog.hub import is_model_name
 from kaito.cli import report
+from kaito.cli.answer import Answer
+from kaito.cli.manifests import read
 from kaito.cli.parser import NO_HUB, CommandError
 from kaito.controllers.workspace.changes import Change, change
 from kaito.controllers.workspace.documents import Documents
@@ -28,61 +31,65 @@ from kaito.controllers.workspace.kinds import DEPLOYMENTS, WORKSPACES
 from kaito.controllers.workspace.observation import preset_name
 from kaito.controllers.workspace.quote import Quote, quote
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.strangers import noted
+from kaito.controllers.workspace.strangers import Unread, noted
 from kaito.runtime import Key, Object
 
 if TYPE_CHECKING:
     from kaito.cli.live import Live
+    from kaito.runtime import Client
 
+T = TypeVar("T")
 MANAGER = "kaito-workspace"
 """The field manager of the workspace controller."""
-LARGEST = 16 * 1024**2  # bytes of one file
 CLUSTER_SECONDS = 5.0  # for one call; a plan without the cluster is better than none
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plans; 1 when one of the Workspaces cannot be."""
-    catalog = _catalog(arguments)
-    settings = Settings(cloud=arguments.cloud)
-    manifests = [each for name in arguments.filename for each in _documents(name)]
+    # What only Hugging Face knows is read here, and not by the daemon.
+    settings = Settings(cloud=arguments.cloud, reads_models=False)
+    manifests = [each for name in arguments.filename for each in read(name)]
     wanted = [_placed(each, arguments.namespace) for each in manifests if _is_workspace(each)]
     if not wanted:
         raise CommandError(
             f"{', '.join(arguments.filename)} holds no Workspace (kind: Workspace, apiVersion: "
             f"{WORKSPACES.group}/v1beta1)."
         )
+    catalog = _catalog(arguments, [preset_name(each) for each in wanted])
     documents = Documents(namespace=arguments.namespace)
     live = _live(arguments, documents, wanted)
-    catalog = _with_strangers(wanted, catalog, live, arguments)
     for each in manifests:
         if not _is_workspace(each):
             documents.add(each)
-    quotes: list[tuple[Key, Quote, list[Change] | None]] = []
+    answers: list[Answer] = []
+    # One after the other: what the first takes is not there for the second.
     for each in wanted:
-        key = documents.add(live.merged(each) if live else each)
-        assert key is not None
+        key, workspace = Key.of(each), live.merged(each) if live else each
+        documents.add(workspace)
+        catalog, unread = _with_stranger(each, catalog, live, arguments)
+        observation = documents.observation(key, now=time.time(), unread=unread)
         old = live.find(WORKSPACES.kind, key) if live else None
-        observation = documents.observation(key, now=time.time())
         found = quote(observation, old, catalog=catalog, settings=settings)
-        quotes.append((key, found, _changes(found, live)))
-    _print(quotes, live.notes if live else [], arguments.output)
-    return 0 if all(found.possible for _, found, _ in quotes) else 1
+        if found.status is not None:
+            documents.add({**observation.workspace, "status": found.status})
+        answers.append(Answer(key=key, quote=found, changes=_changes(found, live)))
+    _print(_with_secrets(answers, live, arguments), live.notes if live else [], arguments.output)
+    return 0 if all(each.quote.possible for each in answers) else 1
 
 
-def _print(
-    quotes: Sequence[tuple[Key, Quote, list[Change] | None]], notes: Iterable[str], form: str
-) -> None:
+def _print(answers: Sequence[Answer], notes: Iterable[str], form: str) -> None:
     for note in notes:
         print(f"kaito: {note}", file=sys.stderr)
     if form == "json":
-        print(json.dumps([report.as_json(*each) for each in quotes], indent=2))
+        print(json.dumps([report.as_json(each) for each in answers], indent=2))
     elif form == "yaml":
-        for _, found, _ in quotes:
-            for problem in found.problems:
+        for each in answers:
+            for problem in each.quote.problems:
                 print(f"kaito: {problem.message}", file=sys.stderr)
-            sys.stdout.write(render(found.objects))
+            if each.quote.possible:
+                sys.stdout.write(render(each.quote.objects))
     else:
-        print("\n".join(report.text(*each) for each in quotes), end="")
+        print("\n".join(report.text(each) for each in answers), end="")
 
 
 def _changes(found: Quote, live: Live | None) -> list[Change] | None:
@@ -94,41 +101,67 @@ def _changes(found: Quote, live: Live | None) -> list[Change] | None:
     ]
 
 
-def _catalog(arguments: argparse.Namespace) -> Catalog:
+def _with_secrets(
+    answers: Sequence[Answer], live: Live | None, arguments: argparse.Namespace
+) -> Sequence[Answer]:
+    """The same, with whether the Secrets that Pods read are there."""
+    wanted = {each.secret for answer in answers for each in answer.quote.needs}
+    if live is None or not wanted:
+        return answers
+
+    async def look(client: Client) -> None:
+        await live.look_for(client, sorted(wanted))
+
+    _beside(arguments, look)
+    return [replace(each, secrets=live.secrets) for each in answers]
+
+
+def _catalog(arguments: argparse.Namespace, presets: Sequence[str]) -> Catalog:
+    """The catalogue, with the model whose configuration is given."""
     catalog = load()
     if not arguments.model_config:
         return catalog
     from kaito.catalog.checkpoint import model_in
 
     name, _, path = arguments.model_config.rpartition("=")
-    return catalog.with_model(model_in(Path(path), name=name or None))
+    strangers = sorted({each for each in presets if each and catalog.find_model(each) is None})
+    if not name and len(strangers) != 1:
+        raise CommandError(
+            f"--model-config {path} names no model, and {len(strangers) or 'none'} of the presets "
+            "asked for are in no catalogue: write --model-config ORG/MODEL=PATH."
+        )
+    name = name or strangers[0]
+    if name.lower() not in {each.lower() for each in presets}:
+        raise CommandError(
+            f"--model-config is for {name}, which no Workspace has for a preset: they have "
+            f"{', '.join(sorted(filter(None, presets))) or 'none'}."
+        )
+    return catalog.with_model(model_in(Path(path), name=name))
 
 
-def _with_strangers(
-    workspaces: Sequence[Object],
-    catalog: Catalog,
-    live: Live | None,
-    arguments: argparse.Namespace,
-) -> Catalog:
-    """The catalogue with the models that only Hugging Face knows."""
-    for workspace in workspaces:
-        name = preset_name(workspace)
-        if not is_model_name(name) or catalog.find_model(name) is not None:
-            continue
-        deployment = live.find(DEPLOYMENTS.kind, Key.of(workspace)) if live else None
-        if found := noted(deployment, name):
-            catalog = catalog.with_model(found)
-            continue
-        if arguments.offline or arguments.hub == NO_HUB:
-            raise CommandError(
-                f"{name} is not in the catalogue, and Hugging Face is not to be asked: give "
-                f"its configuration with --model-config {name}=FILE."
-            )
-        from kaito.cli.strangers import from_hub
+def _with_stranger(
+    workspace: Object, catalog: Catalog, live: Live | None, arguments: argparse.Namespace
+) -> tuple[Catalog, Unread | None]:
+    """The catalogue with the model of a Workspace that only Hugging Face knows, or why it cannot
+    be read."""
+    name = preset_name(workspace)
+    if not is_model_name(name) or catalog.find_model(name) is not None:
+        return catalog, None
+    deployment = live.find(DEPLOYMENTS.kind, Key.of(workspace)) if live else None
+    if found := noted(deployment, name):
+        return catalog.with_model(found), None
+    given = f"give its configuration with --model-config {name}=PATH"
+    if arguments.offline or arguments.hub == NO_HUB:
+        said = f"{name} is not in the catalogue, and Hugging Face is not to be asked: {given}."
+        return catalog, Unread(message=said, failed=True, look_again=0.0)
+    from kaito.cli.strangers import from_hub
 
+    try:
         token = os.environ.get("HF_TOKEN", "")
-        catalog = catalog.with_model(from_hub(name, token=token, address=arguments.hub))
-    return catalog
+        return catalog.with_model(from_hub(name, token=token, address=arguments.hub)), None
+    except ModelError as error:
+        said = f"{error} Or {given}."
+        return catalog, Unread(message=said, failed=True, look_again=0.0)
 
 
 def _live(
@@ -137,60 +170,43 @@ def _live(
     chosen = arguments.kubeconfig or os.environ.get("KUBECONFIG", "")
     if arguments.offline or not (chosen or Path("~/.kube/config").expanduser().exists()):
         return None
+    from kaito.cli.live import Live
+
+    async def look(client: Client) -> Live:
+        live = Live(client)
+        await live.read_nodes(documents)
+        for workspace in wanted:
+            await live.read(workspace, documents)
+        return live
+
+    return _beside(arguments, look)
+
+
+def _beside(arguments: argparse.Namespace, ask: Callable[[Client], Awaitable[T]]) -> T | None:
+    """What the cluster answers; None, and a word about it, when it does not."""
     import asyncio
 
-    return asyncio.run(_read(arguments, documents, wanted))
+    from kaito.runtime import Client, ConfigError, RuntimeFailure
+    from kaito.runtime import load as load_kubeconfig
 
-
-async def _read(
-    arguments: argparse.Namespace, documents: Documents, wanted: Sequence[Object]
-) -> Live | None:
-    from kaito.cli.live import Live
-    from kaito.runtime import Client, ConfigError, RuntimeFailure, load
-
-    try:
-        config = await load(arguments.kubeconfig)
+    async def asked() -> T:
+        config = await load_kubeconfig(arguments.kubeconfig)
         transport = config.transport("kaito-plan")
         async with Client(transport, field_manager=MANAGER, timeout=CLUSTER_SECONDS) as client:
-            live = Live(client)
-            await live.read_nodes(documents)
-            for workspace in wanted:
-                await live.read(workspace, documents)
-            return live
+            return await ask(client)
+
+    try:
+        return asyncio.run(asked())
     except (ConfigError, RuntimeFailure) as error:
         if arguments.kubeconfig:
-            raise
+            raise CommandError(
+                f"{error} Mend {arguments.kubeconfig}, or plan without the cluster: --offline."
+            ) from error
         print(
             f"kaito: The cluster is left out of this plan: {error} (--offline asks none.)",
             file=sys.stderr,
         )
         return None
-
-
-def _documents(name: str) -> list[Object]:
-    """The objects of a file, - for the standard input; the items of lists among them."""
-    try:
-        with sys.stdin.buffer if name == "-" else Path(name).open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise CommandError(f"{name}: {error.strerror or error}") from error
-    if len(data) > LARGEST:
-        raise CommandError(f"{name} is larger than {LARGEST // 1024**2} MiB: is it a manifest?")
-    try:
-        found = list(yaml.load_all(data, LOADER))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise CommandError(f"{name} is no YAML: {' '.join(str(error).split())[:300]}") from error
-    objects: list[Object] = []
-    for each in found:
-        if isinstance(each, dict):
-            items = each.get("items") if str(each.get("kind", "")).endswith("List") else None
-            objects += [o for o in items if isinstance(o, dict)] if items else [each]
-        elif each is not None:
-            raise CommandError(f"{name} holds a document that is no object.")
-    return objects
-
-
-LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 def _is_workspace(obj: Object) -> bool:
@@ -204,5 +220,12 @@ def _placed(workspace: Object, namespace: str) -> Object:
     name = metadata.get("name") or metadata.get("generateName")
     if not isinstance(name, str) or not name:
         raise CommandError("A Workspace has no metadata.name: give it one.")
+    version = str(workspace["apiVersion"])
+    known = [f"{WORKSPACES.group}/{each.name}" for each in DEFINITION.versions]
+    if version not in known:
+        raise CommandError(
+            f"Workspace {name} has the apiVersion {version}, which does not exist: write "
+            f"{' or '.join(known)}."
+        )
     placed = {**metadata, "name": name, "namespace": metadata.get("namespace") or namespace}
     return {**workspace, "metadata": placed}

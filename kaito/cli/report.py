@@ -5,38 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kaito.catalog.estimate import Estimate
-from kaito.catalog.memory import Stage
+from kaito.catalog.memory import Memory, Stage
 from kaito.catalog.offer import Offer
-from kaito.catalog.timing import Phase, Range, total
+from kaito.catalog.sku import Gpus
+from kaito.catalog.timing import Range, total
+from kaito.cli.answer import Answer
 from kaito.cli.table import INDENT, LABEL, block, columns, labelled
+from kaito.controllers.workspace.asked import Own
 from kaito.controllers.workspace.changes import Change
+from kaito.controllers.workspace.needs import Needed
 from kaito.controllers.workspace.quote import Quote
-from kaito.runtime import Key, Object
+from kaito.runtime import Object
 
 MOST_PATHS = 4  # changed fields that are named
 
 
-def text(key: Key, quote: Quote, changes: Sequence[Change] | None) -> str:
-    """The report of one Workspace; `changes` are against a cluster, None without one."""
-    return "\n".join(_lines(key, quote, changes)) + "\n"
+def text(answer: Answer) -> str:
+    """The report of one Workspace."""
+    return "\n".join(_lines(answer)) + "\n"
 
 
-def _lines(key: Key, quote: Quote, changes: Sequence[Change] | None) -> Iterator[str]:
-    yield f"Workspace {key}"
+def _lines(answer: Answer) -> Iterator[str]:
+    quote = answer.quote
+    yield f"Workspace {answer.key}"
     yield from labelled("", _subject(quote))
+    yield from labelled("Verdict", f"{answer.verdict}.")
     for problem in quote.problems:
         yield from labelled("Problem", problem.message)
     for warning in quote.warnings:
         yield from labelled("Warning", warning)
-    found = quote.estimate
-    if found is not None:
-        yield from _estimate(found)
-    if quote.waits:
-        yield from labelled("Waits", quote.waits)
-    if quote.possible:
+    if quote.now is not None:
+        now = quote.now
+        yield from labelled(
+            "Now", f"{now['type']} {now['status']}, {now['reason']}: {now['message']}"
+        )
+    if quote.asked and quote.asked.own:
+        yield from labelled("Taken", _own(quote.asked.own, quote.asked.gpus))
+    if quote.estimate is not None:
+        yield from _estimate(quote.estimate, quote)
+    for needed in quote.needs:
+        if answer.there(needed) is not True:
+            yield from labelled("Needs", _needed(needed, answer.there(needed)))
+    for waits in answer.waits:
+        yield from labelled("Waits", waits)
+    if quote.plan is not None:
         yield from labelled("Price", _price(quote))
-        yield from _time(quote.phases)
-        yield from block("Objects", _objects(quote, changes))
+        yield from _time(answer)
+        yield from block("Objects", _objects(quote, answer.changes))
     if quote.sizes:
         yield from block("Instead", [_size(each) for each in quote.sizes])
     if quote.models:
@@ -60,7 +75,21 @@ def _subject(quote: Quote) -> str:
     return f"{what or 'A model that is not known'} {where}"
 
 
-def _estimate(found: Estimate) -> Iterator[str]:
+def _own(own: Own, gpus: Gpus | None) -> str:
+    facts = ", ".join(filter(None, (own.size, str(gpus) if gpus else "GPUs not known")))
+    said = f"node{_s(len(own.names))} {', '.join(own.names)} ({facts})"
+    if own.others:
+        said += f"; {own.others} more would do, and resource.preferredNodes chooses"
+    return said
+
+
+def _needed(needed: Needed, there: bool | None) -> str:
+    holding = f" with the key {needed.key}" if needed.key else ""
+    missing = ", which is not there" if there is False else ""
+    return f"Secret {needed.secret.name}{holding} in {needed.secret.namespace}{missing}"
+
+
+def _estimate(found: Estimate, quote: Quote) -> Iterator[str]:
     each = " each" if found.nodes > 1 else ""
     yield from labelled(
         "Nodes",
@@ -77,18 +106,34 @@ def _estimate(found: Estimate) -> Iterator[str]:
     memory = found.memory
     if memory is None:
         yield from labelled("Context", "not known: the model's shape or the GPUs' memory is not")
-        return
-    longest = memory.max_context
-    if longest:
-        at_once = memory.requests(longest)
-        yield from labelled(
-            "Context",
-            f"{longest:,} tokens of the model's {memory.model.context:,}; room for {at_once:,} "
-            f"request{_s(at_once)} of that length at once",
-        )
-    yield from labelled("Memory", _memory(memory.tightest))
+    else:
+        yield from _context(memory, quote.asked.told.context if quote.asked else None)
+        yield from labelled("Memory", _memory(memory.tightest))
+    told = " ".join((*quote.warnings, *(each.message for each in quote.problems)))
     for line in (*found.problems, *found.advice):
-        yield from labelled("Note", f"{line[:1].upper()}{line[1:]}.")
+        if line not in told:
+            yield from labelled("Note", f"{_begun(line, quote)}.")
+
+
+def _begun(line: str, quote: Quote) -> str:
+    """A sentence with its first letter as a sentence begins; names of models stay as they are."""
+    model = quote.asked.model if quote.asked else None
+    named = model is not None and line.startswith(model.name)
+    return line if named else f"{line[:1].upper()}{line[1:]}"
+
+
+def _context(memory: Memory, told: int | None) -> Iterator[str]:
+    longest = memory.max_context
+    if not longest:
+        return
+    taken = min(told or longest, longest)
+    at_once = memory.requests(taken)
+    room = f"room for {at_once:,} request{_s(at_once)} of that length at once"
+    if told is None or told > longest:
+        said = f"{longest:,} tokens of the model's {memory.model.context:,}; {room}"
+    else:
+        said = f"{told:,} tokens, as max-model-len of its ConfigMap says; {room}; {longest:,} fit"
+    yield from labelled("Context", said)
 
 
 def _memory(stage: Stage) -> str:
@@ -105,22 +150,31 @@ def _memory(stage: Stage) -> str:
 
 def _price(quote: Quote) -> str:
     if quote.cost is None:
-        made = quote.plan is not None and quote.plan.brings_up_nodes
+        made = quote.plan is not None and quote.plan.brings_up_nodes and quote.made
         return "not known" if made else "nothing is brought up"
     cost, price = quote.cost, quote.cost.each
-    return (
+    said = (
         f"${cost.hour:,.2f} an hour, ${cost.month:,.0f} a month ({cost.nodes} x {price.region} "
         f"list price of {price.date})"
     )
+    if not cost.new:
+        return f"{said}, no more than today"
+    return said if cost.new == cost.nodes else f"{said}, {cost.new} of the nodes new"
 
 
-def _time(phases: Sequence[Phase]) -> Iterator[str]:
+def _time(answer: Answer) -> Iterator[str]:
+    phases = answer.quote.phases
+    if answer.ready:
+        yield from labelled("Ready", "now")
+        return
     if not phases:
-        yield from labelled("Ready", "not known for a template")
+        never = answer.quote.hindrance is not None
+        yield from labelled("Ready", "never as it is" if never else "not known for a template")
         return
     sources = list(dict.fromkeys(phase.source for phase in phases))
     whole = total(tuple(phases))
-    yield from labelled("Ready", f"in {_range(whole)}")
+    after = " after what it waits for" if answer.waits else ""
+    yield from labelled("Ready", f"in {_range(whole)}{after}")
     for line in columns(
         [
             (_range(phase.seconds), phase.what, f"[{sources.index(phase.source) + 1}]")
@@ -172,46 +226,42 @@ def _s(count: int) -> str:
 
 
 # Any: what JSON can hold.
-def as_json(key: Key, quote: Quote, changes: Sequence[Change] | None) -> Object:
+def as_json(answer: Answer) -> Object:
     """The same for scripts; figures that are not known are null."""
-    asked, found, cost = quote.asked, quote.estimate, quote.cost
-    memory = found.memory if found else None
+    quote, changes = answer.quote, answer.changes
+    asked, cost = quote.asked, quote.cost
+    own = asked.own if asked else None
     return {
-        "namespace": key.namespace,
-        "name": key.name,
+        "namespace": answer.key.namespace,
+        "name": answer.key.name,
+        "verdict": answer.verdict,
         "possible": quote.possible,
+        "runs": quote.runs,
         "problems": [{"path": each.path, "message": each.message} for each in quote.problems],
         "warnings": list(quote.warnings),
-        "waits": quote.waits or None,
+        "now": quote.now,
+        "waits": " ".join(answer.waits) or None,
+        "secrets": [
+            {"name": each.secret.name, "key": each.key or None, "exists": answer.there(each)}
+            for each in quote.needs
+        ],
         "model": asked.model.name if asked and asked.model else None,
-        "size": asked.sku.name if asked and asked.sku else None,
-        "gpus": str(asked.sku.gpus) if asked and asked.sku else None,
-        "estimate": None
-        if found is None
-        else {
-            "nodes": found.nodes,
-            "gpusPerNode": found.gpus_per_node,
-            "dataParallel": found.data_parallel,
-            "tensorParallel": found.tensor_parallel,
-            "pipelineParallel": found.pipeline_parallel,
-            "dtype": found.precision.dtype,
-            "maxContext": found.max_context,
-            "requestsAtMaxContext": memory.requests(memory.max_context) if memory else None,
-            "memoryGiBPerGPU": None if memory is None else _memory_json(memory.tightest),
-            "problems": [*found.problems],
-            "advice": [*found.advice],
-        },
+        "size": asked.sku.name if asked and asked.sku else (own.size or None) if own else None,
+        "gpus": str(asked.gpus) if asked and asked.gpus else None,
+        "ownNodes": [*own.names] if own else [],
+        "estimate": None if quote.estimate is None else _estimate_json(quote.estimate),
         "price": None
         if cost is None
         else {
             "nodes": cost.nodes,
+            "newNodes": cost.new,
             "usdPerHour": round(cost.hour, 4),
             "usdPerMonth": round(cost.month, 2),
             "region": cost.each.region,
             "date": str(cost.each.date),
             "source": cost.each.source,
         },
-        "secondsToReady": _seconds(total(quote.phases)) if quote.phases else None,
+        "secondsToReady": _seconds(_to_ready(answer)),
         "phases": [
             {
                 "name": phase.name,
@@ -231,6 +281,29 @@ def as_json(key: Key, quote: Quote, changes: Sequence[Change] | None) -> Object:
         "sizes": [_alternative(each) for each in quote.sizes],
         "models": [_alternative(each) for each in quote.models],
     }
+
+
+def _estimate_json(found: Estimate) -> Object:
+    memory, longest = found.memory, found.max_context
+    return {
+        "nodes": found.nodes,
+        "gpusPerNode": found.gpus_per_node,
+        "dataParallel": found.data_parallel,
+        "tensorParallel": found.tensor_parallel,
+        "pipelineParallel": found.pipeline_parallel,
+        "dtype": found.precision.dtype,
+        "maxContext": found.max_context,
+        "requestsAtMaxContext": memory.requests(longest) if memory and longest else longest,
+        "memoryGiBPerGPU": None if memory is None else _memory_json(memory.tightest),
+        "problems": [*found.problems],
+        "advice": [*found.advice],
+    }
+
+
+def _to_ready(answer: Answer) -> Range | None:
+    if answer.ready:
+        return Range(low=0, high=0)
+    return total(answer.quote.phases) if answer.quote.phases else None
 
 
 def _memory_json(stage: Stage) -> Object:

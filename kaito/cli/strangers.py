@@ -10,25 +10,20 @@ from contextlib import asynccontextmanager
 import aiohttp
 
 from kaito.catalog import hub
-from kaito.catalog.config import ModelError
 from kaito.catalog.model import Model
-from kaito.cli.parser import CommandError
 from kaito.controllers.workspace.strangers import Read
 
 SECONDS = 15.0  # for one answer
 
 
 def from_hub(name: str, *, token: str, address: str) -> Model:
-    """The model as it is there today; CommandError when it cannot be had."""
+    """The model as it is there today; ModelError when it cannot be had."""
 
     async def read_it() -> Model:
         async with reader(token=token, address=address) as read:
             return await read(name)
 
-    try:
-        return asyncio.run(read_it())
-    except ModelError as error:
-        raise CommandError(f"{error} (--model-config {name}=FILE)") from error
+    return asyncio.run(read_it())
 
 
 @asynccontextmanager

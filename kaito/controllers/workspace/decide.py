@@ -30,6 +30,7 @@ from kaito.controllers.workspace.plan import Plan, on_gpus, plan
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.service import desired_service
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.sizes import gpus_advice
 from kaito.controllers.workspace.status import events, state_after, status, summary
 from kaito.runtime import Key, Object, Resource
 
@@ -115,7 +116,7 @@ def _serve(
         status=said,
         events=(
             *events(observation, said),
-            *_warnings(observation, planned, crew, catalog, settings),
+            *_warnings(observation, planned, crew, catalog, settings, starts=resource.good),
         ),
         look_again=OBSTACLE_SECONDS if observation.obstacles else None,
     )
@@ -216,12 +217,28 @@ def _machines(planned: Plan, crew: Crew, subject: Subject) -> list[Object]:
 
 
 def _warnings(
-    observation: Observation, planned: Plan, crew: Crew, catalog: Catalog, settings: Settings
+    observation: Observation,
+    planned: Plan,
+    crew: Crew,
+    catalog: Catalog,
+    settings: Settings,
+    *,
+    starts: bool,
 ) -> list[Event]:
-    """What the author should know though it stops nothing; told once, when nodes are asked for."""
-    if not crew.missing or crew.machines or observation.obstacles:
+    """What the author should know though it stops nothing; told once: when nodes are asked for, and
+    when it starts on nodes that its user brings."""
+    asks = crew.missing and not crew.machines
+    own = crew.brought[0] if starts and crew.brought and not crew.machines else None
+    if observation.obstacles or not (asks or (own and observation.deployment is None)):
         return []
-    said = advice(planned.workspace, catalog=catalog, settings=settings, config=observation.config)
+    said = [
+        *advice(planned.workspace, catalog=catalog, settings=settings, config=observation.config)
+    ]
+    if own and planned.sku is None and planned.model is not None and planned.gpus is not None:
+        where = f"Node {own.name}"
+        said += gpus_advice(
+            planned.workspace, planned.model, planned.gpus, where, catalog, settings, planned.told
+        )
     return [Event(type="Warning", reason=each.reason, message=each.message) for each in said]
 
 

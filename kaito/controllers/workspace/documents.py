@@ -7,7 +7,9 @@ reads its caches the same way, so both see the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+from uuid import UUID, uuid5
 
 from kaito.api.workspace import GROUP as WORKSPACE_GROUP
 from kaito.api.workspace import as_stored
@@ -22,13 +24,14 @@ from kaito.controllers.workspace.kinds import (
 from kaito.controllers.workspace.observation import Observation
 from kaito.controllers.workspace.observe import INDEXES, Stores, observe
 from kaito.controllers.workspace.parameters import Config, Missing, config_name
+from kaito.controllers.workspace.strangers import Unread
 from kaito.runtime import Key, Object, Resource
 from kaito.runtime.store import WritableStore
 from kaito.runtime.wire import open_object
 
 NAMESPACE = "default"
-# What stands for the uid of a Workspace that has not been created.
-NO_UID = "00000000-0000-0000-0000-000000000000"
+# Of uids that stand for those of objects that have not been created.
+UIDS = UUID("a16f2a0e-7d0f-5f0b-9b52-7c3f7a2f2d51")
 
 
 class Documents:
@@ -83,12 +86,14 @@ class Documents:
         store.put(key, header, body)
         return key
 
-    def observation(self, key: Key, *, now: float) -> Observation:
-        """What the controller would see of this Workspace. KeyError when there is none."""
+    def observation(self, key: Key, *, now: float, unread: Unread | None = None) -> Observation:
+        """What the controller would see of this Workspace; `unread` is why its model is not known.
+        KeyError when there is none."""
         workspace = self.stores.workspaces.object(key)
         if workspace is None:
             raise KeyError(str(key))
-        return observe(self.stores, workspace, now, self._config(workspace))
+        seen = observe(self.stores, workspace, now, self._config(workspace))
+        return replace(seen, unread=unread)
 
     def _config(self, workspace: Object) -> Config | None:
         name = config_name(workspace)
@@ -101,5 +106,7 @@ class Documents:
         metadata = dict(obj.get("metadata") or {})
         if resource.namespaced:
             metadata["namespace"] = metadata.get("namespace") or self._namespace
-        metadata.setdefault("uid", NO_UID)
+        where = f"{resource.plural}/{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+        # Of its own for each, because the names of Machines follow from it.
+        metadata.setdefault("uid", str(uuid5(UIDS, where)))
         return {**obj, "apiVersion": resource.api_version, "metadata": metadata}

@@ -18,8 +18,8 @@ from kaito.controllers.workspace.annotations import annotation_advice, annotatio
 from kaito.controllers.workspace.parameters import (
     Config,
     Missing,
-    context_asked,
     inference_problems,
+    told_by,
     training_problems,
 )
 from kaito.controllers.workspace.presets import model_of, preset_advice, preset_objections
@@ -50,15 +50,15 @@ def objections(
             path="inference.template", reason=conditions.INVALID_SPEC, message=wrong_template
         )
     yield from preset_objections(workspace, catalog, settings)
-    wrong_size = [*size_objections(workspace, catalog, settings)]
+    told = told_by(config)
+    wrong_size = [*size_objections(workspace, catalog, settings, told)]
     yield from wrong_size
     model, sku = model_of(workspace, catalog), size_of(workspace, catalog, settings)
     if config is not None:
         yield from _unusable_config(workspace, model, config)
     if workspace.inference is None or model is None or sku is None or wrong_size:
         return
-    context = context_asked(config)
-    split = fit(workspace, model, sku.gpus, context=context, catalog=catalog, settings=settings)
+    split = fit(workspace, model, sku.gpus, told=told, catalog=catalog, settings=settings)
     if isinstance(split, Refusal):
         yield split
 
@@ -70,7 +70,7 @@ def advice(
     yield from annotation_advice(workspace.metadata.annotations)
     yield from selector_advice(workspace.resource)
     yield from preset_advice(workspace, catalog, settings)
-    yield from size_advice(workspace, catalog, settings, context_asked(config))
+    yield from size_advice(workspace, catalog, settings, told_by(config))
 
 
 def _strengths(workspace: Workspace) -> Iterator[Refusal]:

@@ -17,6 +17,8 @@ import yaml
 
 from kaito.api.rules import Problem
 from kaito.api.words import listed, one_line, shown
+from kaito.catalog.precision import CacheType
+from kaito.controllers.workspace.told import Told
 from kaito.runtime import Object
 
 INFERENCE_KEY = "inference_config.yaml"
@@ -34,6 +36,14 @@ TRAINING_SECTIONS = (
     "TrainingArguments",
 )
 CONTEXT = "max-model-len"
+UTILIZATION = "gpu-memory-utilization"
+CACHE = "kv-cache-dtype"
+TENSOR, PIPELINE, DATA = SPLIT = (
+    "tensor-parallel-size",
+    "pipeline-parallel-size",
+    "data-parallel-size",
+)
+NARROW = "fp8"  # how all names of caches with one byte a value begin
 OUTPUT_ROOT = "/mnt"  # where volumes for results are
 TOKENS_LENGTH = 12  # digits
 TOKENS = re.compile(rf"[0-9]{{1,{TOKENS_LENGTH}}}")
@@ -67,15 +77,22 @@ def config_name(workspace: Object) -> str:
     return ""
 
 
-def context_asked(config: Config | None) -> int | None:
-    """The context that a ConfigMap for inference asks for, tokens; None when it says nothing that
-    can be understood."""
+def told_by(config: Config | None) -> Told:
+    """What a ConfigMap for inference tells the engine of memory; what cannot be understood is
+    nothing."""
     if config is None or isinstance(config, Missing):
-        return None
+        return Told()
     found = _parsed(config, INFERENCE_KEY, _sayer("inference.config", config, INFERENCE_KEY))
-    flags = None if isinstance(found, Problem) else found.get("vllm")
-    given = [value for flag, value in _spelled(flags) if flag == CONTEXT]
-    return _tokens(given[-1]) or None if given else None
+    # The last of two holds.
+    given = {} if isinstance(found, Problem) else dict(_spelled(found.get("vllm")))
+    return Told(
+        context=_tokens(given.get(CONTEXT)) or None,
+        utilization=_share(given.get(UTILIZATION)),
+        cached=_cache_type(given.get(CACHE)),
+        tensor=_tokens(given.get(TENSOR)) or None,
+        pipeline=_tokens(given.get(PIPELINE)) or None,
+        data=_tokens(given.get(DATA)) or None,
+    )
 
 
 def inference_problems(
@@ -102,6 +119,10 @@ def inference_problems(
             yield say(f"vllm.{shown(flag)} must be one value, as on a command line")
         elif flag == CONTEXT and value is not None:
             yield from _context(_tokens(value), context, say)
+        elif flag == UTILIZATION and _share(value) is None:
+            yield say(f"vllm.{flag} must be a number above 0 and at most 1")
+        elif flag in SPLIT and not _tokens(value):
+            yield say(f"vllm.{flag} must be a whole number of GPUs or of groups, at least 1")
         seen.add(flag)
 
 
@@ -237,3 +258,21 @@ def _tokens(value: Any) -> int | None:
         return int(value) if TOKENS.fullmatch(value) else None
     whole = isinstance(value, int) and not isinstance(value, bool)
     return value if whole and 0 <= value < 10**TOKENS_LENGTH else None
+
+
+def _share(value: Any) -> float | None:
+    """The share that is written there; None for what is none."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        share = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return share if 0 < share <= 1 else None
+
+
+def _cache_type(value: Any) -> CacheType | None:
+    """How the cache is kept; None for what the estimator has no figures of."""
+    if not isinstance(value, str):
+        return None
+    return "fp8" if value.startswith(NARROW) else "auto"

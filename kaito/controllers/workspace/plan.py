@@ -7,7 +7,7 @@ nodes). Pure; `kaito plan` and the webhook ask the same.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
@@ -21,13 +21,14 @@ from kaito.catalog.estimate import Estimate
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
 from kaito.controllers.workspace.objections import objections
-from kaito.controllers.workspace.parameters import Config, context_asked
+from kaito.controllers.workspace.parameters import Config, told_by
 from kaito.controllers.workspace.presets import model_of, preset_of
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
 from kaito.controllers.workspace.selector import equality
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import fit, size_of, sizes_that_do
+from kaito.controllers.workspace.told import Told
 from kaito.runtime import Object
 
 # What becomes of a refused part that cannot be changed once it is stored.
@@ -51,8 +52,8 @@ class Plan:
     model: Model | None = None
     stranger: bool = False
     """Whether the model is none of the catalogue that comes with KAITO."""
-    context: int | None = None
-    """The context that its ConfigMap asks for, tokens."""
+    told: Told = field(default_factory=Told)
+    """What its ConfigMap tells the engine."""
     estimate: Estimate | None = None
     """How the model is split; None until the GPUs are known, and for templates."""
 
@@ -97,7 +98,7 @@ def plan(
         sku=sku,
         model=model,
         stranger=model is not None and model.name.lower() in catalog.strangers,
-        context=context_asked(config),
+        told=told_by(config),
     )
     if sku is None or model is None:
         return base
@@ -111,7 +112,7 @@ def on_gpus(base: Plan, gpus: Gpus, *, catalog: Catalog, settings: Settings) -> 
         base.workspace,
         base.model,
         gpus,
-        context=base.context,
+        told=base.told,
         catalog=catalog,
         settings=settings,
     )
@@ -125,7 +126,7 @@ def on_gpus(base: Plan, gpus: Gpus, *, catalog: Catalog, settings: Settings) -> 
             message=f"inference.preset.name {preset.name if preset else ''} needs {split.nodes} "
             f"nodes {f'of {asked}' if asked else 'like those selected'} ({gpus} each), and this "
             "release serves a model from one node"
-            f"{sizes_that_do(base.model, catalog, settings)}.",
+            f"{sizes_that_do(base.workspace, base.model, catalog, settings, base.told)}.",
         )
     return replace(base, nodes=split.nodes, gpus=gpus, estimate=split)
 

@@ -6,40 +6,40 @@ Pure; `kaito plan` gathers what it is asked about and prints the answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import islice
-
-from pydantic import ValidationError
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from kaito.api import conditions
 from kaito.api.rules import Problem
-from kaito.api.workspace import Workspace
-from kaito.catalog.capability import ENGINES, EngineNeeds
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate, estimate
-from kaito.catalog.model import Model
-from kaito.catalog.offer import Offer, alone, sizes_of
-from kaito.catalog.sku import Price, Sku
+from kaito.catalog.estimate import Estimate
+from kaito.catalog.offer import Offer
+from kaito.catalog.sku import Price
 from kaito.catalog.timing import Known, Phase, time_to_ready
 from kaito.controllers.kinds import MACHINES
+from kaito.controllers.workspace.asked import Asked, asked
 from kaito.controllers.workspace.crew import made_nodes, muster
 from kaito.controllers.workspace.decide import plan_of
 from kaito.controllers.workspace.decision import Decision
 from kaito.controllers.workspace.judge import judge
-from kaito.controllers.workspace.observation import Observation
-from kaito.controllers.workspace.parameters import context_asked
+from kaito.controllers.workspace.needs import Needed, needed
+from kaito.controllers.workspace.objections import advice
+from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan
-from kaito.controllers.workspace.presets import preset_of
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.rehearsal import rehearse
-from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.unknown import unknown_fields
 from kaito.runtime import Object, find_condition
 
 HOURS_A_MONTH = 730  # 365 * 24 / 12, as clouds count
-NEAREST = 5  # sizes that are named instead
-WITHOUT_NEW_NODES = ("arc",)  # sizes of one's own data centre, whose nodes are there
-SMALLER = 3  # models that are named instead
+LATER = (conditions.NOT_SUPPORTED, conditions.TUNING_NOT_SUPPORTED)
+OF_CONFIG = (conditions.CONFIG_NOT_FOUND, conditions.INVALID_CONFIG)
+TOKEN = "presetOptions.modelAccessSecret"  # noqa: S105 - a field, no secret
+TOKEN_TO_COME = "name-of-your-secret"  # noqa: S105 - what stands for the name that is missing
+MEASURED_ON = "azure"
+# What a cloud and its network take, whatever the model.
+OF_CLOUD = ("node", "device", "image", "download")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,8 @@ class Cost:
     """What the cloud lists for the nodes that are brought up."""
 
     nodes: int
+    new: int
+    """Those of them that are not there yet."""
     each: Price
 
     @property
@@ -61,69 +63,6 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """The model and the size that are asked for, and what would do instead."""
-
-    workspace: Workspace
-    model: Model | None
-    """None for templates and names that are not known."""
-    sku: Sku | None
-    """None for nodes that are there and sizes that are not known."""
-    context: int | None
-    catalog: Catalog
-    cloud: str
-
-    @property
-    def estimate(self) -> Estimate | None:
-        """How the model lies on that size, where that can be told."""
-        if self.model is None or self.sku is None or not self.sku.gpus.memory_gib:
-            return None
-        found = estimate(self.model, self.sku.gpus, context=self._context)
-        return found if isinstance(found, Estimate) else None
-
-    def sizes(self) -> tuple[Offer, ...]:
-        """Sizes that run the model on one node, the cheapest first, when the one asked for does
-        not."""
-        if self.model is None or self._runs or not self.workspace.resource.instance_type:
-            return ()
-        found = sizes_of(
-            self.model,
-            self.catalog,
-            cloud=self.cloud,
-            engine=self._engine,
-            context=self._context,
-        )
-        return tuple(islice(found, NEAREST))
-
-    def models(self) -> tuple[Offer, ...]:
-        """Models that run on one node of the size, the largest first, when the one asked for does
-        not."""
-        if self.sku is None or self._runs or preset_of(self.workspace) is None:
-            return ()
-        known = {model.name: model for model in self.catalog.models.values()}.values()
-        usable = [model for model in known if model.weights_gib and model.access == "open"]
-        largest = sorted(usable, key=lambda model: (-(model.weights_gib or 0), model.name))
-        found = (self._alone(model, self.sku) for model in largest)
-        return tuple(islice(filter(None, found), SMALLER))
-
-    @property
-    def _runs(self) -> bool:
-        """Whether nothing is to be said against the model on that size."""
-        return bool(self.model and self.sku and self._alone(self.model, self.sku))
-
-    def _alone(self, model: Model, sku: Sku) -> Offer | None:
-        return alone(model, sku, engine=self._engine, context=self._context)
-
-    @property
-    def _engine(self) -> EngineNeeds:
-        return ENGINES[runtime_of(self.workspace)]
-
-    @property
-    def _context(self) -> int:
-        return self.context or DEFAULT_CONTEXT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """The answer."""
 
@@ -134,17 +73,24 @@ class Quote:
     asked: Asked | None = None
     """None where it is not understood."""
     plan: Plan | None = None
-    """None where there are problems."""
+    """None where there are problems other than a missing token."""
     estimate: Estimate | None = None
     """How the model lies on its GPUs; also of one that is refused, where that can be told."""
+    hindrance: str | None = None
+    """Why the engine will not start although all is applied, a sentence without its full stop."""
     cost: Cost | None = None
     """None where no nodes are brought up, or their price is not known."""
     phases: tuple[Phase, ...] = ()
-    """What is left until it answers; empty for templates, of which nothing is known."""
+    """What is left until it answers; empty for templates, of which nothing is known, and where the
+    engine does not start."""
     objects: tuple[Object, ...] = ()
-    """What would be applied."""
+    """What would be applied; where only a token is missing, what would be with it."""
+    status: Object | None = None
+    """What the Workspace would say at the end; None where there are problems."""
     waits: str = ""
     """What it will wait for although all goes well, a sentence; "" when it will be ready."""
+    now: Object | None = None
+    """The condition that says how it is now; None where it does not say."""
     sizes: tuple[Offer, ...] = ()
     """Sizes that run the model, the cheapest first, where the one asked for does not."""
     models: tuple[Offer, ...] = ()
@@ -156,6 +102,24 @@ class Quote:
         """Whether it would be done."""
         return not self.problems
 
+    @property
+    def runs(self) -> bool | None:
+        """Whether the engine would start; None where that cannot be told."""
+        if self.problems or self.hindrance is not None:
+            return False
+        return None if self.estimate is None or self.estimate.memory is None else True
+
+    @property
+    def made(self) -> int:
+        """How many nodes are brought up for it, those that are there among them."""
+        return sum(each["kind"] == MACHINES.kind for each in self.objects)
+
+    @property
+    def needs(self) -> tuple[Needed, ...]:
+        """Secrets that its Pods read."""
+        found = needed(self.objects)
+        return tuple(each for each in found if each.secret.name != TOKEN_TO_COME)
+
 
 def quote(
     observation: Observation, old: Object | None, *, catalog: Catalog, settings: Settings
@@ -164,61 +128,103 @@ def quote(
     workspace, config = observation.workspace, observation.config
     judged = judge(workspace, old, catalog=catalog, settings=settings, config=config)
     planned = plan_of(observation, catalog, settings)
-    problems = judged.problems
-    if isinstance(planned, Refusal) and not problems:
-        problems = (Problem(path=planned.path, message=planned.message),)
-    asked = _asked(workspace, context_asked(config), catalog, settings)
-    if isinstance(planned, Refusal) or problems:
-        return Quote(
-            problems=problems,
-            warnings=judged.warnings,
-            asked=asked,
-            estimate=asked.estimate if asked else None,
-            sizes=asked.sizes() if asked else (),
-            models=asked.models() if asked else (),
-        )
+    what = asked(observation, catalog, settings)
+    problems = tuple(_problems(judged.problems, planned, observation))
+    warnings = judged.warnings
+    if what is not None:
+        # The rules are silent about what has not changed; who asks is told.
+        said = advice(what.workspace, catalog=catalog, settings=settings, config=config)
+        warnings = (*(each.message for each in said), *what.warnings())
+    base = Quote(
+        problems=problems,
+        warnings=tuple(dict.fromkeys((*unknown_fields(workspace), *warnings))),
+        asked=what,
+        estimate=what.estimate if what else None,
+        now=find_condition(
+            Subject(workspace).status.get("conditions", ()), conditions.WORKSPACE_READY
+        ),
+        sizes=what.sizes() if what else (),
+        models=what.models() if what else (),
+    )
+    if problems and all(each.path.endswith(TOKEN) for each in problems):
+        observation = _with_token(observation)
+        planned = plan_of(observation, catalog, settings)
+    elif problems:
+        # Another size would change nothing about these.
+        elsewhere = isinstance(planned, Refusal) and planned.reason in (*LATER, *OF_CONFIG)
+        return replace(base, sizes=(), models=()) if elsewhere else base
+    if isinstance(planned, Refusal):
+        return base
+    return _carried_out(base, planned, observation, catalog, settings)
+
+
+def _carried_out(
+    base: Quote, planned: Plan, observation: Observation, catalog: Catalog, settings: Settings
+) -> Quote:
+    """The same with what would be done."""
     rehearsal = rehearse(observation, catalog, settings)
-    made = sum(each["kind"] == MACHINES.kind for each in rehearsal.objects)
+    made = [o for o in rehearsal.objects if o["kind"] == MACHINES.kind]
+    there = {machine.metadata.name for machine in observation.machines}
+    new = sum(each["metadata"]["name"] not in there for each in made)
     price = planned.sku.price if planned.sku else None
-    return Quote(
-        warnings=judged.warnings,
-        asked=asked,
+    what = base.asked
+    hindrance = what.hindrance if what and planned.estimate is not None else None
+    return replace(
+        base,
         plan=planned,
         estimate=planned.estimate,
-        cost=Cost(nodes=made, each=price) if made and price else None,
-        phases=_phases(planned, observation, settings),
+        hindrance=hindrance,
+        cost=Cost(nodes=len(made), new=new, each=price) if made and price else None,
+        phases=_phases(planned, observation, settings) if hindrance is None else (),
         objects=rehearsal.objects,
-        waits=_waits(planned, rehearsal.last),
-        sizes=asked.sizes() if asked else (),
+        status=None if base.problems else rehearsal.last.status,
+        waits=_waits(planned, what, rehearsal.last),
+        # A size that nobody knows yet may well do.
+        sizes=base.sizes if planned.estimate is not None else (),
+        models=() if base.possible else base.models,
     )
 
 
-def _waits(planned: Plan, last: Decision) -> str:
+def _problems(
+    judged: Iterable[Problem], planned: Plan | Refusal, observation: Observation
+) -> Iterable[Problem]:
+    """What is wrong: first what no mending of the rest would change."""
+    found = list(judged)
+    if isinstance(planned, Refusal):
+        told = Problem(path=planned.path, message=planned.message)
+        if planned.reason in LATER:
+            found = [told, *found]
+        elif not found:
+            found = [told]
+    unread = observation.unread
+    for each in found:
+        unknown = unread is not None and each.path.endswith("preset.name")
+        yield replace(each, message=unread.message) if unread and unknown else each
+
+
+def _with_token(observation: Observation) -> Observation:
+    """The same with the Secret that is missing named."""
+    workspace = observation.workspace
+    inference, preset = workspace["inference"], workspace["inference"]["preset"]
+    options = {**(preset.get("presetOptions") or {}), "modelAccessSecret": TOKEN_TO_COME}
+    named = {**inference, "preset": {**preset, "presetOptions": options}}
+    return replace(observation, workspace={**workspace, "inference": named})
+
+
+def _waits(planned: Plan, what: Asked | None, last: Decision) -> str:
     if planned.model is not None and planned.gpus is None and planned.brings_up_nodes:
         return (
             f"What GPUs {planned.instance_type} has is not known before its first node is there: "
             "the model is split over them then."
         )
+    if planned.model is not None and planned.gpus is None and what and what.own:
+        return (
+            f"Node {what.own.names[0]} says nothing of its GPUs: it needs NVIDIA's device plugin, "
+            "and the labels nvidia.com/gpu.count and nvidia.com/gpu.memory of its GPU feature "
+            "discovery."
+        )
     ready = find_condition((last.status or {}).get("conditions", ()), conditions.WORKSPACE_READY)
     return "" if ready is None or ready["status"] == "True" else ready["message"]
-
-
-def _asked(
-    workspace: Object, context: int | None, catalog: Catalog, settings: Settings
-) -> Asked | None:
-    try:
-        read = Workspace.model_validate(workspace)
-    except ValidationError:
-        return None
-    preset = preset_of(read)
-    return Asked(
-        workspace=read,
-        model=catalog.find_model(preset.name) if preset else None,
-        sku=catalog.find_sku(read.resource.instance_type, cloud=settings.cloud),
-        context=context,
-        catalog=catalog,
-        cloud=settings.cloud,
-    )
 
 
 def _phases(planned: Plan, observation: Observation, settings: Settings) -> tuple[Phase, ...]:
@@ -226,7 +232,7 @@ def _phases(planned: Plan, observation: Observation, settings: Settings) -> tupl
         return ()
     crew = muster(planned, observation)
     there = [*made_nodes(observation), *crew.brought]
-    if not planned.brings_up_nodes or settings.cloud in WITHOUT_NEW_NODES:
+    if not planned.brings_up_nodes:
         known = Known(node="ready")
     elif crew.missing or crew.blocked or len(there) < planned.nodes:
         known = Known()
@@ -234,4 +240,15 @@ def _phases(planned: Plan, observation: Observation, settings: Settings) -> tupl
         known = Known(node="ready")
     else:
         known = Known(node="registered")
-    return time_to_ready(planned.model, known)
+    found = time_to_ready(planned.model, known)
+    return tuple(_elsewhere(phase, settings.cloud) for phase in found)
+
+
+def _elsewhere(phase: Phase, cloud: str) -> Phase:
+    """A phase as it is in another cloud than the one it was measured in."""
+    if cloud == MEASURED_ON or phase.name not in OF_CLOUD:
+        return phase
+    if cloud == "arc" and phase.name == "node":
+        source = "nobody measured it in data centres of one's own"
+        return replace(phase, seconds=None, source=source)
+    return replace(phase, source=f"assumed to be as on {MEASURED_ON.capitalize()}: {phase.source}")

@@ -11,21 +11,16 @@ from kaito.api.words import clause, instead, shown
 from kaito.api.workspace import Workspace
 from kaito.catalog.capability import ENGINES, caveat, objection
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.estimate import (
-    DEFAULT_CONTEXT,
-    Estimate,
-    Misfit,
-    estimate,
-    placed,
-)
+from kaito.catalog.estimate import Estimate, Misfit
 from kaito.catalog.model import Model
-from kaito.catalog.offer import sizes_of
+from kaito.catalog.offer import Offer, sizes_of
 from kaito.catalog.replacement import ARCHITECTURE
 from kaito.catalog.sku import PROFILES, Gpus, Sku
 from kaito.controllers.workspace.presets import model_of, preset_of
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.told import Told, estimated, on_nodes, split_problems
 
 EXAMPLES = 3  # sizes that a message lists
 # Azure's sizes with GPUs, and those that a Pod template may ask for, though we do not know them.
@@ -40,14 +35,18 @@ def size_of(workspace: Workspace, catalog: Catalog, settings: Settings) -> Sku |
 
 
 def size_objections(
-    workspace: Workspace, catalog: Catalog, settings: Settings
+    workspace: Workspace, catalog: Catalog, settings: Settings, told: Told
 ) -> Iterator[Refusal]:
-    """Why there can be no nodes of its size, or none for what is to run on them."""
+    """Why there can be no nodes of its size, or none for what is to run on them; `told` is what
+    the engine is told."""
     asked, sku = workspace.resource.instance_type, size_of(workspace, catalog, settings)
     preset, model = preset_of(workspace), model_of(workspace, catalog)
+
+    def better() -> str:
+        return sizes_that_do(workspace, model, catalog, settings, told) if model else ""
+
     if sku is None:
-        shapes = UNLISTED_GPU_SIZES if preset else UNLISTED_SIZES
-        if asked and not _unlisted(asked, settings, shapes):
+        if asked and not _unlisted(workspace, settings):
             sizes = [known.name for known in catalog.skus.values() if known.cloud == settings.cloud]
             yield _size(
                 f"resource.instanceType is {shown(asked)}, which is no GPU size of "
@@ -57,12 +56,12 @@ def size_objections(
     elif sku.architecture != ARCHITECTURE:
         yield _size(
             f"resource.instanceType is {sku.name}, whose processors are {sku.architecture}, and "
-            f"KAITO asks for nodes with {ARCHITECTURE}{_others(model, catalog, settings)}."
+            f"KAITO asks for nodes with {ARCHITECTURE}{better()}."
         )
     elif preset is not None and sku.gpus.vendor != "nvidia":
         yield _size(
             f"resource.instanceType is {sku.name}, which has {sku.gpus.product}: presets "
-            f"run on NVIDIA GPUs{_others(model, catalog, settings)}."
+            f"run on NVIDIA GPUs{better()}."
         )
     partition = workspace.resource.partition
     if partition is not None and partition.profile and partition.profile not in PROFILES:
@@ -77,12 +76,11 @@ def size_objections(
 
 
 def size_advice(
-    workspace: Workspace, catalog: Catalog, settings: Settings, context: int | None
+    workspace: Workspace, catalog: Catalog, settings: Settings, told: Told
 ) -> Iterator[Advice]:
-    """What should be known of its size; `context` is how many tokens must fit, None for
-    upstream's default."""
+    """What should be known of its size; `told` is what the engine is told."""
     asked, sku = workspace.resource.instance_type, size_of(workspace, catalog, settings)
-    if asked and sku is None and _unlisted(asked, settings, UNLISTED_SIZES):
+    if asked and sku is None and _unlisted(workspace, settings):
         like = clause("names like it are", catalog.skus_like(asked, cloud=settings.cloud))
         yield Advice(
             reason=conditions.INSTANCE_TYPE_UNLISTED,
@@ -99,27 +97,47 @@ def size_advice(
         )
     model = model_of(workspace, catalog) if workspace.inference else None
     if model is not None and sku.gpus.vendor == "nvidia":
-        yield from _engine_advice(workspace, model, sku, catalog, context or DEFAULT_CONTEXT)
+        where = f"resource.instanceType {sku.name}"
+        yield from gpus_advice(workspace, model, sku.gpus, where, catalog, settings, told)
 
 
-def _engine_advice(
-    workspace: Workspace, model: Model, sku: Sku, catalog: Catalog, context: int
+def gpus_advice(
+    workspace: Workspace,
+    model: Model,
+    gpus: Gpus,
+    where: str,
+    catalog: Catalog,
+    settings: Settings,
+    told: Told,
 ) -> Iterator[Advice]:
+    """What should be known of a model on these GPUs; `where` begins the sentence."""
     engine = ENGINES[runtime_of(workspace)]
     how = {"quantization": model.quantization}
-    answer = estimate(model, sku.gpus, context=context)
-    lacking = objection(engine, sku.gpus, **how)
+    answer = estimated(model, gpus, told) if gpus.memory_gib else on_nodes(model, gpus, 1, told)
+    lacking = objection(engine, gpus, architecture=model.architecture, **how)
     said = [lacking.removesuffix(".")] if lacking else []
     said += answer.problems if isinstance(answer, Estimate) else ()
     if said:
-        does = sizes_of(model, catalog, cloud=sku.cloud, engine=engine, context=context)
-        better = next(does, None)
+        better = next(sizes_instead(workspace, model, catalog, settings, told), None)
         yield Advice(
             reason=conditions.INSTANCE_TYPE_UNSUITED,
-            message=f"resource.instanceType {sku.name}: {'; '.join(said)}"
-            f"{clause('the cheapest size that does is', [better.sku.name] if better else [])}.",
+            message=f"{where}: {'; '.join(said)}"
+            f"{clause('the cheapest size that runs it is', [better.sku.name] if better else [])}.",
         )
-    converts = None if lacking else caveat(engine, sku.gpus, **how)
+    if not gpus.memory_gib:
+        yield Advice(
+            reason=conditions.INSTANCE_TYPE_UNLISTED,
+            message=f"{where} has no label {labels.GPU_MEMORY}, so nobody can tell whether "
+            f"{model.name} fits: NVIDIA's GPU feature discovery writes it.",
+        )
+    count = workspace.resource.count
+    if count > 1 and gpus.memory_gib and isinstance(answer, Estimate) and answer.nodes == 1:
+        yield Advice(
+            reason=conditions.COUNT_IGNORED,
+            message=f"resource.count is {count}, and how many nodes a preset gets follows from its "
+            "model: 1 here.",
+        )
+    converts = None if lacking else caveat(engine, gpus, **how)
     if converts is not None:
         yield Advice(reason=conditions.WEIGHTS_CONVERTED, message=converts)
 
@@ -129,47 +147,70 @@ def fit(
     model: Model,
     gpus: Gpus,
     *,
-    context: int | None,
+    told: Told,
     catalog: Catalog,
     settings: Settings,
 ) -> Estimate | Refusal:
     """How a model is split over nodes with these GPUs; a Refusal when it does not fit.
 
-    `context` is how many tokens must fit, None for upstream's default. Users are taken at their
-    word, which is resource.count, for GPUs whose memory nobody knows, and where an annotation says
-    that a model which does not fit is theirs to answer for.
+    `told` is what the engine is told. Users are taken at their word, which is resource.count, for
+    GPUs whose memory nobody knows, and where an annotation says that a model which does not fit is
+    theirs to answer for.
     """
     count = workspace.resource.count
+    for problem in split_problems(model, gpus, told):
+        name = workspace.inference.config if workspace.inference else ""
+        return Refusal(
+            path="inference.config",
+            reason=conditions.INVALID_CONFIG,
+            message=f"ConfigMap {name} (inference.config): {problem}.",
+        )
     if not gpus.memory_gib:
-        return placed(model, gpus, count)
-    answer = estimate(model, gpus, context=context or DEFAULT_CONTEXT)
+        return on_nodes(model, gpus, count, told)
+    answer = estimated(model, gpus, told)
     if not isinstance(answer, Misfit):
         return answer
     if labels.BYPASS_RESOURCE_CHECKS in workspace.metadata.annotations:
-        return placed(model, gpus, count)
+        return on_nodes(model, gpus, count, told)
     asked, preset = workspace.resource.instance_type, preset_of(workspace)
     where = f"on {asked}" if asked else "on the nodes selected"
     return Refusal(
         path="inference.preset.name",
         reason=conditions.MODEL_DOES_NOT_FIT,
         message=f"inference.preset.name {preset.name if preset else model.name} does not fit "
-        f"{where}: {answer.message}{sizes_that_do(model, catalog, settings)}.",
+        f"{where}: {answer.message}{sizes_that_do(workspace, model, catalog, settings, told)}.",
     )
 
 
-def sizes_that_do(model: Model, catalog: Catalog, settings: Settings) -> str:
-    """The end of a sentence: sizes that run a model on one node, nothing where there are none."""
-    offers = islice(sizes_of(model, catalog, cloud=settings.cloud), EXAMPLES)
-    return clause("sizes that do are", [each.sku.name for each in offers])
+def sizes_instead(
+    workspace: Workspace, model: Model, catalog: Catalog, settings: Settings, told: Told
+) -> Iterator[Offer]:
+    """The sizes that run a model on one node with nothing to be said against it, the cheapest
+    first: all that name sizes name these."""
+    return sizes_of(
+        model,
+        catalog,
+        cloud=settings.cloud,
+        engine=ENGINES[runtime_of(workspace)],
+        context=told.least_context,
+    )
 
 
-def _others(model: Model | None, catalog: Catalog, settings: Settings) -> str:
-    return sizes_that_do(model, catalog, settings) if model else ""
+def sizes_that_do(
+    workspace: Workspace, model: Model, catalog: Catalog, settings: Settings, told: Told
+) -> str:
+    """The end of a sentence: sizes to take instead, nothing where there are none."""
+    found = islice(sizes_instead(workspace, model, catalog, settings, told), EXAMPLES)
+    names = [each.sku.name for each in found]
+    words = "sizes that do are" if len(names) > 1 else "the only size that does is"
+    return clause(words, names)
 
 
-def _unlisted(asked: str, settings: Settings, shapes: tuple[str, ...]) -> bool:
-    """Whether a size that is in no catalogue has the shape of one."""
-    return settings.cloud == "azure" and asked.lower().startswith(shapes)
+def _unlisted(workspace: Workspace, settings: Settings) -> bool:
+    """Whether a size that is in no catalogue has the shape of one that may run this."""
+    shapes = UNLISTED_GPU_SIZES if preset_of(workspace) else UNLISTED_SIZES
+    asked = workspace.resource.instance_type.lower()
+    return settings.cloud == "azure" and asked.startswith(shapes)
 
 
 def _size(message: str) -> Refusal:

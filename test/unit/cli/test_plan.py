@@ -81,9 +81,11 @@ def test_what_cannot_be_exits_1_with_the_way_out(
 
 
 def test_a_model_without_a_configuration_exits_1_with_the_way_out(plan: Any) -> None:
-    code, _, err = plan(workspace("Standard_NC24ads_A100_v4", "acme/llm"))
+    good = workspace("Standard_NC24ads_A100_v4", "phi-4")
+    code, out, _ = plan(workspace("Standard_NC24ads_A100_v4", "acme/llm"), good)
     assert code == 1
-    assert "--model-config acme/llm=FILE" in err
+    assert "--model-config acme/llm=PATH" in " ".join(out.split())
+    assert "microsoft/phi-4" in out
 
 
 def test_a_model_of_ones_own_is_read_from_its_configuration(plan: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from kaito.cli.parser import CommandError
+from kaito.catalog.config import ModelError
 from kaito.cli.strangers import from_hub
 
 COMMIT = "0e9e39f249a16976918f6564b8830bc894c89659"
@@ -45,7 +45,6 @@ async def test_a_long_listing_is_read_whole_and_the_token_is_shown(hub: str) -> 
     assert (model.weights_gib, model.layers, model.revision) == (SHARDS, 3, COMMIT)
 
 
-async def test_what_the_hub_refuses_names_the_option_instead(hub: str) -> None:
-    with pytest.raises(CommandError, match=r"--model-config maker/model=FILE") as caught:
+async def test_what_the_hub_refuses_is_an_error_of_the_model(hub: str) -> None:
+    with pytest.raises(ModelError, match="does not open maker/model"):
         await asyncio.to_thread(from_hub, "maker/model", token="hf_wrong", address=hub)
-    assert "The token does not open maker/model" in str(caught.value)

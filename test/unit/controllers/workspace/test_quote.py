@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kaito.api.machine import Machine
 from kaito.controllers.workspace.changes import change
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.quote import Quote, quote
@@ -60,7 +61,7 @@ def test_two_nodes_cost_twice() -> None:
 def test_a_model_that_is_too_large_is_answered_with_sizes_and_models_that_go() -> None:
     told = asked(workspace(inference={"preset": {"name": "deepseek-r1-0528"}}))
     assert not told.possible
-    assert "needs 63 nodes" in told.problems[0].message
+    assert "does not fit on Standard_NC6s_v3" in told.problems[0].message
     assert told.objects == ()
     assert told.cost is None
     assert [each.sku.name for each in told.sizes] == ["Standard_ND96isr_H200_v5"]
@@ -96,15 +97,22 @@ def test_nodes_of_ones_own_cost_nothing_and_are_waited_for_while_there_are_none(
     assert told.waits.startswith("0 of 1 nodes are there.")
     assert told.cost is None
     assert "node" not in [phase.name for phase in told.phases]
-    labels = {"nvidia.com/gpu.count": "1", "nvidia.com/gpu.memory": "81920"}
+    labels: Any = {"nvidia.com/gpu.count": "1", "nvidia.com/gpu.memory": "81920"}
     there = asked(own, nodes=(node("a", **labels),))
     assert there.waits == ""
     assert [each["kind"] for each in there.objects] == ["Service", "Deployment"]
 
 
 def test_a_node_that_is_there_takes_no_more_time() -> None:
-    told = asked(held(), machines=(ready_machine(),), nodes=(own_node(),))
+    planned = held(resource={"instanceType": A100})
+    size: Any = {"node.kubernetes.io/instance-type": A100}
+    there = own_node(**size)
+    written = ready_machine().model_dump(by_alias=True)
+    written["spec"]["requirements"][0]["values"] = [A100]
+    told = asked(planned, machines=(Machine.model_validate(written),), nodes=(there,))
     assert told.phases[0].name == "image"
+    assert told.cost is not None
+    assert (told.cost.nodes, told.cost.new) == (1, 0)
 
 
 def test_an_edit_that_cannot_be_is_a_problem() -> None:

@@ -1,0 +1,61 @@
+"""What `kaito plan` has to say of one Workspace: the quote, and what a cluster adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kaito.controllers.workspace.changes import Change
+from kaito.controllers.workspace.needs import Needed
+from kaito.controllers.workspace.quote import Quote
+from kaito.runtime import Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The plan of one Workspace."""
+
+    key: Key
+    quote: Quote
+    changes: Sequence[Change] | None = None
+    """Against a cluster; None without one."""
+    secrets: Mapping[Key, bool | None] = field(default_factory=dict)
+    """Whether a Secret is there; None for those that nobody may look at."""
+
+    @property
+    def verdict(self) -> str:
+        """All in a line."""
+        quote = self.quote
+        if quote.problems:
+            return "refused: nothing is brought up"
+        if quote.hindrance is not None:
+            return f"applied, but the engine will not start: {quote.hindrance}"
+        if self.waits:
+            return "applied, and then it waits"
+        if quote.plan is not None and quote.plan.model is None:
+            return "goes; what its template runs is not looked into"
+        return "goes" if quote.runs else "applied; whether the engine starts is not known"
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """What stays missing although all goes well, a sentence each."""
+        missing = [self._missing(each) for each in self.quote.needs if self.there(each) is False]
+        return (*filter(None, (self.quote.waits,)), *missing)
+
+    def there(self, needed: Needed) -> bool | None:
+        """Whether a Secret is there; None where nobody knows."""
+        return self.secrets.get(needed.secret)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers already and stays as it is."""
+        now = self.quote.now
+        kept = self.changes is not None and all(each.verb == "keep" for each in self.changes)
+        return self.quote.possible and kept and now is not None and now["status"] == "True"
+
+    def _missing(self, needed: Needed) -> str:
+        holding = f" with the key {needed.key}" if needed.key else ""
+        return (
+            f"Secret {needed.secret.name} is not in the namespace {needed.secret.namespace}, and "
+            f"Pods wait for it: create it{holding}."
+        )

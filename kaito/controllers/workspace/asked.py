@@ -1,0 +1,164 @@
+"""The model and the GPUs that a Workspace asks for: how one lies on the other, and what would do
+instead. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from pydantic import ValidationError
+
+from kaito.api.workspace import Workspace
+from kaito.catalog.capability import ENGINES
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.estimate import Estimate
+from kaito.catalog.model import Model
+from kaito.catalog.offer import Offer, models_on
+from kaito.catalog.replacement import ARCHITECTURE
+from kaito.catalog.sku import Gpus, Sku
+from kaito.controllers.workspace.crew import candidates, gpus_of, made_nodes, muster
+from kaito.controllers.workspace.observation import Observation
+from kaito.controllers.workspace.parameters import told_by
+from kaito.controllers.workspace.plan import Plan, plan
+from kaito.controllers.workspace.presets import model_of, preset_of
+from kaito.controllers.workspace.runtimes import runtime_of
+from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.sizes import gpus_advice, size_of, sizes_instead
+from kaito.controllers.workspace.told import Told, estimated, hindrance, on_nodes, split_problems
+
+NEAREST = 5  # sizes that are named instead
+SMALLER = 3  # models that are named instead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """Nodes that are there and would be taken."""
+
+    names: tuple[str, ...]
+    """Those taken, the one whose GPUs count first."""
+    others: int
+    """How many more would do."""
+    size: str
+    """What the first says of its size; "" for nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked for, as far as it is understood."""
+
+    workspace: Workspace
+    model: Model | None
+    """None for templates and names that are not known."""
+    sku: Sku | None
+    """None for nodes that are there and sizes that are not known."""
+    own: Own | None = None
+    """None where no node that is there would be taken."""
+    gpus: Gpus | None
+    """Of a node of that size, or of the node that is there; None where nobody knows."""
+    told: Told
+    catalog: Catalog
+    settings: Settings
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """How the model lies on those GPUs, where that can be told; of tuning it cannot."""
+        if self.model is None or self.gpus is None or self.workspace.tuning is not None:
+            return None
+        if any(split_problems(self.model, self.gpus, self.told)):
+            return None
+        if not self.gpus.memory_gib:
+            return on_nodes(self.model, self.gpus, 1, self.told)
+        found = estimated(self.model, self.gpus, self.told)
+        return found if isinstance(found, Estimate) else None
+
+    @property
+    def hindrance(self) -> str | None:
+        """Why the engine does not start there, a sentence without its full stop; None where nothing
+        is known to keep it."""
+        found = self.estimate
+        if found is None or self.model is None or self.gpus is None:
+            return None
+        engine = ENGINES[runtime_of(self.workspace)]
+        return hindrance(engine, self.model, self.gpus, found, self.told)
+
+    def warnings(self) -> Iterator[str]:
+        """What should be known of GPUs that only nodes tell of, a sentence each."""
+        if self.own is None or self.sku is not None or self.model is None or self.gpus is None:
+            return
+        where = f"Node {self.own.names[0]}"
+        found = gpus_advice(
+            self.workspace, self.model, self.gpus, where, self.catalog, self.settings, self.told
+        )
+        yield from (each.message for each in found)
+
+    def sizes(self) -> tuple[Offer, ...]:
+        """Sizes that run the model on one node, the cheapest first, where what is asked for does
+        not."""
+        unknown = self.gpus is None and not self.workspace.resource.instance_type
+        if self.model is None or self.workspace.tuning is not None or unknown or self._runs:
+            return ()
+        found = sizes_instead(self.workspace, self.model, self.catalog, self.settings, self.told)
+        return tuple(islice(found, NEAREST))
+
+    def models(self) -> tuple[Offer, ...]:
+        """Models that run on one node of the size, the largest first, where the one asked for does
+        not."""
+        sku, preset = self.sku, preset_of(self.workspace)
+        if sku is None or sku.architecture != ARCHITECTURE or preset is None or self._runs:
+            return ()
+        if self.workspace.tuning is not None:
+            return ()
+        engine, context = ENGINES[runtime_of(self.workspace)], self.told.least_context
+        found = models_on(sku, self.catalog, engine=engine, context=context)
+        return tuple(islice((each for each in found if each.model.access == "open"), SMALLER))
+
+    @property
+    def _runs(self) -> bool:
+        """Whether nothing is to be said against the model on those GPUs."""
+        found = self.estimate
+        bootable = self.sku is None or self.sku.architecture == ARCHITECTURE
+        return bool(
+            bootable
+            and found is not None
+            and found.nodes == 1
+            and not found.problems
+            and self.hindrance is None
+        )
+
+
+def asked(observation: Observation, catalog: Catalog, settings: Settings) -> Asked | None:
+    """What a Workspace asks for; None where it cannot be read."""
+    try:
+        read = Workspace.as_written(observation.workspace)
+    except ValidationError:
+        return None
+    sku = size_of(read, catalog, settings)
+    found = Asked(
+        workspace=read,
+        model=model_of(read, catalog),
+        sku=sku,
+        gpus=sku.gpus if sku else None,
+        told=told_by(observation.config),
+        catalog=catalog,
+        settings=settings,
+    )
+    base = plan(
+        observation.workspace, catalog=catalog, settings=settings, config=observation.config
+    )
+    if not isinstance(base, Plan):
+        return found
+    there = candidates(base, observation)
+    told = (gpus_of(node) for node in (*made_nodes(observation), *there))
+    found = replace(found, gpus=found.gpus or next(filter(None, told), None))
+    brought = {node.name for node in muster(base, observation).brought}
+    taken = [node for node in there if node.name in brought]
+    if not taken:
+        return found
+    own = Own(
+        names=tuple(node.name for node in taken),
+        others=len(there) - len(taken),
+        size=taken[0].instance_type,
+    )
+    return replace(found, own=own)

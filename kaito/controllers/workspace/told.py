@@ -1,0 +1,120 @@
+"""What a ConfigMap tells the engine that its memory depends on, and what comes of it there. Pure.
+
+The engine takes the last of two values of a flag, and the ConfigMap's come last. Nothing here puts
+a value of a ConfigMap into a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from kaito.catalog.capability import EngineNeeds, objection
+from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate, Misfit, estimate, placed
+from kaito.catalog.model import Model
+from kaito.catalog.parallel import Split, divides, sharing
+from kaito.catalog.precision import CacheType
+from kaito.catalog.sku import Gpus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Flags of the engine; None where it is told nothing that can be understood."""
+
+    context: int | None = None
+    """Tokens (max-model-len)."""
+    utilization: float | None = None
+    """The share of each GPU's memory (gpu-memory-utilization)."""
+    cached: CacheType | None = None
+    """What the KV cache is kept in (kv-cache-dtype)."""
+    tensor: int | None = None
+    pipeline: int | None = None
+    data: int | None = None
+
+    @property
+    def least_context(self) -> int:
+        """How many tokens must fit: upstream's default where nobody says more."""
+        return self.context or DEFAULT_CONTEXT
+
+    def spread(self, model: Model, gpus: Gpus) -> Split | None:
+        """The split over one node's GPUs: what is not told follows from what is. None when nothing
+        is told."""
+        if self.tensor is None and self.pipeline is None and self.data is None:
+            return None
+        pipeline, data = self.pipeline or 1, self.data or 1
+        left = max(1, gpus.count // (pipeline * data))
+        tensor = self.tensor or sharing(model, left)
+        return Split(tensor_parallel=tensor, pipeline_parallel=pipeline, data_parallel=data)
+
+
+def estimated(model: Model, gpus: Gpus, told: Told) -> Estimate | Misfit:
+    """A model on as many nodes with these GPUs as it takes."""
+    found = estimate(model, gpus, context=told.least_context)
+    if isinstance(found, Misfit):
+        if told.context is None or isinstance(estimate(model, gpus), Misfit):
+            return found
+        return Misfit(
+            message=f"the cache for max-model-len of its ConfigMap leaves no room for the weights "
+            f"on {gpus}"
+        )
+    return on_nodes(model, gpus, found.nodes, told)
+
+
+def on_nodes(model: Model, gpus: Gpus, nodes: int, told: Told) -> Estimate:
+    """A model on so many nodes with these GPUs, whether or not it fits."""
+    found = placed(
+        model,
+        gpus,
+        nodes,
+        utilization=told.utilization,
+        cached=told.cached,
+        spread=told.spread(model, gpus) if nodes == 1 else None,
+    )
+    longest = found.max_context
+    if longest and told.context is not None and longest < told.context:
+        said = (
+            f"{gpus} has room for {longest:,} tokens of context of {model.name}, which is less "
+            "than max-model-len of its ConfigMap"
+        )
+        return replace(found, problems=(said, *found.problems))
+    return found
+
+
+def hindrance(
+    engine: EngineNeeds, model: Model, gpus: Gpus, found: Estimate, told: Told
+) -> str | None:
+    """Why the engine does not start with the model on these GPUs, a sentence without its full stop;
+    None when nothing keeps it."""
+    lacking = objection(
+        engine, gpus, quantization=model.quantization, architecture=model.architecture
+    )
+    if lacking is not None:
+        return lacking.removesuffix(".")
+    longest = found.max_context
+    if longest is not None and longest < (told.context or 1):
+        return found.problems[0]
+    return None
+
+
+def split_problems(model: Model, gpus: Gpus, told: Told) -> Iterator[str]:
+    """Why the engine cannot split a model as it is told on a node with these GPUs, sentences
+    without their full stops."""
+    found = told.spread(model, gpus)
+    if found is None:
+        return
+    used = found.tensor_parallel * found.pipeline_parallel * found.data_parallel
+    if used > gpus.count:
+        yield (
+            "tensor-parallel-size, pipeline-parallel-size and data-parallel-size multiplied are "
+            f"more than the GPUs of a node, {gpus.count} of {gpus.product}"
+        )
+    if not divides(model, found.tensor_parallel):
+        yield (
+            f"so many GPUs as vllm.tensor-parallel-size says cannot share the {model.heads} "
+            f"attention heads and {model.kv_heads} key-value heads of {model.name}; "
+            f"{sharing(model, gpus.count)} can"
+        )
+    if model.layers is not None and found.pipeline_parallel > model.layers:
+        yield (
+            f"vllm.pipeline-parallel-size is more than the {model.layers} layers of {model.name}"
+        )
