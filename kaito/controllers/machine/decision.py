@@ -23,6 +23,8 @@ class Tenancy:
     """When they were listed, in seconds since the epoch."""
     refused: Mapping[str, str]
     """Why a Pod may not be evicted yet, by its uid: mostly a disruption budget."""
+    trouble: str = ""
+    """Why they may not be listed, "" when they were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

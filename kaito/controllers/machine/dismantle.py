@@ -86,7 +86,7 @@ def _empty(claim: Claim, seen: Observation, policy: Policy) -> Decision | None:
     tenancy = seen.tenancy
     if tenancy is None or seen.now - tenancy.at >= NEARLY * policy.drain_pause:
         return Decision(ask=ListPods(tuple(node.name for node in seen.nodes)))
-    if not staying(tenancy.pods, seen.now):
+    if not tenancy.trouble and not staying(tenancy.pods, seen.now):
         return None
     message = told(seen.nodes, tenancy, seen.now)
     draining = Step("Unknown", conditions.DRAINING, message)

@@ -79,11 +79,16 @@ def asking(tenancy: Tenancy, now: float, until: float) -> tuple[Write, ...]:
 
 def told(nodes: Sequence[Node], tenancy: Tenancy, now: float) -> str:
     """Who is waited for, and why, as a sentence."""
+    names = ", ".join(node.name for node in nodes)
+    if tenancy.trouble:
+        return (
+            f"The Pods of Node {names} cannot be listed, so they are given all their time to "
+            f"leave: {tenancy.trouble}. Let the provisioner list pods."
+        )
     left = staying(tenancy.pods, now)
     refused = [
         f"{pod.key.namespace}/{pod.key.name}: {why}" for pod in left if (why := _why(pod, tenancy))
     ]
-    names = ", ".join(node.name for node in nodes)
     said = f"Node {names} is being emptied first; Pods left: {len(left)}"
     return f"{said} ({'; '.join(refused[:3])})." if refused else f"{said}."
 

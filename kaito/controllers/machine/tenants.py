@@ -5,7 +5,6 @@ They are not watched: a Node is emptied rarely, and the Pods of a cluster are ma
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -14,7 +13,16 @@ import structlog
 
 from kaito.controllers.machine.decision import DeletePod, Evict, PodWrite, Tenancy
 from kaito.controllers.machine.kinds import PODS, Pod
-from kaito.runtime import ApiError, Call, Client, Clock, Conflict, NotFound, TooManyRequests
+from kaito.runtime import (
+    ApiError,
+    Call,
+    Client,
+    Clock,
+    Conflict,
+    Forbidden,
+    NotFound,
+    TooManyRequests,
+)
 
 EVICT_SECONDS = 5.0
 """For one eviction. Where the API server asks for a longer pause, the next look is soon enough."""
@@ -54,13 +62,17 @@ class Tenants:
         self._refused.pop(claim, None)
 
     async def look(self, claim: str, nodes: Sequence[str]) -> None:
-        """List the Pods of these Nodes. Raises what the client raises."""
+        """List the Pods of these Nodes. Raises what the client raises, save Forbidden."""
         at = self._clock.now()
-        listed = await asyncio.gather(*(self._calls.on(node) for node in nodes))
+        try:
+            # Mostly there is one Node.
+            pods = [pod for node in nodes for pod in await self._calls.on(node)]
+        except Forbidden as error:
+            # Asking again soon changes nothing; somebody has to be told.
+            self._known[claim] = Tenancy(pods=(), at=at, refused={}, trouble=str(error))
+            return
         self._known[claim] = Tenancy(
-            pods=tuple(pod for some in listed for pod in some),
-            at=at,
-            refused=dict(self._refused.get(claim, {})),
+            pods=tuple(pods), at=at, refused=dict(self._refused.get(claim, {}))
         )
 
     async def perform(self, claim: str, write: PodWrite) -> None:

@@ -159,6 +159,19 @@ async def test_a_budget_holds_a_node_no_longer_than_the_grace_period() -> None:
     assert world.left() == []
 
 
+async def test_who_may_not_see_the_pods_says_so_and_gives_them_their_time() -> None:
+    world = await occupied(terminationGracePeriod="10m")
+    world.objects.hidden = True
+    deleted_at = world.clock.at
+    await world.steps(5)
+    status, reason, message = world.condition("Drained")
+    assert (status, reason) == ("Unknown", "Draining")
+    assert "pods is forbidden. Let the provisioner list pods." in message
+    while world.cloud.there[NAME].state is PoolState.READY:
+        await world.step()
+    assert destroyed_at(world) - deleted_at >= 600
+
+
 async def test_a_protected_pod_is_waited_for_until_time_is_up_and_told() -> None:
     world = await occupied(terminationGracePeriod="10m")
     annotations = {"karpenter.sh/do-not-disrupt": "true"}

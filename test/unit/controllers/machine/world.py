@@ -44,7 +44,7 @@ from kaito.provisioner import (
 )
 from kaito.provisioner.aks.provider_id import pool_of
 from kaito.provisioner.claim import MACHINE, Claim, Dialect
-from kaito.runtime import Conflict, Key, NotFound, Status, rfc3339
+from kaito.runtime import Conflict, Forbidden, Key, NotFound, Status, rfc3339
 from test.unit.provisioner.machines import A100, NAME, machine_object, nodeclaim_object
 
 START = 1_767_225_600.0  # 2026-01-01T00:00:00Z, when the claim is born
@@ -197,6 +197,8 @@ class Objects:
     pods: dict[str, Wire] = field(default_factory=dict)
     budget: str = ""
     """Why no Pod may be evicted, "" when all may."""
+    hidden: bool = False
+    """Whether the controller may not list Pods."""
     evicted: list[str] = field(default_factory=list)
     deleted: list[tuple[str, int]] = field(default_factory=list)
     """Pods deleted without being asked, and the seconds they were given."""
@@ -229,6 +231,8 @@ class Objects:
                 self.told.append(write)
 
     async def on(self, node: str) -> Sequence[Pod]:
+        if self.hidden:
+            raise Forbidden(Status(code=403, message="pods is forbidden"))
         return [
             msgspec.convert(pod, Pod)
             for pod in self.pods.values()
