@@ -52,12 +52,11 @@ def _layers(module: str, least: float, native: float | None = None) -> Need:
 
 
 _SPARSE = Need(
-    # Each backend of sparse latent attention is for one generation: FLASH_ATTN_MLA_SPARSE and
-    # FLASHINFER_MLA_SPARSE_SM90 for 9, FLASHMLA_SPARSE for 9 and 10, FLASHINFER_MLA_SPARSE for 10
-    # and for 12. Of what A100 lacks beside them: issues 40851, 50576 and 57144, which were open on
-    # 2026-11-21.
+    # Each backend of sparse latent attention is for some generations alone: FLASHMLA_SPARSE for 9
+    # and 10, FLASHINFER_MLA_SPARSE for 10 and, since 0.24.0 (pull request 43477), for 12. None was
+    # for 8 as late as v0.29.1rc0 of 2026-09-18; issues 40851, 50576 and 57144 ask for it.
     least=9.0,
-    source="vllm 0.25.1, vllm/v1/attention/backends/mla/*_sparse*.py (supports_compute_capability)",
+    source="vllm, supports_compute_capability in vllm/v1/attention/backends/mla/*_sparse.py",
 )
 
 _SCHEMES = "compressed_tensors/schemes/compressed_tensors"
