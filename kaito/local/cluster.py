@@ -202,6 +202,14 @@ class LocalCluster:
         for directory in (self._state, self._data_dir):
             if directory is not None:
                 directory.mkdir(parents=True, exist_ok=True)
+        self._registry_dir = (self._data_dir or self._state) / "registry"
+        secret = [self._state, self._registry_dir]
+        if self._data_dir is not None:
+            secret += [self._data_dir / "apiserver", self._data_dir / "azure"]
+        for directory in secret:
+            # Secrets lie in there, whatever the mode of the files and of a directory of the user's.
+            directory.mkdir(exist_ok=True)
+            directory.chmod(0o700)
         if self._data_dir is not None:
             self._stack.enter_context(_sole_user(self._data_dir))
 
@@ -225,7 +233,7 @@ class LocalCluster:
 
     def _start_registry(self) -> None:
         self._registry_password = keep_token(self._state / "tokens" / "registry")
-        storage = Storage((self._data_dir or self._state) / "registry", self._clock)
+        storage = Storage(self._registry_dir, self._clock)
         self._stack.callback(storage.close)
         account = RegistryAccount(name=USERNAME, password=self._registry_password)
         access = Access([account], service="kaito-local")

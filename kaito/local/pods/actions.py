@@ -71,6 +71,9 @@ class Actor:
         except TimeoutError:
             shown = " ".join(command)
             return Outcome(False, f'command timed out: "{shown}" timed out after {timeout:g}s')
+        except (OSError, ValueError) as error:
+            # No command can be begun: its directory has gone, or a word holds a zero byte.
+            return Outcome(None, f"failed to exec in container: {error}")
         return Outcome(status == 0, output)
 
     async def _connect(self, http: Mapping[str, Any] | None, number: int) -> Outcome:

@@ -4,8 +4,9 @@
 
 The lifeline (standard input if not named) is a pipe that the starter holds open and never writes
 to. When it closes, however the starter ended (SIGKILL included), the program's whole process
-group is killed. This needs no feature of one operating system. SIGTERM goes to the program; its
-exit status becomes ours, 128 plus the number when a signal ended it.
+group is killed. This needs no feature of one operating system. On Linux what has left the group,
+as daemons do, is killed as well. SIGTERM goes to the program; its exit status becomes ours, 128
+plus the number when a signal ended it.
 
 With a log, what the program writes is written there line by line, each with its time and stream,
 as container runtimes do. With a limit of memory, a program that has more is killed and "oom" is
@@ -14,6 +15,7 @@ program's controlling one. Run as a script, so it imports nothing of this packag
 """
 
 import contextlib
+import ctypes
 import fcntl
 import os
 import signal
@@ -30,21 +32,24 @@ NOT_FOUND, NOT_RUNNABLE = 127, 126
 LONGEST_LINE = 16 * 1024  # bytes; what is longer is written in parts, as container runtimes do
 LOOK_SECONDS = 0.1  # between two looks at the memory
 OUT_OF_MEMORY = "oom"
+_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
 
 def main(arguments: list[str]) -> int:
     """Run the program to its end; the exit status."""
     options, command = _options(arguments)
-    programs: list[subprocess.Popen[bytes]] = []
+    programs: list[int] = []
 
     def pass_on(number: int, _: object) -> None:
-        for program in programs:
-            program.send_signal(number)
+        for each in programs:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, number)
 
     signal.signal(signal.SIGTERM, pass_on)
     lifeline = int(options.get("--lifeline", "0"))
     log = options.get("--log")
     captured = subprocess.PIPE if log else None
+    _adopt_orphans()
     try:
         # A session of its own: its whole group can be ended, and nothing else is in it.
         program = subprocess.Popen(  # noqa: S603 - as asked
@@ -57,12 +62,13 @@ def main(arguments: list[str]) -> int:
         )
     except OSError as error:
         return _cannot(command[0], error, log)
-    programs.append(program)
-    for target in (lambda: _follow(lifeline, program.pid), *_chores(program, options)):
+    programs.append(program.pid)
+    for target in (lambda: _follow(lifeline, program.pid), *_chores(program.pid, options)):
         threading.Thread(target=target, daemon=True).start()
     writers = _writers(program, log)
-    status = program.wait()
-    _kill_group(program.pid)
+    status = program.returncode = _end_of(program.pid)
+    programs.clear()
+    _kill_all(program.pid)
     for writer in writers:
         writer.join()
     return 128 - status if status < 0 else status
@@ -93,9 +99,35 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def _chores(
-    program: "subprocess.Popen[bytes]", options: dict[str, str]
-) -> list[Callable[[], None]]:
+def _adopt_orphans() -> None:
+    """From now on, what descends from us becomes our child when its parent ends. Linux alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_of(program: int) -> int:
+    """Wait for the end of a child, minus the signal's number if one ended it. Orphans that end
+    meanwhile are waited for along, so that none of them stays a zombie."""
+    while True:
+        ended, status = os.wait()
+        if ended == program:
+            return os.waitstatus_to_exitcode(status)
+
+
+def _kill_all(group: int) -> None:
+    """Kill the group and whatever else descends from us, and wait for the end of it."""
+    _kill_group(group)
+    while True:
+        for each in _descendants():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(each, signal.SIGKILL)
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
+
+
+def _chores(program: int, options: dict[str, str]) -> list[Callable[[], None]]:
     if "--memory" not in options:
         return []
     return [lambda: _limit(program, int(options["--memory"]))]
@@ -157,25 +189,26 @@ def _copy(source: int, stream: str, log: _Log) -> None:
         log.line(stream, held, whole=False)
 
 
-def _limit(program: "subprocess.Popen[bytes]", most: int) -> None:
+def _limit(program: int, most: int) -> None:
     """Kill the program when it and its children hold more memory of their own than they may."""
     page = os.sysconf("SC_PAGE_SIZE")
-    while program.poll() is None:
-        if sum(map(_own_pages, _tree(program.pid))) * page > most:
+    while True:
+        if sum(map(_own_pages, _descendants())) * page > most:
             print(OUT_OF_MEMORY, flush=True)  # noqa: T201
-            _kill_group(program.pid)
+            _kill_group(program)
             return
         time.sleep(LOOK_SECONDS)
 
 
-def _tree(process: int) -> list[int]:
-    found = [process]
+def _descendants() -> list[int]:
+    """The processes below ours; none where the system does not tell."""
+    found = [os.getpid()]
     for each in found:
         with contextlib.suppress(OSError):
             for thread in os.listdir(f"/proc/{each}/task"):
                 with open(f"/proc/{each}/task/{thread}/children") as file:
                     found += map(int, file.read().split())
-    return found
+    return found[1:]
 
 
 def _own_pages(process: int) -> int:

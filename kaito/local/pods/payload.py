@@ -85,12 +85,12 @@ def publish(directory: Path, payload: Payload, now: float) -> bool:
         return False
     stamp = datetime.fromtimestamp(now, UTC).strftime("..%Y_%m_%d_%H_%M_%S.")
     version = Path(tempfile.mkdtemp(prefix=stamp, dir=directory))
-    version.chmod(0o755)
-    for path, file in payload.items():
-        target = version / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(file.content)
-        target.chmod(file.mode & 0o777)
+    try:
+        _write(version, payload)
+    except OSError:
+        # A kubelet tries again and again; what is left each time would fill the disk.
+        shutil.rmtree(version, ignore_errors=True)
+        raise
     swapped = directory / "..data_tmp"
     swapped.unlink(missing_ok=True)
     swapped.symlink_to(version.name)
@@ -101,10 +101,20 @@ def publish(directory: Path, payload: Payload, now: float) -> bool:
     return True
 
 
+def _write(version: Path, payload: Payload) -> None:
+    version.chmod(0o755)
+    for path, file in payload.items():
+        target = version / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.content)
+        target.chmod(file.mode & 0o777)
+
+
 def _check(path: str) -> None:
     """No file may lie outside of its volume or take a name of ours."""
     parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or ".." in parts or parts[0].startswith(".."):
+    outside = not parts or path.startswith("/") or ".." in parts
+    if outside or "\0" in path or parts[0].startswith(".."):
         raise VolumeError(f"invalid path: {path!r} is not inside of the volume")
 
 

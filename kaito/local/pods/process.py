@@ -80,7 +80,23 @@ class ContainerProcess:
         return self._process is not None and self._process.returncode is None
 
     async def run(self) -> None:
-        """Start it, and start it again as its restart policy says. Cancelling kills it."""
+        """Start it, and start it again as its restart policy says. Cancelling kills it.
+
+        Raises nothing: whatever else goes wrong, a full disk say, costs this container time and
+        no other anything.
+        """
+        while not self._stopping:
+            try:
+                await self._live()
+            except Exception as error:  # noqa: BLE001 - as the docstring says
+                self._wait("RunContainerError", str(error))
+                self.say("Warning", "Failed", f"Error: {error!r}")
+                await self.clock.sleep(self.profile.restart_backoff)
+            else:
+                return
+
+    async def _live(self) -> None:
+        """From the image to the last end of the program."""
         self.state = replace(self.state, restarts=self.restarts)
         image, pull = self.plan.container.get("image", ""), self.profile.image_pull
         self.say(*events.pulling(image))

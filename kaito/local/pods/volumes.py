@@ -183,7 +183,11 @@ def inside(directory: Path, path: str) -> Path:
     """The place of a relative path below a directory, symbolic links followed. Raises VolumeError
     where it would lie outside."""
     top = directory.resolve()
-    place = (top / path).resolve()
+    try:
+        place = (top / path).resolve()
+    except (ValueError, RuntimeError) as error:
+        # A zero byte, and links that lead in a circle.
+        raise VolumeError(f"the path {path!r} leads nowhere: {error}") from error
     if path.startswith("/") or not place.is_relative_to(top):
         raise VolumeError(f"the path {path!r} leads out of its volume")
     return place

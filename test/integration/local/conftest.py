@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from kaito.local.cluster import LocalCluster
+from kaito.local.pods.images import entrypoint
 from kaito.local.profile import Profile
 from kaito.runtime import Client, Informer, Object, Resource, Store
 
@@ -113,4 +115,16 @@ def start() -> Callable[..., Any]:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     """A cluster with one CPU node."""
     async with running(nodes=1, state_dir=tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def programs(tmp_path: Path) -> AsyncIterator[World]:
+    """A cluster in which python:* runs this Python."""
+    async with running(
+        nodes=1,
+        profile=Profile.instant(processes=True),
+        state_dir=tmp_path,
+        programs=[entrypoint("python", [sys.executable])],
+    ) as started:
         yield started

@@ -35,7 +35,7 @@ from azure.core.exceptions import (  # noqa: E402
 from azure.core.pipeline.transport import AioHttpTransport  # noqa: E402
 
 if TYPE_CHECKING:
-    from conftest import World
+    from test.integration.local.conftest import World
 
 POOL = "ws0a1b2c3d4"
 SHORT = Profile(pool_create=0.2, pool_delete=0.1, processes=False)

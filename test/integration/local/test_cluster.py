@@ -16,7 +16,7 @@ from kaito.local.profile import Profile
 from kaito.runtime import Client, Key, from_kubeconfig, is_true
 
 if TYPE_CHECKING:
-    from conftest import World
+    from test.integration.local.conftest import World
 
 
 async def test_a_kubeconfig_is_all_that_another_process_needs(world: World, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from kaito.local.streams.spdy import DATA, DICTIONARY, PING, Reader
 from kaito.runtime import Call, Object, is_true
 
 if TYPE_CHECKING:
-    from conftest import World
+    from test.integration.local.conftest import World
 
 V5 = "v5.channel.k8s.io"
 STDIN, STDOUT, STDERR, ERROR, CLOSE = 0, 1, 2, 3, 255

@@ -15,7 +15,7 @@ from kaito.local.profile import Profile
 from kaito.runtime import Call, Key, Object, is_true
 
 if TYPE_CHECKING:
-    from conftest import World
+    from test.integration.local.conftest import World
 
 LIVELY = Profile.instant(processes=True)
 PROXY = "/api/v1/namespaces/default/services/phi:http/proxy"

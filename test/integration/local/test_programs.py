@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,15 +17,21 @@ from kaito.local.kinds import (
     SECRETS,
     SERVICES,
 )
-from kaito.local.pods.images import entrypoint
-from kaito.local.profile import Profile
-from kaito.runtime import Call, Key, Object, Resource, is_true
+from kaito.runtime import Key
+from test.integration.local.pods_of_programs import (
+    container,
+    log,
+    named,
+    over,
+    pod,
+    running,
+    state_of,
+    told,
+)
 
 if TYPE_CHECKING:
-    from conftest import World
+    from test.integration.local.conftest import World
 
-EVENTS: Resource[Object] = Resource("", "v1", "events", "Event")
-OVER = ("Succeeded", "Failed")
 BUSY = "import time\nwhile True: time.sleep(60)"
 SERVE = (
     "import os, sys; os.execv(sys.executable, [sys.executable, '-m', 'http.server', sys.argv[1]])"
@@ -35,72 +39,8 @@ SERVE = (
 
 
 @pytest.fixture
-async def world(start: Any, tmp_path: Path) -> AsyncIterator[World]:
-    """A cluster in which python:* runs this Python."""
-    async with start(
-        nodes=1,
-        profile=Profile.instant(processes=True),
-        state_dir=tmp_path,
-        programs=[entrypoint("python", [sys.executable])],
-    ) as started:
-        yield started
-
-
-def container(script: str, *arguments: str, name: str = "main", **fields: Any) -> Object:
-    args = ["-u", "-c", textwrap.dedent(script), *arguments]
-    return {"name": name, "image": "docker.io/library/python:3.12", "args": args, **fields}
-
-
-def pod(*containers: Object, name: str = "p", labels: Any = None, **spec: Any) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "default", "labels": labels or {}},
-        "spec": {
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 5,
-            "containers": list(containers),
-            **spec,
-        },
-    }
-
-
-def named(kind: str, name: str, **fields: Any) -> Object:
-    metadata = {"name": name, "namespace": "default"}
-    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **fields}
-
-
-async def over(world: World, name: str = "p") -> Object:
-    return await world.object(PODS, name, lambda p: p["status"]["phase"] in OVER, "default")
-
-
-async def running(world: World, name: str = "p") -> Object:
-    def ready(found: Object) -> bool:
-        return is_true(found["status"].get("conditions", ()), "Ready")
-
-    return await world.object(PODS, name, ready, "default")
-
-
-async def log(world: World, query: str = "", name: str = "p") -> str:
-    path = f"/api/v1/namespaces/default/pods/{name}/log"
-    asked = dict(pair.split("=") for pair in query.split("&") if pair)
-    return (await world.client.send(Call(method="GET", path=path, query=asked))).decode()
-
-
-async def told(world: World, reason: str, text: str) -> Object:
-    """Wait for an Event."""
-    return await world.until(
-        EVENTS,
-        lambda store: next(
-            (e for e in store.list() if e["reason"] == reason and text in e["message"]), None
-        ),
-    )
-
-
-def state_of(found: Object, name: str = "main") -> Any:
-    status = found["status"]
-    every = [*status["containerStatuses"], *status.get("initContainerStatuses", ())]
-    return next(each for each in every if each["name"] == name)
+def world(programs: World) -> World:
+    return programs
 
 
 async def test_a_program_is_given_its_variables_and_files(world: World) -> None:

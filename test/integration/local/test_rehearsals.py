@@ -15,7 +15,7 @@ from kaito.runtime import Call, Key, Object, Resource, find_condition, is_true
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import World
+    from test.integration.local.conftest import World
 
 EVENTS: Resource[Object] = Resource("", "v1", "events", "Event")
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

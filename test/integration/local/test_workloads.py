@@ -15,7 +15,7 @@ from kaito.local.kinds import (
 from kaito.runtime import Key, Object, Store, is_true
 
 if TYPE_CHECKING:
-    from conftest import World
+    from test.integration.local.conftest import World
 
 
 def template(app: str, image: str = "example.com/web:1", **spec: Any) -> Object:
