@@ -70,6 +70,7 @@ INSTANCE_TYPE_RETIRED = "InstanceTypeRetired"
 INSTANCE_TYPE_UNLISTED = "InstanceTypeUnlisted"
 INSTANCE_TYPE_UNSUITED = "InstanceTypeUnsuited"
 COUNT_IGNORED = "CountIgnored"
+FLAG_UNKNOWN = "FlagUnknown"
 LABELS_RESERVED = "LabelsReserved"
 PRESET_HISTORICAL = "PresetHistorical"
 SECRET_NOT_NEEDED = "SecretNotNeeded"  # noqa: S105 - a reason, no secret

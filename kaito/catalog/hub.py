@@ -38,7 +38,7 @@ class HubError(ModelError):
     ├── NeedsToken    it is only for those who accepted its licence: bring their token
     ├── TryLater      too many requests, or the hub has trouble: ask again later
     ├── NoHub         what answers there is no hub: correct the address, or the proxy on the way
-    └── Offline       there is no way to the hub: give its config.json instead
+    └── Offline       there is no way to the hub: open one
     """
 
 
@@ -142,19 +142,17 @@ class _Asking:
             status, body = await self.get(url)
         except TimeoutError as error:
             raise TryLater(
-                f"{self.hub} does not answer for {self.name} in time: ask again later, or give "
-                "its config.json by a file."
+                f"{self.hub} does not answer for {self.name} in time: ask again later."
             ) from error
         except OSError as error:
             raise Offline(
-                f"There is no way to {self.hub} from here, so {self.name} cannot be read: give its "
-                "config.json by a file, or name a model of the catalogue."
+                f"There is no way to {self.hub} from here, so {self.name} cannot be read: open "
+                "one, or name a model of the catalogue."
             ) from error
         if len(body) > LARGEST_ANSWER:
             raise Unreadable(
                 f"Hugging Face answers for {self.name} with more than "
-                f"{LARGEST_ANSWER // 1024**2} MiB, which no model needs: give its config.json by "
-                "a file."
+                f"{LARGEST_ANSWER // 1024**2} MiB, which no model needs: name another one."
             )
         # A page: the hub has none at these addresses, and its trouble is told by its status.
         if body.lstrip()[:1] == b"<" and status < 500 and status != 429:
@@ -167,7 +165,7 @@ class _Asking:
         """What to raise for an answer that is not a hub's."""
         return NoHub(
             f"{self.hub} does not answer for {self.name} as Hugging Face does: correct the address "
-            "or the proxy on the way, or give its config.json by a file."
+            "or the proxy on the way."
         )
 
     def _refused(self, status: int) -> HubError:
@@ -194,8 +192,7 @@ class _Asking:
                 )
             case _:
                 return TryLater(
-                    f"Hugging Face answers for {self.name} with {status}: ask again later, or give "
-                    "its config.json by a file."
+                    f"Hugging Face answers for {self.name} with {status}: ask again later."
                 )
 
 

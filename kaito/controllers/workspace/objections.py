@@ -19,6 +19,7 @@ from kaito.controllers.workspace.parameters import (
     Config,
     Missing,
     inference_problems,
+    inference_slips,
     told_by,
     training_problems,
 )
@@ -70,6 +71,9 @@ def advice(
     yield from annotation_advice(workspace.metadata.annotations)
     yield from selector_advice(workspace.resource)
     yield from preset_advice(workspace, catalog, settings)
+    if workspace.inference is not None and config is not None and not isinstance(config, Missing):
+        for slip in inference_slips(config):
+            yield Advice(reason=conditions.FLAG_UNKNOWN, message=slip)
     yield from size_advice(workspace, catalog, settings, told_by(config))
 
 

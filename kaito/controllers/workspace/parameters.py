@@ -7,6 +7,7 @@ text under one key (kaito.md 2.2).
 
 from __future__ import annotations
 
+import difflib
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,6 +44,18 @@ TENSOR, PIPELINE, DATA = SPLIT = (
     "pipeline-parallel-size",
     "data-parallel-size",
 )
+# Flags of the engine in what we start and in upstream's template (kaito.md 3.6, 5.1).
+# There are more: another flag is a slip only where it is like one of these.
+FLAGS = (
+    *(CONTEXT, UTILIZATION, CACHE, *SPLIT),
+    *("chat-template", "config-format", "cpu-offload-gb", "download-dir", "dtype"),
+    *("enable-auto-tool-choice", "enable-chunked-prefill", "enable-expert-parallel"),
+    *("gdn-prefill-backend", "kv-transfer-config", "load-format", "lora-modules"),
+    *("max-num-batched-tokens", "max-num-seqs", "max-seq-len-to-capture", "num-scheduler-steps"),
+    *("reasoning-parser", "served-model-name", "tokenizer-mode", "tool-call-parser"),
+    "trust-remote-code",
+)
+SLIP = 0.88  # of difflib: data-parallel-size-local is a flag, and like one of these by 0.86
 NARROW = "fp8"  # how all names of caches with one byte a value begin
 OUTPUT_ROOT = "/mnt"  # where volumes for results are
 TOKENS_LENGTH = 12  # digits
@@ -124,6 +137,20 @@ def inference_problems(
         elif flag in SPLIT and not _tokens(value):
             yield say(f"vllm.{flag} must be a whole number of GPUs or of groups, at least 1")
         seen.add(flag)
+
+
+def inference_slips(config: Mapping[str, Any]) -> Iterator[str]:
+    """Flags that are most likely misspelt, a sentence each: the engine does not start with a flag
+    that it does not have."""
+    say = _sayer("inference.config", config, INFERENCE_KEY)
+    found = _parsed(config, INFERENCE_KEY, say)
+    for flag, _ in () if isinstance(found, Problem) else _spelled(found.get("vllm")):
+        near = difflib.get_close_matches(flag, FLAGS, n=1, cutoff=SLIP)
+        if near and flag not in FLAGS:
+            yield say(
+                f"vllm.{shown(flag)} is no flag that KAITO knows: the nearest is {near[0]}, and "
+                "the engine does not start with a flag that it does not have"
+            ).message
 
 
 def training_problems(config: Mapping[str, Any], *, method: str) -> Iterator[Problem]:

@@ -81,7 +81,7 @@ def plan(
         return _invalid(next(explain(error)))
     for problem in problems(workspace):
         return _invalid(problem)
-    for refusal in _later(read):
+    for refusal in later(read):
         return refusal
     for refusal in objections(read, catalog=catalog, settings=settings, config=config):
         again = AGAIN if refusal.path.startswith("resource.") else ""
@@ -136,7 +136,7 @@ def _invalid(problem: Problem) -> Refusal:
     return Refusal(path=problem.path, reason=conditions.INVALID_SPEC, message=message)
 
 
-def _later(workspace: Workspace) -> Iterator[Refusal]:
+def later(workspace: Workspace) -> Iterator[Refusal]:
     """What the API has and this release does not do yet. Better said than half done."""
     if workspace.tuning is not None:
         yield Refusal(

@@ -6,7 +6,7 @@ Pure; `kaito plan` gathers what it is asked about and prints the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from kaito.api import conditions
@@ -25,15 +25,15 @@ from kaito.controllers.workspace.judge import judge
 from kaito.controllers.workspace.needs import Needed, needed
 from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
-from kaito.controllers.workspace.plan import Plan
+from kaito.controllers.workspace.plan import Plan, later
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.strangers import Unread
 from kaito.controllers.workspace.unknown import unknown_fields
 from kaito.runtime import Object, find_condition
 
 HOURS_A_MONTH = 730  # 365 * 24 / 12, as clouds count
-LATER = (conditions.NOT_SUPPORTED, conditions.TUNING_NOT_SUPPORTED)
 OF_CONFIG = (conditions.CONFIG_NOT_FOUND, conditions.INVALID_CONFIG)
 TOKEN = "presetOptions.modelAccessSecret"  # noqa: S105 - a field, no secret
 TOKEN_TO_COME = "name-of-your-secret"  # noqa: S105 - what stands for the name that is missing
@@ -129,7 +129,8 @@ def quote(
     judged = judge(workspace, old, catalog=catalog, settings=settings, config=config)
     planned = plan_of(observation, catalog, settings)
     what = asked(observation, catalog, settings)
-    problems = tuple(_problems(judged.problems, planned, observation))
+    to_come = [*later(what.workspace)] if what else []
+    problems = tuple(_problems(to_come, judged.problems, planned, observation.unread))
     warnings = judged.warnings
     if what is not None:
         # The rules are silent about what has not changed; who asks is told.
@@ -151,8 +152,8 @@ def quote(
         planned = plan_of(observation, catalog, settings)
     elif problems:
         # Another size would change nothing about these.
-        elsewhere = isinstance(planned, Refusal) and planned.reason in (*LATER, *OF_CONFIG)
-        return replace(base, sizes=(), models=()) if elsewhere else base
+        config_is_wrong = isinstance(planned, Refusal) and planned.reason in OF_CONFIG
+        return replace(base, sizes=(), models=()) if to_come or config_is_wrong else base
     if isinstance(planned, Refusal):
         return base
     return _carried_out(base, planned, observation, catalog, settings)
@@ -186,17 +187,15 @@ def _carried_out(
 
 
 def _problems(
-    judged: Iterable[Problem], planned: Plan | Refusal, observation: Observation
-) -> Iterable[Problem]:
+    to_come: Iterable[Refusal],
+    judged: Iterable[Problem],
+    planned: Plan | Refusal,
+    unread: Unread | None,
+) -> Iterator[Problem]:
     """What is wrong: first what no mending of the rest would change."""
-    found = list(judged)
-    if isinstance(planned, Refusal):
-        told = Problem(path=planned.path, message=planned.message)
-        if planned.reason in LATER:
-            found = [told, *found]
-        elif not found:
-            found = [told]
-    unread = observation.unread
+    found = [*(Problem(path=each.path, message=each.message) for each in to_come), *judged]
+    if isinstance(planned, Refusal) and not found:
+        found = [Problem(path=planned.path, message=planned.message)]
     for each in found:
         unknown = unread is not None and each.path.endswith("preset.name")
         yield replace(each, message=unread.message) if unread and unknown else each

@@ -205,7 +205,7 @@ async def test_what_is_no_name_is_not_asked_for(hub: Hub, name: str) -> None:
 
 async def test_no_way_to_the_hub_is_told_with_another_way(hub: Hub) -> None:
     gone = Hub(url="http://127.0.0.1:9")  # the discard port, where nothing listens
-    with pytest.raises(Offline, match=r"give its config\.json by a file") as caught:
+    with pytest.raises(Offline, match="name a model of the catalogue") as caught:
         await ask(gone)
     assert "no way to http://127.0.0.1:9 from here" in str(caught.value)
 

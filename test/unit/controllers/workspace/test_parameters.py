@@ -9,13 +9,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaito.api.rules import Problem
 from kaito.controllers.workspace.parameters import (
+    FLAGS,
     INFERENCE_KEY,
     TRAINING_KEY,
     inference_problems,
+    inference_slips,
     told_by,
     training_problems,
 )
+from kaito.controllers.workspace.told import Told
 from kaito.runtime import Object
 
 SECTIONS = "kv_cache_cpu_memory_utilization, max_probe_steps and vllm"
@@ -120,8 +124,49 @@ settings_there = st.fixed_dictionaries(
 def test_nothing_that_is_in_a_config_map_gets_out_by_a_sentence(text: str) -> None:
     """But the names of its sections and flags."""
     told = [
+        *(Problem(path="", message=slip) for slip in inference_slips(config(text))),
         *inference_problems(config(text), context=10),
         *training_problems(config(text, TRAINING_KEY), method="qlora"),
     ]
     for each in told:
         assert SECRET not in NAMED.sub("", each.message), each
+
+
+# What the engine is told
+
+
+def test_what_the_engine_is_told_of_memory_is_read() -> None:
+    text = (
+        "vllm: {gpu_memory_utilization: '0.9', kv-cache-dtype: fp8_e5m2, tensor-parallel-size: 2, "
+        "pipeline-parallel-size: '3', data-parallel-size: 4}"
+    )
+    assert told_by(config(text)) == Told(
+        utilization=0.9, cached="fp8", tensor=2, pipeline=3, data=4
+    )
+
+
+def test_what_cannot_be_understood_is_told_and_else_nothing() -> None:
+    text = "vllm: {gpu-memory-utilization: 90, tensor-parallel-size: half, kv-cache-dtype: 8}"
+    assert told_by(config(text)) == Told()
+    assert said(text) == [
+        "vllm.gpu-memory-utilization must be a number above 0 and at most 1",
+        "vllm.tensor-parallel-size must be a whole number of GPUs or of groups, at least 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "meant"),
+    [
+        ("max-modle-len", "max-model-len"),
+        ("tensor_parralel_size", "tensor-parallel-size"),
+        ("gpu-memory-utilisation", "gpu-memory-utilization"),
+    ],
+)
+def test_a_slip_is_told_with_the_flag_that_is_meant(flag: str, meant: str) -> None:
+    (slip,) = inference_slips(config(f"vllm: {{{flag}: 1}}"))
+    assert f"the nearest is {meant}" in slip
+
+
+@pytest.mark.parametrize("flag", [*FLAGS, "data-parallel-size-local", "seed", "enforce-eager"])
+def test_a_flag_of_the_engine_is_no_slip(flag: str) -> None:
+    assert [*inference_slips(config(f"vllm: {{{flag}: 1}}"))] == []

@@ -9,7 +9,10 @@ import pytest
 from kaito.api.machine import Machine
 from kaito.controllers.workspace.changes import change
 from kaito.controllers.workspace.documents import Documents
+from kaito.controllers.workspace.needs import needed
 from kaito.controllers.workspace.quote import Quote, quote
+from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.strangers import Unread
 from kaito.runtime import Key, Object
 from test.unit.controllers.workspace.scene import (
     CATALOG,
@@ -131,6 +134,205 @@ def test_what_is_no_workspace_is_told_so() -> None:
     assert not told.possible
 
 
+LLAMA = {"preset": {"name": "llama-3.1-8b-instruct"}}
+
+
+def own(name: str, *, product: str = "NVIDIA-A100", memory: int = 81920, compute: str = "8") -> Any:
+    """A node of a user's own, by what GPU feature discovery says of it."""
+    labels: Any = {
+        "node.kubernetes.io/instance-type": "",
+        "nvidia.com/gpu.product": product,
+        "nvidia.com/gpu.count": "1",
+        "nvidia.com/gpu.memory": str(memory) if memory else "",
+        "nvidia.com/gpu.compute.major": compute,
+        "nvidia.com/gpu.compute.minor": "0",
+    }
+    return node(name, **labels)
+
+
+def test_an_engine_that_does_not_start_is_no_promise_of_minutes() -> None:
+    told = asked(workspace())
+    assert told.possible
+    assert told.runs is False
+    assert told.hindrance is not None
+    assert "compute capability" in told.hindrance
+    assert told.phases == ()
+    assert told.cost is not None
+    assert told.sizes
+
+
+def test_gpus_of_ones_own_are_held_against_the_engine() -> None:
+    told = asked(
+        workspace(resource={"instanceType": ""}),
+        nodes=(own("old", product="Tesla-V100", memory=32768, compute="7"),),
+    )
+    assert told.runs is False
+    assert any(each.startswith("Node old: Tesla-V100 has compute") for each in told.warnings)
+    assert told.sizes
+    assert told.asked is not None
+    assert told.asked.own is not None
+    assert told.asked.own.names == ("old",)
+    assert told.asked.gpus is not None
+    assert told.asked.gpus.product == "Tesla-V100"
+
+
+def test_preferred_nodes_decide_which_gpus_count() -> None:
+    found = workspace(resource={"instanceType": "", "preferredNodes": ["b"]})
+    told = asked(found, nodes=(own("a", product="Tesla-V100", compute="7"), own("b")))
+    assert told.runs is True
+    assert told.asked is not None
+    assert told.asked.own is not None
+    assert (told.asked.own.names, told.asked.own.others) == (("b",), 1)
+
+
+def test_a_node_that_does_not_tell_its_memory_is_told_what_would() -> None:
+    told = asked(workspace(resource={"instanceType": ""}), nodes=(own("a", memory=0),))
+    assert told.runs is None
+    assert any("no label nvidia.com/gpu.memory" in each for each in told.warnings)
+
+
+def test_a_refusal_of_ones_own_nodes_names_sizes() -> None:
+    found = workspace(resource={"instanceType": ""}, inference={"preset": {"name": "phi-4"}})
+    told = asked(found, nodes=(own("a", product="Tesla-T4", memory=15360, compute="7"),))
+    assert not told.possible
+    assert told.sizes
+
+
+def test_the_sizes_of_a_sentence_are_those_that_are_listed() -> None:
+    config = {"metadata": {"name": "c"}, "data": {"inference_config.yaml": TEXT}}
+    found = workspace(resource={"instanceType": "Standard_NC4as_T4_v3"}, inference=LLAMA)
+    found["inference"] |= {"config": "c"}
+    told = asked(found, config=config)
+    (sentence,) = (each.message for each in told.problems if "does not fit" in each.message)
+    _, _, named = sentence.partition("sizes that do are ")
+    first, second, third = (each.sku.name for each in told.sizes[:3])
+    assert named == f"{first}, {second} and {third}."
+    assert "Standard_NC4as_T4_v3" not in named
+
+
+TEXT = "vllm: {max-model-len: 100000}"
+
+
+def test_where_only_a_token_is_missing_the_rest_is_told() -> None:
+    told = asked(workspace(resource={"instanceType": A100}, inference=LLAMA))
+    assert not told.possible
+    assert told.runs is False
+    assert told.cost is not None
+    assert told.phases
+    assert [each["kind"] for each in told.objects] == ["Machine", "Service", "Deployment"]
+    assert told.status is None
+    assert told.needs == ()
+    assert told.sizes == ()
+
+
+def test_sizes_of_arm_are_answered_with_others() -> None:
+    found = workspace(resource={"instanceType": "g5g.xlarge"})
+    told = quote(seen(found), None, catalog=CATALOG, settings=Settings(cloud="aws"))
+    assert not told.possible
+    assert told.sizes
+    assert told.models == ()
+
+
+def test_what_arrives_later_comes_first_and_without_an_account() -> None:
+    tuned = workspace(inference=None)
+    tuned["tuning"] = {
+        "preset": {"name": "phi-4"},
+        "method": "lora",
+        "input": {"urls": ["https://a"]},
+        "output": {},
+    }
+    told = asked(tuned)
+    assert "later release" in told.problems[0].message
+    assert len(told.problems) > 1
+    assert (told.estimate, told.sizes, told.models) == (None, (), ())
+
+
+def test_a_count_that_counts_for_nothing_is_told() -> None:
+    told = asked(workspace(resource={"instanceType": A100, "count": 3}))
+    assert any(each.startswith("resource.count is 3, and") for each in told.warnings)
+    assert not any("resource.count" in each for each in asked(workspace()).warnings)
+
+
+def test_a_size_that_is_refused_is_not_said_to_be_asked_for() -> None:
+    told = asked(workspace(resource={"instanceType": "Standard_D8s_v3"}))
+    assert not told.possible
+    assert not any("as many nodes of it are asked" in each for each in told.warnings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"resource": {"instancType": "x"}},
+            "resource.instancType is no field of a Workspace, and is left out: resource.instance",
+        ),
+        ({"inferrence": {}}, "inferrence is no field of a Workspace, and is left out: inference"),
+        (
+            {"inference": {"preset": {"name": "phi-4", "Nmae": 1}}},
+            "inference.preset.Nmae is no field",
+        ),
+    ],
+)
+def test_fields_that_nobody_knows_are_told(changes: Any, words: str) -> None:
+    assert any(each.startswith(words) for each in asked(workspace(**changes)).warnings)
+
+
+def test_times_of_another_cloud_are_not_passed_off_as_measured() -> None:
+    found = workspace(resource={"instanceType": "g5.xlarge"})
+    told = quote(seen(found), None, catalog=CATALOG, settings=Settings(cloud="aws"))
+    sources = {each.name: each.source for each in told.phases}
+    assert sources["node"].startswith("assumed to be as on Azure: ")
+    assert not sources["engine"].startswith("assumed")
+
+
+def test_how_long_a_node_of_ones_own_data_centre_takes_is_not_known() -> None:
+    found = workspace(resource={"instanceType": "Standard_NC8_A2"})
+    told = quote(seen(found), None, catalog=CATALOG, settings=Settings(cloud="arc"))
+    assert told.phases[0].name == "node"
+    assert told.phases[0].seconds is None
+
+
+def test_a_model_that_cannot_be_read_is_the_problem_of_its_workspace() -> None:
+    unread = Unread(message="The hub is away.", failed=True, look_again=0.0)
+    found = workspace(resource={"instanceType": A100}, inference={"preset": {"name": "a/b"}})
+    told = quote(
+        seen(found, unread=unread),
+        None,
+        catalog=CATALOG,
+        settings=Settings(reads_models=False),
+    )
+    assert [each.message for each in told.problems] == ["The hub is away."]
+    assert told.warnings == ()
+
+
+def test_secrets_that_pods_read_are_named_with_their_keys() -> None:
+    named = {"preset": {**LLAMA["preset"], "presetOptions": {"modelAccessSecret": "hf"}}}
+    told = asked(workspace(resource={"instanceType": A100}, inference=named))
+    assert [(each.secret.name, each.key) for each in told.needs] == [("hf", "HF_TOKEN")]
+
+
+def test_secrets_of_a_template_count_but_those_it_can_do_without() -> None:
+    def variable(name: str, **more: Any) -> Object:
+        where = {"secretKeyRef": {"name": name, "key": "k", **more}}
+        return {"name": "V", "valueFrom": where}
+
+    spec = {
+        "imagePullSecrets": [{"name": "pull"}],
+        "containers": [{"env": [variable("a"), variable("b", optional=True)]}],
+        "volumes": [{"secret": {"secretName": "v"}}],
+    }
+    found = needed([{"metadata": {"namespace": "n"}, "spec": spec}])
+    assert {(each.secret.name, each.key) for each in found} == {("pull", ""), ("a", "k"), ("v", "")}
+
+
+def test_how_it_is_now_is_told() -> None:
+    observation = serving()
+    told = quote(observation, observation.workspace, catalog=CATALOG, settings=SETTINGS)
+    assert told.now is not None
+    assert told.now["type"] == "WorkspaceReady"
+    assert told.cost is None or told.cost.new == 0
+
+
 # What would change
 
 
@@ -183,3 +385,15 @@ def test_a_manifest_of_v1alpha1_has_the_size_of_that_version() -> None:
 def test_a_workspace_that_is_not_among_them_is_an_error() -> None:
     with pytest.raises(KeyError):
         Documents().observation(Key("default", "nobody"), now=0.0)
+
+
+def test_what_is_not_there_has_a_uid_of_its_own_and_always_the_same() -> None:
+    def uid(name: str) -> str:
+        documents = Documents()
+        found = workspace(metadata={"name": name})
+        del found["metadata"]["uid"]
+        key = documents.add(found)
+        assert key is not None
+        return str(documents.observation(key, now=0.0).workspace["metadata"]["uid"])
+
+    assert uid("a") == uid("a") != uid("b")
