@@ -14,7 +14,14 @@ from kaito.local.apiserver.status import StatusError, bad_request
 from kaito.local.pods.launch import Launch
 from kaito.local.pods.logs import PodLogs
 from kaito.local.streams.command import PROTOCOLS, Asked, run_command, show
-from kaito.local.streams.forward import CHANNELS, TUNNEL, Tunnel, serve_channels
+from kaito.local.streams.forward import (
+    CHANNELS,
+    MOST_PORTS,
+    TUNNEL,
+    Tunnel,
+    port_number,
+    serve_channels,
+)
 from kaito.runtime import Key
 
 NO_SPDY = (
@@ -85,7 +92,9 @@ class PodConnections:
         def find(port: int) -> int | None:
             return self._local_port(key, port)
 
-        ports = [int(text) for text in query.all("ports") if text.isascii() and text.isdigit()]
+        ports = [_port(text) for each in query.all("ports") for text in each.split(",")]
+        if len(ports) > MOST_PORTS:
+            raise bad_request(f"{len(ports)} ports are asked for; one connection has {MOST_PORTS}")
 
         async def serve(socket: Socket) -> None:
             if socket.protocol == TUNNEL:
@@ -104,6 +113,13 @@ class PodConnections:
                 "program of this machine with `kaito local up --image PATTERN=COMMAND`."
             )
         return launch
+
+
+def _port(text: str) -> int:
+    number = port_number(text)
+    if number is None:
+        raise bad_request(f"the port {text[:20]!r} is no number from 1 to 65535")
+    return number
 
 
 def _upgrade(protocols: tuple[str, ...], serve: Any) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -28,6 +29,8 @@ from kaito.local.streams.spdy import (
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
 CHANNELS = "v4.channel.k8s.io"
 MOST_STREAMS = 1000
+MOST_WAITING = 1000  # pieces of a connection that its pod has not taken yet
+MOST_PORTS = 128  # of a WebSocket: a byte numbers two channels of each
 _CHUNK = 32 * 1024
 Find = Callable[[int], int | None]
 """The local port that stands for a port of the pod, None when nothing listens there."""
@@ -45,14 +48,26 @@ class Connection:
         self._find = find
         self._send = send
         self._ended = ended
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(MOST_STREAMS)
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(MOST_WAITING)
+        self._over = False
 
     async def give(self, data: bytes) -> None:
-        """Pass data on; none at all is the end of what the client sends."""
-        await self._queue.put(data)
+        """Pass data on; none at all is the end of what the client sends. What nobody takes any
+        more is dropped."""
+        if not self._over:
+            await self._queue.put(data)
 
     async def run(self) -> None:
         """Carry bytes both ways until the pod's side has ended."""
+        try:
+            await self._run()
+        finally:
+            self._over = True
+            # Whoever waits to give something shall wait no longer.
+            while not self._queue.empty():
+                self._queue.get_nowait()
+
+    async def _run(self) -> None:
         local = self._find(self._port)
         try:
             if local is None:
@@ -79,6 +94,9 @@ class Connection:
                 writer.write(data)
                 await writer.drain()
             writer.write_eof()
+            return
+        while await self._queue.get():
+            pass  # the pod takes no more, and may still have something to say
 
 
 class Tunnel:
@@ -122,8 +140,9 @@ class Tunnel:
 
     async def _open(self, frame: Frame) -> Connection | None:
         kind, request = frame.headers.get("streamtype"), frame.headers.get("requestid", "")
-        port = frame.headers.get("port", "")
-        if not port.isdigit() or len(self._connections) >= MOST_STREAMS:
+        port = port_number(frame.headers.get("port", ""))
+        open_now = len(self._connections) + len(self._errors)
+        if port is None or open_now >= MOST_STREAMS:
             await self._write(self._writer.reset(frame.stream, INTERNAL_ERROR))
             return None
         await self._write(self._writer.reply(frame.stream))
@@ -142,13 +161,19 @@ class Tunnel:
                 said = f"an error occurred forwarding {port}: {fault}" if fault else ""
                 await self._write(self._writer.data(error, said.encode(), last=True))
 
-        connection = Connection(int(port), self._find, send, ended)
+        connection = Connection(port, self._find, send, ended)
         self._connections[frame.stream] = connection
         return connection
 
     async def _write(self, data: bytes) -> None:
         async with self._lock:
             await self._socket.send(data)
+
+
+def port_number(text: str) -> int | None:
+    """The port that a client asks for, None where it is none."""
+    number = int(text) if re.fullmatch("[0-9]{1,5}", text) else 0
+    return number if 0 < number < 65536 else None
 
 
 async def serve_channels(socket: Socket, ports: Sequence[int], find: Find) -> None:

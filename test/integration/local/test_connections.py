@@ -20,7 +20,7 @@ from kaito.local.kinds import PODS
 from kaito.local.pods.images import KAITO_BASE, entrypoint
 from kaito.local.profile import Profile
 from kaito.local.streams.spdy import DATA, DICTIONARY, PING, Reader
-from kaito.runtime import Call, Object, is_true
+from kaito.runtime import ApiError, Call, Object, is_true
 
 if TYPE_CHECKING:
     from test.integration.local.conftest import World
@@ -266,3 +266,22 @@ async def test_a_container_can_be_added_to_look_at_a_pod(world: World) -> None:
     )
     asked = Call(method="GET", path=f"{path}/log", query={"container": "look"})
     assert await world.client.send(asked) == b"seen\n"
+
+
+@pytest.mark.parametrize(
+    ("ports", "says"),
+    [
+        ("70000", "the port '70000' is no number from 1 to 65535"),
+        ("²", "the port '²' is no number from 1 to 65535"),
+        (",".join(map(str, range(1, 200))), "199 ports are asked for; one connection has 128"),
+    ],
+    ids=["too-large", "no-digit", "too-many"],
+)
+async def test_ports_that_cannot_be_forwarded_are_refused(
+    world: World, ports: str, says: str
+) -> None:
+    path = "/api/v1/namespaces/default/pods/p/portforward"
+    call = Call(method="GET", path=path, query={"ports": ports}, headers={"upgrade": "websocket"})
+    with pytest.raises(ApiError) as refused:
+        await world.client.send(call)
+    assert (refused.value.status.code, says in refused.value.status.message) == (400, True)
