@@ -172,3 +172,149 @@ def test_a_file_that_cannot_be_planned_is_told_in_one_line(
 def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "-f", "/nowhere.yaml", "--offline"]) == 1
     assert "/nowhere.yaml: No such file" in capsys.readouterr().err
+
+
+# The verdict
+
+
+def verdicts(plan: Any, *documents: Any) -> list[tuple[str, bool | None]]:
+    _, out, _ = plan(*documents, options=("--offline", "-o", "json"))
+    return [(each["verdict"], each["runs"]) for each in json.loads(out)]
+
+
+def test_the_verdict_is_the_first_line_and_in_json(plan: Any) -> None:
+    refused = workspace("Standard_XYZ", "phi-4")
+    stuck = workspace("Standard_NC6s_v3", "phi-3-mini-4k-instruct")
+    unknown = workspace("Standard_NX96_v9", "phi-4")
+    going = workspace("Standard_NC24ads_A100_v4", "phi-4")
+    told = verdicts(plan, refused, stuck, unknown, going)
+    assert [runs for _, runs in told] == [False, False, None, True]
+    assert told[0][0] == "refused: nothing is brought up"
+    assert told[1][0].startswith("applied, but the engine will not start: NVIDIA V100 has")
+    assert told[3][0] == "goes"
+    code, out, _ = plan(stuck)
+    assert code == 0
+    assert "\n  Verdict    applied, but the engine will not start:" in out
+    assert "\n  Ready      never as it is\n" in out
+
+
+def test_no_sentence_is_told_twice(plan: Any) -> None:
+    _, out, _ = plan(workspace("Standard_NC4as_T4_v3", "phi-3-mini-4k-instruct"))
+    assert " ".join(out.split()).count("turn into infinity") == 1
+
+
+def test_the_context_that_the_engine_is_told_is_that_of_the_account(plan: Any) -> None:
+    config = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c"},
+        "data": {"inference_config.yaml": "vllm: {max-model-len: 4096}"},
+    }
+    _, out, _ = plan(workspace("Standard_NC24ads_A100_v4", "phi-4", config="c"), config)
+    said = " ".join(out.split())
+    assert "Context 4,096 tokens, as max-model-len of its ConfigMap says; room for" in said
+
+
+# Several Workspaces
+
+
+def own_node(name: str) -> dict[str, Any]:
+    labels = {
+        "apps": "w",
+        "nvidia.com/gpu.product": "NVIDIA-A100",
+        "nvidia.com/gpu.count": "1",
+        "nvidia.com/gpu.memory": "81920",
+    }
+    status = {
+        "allocatable": {"nvidia.com/gpu": "1"},
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    metadata = {"name": name, "labels": labels}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status}
+
+
+def named(name: str, size: str) -> dict[str, Any]:
+    return {**workspace(size, "phi-4"), "metadata": {"name": name}}
+
+
+def test_a_node_that_one_takes_is_not_there_for_the_next(plan: Any) -> None:
+    _, out, _ = plan(
+        named("a", ""), named("b", ""), own_node("n"), options=("--offline", "-o", "json")
+    )
+    first, second = json.loads(out)
+    assert first["ownNodes"] == ["n"]
+    assert first["gpus"] == "1 x NVIDIA-A100 (80 GiB)"
+    assert first["waits"] is None
+    assert second["ownNodes"] == []
+    assert second["waits"].startswith("0 of 1 nodes are there.")
+
+
+def test_no_two_workspaces_ask_for_machines_of_one_name(plan: Any) -> None:
+    size = "Standard_NC24ads_A100_v4"
+    _, out, _ = plan(named("a", size), named("b", size), options=("--offline", "-o", "json"))
+    machines = [each["objects"][0]["metadata"]["name"] for each in json.loads(out)]
+    assert len(set(machines)) == 2
+
+
+# What is asked for wrongly
+
+
+def test_a_version_that_does_not_exist_is_told(plan: Any) -> None:
+    code, _, err = plan({**workspace("", "phi-4"), "apiVersion": "kaito.sh/v9"})
+    assert code == 1
+    assert "kaito.sh/v9, which does not exist: write kaito.sh/v1beta1 or kaito.sh/v1alpha1" in err
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """The folder of a model that no catalogue knows."""
+    folder = tmp_path / "llm"
+    folder.mkdir()
+    config = {"architectures": ["LlamaForCausalLM"], "hidden_size": 64, "num_hidden_layers": 3}
+    (folder / "config.json").write_text(json.dumps(config))
+    index = {"metadata": {"total_size": 16 * 1024**3}, "weight_map": {}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return folder
+
+
+def test_a_configuration_without_a_name_is_that_of_the_only_stranger(
+    plan: Any, checkpoint: Path
+) -> None:
+    options = ("--offline", "--model-config", str(checkpoint), "-o", "json")
+    size = "Standard_NC24ads_A100_v4"
+    _, out, _ = plan(workspace(size, "acme/llm"), workspace(size, "phi-4"), options=options)
+    assert [each["model"] for each in json.loads(out)] == ["acme/llm", "microsoft/phi-4"]
+
+
+@pytest.mark.parametrize(
+    ("presets", "name", "words"),
+    [
+        (("phi-4",), "acme/llm=", "acme/llm, which no Workspace has for a preset: they have phi-4"),
+        (("phi-4",), "", "none of the presets asked for are in no catalogue"),
+        (("a/b", "c/d"), "", "2 of the presets asked for are in no catalogue"),
+    ],
+)
+def test_a_configuration_that_no_workspace_uses_is_told(
+    plan: Any, checkpoint: Path, presets: tuple[str, ...], name: str, words: str
+) -> None:
+    found = [workspace("Standard_NC24ads_A100_v4", preset) for preset in presets]
+    code, _, err = plan(*found, options=("--offline", "--model-config", f"{name}{checkpoint}"))
+    assert code == 1
+    assert words in err
+
+
+def test_a_secret_that_pods_read_is_needed(plan: Any) -> None:
+    found = workspace("Standard_NC24ads_A100_v4", "llama-3.1-8b-instruct")
+    found["inference"]["preset"]["presetOptions"] = {"modelAccessSecret": "hf"}
+    _, out, _ = plan(found)
+    assert "\n  Needs      Secret hf with the key HF_TOKEN in default\n" in out
+    _, out, _ = plan(found, options=("--offline", "-o", "json"))
+    (told,) = json.loads(out)
+    assert told["secrets"] == [{"name": "hf", "key": "HF_TOKEN", "exists": None}]
+
+
+def test_what_is_refused_for_want_of_a_token_is_not_printed_to_be_applied(plan: Any) -> None:
+    found = workspace("Standard_NC24ads_A100_v4", "llama-3.1-8b-instruct")
+    code, out, err = plan(found, options=("--offline", "-o", "yaml"))
+    assert (code, out) == (1, "")
+    assert "modelAccessSecret is not set" in err
