@@ -35,6 +35,9 @@ STREAMING_SERVICE_ACCOUNT = "kaito.sh/streaming-service-account"
 # An annotation that upstream's manager writes while it upgrades a Workspace.
 UPGRADE_START_TIME = "kaito.sh/upgrade-start-time"
 
+# On Machines: the Workspace that they were made for, so that they can go when it went unseen.
+WORKSPACE_UID = "kaito.sh/workspace-uid"
+
 # Machines and nodes.
 MACHINE_TYPE = "kaito.sh/machine-type"
 PROVISIONER_NAME = "karpenter.sh/provisioner-name"

@@ -14,6 +14,7 @@ from kaito.api import conditions, labels
 from kaito.api.labels import VALUE_LENGTH
 from kaito.api.words import one_line
 from kaito.controllers.kinds import MACHINES
+from kaito.controllers.workspace.decide import machine_deletion
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
@@ -21,7 +22,7 @@ from kaito.controllers.workspace.kinds import (
     WORKSPACES,
 )
 from kaito.controllers.workspace.observation import Observation, Obstacle, Subject, taken
-from kaito.controllers.workspace.observe import Stores
+from kaito.controllers.workspace.observe import WORKSPACE, Stores
 from kaito.runtime import (
     Applier,
     BadRequest,
@@ -90,6 +91,29 @@ class Writer:
             left = [name for name in subject.finalizers if name != labels.FINALIZER]
             with suppress(NotFound):  # somebody else let it go
                 await self._set_finalizers(subject, left)
+
+    async def orphans(self, key: Key) -> None:
+        """Delete the Machines that we made for a Workspace that is not there any more.
+
+        Its finalizer keeps it until they have gone; but somebody may have taken that off by force,
+        and nodes cost money.
+        """
+        left = [
+            machine
+            for found in self._stores.machines.by(WORKSPACE, str(key))
+            if (machine := self._stores.machines.get(found)) is not None
+            and labels.WORKSPACE_UID in machine.metadata.annotations
+            and not machine.metadata.deleting
+        ]
+        if not left:
+            return
+        try:
+            await self._client.get(WORKSPACES, key)
+        except NotFound:
+            for machine in left:
+                await self._delete(machine_deletion(machine))
+        except Forbidden:  # a namespace that is none of ours
+            return
 
     async def _try(self, subject: Subject, desired: Object) -> Obstacle | None:
         """What would stand in the way of an object, found out by a dry run."""

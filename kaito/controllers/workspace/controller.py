@@ -84,6 +84,7 @@ class Reconciler:
         """Bring one Workspace a step further."""
         workspace = self._stores.workspaces.object(key)
         if workspace is None:
+            await self._writer.orphans(key)
             return None
         # What is being deleted is not judged, and must not wait for a read that may fail.
         leaving = Subject(workspace).deleting

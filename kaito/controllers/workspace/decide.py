@@ -112,7 +112,7 @@ def _serve(
         finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,
         trial=tuple(trial),
         objects=tuple(objects),
-        deletions=tuple(_machine_deletion(m) for m in crew.surplus),
+        deletions=tuple(machine_deletion(m) for m in crew.surplus),
         status=said,
         events=(
             *events(observation, said),
@@ -175,7 +175,7 @@ def _leave(observation: Observation, subject: Subject) -> Decision:
     ]
     if not observation.machines:
         return Decision(finalizer=Finalizer.REMOVE, deletions=tuple(deletions))
-    deletions += [_machine_deletion(m) for m in observation.machines if not m.metadata.deleting]
+    deletions += [machine_deletion(m) for m in observation.machines if not m.metadata.deleting]
     names = ", ".join(m.metadata.name for m in observation.machines)
     waits = Verdict(
         truth="True",
@@ -248,6 +248,7 @@ def _worker_nodes(crew: Crew) -> list[str]:
     return sorted({*made, *(node.name for node in crew.brought)})
 
 
-def _machine_deletion(machine: Machine) -> Deletion:
+def machine_deletion(machine: Machine) -> Deletion:
+    """The deletion of this very Machine."""
     untyped: Resource[Object] = MACHINES.read_as(dict)
     return Deletion(resource=untyped, key=Key("", machine.metadata.name), uid=machine.metadata.uid)

@@ -32,9 +32,11 @@ def desired_machine(plan: Plan, subject: Subject, name: str, existing: Machine |
             **subject.identity,
         },
     }
+    annotations = {labels.WORKSPACE_UID: subject.uid}
     family = plan.workspace.metadata.annotations.get(labels.NODE_IMAGE_FAMILY)
     if family:
-        metadata["annotations"] = {labels.NODE_IMAGE_FAMILY: family.lower()}
+        annotations[labels.NODE_IMAGE_FAMILY] = family.lower()
+    metadata["annotations"] = annotations
     return {
         "apiVersion": api.API_VERSION,
         "kind": api.KIND,

@@ -324,3 +324,23 @@ async def test_the_note_of_a_deployment_that_is_not_ours_is_not_read(scene: Stag
     await scene.create(inference={"preset": {"name": "acme/llm"}})
     await scene.until(lambda: scene.says("ResourceReady", "UnknownPreset"), "the refusal")
     assert scene.all(MACHINES) == []
+
+
+async def test_machines_whose_workspace_was_forced_away_go(scene: Stage) -> None:
+    first = scene.start()
+    await scene.serve()
+    await first.stop()
+    scene.daemons.remove(first)
+    await scene.client.patch(WORKSPACES, W, {"metadata": {"finalizers": None}})
+    await scene.client.delete(WORKSPACES, W)
+    await scene.until(lambda: not scene.find(WORKSPACES), "the end of the Workspace")
+    (machine,) = scene.machines_of()
+    foreign = {**machine, "metadata": {"name": "theirs", "labels": machine["metadata"]["labels"]}}
+    await scene.client.create(MACHINES, foreign)
+    scene.start()
+    going = machine["metadata"]["name"]
+    await scene.until(
+        lambda: scene.find(MACHINES, Key("", going))["metadata"].get("deletionTimestamp"),
+        "the deletion of the Machine",
+    )
+    assert "deletionTimestamp" not in scene.find(MACHINES, Key("", "theirs"))["metadata"]

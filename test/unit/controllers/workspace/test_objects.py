@@ -63,6 +63,7 @@ def test_a_machine_asks_for_a_node_as_karpenter_wants_it() -> None:
         "metadata": {
             "name": FIRST,
             "labels": {"apps": "phi-3", "karpenter.sh/provisioner-name": "default", **IDENTITY},
+            "annotations": {"kaito.sh/workspace-uid": UID},
         },
         "spec": {
             "machineTemplateRef": {"name": FIRST},
@@ -110,9 +111,8 @@ def test_what_only_the_cloud_can_give_is_asked_of_it() -> None:
 
 def test_the_operating_system_of_a_node_can_be_chosen() -> None:
     chosen = {"annotations": {"kaito.sh/node-image-family": "AzureLinux"}}
-    assert asked_for(held(metadata=chosen))["metadata"]["annotations"] == {
-        "kaito.sh/node-image-family": "azurelinux"
-    }
+    annotations = asked_for(held(metadata=chosen))["metadata"]["annotations"]
+    assert annotations["kaito.sh/node-image-family"] == "azurelinux"
 
 
 def test_a_node_without_gpus_is_said_to_be_one() -> None:
