@@ -9,9 +9,9 @@ as daemons do, is killed as well. SIGTERM goes to the program; its exit status b
 plus the number when a signal ended it.
 
 With a log, what the program writes is written there line by line, each with its time and stream,
-as container runtimes do. With a limit of memory, a program that has more is killed and "oom" is
-written to standard output; that needs Linux. With a terminal, standard input becomes the
-program's controlling one. Run as a script, so it imports nothing of this package.
+as container runtimes do; two files of 10 MiB are kept. With a limit of memory, a program that has
+more is killed and "oom" is written to standard output; that needs Linux. With a terminal, standard
+input becomes the program's controlling one. Run as a script, so it imports nothing of this package.
 """
 
 import contextlib
@@ -25,11 +25,12 @@ import termios
 import threading
 import time
 from collections.abc import Callable
-from io import FileIO
 
 # What a shell answers for a program that is not there, and for one that cannot be run.
 NOT_FOUND, NOT_RUNNABLE = 127, 126
 LONGEST_LINE = 16 * 1024  # bytes; what is longer is written in parts, as container runtimes do
+LOG_BYTES = 10 * 1024 * 1024  # that a log has before a new one is begun; a kubelet's
+ROTATED = ".old"  # what the name of the log before it ends with
 LOOK_SECONDS = 0.1  # between two looks at the memory
 OUT_OF_MEMORY = "oom"
 _SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -88,8 +89,7 @@ def _options(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
 def _cannot(program: str, error: OSError, log: str | None) -> int:
     says = f"cannot start {program}: {error.strerror}"
     if log:
-        with open(log, "ab", buffering=0) as file:
-            _Log(file).line("stderr", says.encode())
+        _Log(log).line("stderr", says.encode())
     else:
         print(says, file=sys.stderr)  # noqa: T201
     return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
@@ -146,25 +146,38 @@ def _kill_group(group: int) -> None:
 
 
 class _Log:
-    """The file that both streams are written to, a whole line at a time."""
+    """The file that both streams are written to, a whole line at a time. A full one makes way for
+    a new one and is kept beside it, in place of the one before, as by a kubelet."""
 
-    def __init__(self, file: FileIO) -> None:
-        self._file = file
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._lock = threading.Lock()
+        self._open()
 
     def line(self, stream: str, text: bytes, *, whole: bool = True) -> None:
         seconds, rest = divmod(time.time_ns(), 1_000_000_000)
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
         head = f"{stamp}.{rest:09d}Z {stream} {'F' if whole else 'P'} ".encode()
         with self._lock:
-            self._file.write(head + text + b"\n")
+            if self._size >= LOG_BYTES:
+                full = self._file
+                # Whose directory has gone keeps the file he has.
+                with contextlib.suppress(OSError):
+                    os.replace(self._path, self._path + ROTATED)
+                    self._open()
+                    full.close()
+            self._size += self._file.write(head + text + b"\n")
+
+    def _open(self) -> None:
+        self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - as long as we live
+        self._size = self._file.tell()
 
 
 def _writers(program: "subprocess.Popen[bytes]", path: str | None) -> list[threading.Thread]:
     """Threads that write what the program says; they end when nobody can say more."""
     if path is None:
         return []
-    log = _Log(open(path, "ab", buffering=0))  # noqa: SIM115 - as long as we live
+    log = _Log(path)
     writers = []
     for name, stream in (("stdout", program.stdout), ("stderr", program.stderr)):
         assert stream is not None

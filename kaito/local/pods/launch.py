@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from kaito.local.pods import guard
 from kaito.local.pods.actions import MOST_READ
+from kaito.local.pods.logs import rotated
 from kaito.local.pods.translation import Translation
 
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "SYSTEMROOT")
@@ -48,6 +49,7 @@ class Launch:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         for old in _oldest(self.log.parent, LOGS_KEPT - 1):
             old.unlink()
+            rotated(old).unlink(missing_ok=True)
         self.message.unlink(missing_ok=True)
         self.log.touch()
         memory = ["--memory", str(self.memory)] if self.memory is not None else []

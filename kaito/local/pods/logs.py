@@ -16,6 +16,7 @@ from kaito.local.apiserver import times
 from kaito.local.apiserver.core import Call
 from kaito.local.apiserver.http import Query, Response
 from kaito.local.apiserver.status import bad_request
+from kaito.local.pods import guard
 from kaito.runtime import Clock, Key
 
 NOTHING_RUNS = b"This container is simulated: nothing runs in it, and it writes no log.\n"
@@ -69,8 +70,7 @@ class PodLogs:
         if source.file is None:
             return _text(NOTHING_RUNS)
         wanted = _wanted(query, self._clock.now())
-        written = source.file.read_bytes() if source.file.exists() else b""
-        whole = written[: written.rfind(b"\n") + 1]
+        whole = _after(source.file, 0)
         shown = wanted.shown(whole.splitlines(keepends=True))
         if not query.flag("follow") or previous:
             return _text(shown)
@@ -86,8 +86,13 @@ class PodLogs:
             left = None if left is None else left - len(shown)
             # Asked before reading: what was written before the end is still read.
             over = self._ended(key, container)
-            more = _after(path, offset)
-            offset += len(more)
+            more = b""
+            if path.exists() and path.stat().st_size < offset:
+                # A new one has been begun; what the full one still had to say comes first.
+                more, offset = _after(rotated(path), offset), 0
+            fresh = _after(path, offset)
+            offset += len(fresh)
+            more += fresh
             shown = wanted.rest().shown(more.splitlines(keepends=True))
             if left == 0 or (over and not shown):
                 return
@@ -127,10 +132,13 @@ class Wanted:
 
 def last_words(path: Path) -> str:
     """The end of a log, for a container that failed and left no message."""
-    if not path.exists():
-        return ""
-    text = Wanted(tail=TAIL_LINES).shown(path.read_bytes().splitlines(keepends=True))
+    text = Wanted(tail=TAIL_LINES).shown(_after(path, 0).splitlines(keepends=True))
     return text[-TAIL_BYTES:].decode(errors="replace")
+
+
+def rotated(log: Path) -> Path:
+    """Where the full log is that made way for this one, if there is one."""
+    return log.with_name(log.name + guard.ROTATED)
 
 
 def _after(path: Path, offset: int) -> bytes:

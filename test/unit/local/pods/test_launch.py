@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kaito.local.pods import guard
 from kaito.local.pods.launch import Launch, Ports, end
 from kaito.local.pods.translation import Translation
 
@@ -59,6 +60,19 @@ async def test_a_long_line_is_logged_in_parts(tmp_path: Path) -> None:
         ("P", 16384),
         ("F", 40000 - 2 * 16384),
     ]
+
+
+async def test_a_program_that_says_much_keeps_its_end_and_does_not_fill_the_disk(
+    tmp_path: Path,
+) -> None:
+    lines = 5 * guard.LOG_BYTES // 2 // 16000
+    script = f"for n in range({lines}): print('x' * 16000)\nprint('end')"
+    made = launch(tmp_path, sys.executable, "-c", script)
+    await ran(made)
+    assert said(made)[-1] == ("stdout", "F", "end")
+    sizes = [path.stat().st_size for path in made.log.parent.iterdir()]
+    assert len(sizes) == 2
+    assert max(sizes) < guard.LOG_BYTES + guard.LONGEST_LINE + 100
 
 
 async def test_a_program_sees_its_own_variables_and_few_of_ours(

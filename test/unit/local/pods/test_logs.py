@@ -9,7 +9,14 @@ import pytest
 
 from kaito.local.apiserver.http import Query
 from kaito.local.apiserver.status import StatusError
-from kaito.local.pods.logs import NOTHING_RUNS, NoPrevious, PodLogs, Source, last_words
+from kaito.local.pods.logs import (
+    NOTHING_RUNS,
+    NoPrevious,
+    PodLogs,
+    Source,
+    last_words,
+    rotated,
+)
 from kaito.runtime import Key
 
 if TYPE_CHECKING:
@@ -123,3 +130,29 @@ def test_the_last_words_are_the_end_of_the_log(tmp_path: Path) -> None:
     said = last_words(log)
     assert said.splitlines()[-1] == "4999"
     assert len(said.splitlines()) == 80
+
+
+class Full:
+    """A clock during whose first sleep a log is filled up and another one begun."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def now(self) -> float:
+        return 0.0
+
+    async def sleep(self, _: float) -> None:
+        if not rotated(self._log).exists():
+            line = b"2025-12-31T23:59:59.000000000Z stdout F %s\n"
+            self._log.write_bytes(WRITTEN + line % b"last of the old")
+            self._log.rename(rotated(self._log))
+            self._log.write_bytes(line % b"first of the new")
+
+
+async def test_who_follows_a_log_misses_nothing_when_it_is_full(tmp_path: Path) -> None:
+    log, ended = tmp_path / "0.log", [False, True, True]
+    log.write_bytes(WRITTEN)
+    followed = PodLogs(lambda *_: Source(log), lambda *_: ended.pop(0), Full(log))  # type: ignore[arg-type]
+    body = followed.read(KEY, "c", Query("follow=true&tailLines=0")).body
+    assert not isinstance(body, bytes)
+    assert b"".join([part async for part in body]) == b"last of the old\nfirst of the new\n"
