@@ -89,22 +89,23 @@ def estimate(
     found = _needed(model, gpus, context, max_nodes)
     if isinstance(found, Misfit):
         return found
-    answer = placed(
+    # Before the account is made: near the limit a few tokens more take a billion nodes.
+    asked = spread or split(model, gpus, found)
+    if model.layers is not None and asked.pipeline_parallel > model.layers:
+        return Misfit(
+            message=f"the {model.layers} layers of {model.name} cannot be split in "
+            f"{asked.pipeline_parallel} stages, as many as {_places(found)} with {gpus} each "
+            "would take: name a size with more memory on each GPU"
+        )
+    return placed(
         model,
         gpus,
         found,
         context=context,
         utilization=utilization,
         cached=cached,
-        spread=spread,
+        spread=asked,
     )
-    if model.layers is not None and answer.pipeline_parallel > model.layers:
-        return Misfit(
-            message=f"the {model.layers} layers of {model.name} cannot be split in "
-            f"{answer.pipeline_parallel} stages, as many as {_places(found)} with {gpus} each "
-            "would take: name a size with more memory on each GPU"
-        )
-    return answer
 
 
 def placed(

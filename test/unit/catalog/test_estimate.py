@@ -131,3 +131,9 @@ def test_more_context_needs_more_memory() -> None:
 def test_an_unknown_shape_has_no_longest_context() -> None:
     shapeless = Model(name="x/shapeless", weights_gib=8)
     assert fits(shapeless, gpus("Standard_NC24ads_A100_v4")).max_context is None
+
+
+def test_a_billion_nodes_are_refused_before_they_are_counted_one_by_one() -> None:
+    found = estimate(model("zai-org/GLM-5.2-FP8"), gpus("Standard_NC24ads_A100_v4"), context=775528)
+    assert isinstance(found, Misfit)
+    assert "cannot be split in" in found.message
