@@ -75,6 +75,7 @@ class Live:
                 self.secrets[key] = False
             except Forbidden:
                 self.secrets[key] = None
+                self._note("You may not look at secrets there: whether they exist is not known.")
 
     def merged(self, workspace: Object) -> Object:
         """A Workspace of a manifest as it would be when it has been applied."""
@@ -114,8 +115,12 @@ class Live:
         except NotFound:
             return None
         except Forbidden:
-            note = f"You may not read {resource.plural} there: what the cluster has of them is "
-            note += "not taken into account."
-            if note not in self.notes:
-                self.notes.append(note)
+            self._note(
+                f"You may not read {resource.plural} there: what the cluster has of them is not "
+                "taken into account."
+            )
             return None
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from kaito.catalog.catalog import load
 from kaito.catalog.config import ModelError
 from kaito.cli.strangers import from_hub
 
@@ -31,6 +32,7 @@ async def hub() -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_get("/api/models/maker/model/revision/main", listing)
+    app.router.add_get("/api/models/maker/before/revision/main", listing)
     app.router.add_get(f"/maker/model/resolve/{COMMIT}/config.json", config)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -48,3 +50,9 @@ async def test_a_long_listing_is_read_whole_and_the_token_is_shown(hub: str) -> 
 async def test_what_the_hub_refuses_is_an_error_of_the_model(hub: str) -> None:
     with pytest.raises(ModelError, match="does not open maker/model"):
         await asyncio.to_thread(from_hub, "maker/model", token="hf_wrong", address=hub)
+
+
+async def test_a_model_that_was_renamed_answers_to_the_name_that_was_asked_for(hub: str) -> None:
+    model = await asyncio.to_thread(from_hub, "maker/before", token="hf_right", address=hub)
+    assert model.name == "maker/model"
+    assert load().with_model(model).find_model("maker/before") is model

@@ -11,6 +11,7 @@ from kaito.controllers.workspace.changes import change
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.needs import needed
 from kaito.controllers.workspace.quote import Quote, quote
+from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Unread
 from kaito.runtime import Key, Object
@@ -174,6 +175,15 @@ def test_gpus_of_ones_own_are_held_against_the_engine() -> None:
     assert told.asked.own.names == ("old",)
     assert told.asked.gpus is not None
     assert told.asked.gpus.product == "Tesla-V100"
+
+
+def test_what_is_held_against_gpus_of_ones_own_is_an_event_once() -> None:
+    old = own("old", product="Tesla-V100", memory=32768, compute="7")
+    found = seen(workspace(resource={"instanceType": ""}), nodes=(old,))
+    events = rehearse(found, CATALOG, SETTINGS).events
+    (unsuited,) = (each for each in events if each.reason == "InstanceTypeUnsuited")
+    assert unsuited.type == "Warning"
+    assert unsuited.message.startswith("Node old: Tesla-V100 has compute capability 7.0")
 
 
 def test_preferred_nodes_decide_which_gpus_count() -> None:
