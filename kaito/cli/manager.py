@@ -9,7 +9,7 @@ from functools import partial
 
 from kaito.catalog.catalog import load
 from kaito.cli.daemon import run_daemon, until_exit
-from kaito.cli.parser import NO_HUB
+from kaito.cli.options import NO_HUB
 from kaito.cli.strangers import reader
 from kaito.cli.webhook import add_webhook
 from kaito.controllers.workspace.controller import build

@@ -6,13 +6,21 @@ import argparse
 import errno
 import importlib
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NoReturn, TypeAlias
-from urllib.parse import urlsplit
 
+from kaito.cli.options import (
+    amount,
+    cloud_option,
+    daemon_options,
+    hub_option,
+    namespaces,
+    plan_options,
+    port,
+    provisioner_options,
+    webhook_options,
+)
 from kaito.cli.selection import models_options, skus_options
 
 # Exit codes: 1 the command failed, 2 it was called wrongly (argparse), 130 interrupted. Daemons
@@ -21,11 +29,6 @@ from kaito.cli.selection import models_options, skus_options
 FAILED = 1
 NOT_INSTALLED = 78
 INTERRUPTED = 130
-
-HUB = "https://huggingface.co"
-NO_HUB = "none"
-
-NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class CommandError(Exception):
@@ -129,32 +132,32 @@ def build_parser() -> argparse.ArgumentParser:
     manager = command(
         commands, "manager", "Reconcile Workspaces: the workspace daemon.", "manager:run"
     )
-    _daemon_options(manager)
+    daemon_options(manager)
     manager.add_argument(
         "--namespaces",
         metavar="A,B",
-        type=_namespaces,
+        type=namespaces,
         default=(),
         help="look after these namespaces only (default: all)",
     )
-    _cloud_option(manager)
-    _hub_option(manager)
-    _webhook_options(manager)
+    cloud_option(manager)
+    hub_option(manager)
+    webhook_options(manager)
     provisioner = command(
         commands,
         "provisioner",
         "Turn Machines and NodeClaims into GPU nodes on AKS: the machine daemon.",
         "provisioner:run",
     )
-    _daemon_options(provisioner)
-    _provisioner_options(provisioner)
+    daemon_options(provisioner)
+    provisioner_options(provisioner)
     plan = command(
         commands,
         "plan",
         "Tell what Workspaces would take and cost, before any money is spent.",
         "plan:run",
     )
-    _plan_options(plan)
+    plan_options(plan)
     models = command(
         commands, "models", "List the models of the catalogue, or tell of one.", "models:run"
     )
@@ -175,12 +178,12 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--kubeconfig", metavar="FILE", required=True, help="written when the cluster is ready"
     )
-    up.add_argument("--port", type=_port, default=0, help="HTTPS port (default: a free one)")
+    up.add_argument("--port", type=port, default=0, help="HTTPS port (default: a free one)")
     up.add_argument(
         "--data-dir", metavar="DIR", help="keep the cluster's state here (default: in memory)"
     )
     up.add_argument(
-        "--nodes", type=_count, default=0, metavar="N", help="start with N CPU nodes (default: 0)"
+        "--nodes", type=amount, default=0, metavar="N", help="start with N CPU nodes (default: 0)"
     )
     up.add_argument(
         "--profile",
@@ -199,7 +202,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     up.add_argument(
         "--max-pools",
-        type=_count,
+        type=amount,
         default=100,
         metavar="N",
         help="agent pools that the cluster takes; more than 100 is more than AKS allows, and is "
@@ -207,7 +210,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     up.add_argument(
         "--max-nodes-per-pool",
-        type=_count,
+        type=amount,
         default=1000,
         metavar="N",
         help="nodes that an agent pool takes; more than 1000 is more than AKS allows, and is said "
@@ -245,7 +248,7 @@ def _fault_commands(under: _Commands, command: Callable[..., argparse.ArgumentPa
     add.add_argument("--pool", metavar="PATTERN", help="pools by name, as in shells (default: *)")
     add.add_argument("--vm-size", metavar="PATTERN", help="sizes, as in shells (default: *)")
     add.add_argument(
-        "--times", type=_count, metavar="N", help="attempts of a pool that fail (default: all)"
+        "--times", type=amount, metavar="N", help="attempts of a pool that fail (default: all)"
     )
     add.add_argument(
         "--seconds", type=float, metavar="S", help="how much longer slow takes (default: 30)"
@@ -266,226 +269,3 @@ def _fault_commands(under: _Commands, command: Callable[..., argparse.ArgumentPa
     clear.add_argument("id", metavar="ID", nargs="?", default="")
     for each in (add, show, clear):
         each.add_argument("--kubeconfig", metavar="FILE", help="default: $KUBECONFIG")
-
-
-def _provisioner_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--expire",
-        action="store_true",
-        help="delete NodeClaims at their expireAfter, and their nodes with them (default: never)",
-    )
-    parser.add_argument(
-        "--repair",
-        action="store_true",
-        help="replace nodes that have not been ready for 10 minutes, a fifth of them at a time "
-        "(default: never)",
-    )
-    parser.add_argument(
-        "--drain-seconds",
-        type=_seconds,
-        default=3600.0,
-        metavar="S",
-        help="how long Pods may take to leave a node whose claim does not say (default: 3600)",
-    )
-    parser.add_argument(
-        "--making-seconds",
-        type=_seconds,
-        default=3600.0,
-        metavar="S",
-        help="how long a node pool may be in the making before it is given up (default: 3600)",
-    )
-    parser.add_argument(
-        "--joining-seconds",
-        type=_seconds,
-        default=900.0,
-        metavar="S",
-        help="how long its node may take from then on to join the cluster (default: 900)",
-    )
-
-
-def _daemon_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--kubeconfig",
-        metavar="FILE",
-        help="default: $KUBECONFIG, ~/.kube/config, or the pod's own service account",
-    )
-    parser.add_argument(
-        "--no-leader-election",
-        action="store_true",
-        help="work without a lease; safe only while no second copy runs",
-    )
-    parser.add_argument(
-        "--lease-seconds",
-        type=_seconds,
-        default=15.0,
-        metavar="S",
-        help="how long others wait for a dead leader (default: 15)",
-    )
-    parser.add_argument(
-        "--lease-namespace",
-        metavar="NS",
-        type=_namespace,
-        help="where the lease is (default: the pod's namespace, or kaito-system)",
-    )
-    parser.add_argument(
-        "--metrics-address",
-        metavar="ADDR",
-        help="HOST:PORT, :PORT, or 0 for none (default: :8080 in a cluster, else a free port)",
-    )
-    parser.add_argument(
-        "--probe-address",
-        metavar="ADDR",
-        help="as --metrics-address (default: :8081 in a cluster, else a free port)",
-    )
-    parser.add_argument(
-        "--debug-address",
-        metavar="ADDR",
-        default="0",
-        help="HOST:PORT on loopback for a look inside at /debug (default: none)",
-    )
-    parser.add_argument(
-        "--log-format",
-        choices=["json", "console"],
-        help="default: console on a terminal, else json",
-    )
-    parser.add_argument(
-        "--log-level", choices=["debug", "info", "warning", "error"], default="info"
-    )
-
-
-def _plan_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-f",
-        "--filename",
-        metavar="FILE",
-        action="append",
-        required=True,
-        help="manifests: Workspaces, and ConfigMaps or Nodes that they use; - reads from stdin",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        choices=["text", "json", "yaml"],
-        default="text",
-        help="yaml prints the objects exactly as the controller would apply them",
-    )
-    parser.add_argument(
-        "-n",
-        "--namespace",
-        metavar="NS",
-        type=_namespace,
-        default="default",
-        help="of Workspaces that name none (default: default)",
-    )
-    parser.add_argument(
-        "--kubeconfig",
-        metavar="FILE",
-        help="the cluster that is taken into account (default: $KUBECONFIG, ~/.kube/config)",
-    )
-    parser.add_argument(
-        "--offline", action="store_true", help="ask neither a cluster nor Hugging Face"
-    )
-    _cloud_option(parser)
-    _hub_option(parser)
-    parser.add_argument(
-        "--model-config",
-        metavar="[ORG/MODEL=]PATH",
-        help="a model that is in no catalogue: its config.json, or the folder with its weights",
-    )
-
-
-def _cloud_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--cloud",
-        choices=["azure", "aws", "arc"],
-        default="azure",
-        help="whose sizes resource.instanceType names (default: azure)",
-    )
-
-
-def _hub_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--hub",
-        metavar="URL",
-        type=_hub,
-        default=HUB,
-        help="where models that are in no catalogue are read, with the token in $HF_TOKEN if "
-        f"there is one; {NO_HUB}: nowhere (default: {HUB})",
-    )
-
-
-def _webhook_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--no-webhook", action="store_true", help="check Workspaces only after they are stored"
-    )
-    parser.add_argument(
-        "--webhook-url",
-        metavar="URL",
-        help="outside a cluster: https://HOST:PORT where the API server reaches the webhook "
-        "(default: no webhook there)",
-    )
-    parser.add_argument(
-        "--webhook-address",
-        metavar="ADDR",
-        help="as --metrics-address (default: :9443, or as in --webhook-url)",
-    )
-    parser.add_argument(
-        "--webhook-service",
-        metavar="NAME",
-        default="kaito-webhook",
-        help="in a cluster: the Service in front of the webhook (default: kaito-webhook)",
-    )
-    parser.add_argument(
-        "--webhook-certificate",
-        metavar="DIR",
-        type=Path,
-        help="serve with tls.crt and tls.key of this directory (default: one made by itself)",
-    )
-
-
-def _hub(text: str) -> str:
-    try:
-        address = urlsplit(text)
-        plain = address.hostname and address.port != 0 and not address.username
-    except ValueError:
-        plain = False
-    if text != NO_HUB and not (plain and address.scheme in ("http", "https")):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no address of a hub; write https://HOST, without user name, or {NO_HUB}"
-        )
-    return text.rstrip("/")
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; take 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) > 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number; take 0 to 10000")
-    return int(text)
-
-
-def _namespaces(text: str) -> tuple[str, ...]:
-    # A list of a namespace that cannot be is empty for ever, and the daemon would sit idle.
-    return tuple(dict.fromkeys(_namespace(name.strip()) for name in text.split(",")))
-
-
-def _namespace(text: str) -> str:
-    if not NAMESPACE.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no namespace; take 1 to 63 lower-case letters, digits and inner hyphens"
-        )
-    return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1.0 <= seconds <= 3600.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no lease time; take 1 to 3600 seconds")
-    return seconds

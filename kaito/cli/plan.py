@@ -24,7 +24,8 @@ from kaito.catalog.hub import is_model_name
 from kaito.cli import report
 from kaito.cli.answer import Answer
 from kaito.cli.manifests import read
-from kaito.cli.parser import NO_HUB, CommandError
+from kaito.cli.options import NO_HUB
+from kaito.cli.parser import CommandError
 from kaito.controllers.workspace.changes import Change, change
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.kinds import DEPLOYMENTS, WORKSPACES

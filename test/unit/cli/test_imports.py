@@ -38,6 +38,7 @@ def test_help_loads_the_parser_and_nothing_else_of_kaito() -> None:
     assert {name for name in modules if name.partition(".")[0] == "kaito"} == {
         "kaito",
         "kaito.cli",
+        "kaito.cli.options",
         "kaito.cli.parser",
         "kaito.cli.selection",
     }

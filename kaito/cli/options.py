@@ -1,0 +1,251 @@
+"""The options of the daemons and of `kaito plan`, and what may be written for them.
+
+The standard library alone, because the parser of every command loads it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+HUB = "https://huggingface.co"
+NO_HUB = "none"
+
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def provisioner_options(parser: argparse.ArgumentParser) -> None:
+    """What `kaito provisioner` alone takes."""
+    parser.add_argument(
+        "--expire",
+        action="store_true",
+        help="delete NodeClaims at their expireAfter, and their nodes with them (default: never)",
+    )
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="replace nodes that have not been ready for 10 minutes, a fifth of them at a time "
+        "(default: never)",
+    )
+    parser.add_argument(
+        "--drain-seconds",
+        type=seconds,
+        default=3600.0,
+        metavar="S",
+        help="how long Pods may take to leave a node whose claim does not say (default: 3600)",
+    )
+    parser.add_argument(
+        "--making-seconds",
+        type=seconds,
+        default=3600.0,
+        metavar="S",
+        help="how long a node pool may be in the making before it is given up (default: 3600)",
+    )
+    parser.add_argument(
+        "--joining-seconds",
+        type=seconds,
+        default=900.0,
+        metavar="S",
+        help="how long its node may take from then on to join the cluster (default: 900)",
+    )
+
+
+def daemon_options(parser: argparse.ArgumentParser) -> None:
+    """What both daemons take."""
+    parser.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        help="default: $KUBECONFIG, ~/.kube/config, or the pod's own service account",
+    )
+    parser.add_argument(
+        "--no-leader-election",
+        action="store_true",
+        help="work without a lease; safe only while no second copy runs",
+    )
+    parser.add_argument(
+        "--lease-seconds",
+        type=seconds,
+        default=15.0,
+        metavar="S",
+        help="how long others wait for a dead leader (default: 15)",
+    )
+    parser.add_argument(
+        "--lease-namespace",
+        metavar="NS",
+        type=namespace,
+        help="where the lease is (default: the pod's namespace, or kaito-system)",
+    )
+    parser.add_argument(
+        "--metrics-address",
+        metavar="ADDR",
+        help="HOST:PORT, :PORT, or 0 for none (default: :8080 in a cluster, else a free port)",
+    )
+    parser.add_argument(
+        "--probe-address",
+        metavar="ADDR",
+        help="as --metrics-address (default: :8081 in a cluster, else a free port)",
+    )
+    parser.add_argument(
+        "--debug-address",
+        metavar="ADDR",
+        default="0",
+        help="HOST:PORT on loopback for a look inside at /debug (default: none)",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=["json", "console"],
+        help="default: console on a terminal, else json",
+    )
+    parser.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info"
+    )
+
+
+def plan_options(parser: argparse.ArgumentParser) -> None:
+    """What `kaito plan` takes."""
+    parser.add_argument(
+        "-f",
+        "--filename",
+        metavar="FILE",
+        action="append",
+        required=True,
+        help="manifests: Workspaces, and ConfigMaps or Nodes that they use; - reads from stdin",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=["text", "json", "yaml"],
+        default="text",
+        help="yaml prints the objects exactly as the controller would apply them",
+    )
+    parser.add_argument(
+        "-n",
+        "--namespace",
+        metavar="NS",
+        type=namespace,
+        default="default",
+        help="of Workspaces that name none (default: default)",
+    )
+    parser.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        help="the cluster that is taken into account (default: $KUBECONFIG, ~/.kube/config)",
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="ask neither a cluster nor Hugging Face"
+    )
+    cloud_option(parser)
+    hub_option(parser)
+    parser.add_argument(
+        "--model-config",
+        metavar="[ORG/MODEL=]PATH",
+        help="a model that is in no catalogue: its config.json, or the folder with its weights",
+    )
+
+
+def cloud_option(parser: argparse.ArgumentParser) -> None:
+    """Whose sizes there are."""
+    parser.add_argument(
+        "--cloud",
+        choices=["azure", "aws", "arc"],
+        default="azure",
+        help="whose sizes resource.instanceType names (default: azure)",
+    )
+
+
+def hub_option(parser: argparse.ArgumentParser) -> None:
+    """Where models that are in no catalogue are read."""
+    parser.add_argument(
+        "--hub",
+        metavar="URL",
+        type=hub_address,
+        default=HUB,
+        help="where models that are in no catalogue are read, with the token in $HF_TOKEN if "
+        f"there is one; {NO_HUB}: nowhere (default: {HUB})",
+    )
+
+
+def webhook_options(parser: argparse.ArgumentParser) -> None:
+    """Where the webhook is."""
+    parser.add_argument(
+        "--no-webhook", action="store_true", help="check Workspaces only after they are stored"
+    )
+    parser.add_argument(
+        "--webhook-url",
+        metavar="URL",
+        help="outside a cluster: https://HOST:PORT where the API server reaches the webhook "
+        "(default: no webhook there)",
+    )
+    parser.add_argument(
+        "--webhook-address",
+        metavar="ADDR",
+        help="as --metrics-address (default: :9443, or as in --webhook-url)",
+    )
+    parser.add_argument(
+        "--webhook-service",
+        metavar="NAME",
+        default="kaito-webhook",
+        help="in a cluster: the Service in front of the webhook (default: kaito-webhook)",
+    )
+    parser.add_argument(
+        "--webhook-certificate",
+        metavar="DIR",
+        type=Path,
+        help="serve with tls.crt and tls.key of this directory (default: one made by itself)",
+    )
+
+
+def hub_address(text: str) -> str:
+    """An address of a hub, or NO_HUB."""
+    try:
+        address = urlsplit(text)
+        plain = address.hostname and address.port != 0 and not address.username
+    except ValueError:
+        plain = False
+    if text != NO_HUB and not (plain and address.scheme in ("http", "https")):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no address of a hub; write https://HOST, without user name, or {NO_HUB}"
+        )
+    return text.rstrip("/")
+
+
+def port(text: str) -> int:
+    """A port; 0 for a free one."""
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; take 0 to 65535")
+    return int(text)
+
+
+def amount(text: str) -> int:
+    """A number of nodes, pools or times."""
+    if not text.isdigit() or int(text) > 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number; take 0 to 10000")
+    return int(text)
+
+
+def namespaces(text: str) -> tuple[str, ...]:
+    """Names of namespaces, separated by commas."""
+    # A list of a namespace that cannot be is empty for ever, and the daemon would sit idle.
+    return tuple(dict.fromkeys(namespace(name.strip()) for name in text.split(",")))
+
+
+def namespace(text: str) -> str:
+    """The name of a namespace."""
+    if not NAMESPACE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no namespace; take 1 to 63 lower-case letters, digits and inner hyphens"
+        )
+    return text
+
+
+def seconds(text: str) -> float:
+    """A time."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds <= 3600.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no lease time; take 1 to 3600 seconds")
+    return seconds
