@@ -26,7 +26,14 @@ from kaito.controllers.workspace.presets import model_of, preset_of
 from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import gpus_advice, size_of, sizes_instead
-from kaito.controllers.workspace.told import Told, estimated, hindrance, on_nodes, split_problems
+from kaito.controllers.workspace.told import (
+    Told,
+    estimated,
+    hindrance,
+    on_nodes,
+    sound,
+    split_problems,
+)
 
 NEAREST = 5  # sizes that are named instead
 SMALLER = 3  # models that are named instead
@@ -117,15 +124,11 @@ class Asked:
     @property
     def _runs(self) -> bool:
         """Whether nothing is to be said against the model on those GPUs."""
-        found = self.estimate
+        if self.model is None or self.gpus is None or not self.gpus.memory_gib:
+            return False
+        engine = ENGINES[runtime_of(self.workspace)]
         bootable = self.sku is None or self.sku.architecture == ARCHITECTURE
-        return bool(
-            bootable
-            and found is not None
-            and found.nodes == 1
-            and not found.problems
-            and self.hindrance is None
-        )
+        return bootable and sound(engine, self.model, self.gpus, self.told)
 
 
 def asked(observation: Observation, catalog: Catalog, settings: Settings) -> Asked | None:

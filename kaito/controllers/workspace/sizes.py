@@ -20,7 +20,7 @@ from kaito.controllers.workspace.presets import model_of, preset_of
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.told import Told, estimated, on_nodes, split_problems
+from kaito.controllers.workspace.told import Told, estimated, on_nodes, sound, split_problems
 
 EXAMPLES = 3  # sizes that a message lists
 # Azure's sizes with GPUs, and those that a Pod template may ask for, though we do not know them.
@@ -187,13 +187,11 @@ def sizes_instead(
 ) -> Iterator[Offer]:
     """The sizes that run a model on one node with nothing to be said against it, the cheapest
     first: all that name sizes name these."""
-    return sizes_of(
-        model,
-        catalog,
-        cloud=settings.cloud,
-        engine=ENGINES[runtime_of(workspace)],
-        context=told.least_context,
+    engine = ENGINES[runtime_of(workspace)]
+    found = sizes_of(
+        model, catalog, cloud=settings.cloud, engine=engine, context=told.least_context
     )
+    return (each for each in found if sound(engine, model, each.sku.gpus, told))
 
 
 def sizes_that_do(

@@ -71,6 +71,9 @@ def on_nodes(model: Model, gpus: Gpus, nodes: int, told: Told) -> Estimate:
         spread=told.spread(model, gpus) if nodes == 1 else None,
     )
     longest = found.max_context
+    if longest == 0 and placed(model, gpus, nodes).max_context:
+        said = f"what its ConfigMap tells the engine leaves no room for requests on {gpus}"
+        return replace(found, problems=(said, *found.problems[1:]))
     if longest and told.context is not None and longest < told.context:
         said = (
             f"{gpus} has room for {longest:,} tokens of context of {model.name}, which is less "
@@ -94,6 +97,20 @@ def hindrance(
     if longest is not None and longest < (told.context or 1):
         return found.problems[0]
     return None
+
+
+def sound(engine: EngineNeeds, model: Model, gpus: Gpus, told: Told) -> bool:
+    """Whether one node with these GPUs runs a model as the engine is told, with nothing to be said
+    against it."""
+    if any(split_problems(model, gpus, told)):
+        return False
+    found = estimated(model, gpus, told)
+    return (
+        isinstance(found, Estimate)
+        and found.nodes == 1
+        and not found.problems
+        and hindrance(engine, model, gpus, found, told) is None
+    )
 
 
 def split_problems(model: Model, gpus: Gpus, told: Told) -> Iterator[str]:

@@ -223,6 +223,18 @@ def test_the_sizes_of_a_sentence_are_those_that_are_listed() -> None:
 TEXT = "vllm: {max-model-len: 100000}"
 
 
+def test_a_size_that_fails_as_the_engine_is_told_is_not_named_instead() -> None:
+    text = "vllm: {gpu-memory-utilization: 0.35}"
+    config = {"metadata": {"name": "c"}, "data": {"inference_config.yaml": text}}
+    preset = {"preset": {"name": "phi-4"}, "config": "c"}
+    told = asked(workspace(resource={"instanceType": A100}, inference=preset), config=config)
+    assert told.hindrance is not None
+    assert told.hindrance.startswith("what its ConfigMap tells the engine leaves no room")
+    assert A100 not in [each.sku.name for each in told.sizes]
+    assert told.sizes
+    assert not any(f"runs it is {A100}" in each for each in told.warnings)
+
+
 def test_where_only_a_token_is_missing_the_rest_is_told() -> None:
     told = asked(workspace(resource={"instanceType": A100}, inference=LLAMA))
     assert not told.possible
