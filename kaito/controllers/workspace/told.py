@@ -62,14 +62,13 @@ def estimated(model: Model, gpus: Gpus, told: Told) -> Estimate | Misfit:
 
 def on_nodes(model: Model, gpus: Gpus, nodes: int, told: Told) -> Estimate:
     """A model on so many nodes with these GPUs, whether or not it fits."""
+    spread = told.spread(model, gpus) if nodes == 1 else None
     found = placed(
-        model,
-        gpus,
-        nodes,
-        utilization=told.utilization,
-        cached=told.cached,
-        spread=told.spread(model, gpus) if nodes == 1 else None,
+        model, gpus, nodes, utilization=told.utilization, cached=told.cached, spread=spread
     )
+    if spread is not None and _used(spread) < gpus.count:
+        idle = f"the split that its ConfigMap tells leaves some of the {gpus.count} GPUs idle"
+        found = replace(found, advice=(idle, *found.advice))
     longest = found.max_context
     if longest == 0 and placed(model, gpus, nodes).max_context:
         said = f"what its ConfigMap tells the engine leaves no room for requests on {gpus}"
@@ -119,8 +118,7 @@ def split_problems(model: Model, gpus: Gpus, told: Told) -> Iterator[str]:
     found = told.spread(model, gpus)
     if found is None:
         return
-    used = found.tensor_parallel * found.pipeline_parallel * found.data_parallel
-    if used > gpus.count:
+    if _used(found) > gpus.count:
         yield (
             "tensor-parallel-size, pipeline-parallel-size and data-parallel-size multiplied are "
             f"more than the GPUs of a node, {gpus.count} of {gpus.product}"
@@ -135,3 +133,8 @@ def split_problems(model: Model, gpus: Gpus, told: Told) -> Iterator[str]:
         yield (
             f"vllm.pipeline-parallel-size is more than the {model.layers} layers of {model.name}"
         )
+
+
+def _used(split: Split) -> int:
+    """GPUs that a split takes."""
+    return split.tensor_parallel * split.pipeline_parallel * split.data_parallel

@@ -94,3 +94,12 @@ def test_gpus_that_the_engine_does_not_run_on_keep_it_from_starting() -> None:
     said = hindrance(VLLM, small, old, on_nodes(small, old, 1, Told()), Told())
     assert said is not None
     assert "compute capability" in said
+
+
+def test_gpus_that_a_split_leaves_idle_are_told() -> None:
+    def idle(told: Told) -> bool:
+        return any("GPUs idle" in each for each in on(told, where=EIGHT).advice)
+
+    assert idle(Told(tensor=2))
+    assert not idle(Told(tensor=2, data=4))
+    assert not idle(Told())
