@@ -15,7 +15,7 @@ from kaito.local.network.names import Target, target
 from kaito.local.network.resolver import HOST
 from kaito.runtime import Key, Object, Store
 
-MOST = 256  # open ports; each holds a file descriptor as long as the cluster runs
+MOST = 256  # open ports; each holds a file descriptor
 _CHUNK = 64 * 1024
 _BACKLOG = 64
 Resolve = Callable[[str, str, str, str], tuple[str, int] | None]
@@ -33,7 +33,7 @@ class Forwarding:
         self._resolve = resolve
         self._services = services
         self._api_port = api_port
-        self._ports: dict[tuple[Target, int], int] = {}
+        self._ports: dict[tuple[Target, int], tuple[int, asyncio.Task[None]]] = {}
         self._crew: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -81,13 +81,27 @@ class Forwarding:
     def _open(self, goal: Target, port: int) -> int | None:
         """The local port for a goal; None when there are too many, or the cluster stops."""
         known = self._ports.get((goal, port))
-        if known is not None or self._crew is None or len(self._ports) >= MOST:
-            return known
+        if known is not None:
+            return known[0]
+        if self._crew is None or (len(self._ports) >= MOST and not self._give_up_one()):
+            return None
         listening = socket.create_server((HOST, 0), backlog=_BACKLOG)
         local: int = listening.getsockname()[1]
-        self._ports[goal, port] = local
-        self._crew.create_task(self._serve(listening, goal, port), name=f"forward/{goal.key}")
+        serving = self._serve(listening, goal, port)
+        task = self._crew.create_task(serving, name=f"forward/{goal.key}")
+        # Cancelled before it has begun, it would not close it.
+        task.add_done_callback(lambda _: listening.close())
+        self._ports[goal, port] = local, task
         return local
+
+    def _give_up_one(self) -> bool:
+        """Close the oldest port that leads nowhere by now; False when there is none such."""
+        for (goal, port), (_, task) in self._ports.items():
+            if self._resolve(goal.key.namespace, goal.kind, goal.key.name, str(port)) is None:
+                task.cancel()
+                del self._ports[goal, port]
+                return True
+        return False
 
     async def _serve(self, listening: socket.socket, goal: Target, port: int) -> None:
         async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kaito.local.kinds import PODS
@@ -41,6 +41,7 @@ from kaito.local.pods.outfit import Outfitter, Wearer, own_ports, wanted
 from kaito.local.pods.payload import VolumeError
 from kaito.local.pods.process import ContainerProcess, Plan
 from kaito.local.pods.reported import done_before, reported, restart_policy
+from kaito.local.pods.run import PodRun
 from kaito.local.pods.simulated import SimulatedContainer
 from kaito.local.pods.simulation import Durations
 from kaito.local.pods.usage import LOOK_SECONDS, exceeded, limits
@@ -59,24 +60,6 @@ from kaito.runtime import (
 
 RENEW_SECONDS = 1.0  # at least, between two tries to renew a token
 DEFAULT_GRACE = 30.0  # seconds; the API's
-
-
-@dataclass(slots=True)
-class PodRun:
-    """What the kubelet holds of one pod. `bound` is in seconds since the epoch."""
-
-    uid: str
-    bound: float
-    ports: Ports
-    restored: Mapping[str, ContainerState]
-    """Containers that had ended for good under an earlier run of the cluster."""
-    simulated: dict[str, SimulatedContainer] = field(default_factory=dict)
-    processes: dict[str, ContainerProcess] = field(default_factory=dict)
-    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    stopping: asyncio.Task[None] | None = None
-
-    def begun(self, name: str) -> bool:
-        return name in self.simulated or name in self.processes or name in self.restored
 
 
 class Kubelet:
@@ -114,6 +97,8 @@ class Kubelet:
         self._clock = clock
         self._wake = wake
         self._runs: dict[Key, PodRun] = {}
+        self._known: dict[Key, str] = {}
+        """The uids of pods that an earlier run of the cluster may have begun."""
         self._addresses = PodAddresses()
         self._crew: asyncio.TaskGroup | None = None
         self._ready = asyncio.Event()
@@ -132,15 +117,14 @@ class Kubelet:
 
     def _take_stock(self) -> None:
         """Of an earlier run: addresses that are taken, and what is left of pods that have gone."""
-        uids = set()
-        for pod in self._pods.list():
-            uids.add(pod["metadata"]["uid"])
+        for key in self._pods:
+            pod = self._pods.object(key) or {}
+            self._known[key] = uid = pod["metadata"]["uid"]
             # Before any new pod could be given one of them.
             if address := pod.get("status", {}).get("podIP"):
-                self._addresses.keep(pod["metadata"]["uid"], address)
-        for home in self._outfitter.homes():
-            if home.name not in uids:
-                shutil.rmtree(home, ignore_errors=True)
+                self._addresses.keep(uid, address)
+        for home in {*self._outfitter.homes()} - {*map(self._outfitter.home, self._known.values())}:
+            shutil.rmtree(home, ignore_errors=True)
 
     def local_port(self, key: Key, container_port: int) -> int | None:
         """Where a pod's port can be reached on this machine, None when nothing real runs there."""
@@ -202,6 +186,8 @@ class Kubelet:
         if run is not None and (pod is None or pod["metadata"]["uid"] != run.uid):
             self._forget(key, run)
             run = None
+        if (uid := self._known.get(key)) and (pod is None or pod["metadata"]["uid"] != uid):
+            self._release(self._known.pop(key))
         if pod is None:
             return None
         node = self._nodes.get(Key("", pod["spec"].get("nodeName") or "-"))
@@ -211,7 +197,7 @@ class Kubelet:
             await self._stop(key, pod, run)
             return None
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
-            if run is not None and not self._all_ended(run):
+            if run is not None and not run.ended:
                 # Somebody else has decided that it is over, as when it is evicted.
                 self._end_soon(key, run, 0)
             return None
@@ -253,7 +239,7 @@ class Kubelet:
                 await self._begin(key, pod, node, run, name)
             states, changes = self._states(pod, run)
         over = pod_phase(pod["spec"], states) in ("Succeeded", "Failed")
-        if over and not self._all_ended(run):
+        if over and not run.ended:
             # Sidecars end after the others, and the pod with the last of them.
             self._end_soon(key, run, pod["spec"].get("terminationGracePeriodSeconds"))
             return None
@@ -366,13 +352,9 @@ class Kubelet:
             await self._client.patch(PODS, key, patch, subresource="status")
         return [*again, LOOK_SECONDS]
 
-    @staticmethod
-    def _all_ended(run: PodRun) -> bool:
-        return all(task.done() for task in run.tasks.values())
-
     async def _stop(self, key: Key, pod: Object, run: PodRun | None) -> None:
         """End the pod's processes with grace, then remove the pod."""
-        if run is not None and not self._all_ended(run):
+        if run is not None and not run.ended:
             self._end_soon(key, run, pod["metadata"].get("deletionGracePeriodSeconds"))
         if run is not None and run.stopping is not None and not run.stopping.done():
             return
@@ -383,37 +365,22 @@ class Kubelet:
         if run.stopping is not None:
             return
         assert self._crew is not None
-        ending = self._end(self._pods.get(key), run, _grace(grace))
+        ending = run.end(self._pods.get(key), _grace(grace), self._clock)
         run.stopping = self._crew.create_task(ending, name=f"stop/{key}")
         run.stopping.add_done_callback(lambda _: self._wake(key))
 
-    async def _end(self, pod: Object | None, run: PodRun, grace: float) -> None:
-        """Ask the pod's programs to end, sidecars last and in reverse, and kill those that have
-        not after `grace` seconds."""
-        inits = (pod or {}).get("spec", {}).get("initContainers") or ()
-        sidecars = [each["name"] for each in inits if each["name"] in run.tasks]
-        began = self._clock.monotonic()
-        for names in (set(run.tasks) - set(sidecars), *([name] for name in reversed(sidecars))):
-            left = max(0.0, grace - (self._clock.monotonic() - began))
-            await asyncio.gather(*(run.processes[name].stop(left) for name in names))
-            _cancel(run.tasks[name] for name in names)
-            if names:
-                await asyncio.wait([run.tasks[name] for name in names])
-
     def _forget(self, key: Key, run: PodRun) -> None:
         """The pod is gone, however it went: kill what is left of it."""
-        _cancel(run.tasks.values())
+        run.kill()
         if run.processes:
             self._objects.release(key)
             self._accounts.forget(run.uid)
-            shutil.rmtree(self._outfitter.home(run.uid), ignore_errors=True)
-        self._addresses.release(run.uid)
+        self._release(run.uid)
         del self._runs[key]
 
-
-def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
+    def _release(self, uid: str) -> None:
+        self._addresses.release(uid)
+        shutil.rmtree(self._outfitter.home(uid), ignore_errors=True)
 
 
 def _waiting(pod: Object) -> ContainerState:
