@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"{', '.join(arguments.filename)} holds no Workspace (kind: Workspace, apiVersion: "
             f"{WORKSPACES.group}/v1beta1)."
         )
+    counted = Counter(map(Key.of, wanted))
+    if twice := [str(key) for key, count in counted.items() if count > 1]:
+        raise CommandError(f"Workspace {twice[0]} is there more than once: keep one.")
     catalog = _catalog(arguments, [preset_name(each) for each in wanted])
     documents = Documents(namespace=arguments.namespace)
     live = _live(arguments, documents, wanted)
@@ -199,12 +203,13 @@ def _beside(arguments: argparse.Namespace, ask: Callable[[Client], Awaitable[T]]
     try:
         return asyncio.run(asked())
     except (ConfigError, RuntimeFailure) as error:
+        said = f"{str(error).removesuffix('.')}."
         if arguments.kubeconfig:
             raise CommandError(
-                f"{error} Mend {arguments.kubeconfig}, or plan without the cluster: --offline."
+                f"{said} Mend {arguments.kubeconfig}, or plan without the cluster: --offline."
             ) from error
         print(
-            f"kaito: The cluster is left out of this plan: {error} (--offline asks none.)",
+            f"kaito: The cluster is left out of this plan: {said} (--offline asks none.)",
             file=sys.stderr,
         )
         return None

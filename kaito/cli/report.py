@@ -44,8 +44,8 @@ def _lines(answer: Answer) -> Iterator[str]:
     if quote.estimate is not None:
         yield from _estimate(quote.estimate, quote)
     for needed in quote.needs:
-        if answer.there(needed) is not True:
-            yield from labelled("Needs", _needed(needed, answer.there(needed)))
+        if answer.there(needed) is None:
+            yield from labelled("Needs", _needed(needed))
     for waits in answer.waits:
         yield from labelled("Waits", waits)
     if quote.plan is not None:
@@ -83,10 +83,9 @@ def _own(own: Own, gpus: Gpus | None) -> str:
     return said
 
 
-def _needed(needed: Needed, there: bool | None) -> str:
+def _needed(needed: Needed) -> str:
     holding = f" with the key {needed.key}" if needed.key else ""
-    missing = ", which is not there" if there is False else ""
-    return f"Secret {needed.secret.name}{holding} in {needed.secret.namespace}{missing}"
+    return f"Secret {needed.secret.name}{holding} in {needed.secret.namespace}"
 
 
 def _estimate(found: Estimate, quote: Quote) -> Iterator[str]:

@@ -36,6 +36,10 @@ def plan(
     monkeypatch.delenv("KUBECONFIG", raising=False)
 
     def planned(*documents: Any, options: tuple[str, ...] = ("--offline",)) -> Any:
+        """Workspaces that were given no name of their own get one each."""
+        for place, document in enumerate(documents):
+            if document["metadata"] == {"name": "w"}:
+                document["metadata"] = {"name": f"w{place or ''}"}
         file = tmp_path / "manifest.yaml"
         file.write_text(yaml.safe_dump_all(documents))
         code = main(["plan", "-f", str(file), *options])
@@ -257,6 +261,12 @@ def test_no_two_workspaces_ask_for_machines_of_one_name(plan: Any) -> None:
 
 
 # What is asked for wrongly
+
+
+def test_one_workspace_twice_is_told(plan: Any) -> None:
+    code, _, err = plan(named("a", ""), named("a", ""))
+    assert code == 1
+    assert "Workspace default/a is there more than once" in err
 
 
 def test_a_version_that_does_not_exist_is_told(plan: Any) -> None:
