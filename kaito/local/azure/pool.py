@@ -98,5 +98,5 @@ class Preconditions:
         if self.if_none_match and pool is not None:
             raise refuse(412, "PreconditionFailed", f"Node pool {pool.name} exists already.")
         wanted = self.if_match.removeprefix("W/").strip('"')
-        if wanted and (pool is None or wanted not in ("*", pool.etag)):
+        if self.if_match and (pool is None or wanted not in ("*", pool.etag)):
             raise refuse(412, "PreconditionFailed", "The etag is not that of the node pool.")

@@ -104,6 +104,7 @@ class Blobs:
                         self.cancel(upload)
                         detail = f"a blob has at most {self._most} bytes"
                         raise RegistryError(Code.SIZE_INVALID, detail, status=413)
+                    self.upload(upload.repository, upload.id)
                     file.write(chunk)
                     upload.hash.update(chunk)
                     upload.size += len(chunk)
@@ -112,7 +113,8 @@ class Blobs:
 
     def finish(self, upload: Upload, wanted: Digest) -> Digest:
         """Put an upload in its place. RegistryError DIGEST_INVALID when it is something else,
-        which ends it too."""
+        which ends it too, BLOB_UPLOAD_UNKNOWN when it has been cancelled meanwhile."""
+        self.upload(upload.repository, upload.id)
         if upload.digest != wanted:
             found = upload.digest
             self.cancel(upload)

@@ -144,7 +144,8 @@ async def _on_terminal(socket: Socket, launch: Launch, asked: Asked) -> int:
 
             async def put(data: bytes) -> None:
                 # A terminal has no end; what a caller types at it is the end-of-file character.
-                os.write(ours, data or b"\x04")
+                with contextlib.suppress(OSError):  # it may have ended meanwhile
+                    await _type(ours, data or b"\x04")
 
             with contextlib.closing(transport):
                 async with asyncio.TaskGroup() as ways:
@@ -157,6 +158,21 @@ async def _on_terminal(socket: Socket, launch: Launch, asked: Asked) -> int:
         os.close(ours)
         if theirs >= 0:
             os.close(theirs)
+
+
+async def _type(terminal: int, text: bytes) -> None:
+    """Write all of it to a terminal, which takes a few KiB that no program has read."""
+    loop = asyncio.get_running_loop()
+    while text:
+        try:
+            text = text[os.write(terminal, text) :]
+        except BlockingIOError:
+            free = asyncio.Event()
+            loop.add_writer(terminal, free.set)
+            try:
+                await free.wait()
+            finally:
+                loop.remove_writer(terminal)
 
 
 async def _copy(

@@ -137,6 +137,18 @@ async def test_standard_input_reaches_the_command_and_ends(world: World) -> None
     assert heard.channels[STDOUT] == b"some text"
 
 
+async def test_everything_that_is_pasted_into_a_terminal_arrives(world: World) -> None:
+    script = "stty raw -echo; echo go; head -c 100000 | wc -c"
+    path = asking(script, stdin="1", tty="1")
+    async with session(world) as connect, connect(path, V5) as socket:
+        heard = Heard()
+        await heard.listen(socket, lambda heard: b"go" in heard.channels.get(STDOUT, b""))
+        await socket.send_bytes(bytes([STDIN]) + b"x" * 100_000)
+        await heard.listen(socket)
+    assert heard.channels[STDOUT].split() == [b"go", b"100000"]
+    assert heard.status()["status"] == "Success"
+
+
 async def test_a_terminal_is_one_of_the_size_asked_for(world: World) -> None:
     # It reads a line before it looks, so that the size has arrived.
     path = asking("read x; stty size; tty >/dev/null %26%26 echo $x", stdin="1", tty="1")

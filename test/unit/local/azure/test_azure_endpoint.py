@@ -54,6 +54,7 @@ async def test_an_etag_guards_changes_and_deletions(cloud: Cloud, clock: ManualC
     etag = (await cloud.get()).headers["etag"]
     assert (await cloud.put(if_match='"old"')).status == 412
     assert (await cloud.delete(if_match='"old"')).status == 412
+    assert (await cloud.delete(if_match='""')).status == 412
     changed = await cloud.put(properties={"count": 2}, if_match=etag)
     assert changed.status == 200
     assert changed.headers["etag"] != etag

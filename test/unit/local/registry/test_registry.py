@@ -56,6 +56,20 @@ class TestBlobs:
         there = await registry.ask("HEAD", f"a/b/blobs/{digest_of(LAYER)}")
         assert (there.headers["content-length"], there.body) == ("10", b"")
 
+    @pytest.mark.parametrize("rest", [LAYER[4:], b""])
+    async def test_an_upload_that_is_cancelled_while_it_is_sent_is_unknown(
+        self, registry: RegistryClient, rest: bytes
+    ) -> None:
+        where = (await registry.ask("POST", "a/blobs/uploads/")).headers["location"][4:]
+
+        async def body() -> AsyncIterator[bytes]:
+            yield LAYER[:4]
+            assert (await registry.ask("DELETE", where)).status == 204
+            yield rest
+
+        refused = await registry.ask("PUT", where, body(), query={"digest": digest_of(LAYER[:4])})
+        assert error(refused) == (404, "BLOB_UPLOAD_UNKNOWN")
+
     async def test_a_blob_is_sent_in_chunks(self, registry: RegistryClient) -> None:
         begun = await registry.ask("POST", "a/blobs/uploads/")
         assert begun.status == 202
