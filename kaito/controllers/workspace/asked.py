@@ -123,9 +123,11 @@ class Asked:
 
     @property
     def _runs(self) -> bool:
-        """Whether nothing is to be said against the model on those GPUs."""
-        if self.model is None or self.gpus is None or not self.gpus.memory_gib:
+        """Whether nothing is known against the model on those GPUs."""
+        if self.model is None or self.gpus is None:
             return False
+        if not self.gpus.memory_gib:
+            return self.hindrance is None
         engine = ENGINES[runtime_of(self.workspace)]
         bootable = self.sku is None or self.sku.architecture == ARCHITECTURE
         return bootable and sound(engine, self.model, self.gpus, self.told)

@@ -199,6 +199,7 @@ def test_a_node_that_does_not_tell_its_memory_is_told_what_would() -> None:
     told = asked(workspace(resource={"instanceType": ""}), nodes=(own("a", memory=0),))
     assert told.runs is None
     assert any("no label nvidia.com/gpu.memory" in each for each in told.warnings)
+    assert told.sizes == ()
 
 
 def test_a_refusal_of_ones_own_nodes_names_sizes() -> None:
