@@ -179,6 +179,18 @@ async def test_different_events_are_different_objects(
     assert len(written(api)) == 3
 
 
+async def test_names_of_events_are_in_the_order_of_their_time(
+    api: FakeApi, clock: VirtualClock, recorder: EventRecorder
+) -> None:
+    for number in range(3):
+        recorder.event(POD, reason=f"R{number}", message="m")
+    await clock.advance(1.0)
+    recorder.event(POD, reason="R3", message="m")
+    await clock.settle()
+    found = sorted(written(api), key=lambda event: event["metadata"]["name"])
+    assert [event["reason"] for event in found] == ["R0", "R1", "R2", "R3"]
+
+
 # Floods
 
 
