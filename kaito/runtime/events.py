@@ -177,7 +177,7 @@ class EventRecorder:
         at = self._clock.now()
         regarding = dict(occurrence.regarding)
         identity = f"{self._instance} {self._number} {at} {occurrence}"
-        # Nanoseconds first, as in client-go's names, so that a list by name is one by time; those of
+        # Nanoseconds first, as client-go has it, so that a list by name is one by time; those of
         # one moment follow their number.
         moment = f"{int(at * 1e9) + self._number:016x}"
         digest = moment + hashlib.sha256(identity.encode()).hexdigest()[:4]
