@@ -163,7 +163,9 @@ class Picture:
         """The Node for a pod, or why there is none."""
         names = self._candidates(needs)
         judge = self._judge(needs, names)
-        best: tuple[Decimal, str] | None = None
+        # The emptiest, and of those that are equally so the one with the fewest pods: they spread
+        # though they ask for nothing.
+        best: tuple[Decimal, int, str] | None = None
         refusals: Counter[Refusal] = Counter()
         tried: Counter[Taints] = Counter()
         for name in names:
@@ -174,10 +176,10 @@ class Picture:
             if refusal is not None:
                 refusals[refusal] += 1
                 continue
-            score = (load(node, used), name)
+            score = (load(node, used), len(self._on.get(name, ())), name)
             best = score if best is None else min(best, score)
         if best is not None:
-            return Choice(best[1])
+            return Choice(best[-1])
         # The others lack a label; but taints are asked before labels.
         for taints, count in self._tainted.items():
             reason = refused_by_taints(needs.tolerations, taints) or NO_MATCH

@@ -57,6 +57,12 @@ def test_the_emptier_node_is_chosen() -> None:
     assert chosen(seen, PodNeeds.of(pod("q"))) == "b"
 
 
+def test_pods_that_ask_for_nothing_are_spread() -> None:
+    seen = picture(node("a"), node("b"))
+    seen.pod_changed(change(PODS, pod("p", on="a", cpu="0")))
+    assert chosen(seen, PodNeeds.of(pod("q", cpu="0"))) == "b"
+
+
 def test_a_pod_counts_from_the_moment_it_is_placed() -> None:
     seen = picture(node("a"))
     needs = PodNeeds.of(pod("p", cpu="2"))
