@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Self
 
 from kaito.local.apiserver.quantity import value
+from kaito.local.digits import whole
 from kaito.runtime import Key, Object, Store
 
 PREFIX = "local.kaito.sh/"
@@ -76,13 +77,12 @@ class Asked:
     def of(cls, annotations: Mapping[str, str]) -> Self:
         """Read the annotations."""
         fault = annotations.get(FAULT, "")
-        code = annotations.get(EXIT_CODE, "")
-        times = annotations.get(TIMES, "")
+        code = whole(annotations.get(EXIT_CODE, "")) or 0
         return cls(
             fault=PodFault(fault) if fault in tuple(PodFault) else None,
-            exit_code=int(code) if code.isdigit() and 0 < int(code) < 256 else 1,
+            exit_code=code if 0 < code < 256 else 1,
             after=_seconds(annotations.get(AFTER, "")) or 0.0,
-            times=int(times) if times.isdigit() else 0,
+            times=whole(annotations.get(TIMES, "")) or 0,
             image_size=_bytes(annotations.get(IMAGE_SIZE, "")),
             start=_seconds(annotations.get(START, "")),
             weights=_bytes(annotations.get(WEIGHTS, "")),
@@ -121,7 +121,7 @@ def _seconds(text: str) -> float | None:
     """Seconds, also written as 90s, 500ms or 2m."""
     for suffix, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("", 1.0)):
         number = text.removesuffix(suffix)
-        if text.endswith(suffix) and number.replace(".", "", 1).isdigit():
+        if text.endswith(suffix) and whole(number.replace(".", "", 1)) is not None:
             return float(number) * factor
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from kaito.local.digits import whole
 from kaito.runtime import Object
 
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -13,9 +14,10 @@ def parse(text: str, below: int) -> set[int]:
     """The numbers of a text that are less than `below`; what is no number is left out."""
     found: set[int] = set()
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        if first.isdigit() and (not last or last.isdigit()):
-            found.update(range(int(first), min(int(last or first), below - 1) + 1))
+        begin, _, end = part.partition("-")
+        first, last = whole(begin), whole(end or begin)
+        if first is not None and last is not None:
+            found.update(range(first, min(last, below - 1) + 1))
     return found
 
 
@@ -36,7 +38,8 @@ def write(numbers: Iterable[int]) -> str:
 def index_of(pod: Object, below: int) -> int | None:
     """The completion index of a pod; None when it has none that the Job asks for."""
     text = (pod["metadata"].get("annotations") or {}).get(INDEX, "")
-    return int(text) if text.isdigit() and int(text) < below else None
+    index = whole(text)
+    return index if index is not None and index < below else None
 
 
 def criteria_met(job: Object, succeeded: Collection[int]) -> str:

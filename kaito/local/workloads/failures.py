@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kaito.local.digits import whole
 from kaito.local.workloads.podview import is_deleting, phase
 from kaito.runtime import Object, parse_rfc3339
 
@@ -130,4 +131,4 @@ def _matches(rule: Mapping[str, Any], pod: Object) -> str:
 
 def _noted(pod: Object, name: str) -> int:
     text = (pod["metadata"].get("annotations") or {}).get(name, "")
-    return int(text) if text.isdigit() else 0
+    return whole(text) or 0

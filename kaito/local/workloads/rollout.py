@@ -10,6 +10,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from kaito.local.digits import whole
 from kaito.local.workloads.hashes import template_hash
 from kaito.local.workloads.scaling import (
     DESIRED,
@@ -234,7 +235,7 @@ def _history(replica_set: Object, former: str) -> str:
 
 def _revision(replica_set: Object) -> int:
     text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "0")
-    return int(text) if text.isdigit() else 0
+    return whole(text) or 0
 
 
 def _bare(template: Object) -> Object:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kaito.local.digits import whole
 from kaito.runtime import Object
 
 DESIRED = "deployment.kubernetes.io/desired-replicas"
@@ -159,8 +160,7 @@ def name_of(obj: Object) -> str:
 
 
 def _noted(replica_set: Object, name: str) -> int | None:
-    text = (replica_set["metadata"].get("annotations") or {}).get(name, "")
-    return int(text) if text.isdigit() else None
+    return whole((replica_set["metadata"].get("annotations") or {}).get(name, ""))
 
 
 def _age(replica_set: Object) -> tuple[str, str]:

@@ -33,6 +33,8 @@ from kaito.runtime import Object, Store
             {"local.kaito.sh/image-size": "big", "local.kaito.sh/fault": "whatever"},
             Asked(),
         ),
+        ({"local.kaito.sh/exit-code": "²", "local.kaito.sh/fault-times": "9" * 5000}, Asked()),
+        ({"local.kaito.sh/fault-after": "²s", "local.kaito.sh/start": "9" * 400}, Asked()),
     ],
 )
 def test_annotations_are_read(annotations: dict[str, str], expected: Asked) -> None:

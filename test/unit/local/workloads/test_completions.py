@@ -25,6 +25,11 @@ def test_numbers_beyond_the_completions_do_not_count() -> None:
     assert parse("1-9,x,12", 4) == {1, 2, 3}
 
 
+@pytest.mark.parametrize("text", ["²", "1-²", "9" * 5000, "-", "-1", "1-", ""])
+def test_what_is_no_number_does_not_count(text: str) -> None:
+    assert parse(text, 4) <= {1}
+
+
 @pytest.mark.parametrize(
     ("rule", "succeeded", "met"),
     [
