@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from kaito.testing.shared import SharedCluster
     from kaito.testing.waiting import Changes, Pulse, changes_of, eventually
 
-# Imported when they are asked for: the plugin lies in this package, and every pytest of an
-# environment that has kaito loads it.
-_HOMES = {
-    "captured": ("CapturedEvent", "CapturedEvents", "CapturedMetrics"),
-    "clock": ("VirtualClock",),
-    "cluster": ("Cluster",),
-    "fake": ("FakeApi", "refusal_event"),
-    "faults": ("Faults",),
-    "lifespan": ("running",),
-    "script": ("Script", "ScriptedReply", "Stream"),
-    "shared": ("SharedCluster",),
-    "waiting": ("Changes", "Pulse", "changes_of", "eventually"),
-}
-
 __all__ = [
     "CapturedEvent",
     "CapturedEvents",
@@ -60,9 +46,17 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            found: object = getattr(import_module(f"{__name__}.{home}"), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Imported when they are asked for: the plugin lies in this package, and every pytest of an
+    # environment that has kaito loads it.
+    from kaito.runtime.frontdoor import homes
+
+    home = homes(__name__).get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

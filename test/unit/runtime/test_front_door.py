@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -15,17 +16,9 @@ from kaito import runtime, testing
 from kaito.runtime.frontdoor import homes
 
 
-def test_the_front_door_is_the_list() -> None:
-    assert sorted(homes("kaito.runtime")) == runtime.__all__ == dir(runtime)
-
-
-def test_the_front_door_of_the_kit_is_the_list() -> None:
-    shown = [
-        name
-        for name, value in vars(testing).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
-    ]
-    assert sorted(shown) == testing.__all__
+@pytest.mark.parametrize("package", [runtime, testing], ids=lambda package: package.__name__)
+def test_the_front_door_is_the_list(package: ModuleType) -> None:
+    assert sorted(homes(package.__name__)) == package.__all__ == dir(package)
 
 
 def test_what_is_not_there_is_told_as_of_any_module() -> None:
