@@ -94,7 +94,7 @@ def hindrance(
         return lacking.removesuffix(".")
     longest = found.max_context
     if longest is not None and longest < (told.context or 1):
-        return found.problems[0]
+        return next(iter(found.problems), f"{model.name} takes {longest:,} tokens at most")
     return None
 
 

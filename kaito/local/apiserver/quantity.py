@@ -48,6 +48,17 @@ def value(text: str | float) -> Decimal:
     return _split(str(text))[0]
 
 
+def fractional(number: Decimal) -> bool:
+    """Whether it is no whole number, however many digits it has."""
+    return number != number.to_integral_value()
+
+
+def remainder(number: Decimal, divisor: Decimal) -> Decimal:
+    """What is left of a division, however many digits there are."""
+    with localcontext(prec=max(PRECISION, number.adjusted() - divisor.adjusted() + 40)):
+        return number % divisor
+
+
 @lru_cache(4096)
 def canonical(text: str) -> str:
     """How the server prints a quantity: as it was written where that is short enough.

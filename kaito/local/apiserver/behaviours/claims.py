@@ -115,7 +115,9 @@ def spec_warnings(spec: Object, path: str) -> list[str]:
         f'{path}.resources.{part}[storage]: fractional byte value "{amount}" is invalid, must be '
         "an integer"
         for part in ("requests", "limits")
-        if quantity.value(amount := (resources.get(part) or {}).get("storage", "0")) % 1
+        if quantity.fractional(
+            quantity.value(amount := (resources.get(part) or {}).get("storage", "0"))
+        )
     ]
 
 

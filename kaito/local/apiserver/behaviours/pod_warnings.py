@@ -177,7 +177,7 @@ def _volume(volume: Object, path: str) -> Iterator[str]:
     where = f"{path}.ephemeral.volumeClaimTemplate.spec.resources"
     for part in ("requests", "limits"):
         storage = (resources.get(part) or {}).get("storage", "0")
-        if quantity.value(storage) % 1:
+        if quantity.fractional(quantity.value(storage)):
             yield f"{where}.{part}[storage]: {_fractional(storage)}"
 
 
@@ -187,7 +187,7 @@ def _fractional(text: str) -> str:
 
 def _fractions(amounts: Object, path: str) -> Iterator[str]:
     for name in ("memory", "ephemeral-storage"):
-        if name in amounts and quantity.value(amounts[name]) % 1:
+        if name in amounts and quantity.fractional(quantity.value(amounts[name])):
             yield f"{path}[{name}]: {_fractional(amounts[name])}"
 
 

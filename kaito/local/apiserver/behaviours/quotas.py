@@ -67,7 +67,7 @@ def check_amounts(
             errors += _quota_name(name, where)
         if value < 0:
             errors.append(wrong(where, text, NOT_NEGATIVE))
-        if (name in COUNTED or extended(name)) and value % 1:
+        if (name in COUNTED or extended(name)) and quantity.fractional(value):
             errors.append(wrong(where, text, "must be an integer"))
     return errors
 

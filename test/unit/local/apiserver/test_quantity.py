@@ -40,3 +40,13 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
 def test_values_compare_across_suffixes() -> None:
     assert quantity.value("1Gi") == quantity.value("1024Mi") == Decimal(1 << 30)
     assert quantity.value("100m") == Decimal("0.1")
+
+
+@pytest.mark.parametrize("text", ["1e98", "9" * 300, "1e308"])
+def test_many_digits_are_no_trouble(text: str) -> None:
+    assert not quantity.fractional(quantity.value(text))
+    assert quantity.remainder(quantity.value(text), quantity.value("1")) == 0
+
+
+def test_a_fraction_is_told_however_small() -> None:
+    assert quantity.fractional(quantity.value("0." + "1" * 60))

@@ -91,7 +91,7 @@ def _amount(name: str, text: str, path: str) -> list[FieldError]:
     errors: list[FieldError] = []
     if amount < 0:
         errors.append(wrong(path, text, NOT_NEGATIVE))
-    if (name in COUNTED or extended(name)) and amount % 1:
+    if (name in COUNTED or extended(name)) and quantity.fractional(amount):
         errors.append(wrong(path, text, "must be an integer"))
     return errors
 
@@ -101,7 +101,11 @@ def _huge_pages(name: str, text: str, path: str) -> list[FieldError]:
         size = quantity.value(name.removeprefix(HUGE))
     except quantity.QuantityError:
         size = Decimal(0)
-    if size > 0 and not size % 1 and not quantity.value(text) % size:
+    if (
+        size > 0
+        and not quantity.fractional(size)
+        and not quantity.remainder(quantity.value(text), size)
+    ):
         return []
     return [wrong(path, text, f"{text} is not positive integer multiple of {name}")]
 
