@@ -31,6 +31,7 @@ from kaito.runtime import (
 )
 from kaito.runtime.authority import VALIDATING, Authority
 from kaito.runtime.serving import serving
+from kaito.testing import VirtualClock
 from test.integration.workspace.stage import Stage, stage
 from test.integration.workspace.wrong import ADAPTER, SERVE, TUNE, WRONG, Wrong
 
@@ -64,7 +65,8 @@ async def scene() -> AsyncIterator[Stage]:
 
 @pytest.fixture
 def webhook(scene: Stage) -> WorkspaceWebhook:
-    return WorkspaceWebhook(scene.client, load(), Settings())
+    # On a clock that stands still no read is late, however busy the machine is.
+    return WorkspaceWebhook(scene.client, load(), Settings(), clock=VirtualClock())
 
 
 async def test_every_wrong_manifest_that_the_server_can_tell_is_refused_by_it(scene: Stage) -> None:
