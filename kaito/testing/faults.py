@@ -214,7 +214,8 @@ class Faults:
 
         def fall() -> int:
             for bucket in buckets:
-                bucket.behind = self._server.core.store.revision
+                if bucket.behind is None:  # one that lags already goes on lagging from there
+                    bucket.behind = self._server.core.store.revision
             return len(buckets)
 
         self._run(fall)

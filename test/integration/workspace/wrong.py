@@ -56,7 +56,7 @@ class Wrong:
             if value is None:
                 inner.pop(last, None)
             else:
-                inner[last] = value
+                inner[last] = copy.deepcopy(value)
         return made
 
     def __str__(self) -> str:

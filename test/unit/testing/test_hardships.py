@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -35,6 +35,7 @@ steps = st.lists(
 
 
 @given(steps)
+@example([("behind", ""), ("write", "a"), ("time", ""), ("behind", "")])
 @settings(max_examples=40)
 async def test_a_cache_ends_up_equal_to_the_server(happening: list[tuple[str, str]]) -> None:
     clock = VirtualClock()
