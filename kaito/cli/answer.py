@@ -28,6 +28,8 @@ class Answer:
         quote = self.quote
         if quote.problems:
             return "refused: nothing is brought up"
+        if not quote.foreseen:
+            return "applied, but nobody can tell what it takes: name a size of `kaito skus`"
         if quote.hindrance is not None:
             return f"applied, but the engine will not start: {quote.hindrance}"
         if self.waits:

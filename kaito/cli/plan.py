@@ -47,7 +47,7 @@ CLUSTER_SECONDS = 5.0  # for one call; a plan without the cluster is better than
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the plans; 1 when one of the Workspaces cannot be."""
+    """Print the plans; 1 when one of the Workspaces cannot be, or what it takes cannot be told."""
     # What only Hugging Face knows is read here, and not by the daemon.
     settings = Settings(cloud=arguments.cloud, reads_models=False)
     manifests = [each for name in arguments.filename for each in read(name)]
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
             documents.add({**observation.workspace, "status": found.status})
         answers.append(Answer(key=key, quote=found, changes=_changes(found, live)))
     _print(_with_secrets(answers, live, arguments), live.notes if live else [], arguments.output)
-    return 0 if all(each.quote.possible for each in answers) else 1
+    return 0 if all(each.quote.foreseen for each in answers) else 1
 
 
 def _print(answers: Sequence[Answer], notes: Iterable[str], form: str) -> None:

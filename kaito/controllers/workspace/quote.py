@@ -103,6 +103,14 @@ class Quote:
         return not self.problems
 
     @property
+    def foreseen(self) -> bool:
+        """Whether it would be done and what it takes can be told: of a size that is in no
+        catalogue nobody knows the GPUs nor the price, though it may be asked for."""
+        asked = self.asked
+        unlisted = asked and asked.sku is None and asked.workspace.resource.instance_type
+        return self.possible and not unlisted
+
+    @property
     def runs(self) -> bool | None:
         """Whether the engine would start; None where that cannot be told."""
         if self.problems or self.hindrance is not None:

@@ -73,6 +73,7 @@ def test_the_quick_start_is_told_in_full(capsys: pytest.CaptureFixture[str]) -> 
     [
         ("Standard_NC6s_v3", "deepseek-r1-0528", "Standard_ND96isr_H200_v5"),
         ("Standard_XYZ", "phi-4", "names like it are"),
+        ("Standard_NX96_v9", "phi-4", "name a size of `kaito skus`"),
         ("Standard_NC24ads_A100_v4", "zz-9", "names that it knows are"),
     ],
 )
@@ -134,7 +135,7 @@ def test_json_holds_each_workspace_with_what_is_not_known_as_null(plan: Any) -> 
         options=("--offline", "-o", "json"),
     )
     unknown, known = json.loads(out)
-    assert code == 0
+    assert code == 1
     assert unknown["price"] is None
     assert known["price"]["usdPerHour"] > 0
     assert known["changes"] is None
