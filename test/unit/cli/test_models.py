@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
@@ -13,28 +14,19 @@ from kaito.catalog.catalog import load
 from kaito.catalog.estimate import Estimate, estimate
 from kaito.catalog.model import Model
 from kaito.catalog.offer import sizes_of
-from kaito.cli import main
 from kaito.cli.model_report import text
 from kaito.cli.naming import preset
+from test.unit.cli.conftest import Answer, Ask
 
 CATALOG = load()
 MODELS = list({model.name: model for model in CATALOG.models.values()}.values())
 CURRENT = [model for model in MODELS if not model.historical]
 
-Answer: TypeAlias = "tuple[int, str, str]"
-Ask: TypeAlias = Callable[..., Answer]
-
 
 @pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Runs the command: its exit code and what it printed."""
-
-    def asked(*arguments: str) -> Answer:
-        code = main(["models", *arguments])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return asked
+def ask(kaito: Ask) -> Ask:
+    """Runs `kaito models`."""
+    return partial(kaito, "models")
 
 
 def listed(answer: Answer) -> list[dict[str, Any]]:

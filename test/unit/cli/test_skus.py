@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -14,24 +15,16 @@ from kaito.catalog.sku import Sku
 from kaito.cli import main
 from kaito.cli.naming import short
 from kaito.cli.sku_report import text
+from test.unit.cli.conftest import Answer, Ask
 
 CATALOG = load()
 AZURE = [sku for sku in CATALOG.skus.values() if sku.cloud == "azure"]
 
-Answer: TypeAlias = "tuple[int, str, str]"
-Ask: TypeAlias = Callable[..., Answer]
-
 
 @pytest.fixture
-def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Runs the command: its exit code and what it printed."""
-
-    def asked(*arguments: str) -> Answer:
-        code = main(["skus", *arguments])
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return asked
+def ask(kaito: Ask) -> Ask:
+    """Runs `kaito skus`."""
+    return partial(kaito, "skus")
 
 
 def as_json(answer: Answer) -> Any:

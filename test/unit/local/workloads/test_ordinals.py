@@ -8,20 +8,13 @@ import pytest
 
 from kaito.local.workloads.ordinals import made_of, ordinal_of, ordinal_pod, plan
 from kaito.runtime import Object
+from test.unit.local.workloads.shapes import pod_template
 
 NOW = 1_767_225_600.0
 OLD, NEW = "t-old", "t-new"
 
 
 def stateful_set(replicas: int = 3, **spec: Any) -> Object:
-    container = {
-        "image": "i",
-        "imagePullPolicy": "Always",
-        "name": "m",
-        "resources": {},
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-    }
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
@@ -30,17 +23,7 @@ def stateful_set(replicas: int = 3, **spec: Any) -> Object:
             "replicas": replicas,
             "serviceName": "t",
             "selector": {"matchLabels": {"a": "b"}},
-            "template": {
-                "metadata": {"labels": {"a": "b"}},
-                "spec": {
-                    "containers": [container],
-                    "dnsPolicy": "ClusterFirst",
-                    "restartPolicy": "Always",
-                    "schedulerName": "default-scheduler",
-                    "securityContext": {},
-                    "terminationGracePeriodSeconds": 30,
-                },
-            },
+            "template": pod_template(a="b"),
             **spec,
         },
     }

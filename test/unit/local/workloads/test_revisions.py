@@ -6,34 +6,17 @@ from typing import Any
 
 from kaito.local.workloads.revisions import in_order, new_revision, outdated, revision_name
 from kaito.runtime import Object
+from test.unit.local.workloads.shapes import pod_template
 
 
 def stateful_set(name: str = "t", **spec: Any) -> Object:
-    container = {
-        "image": "i",
-        "imagePullPolicy": "Always",
-        "name": "m",
-        "resources": {},
-        "terminationMessagePath": "/dev/termination-log",
-        "terminationMessagePolicy": "File",
-    }
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
         "metadata": {"name": name, "namespace": "ns", "uid": "u", "annotations": {"c": "d"}},
         "spec": {
             "selector": {"matchLabels": {"a": "b"}},
-            "template": {
-                "metadata": {"labels": {"a": "b", "e": "f"}},
-                "spec": {
-                    "containers": [container],
-                    "dnsPolicy": "ClusterFirst",
-                    "restartPolicy": "Always",
-                    "schedulerName": "default-scheduler",
-                    "securityContext": {},
-                    "terminationGracePeriodSeconds": 30,
-                },
-            },
+            "template": pod_template(a="b", e="f"),
             **spec,
         },
     }
