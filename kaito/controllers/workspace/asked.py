@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from kaito.api.workspace import Workspace
 from kaito.catalog.capability import ENGINES
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.estimate import Estimate
+from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate
 from kaito.catalog.model import Model
 from kaito.catalog.offer import Offer, models_on
 from kaito.catalog.replacement import ARCHITECTURE
@@ -117,7 +117,7 @@ class Asked:
             return ()
         if self.workspace.tuning is not None:
             return ()
-        engine, context = ENGINES[runtime_of(self.workspace)], self.told.least_context
+        engine, context = ENGINES[runtime_of(self.workspace)], self.told.context or DEFAULT_CONTEXT
         found = models_on(sku, self.catalog, engine=engine, context=context)
         return tuple(islice((each for each in found if each.model.access == "open"), SMALLER))
 

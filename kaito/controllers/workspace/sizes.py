@@ -189,7 +189,7 @@ def sizes_instead(
     first: all that name sizes name these."""
     engine = ENGINES[runtime_of(workspace)]
     found = sizes_of(
-        model, catalog, cloud=settings.cloud, engine=engine, context=told.least_context
+        model, catalog, cloud=settings.cloud, engine=engine, context=told.least_context(model)
     )
     return (each for each in found if sound(engine, model, each.sku.gpus, told))
 

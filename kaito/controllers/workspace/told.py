@@ -31,10 +31,16 @@ class Told:
     pipeline: int | None = None
     data: int | None = None
 
-    @property
-    def least_context(self) -> int:
+    def wanted(self, model: Model) -> int | None:
+        """Tokens that are asked for and must have room; None where nobody asks. More than the model
+        takes is a fault of the ConfigMap, and none of the GPUs."""
+        if self.context is None or model.context is None:
+            return self.context
+        return min(self.context, model.context)
+
+    def least_context(self, model: Model) -> int:
         """How many tokens must fit: upstream's default where nobody says more."""
-        return self.context or DEFAULT_CONTEXT
+        return self.wanted(model) or DEFAULT_CONTEXT
 
     def spread(self, model: Model, gpus: Gpus) -> Split | None:
         """The split over one node's GPUs: what is not told follows from what is. None when nothing
@@ -49,7 +55,7 @@ class Told:
 
 def estimated(model: Model, gpus: Gpus, told: Told) -> Estimate | Misfit:
     """A model on as many nodes with these GPUs as it takes."""
-    found = estimate(model, gpus, context=told.least_context)
+    found = estimate(model, gpus, context=told.least_context(model))
     if isinstance(found, Misfit):
         if told.context is None or isinstance(estimate(model, gpus), Misfit):
             return found
@@ -73,7 +79,7 @@ def on_nodes(model: Model, gpus: Gpus, nodes: int, told: Told) -> Estimate:
     if longest == 0 and placed(model, gpus, nodes).max_context:
         said = f"what its ConfigMap tells the engine leaves no room for requests on {gpus}"
         return replace(found, problems=(said, *found.problems[1:]))
-    if longest and told.context is not None and longest < told.context:
+    if longest and longest < (told.wanted(model) or 1):
         said = (
             f"{gpus} has room for {longest:,} tokens of context of {model.name}, which is less "
             "than max-model-len of its ConfigMap"
@@ -93,8 +99,8 @@ def hindrance(
     if lacking is not None:
         return lacking.removesuffix(".")
     longest = found.max_context
-    if longest is not None and longest < (told.context or 1):
-        return next(iter(found.problems), f"{model.name} takes {longest:,} tokens at most")
+    if longest is not None and longest < (told.wanted(model) or 1):
+        return found.problems[0]
     return None
 
 

@@ -28,6 +28,7 @@ from test.unit.controllers.workspace.scene import (
 )
 
 A100 = "Standard_NC24ads_A100_v4"
+LONG = "vllm: {max-model-len: 999999}"
 PHI = {"preset": {"name": "phi-3-mini-4k-instruct"}}
 
 
@@ -420,3 +421,12 @@ def test_what_is_not_there_has_a_uid_of_its_own_and_always_the_same() -> None:
         return str(documents.observation(key, now=0.0).workspace["metadata"]["uid"])
 
     assert uid("a") == uid("a") != uid("b")
+
+
+def test_more_than_the_model_takes_is_no_fault_of_the_gpus() -> None:
+    config = {"metadata": {"name": "c"}, "data": {"inference_config.yaml": LONG}}
+    found = workspace(resource={"instanceType": A100}, inference={**PHI, "config": "c"})
+    told = asked(found, config=config)
+    assert [problem.path for problem in told.problems] == ["inference.config"]
+    assert told.warnings == ()
+    assert told.hindrance is None
