@@ -221,6 +221,7 @@ async def kubectl(kubeconfig: Path, *arguments: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *("kubectl", "--cache-dir", str(kubeconfig.parent / "cache"), *arguments),
         env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -77,7 +77,8 @@ async def test_files_are_copied_in_and_served_through_a_forwarded_port(
 
 
 async def test_a_program_runs_once_and_shows_what_it_wrote(programs: Stage) -> None:
-    run = ("run", "once", "--image=python", "--restart=Never", "--attach", "--rm", "--quiet")
+    # With standard input: who only attaches sees nothing of what was written before he came.
+    run = ("run", "once", "--image=python", "--restart=Never", "--stdin", "--rm", "--quiet")
     said = await kubectl(programs.kubeconfig, *run, "--", "-c", "print(6 * 7)")
     assert "42" in said
 
