@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Self
 
 from kaito.catalog.catalog import load as load_catalog
 from kaito.local import kubeconfig
+from kaito.local.access import PATH as ACCESS
+from kaito.local.access import Access as RoleAccess
 from kaito.local.apiserver import ApiServer, HttpsFront
 from kaito.local.azure.account import Account
 from kaito.local.azure.endpoint import MOUNT, AzureEndpoint
@@ -157,9 +159,11 @@ class LocalCluster:
         """Write it, for its owner alone to read."""
         kubeconfig.write(path, self.kubeconfig())
 
-    def client(self, *, field_manager: str = FIELD_MANAGER) -> Client:
-        """A client with an administrator's rights that needs no socket."""
-        return Client(self._transport(), field_manager=field_manager, clock=self._clock)
+    def client(self, *, field_manager: str = FIELD_MANAGER, token: str = "") -> Client:
+        """A client that needs no socket, with the rights of a token's owner; without one, of an
+        administrator."""
+        transport = InProcess(self._server, token=token or self._token)
+        return Client(transport, field_manager=field_manager, clock=self._clock)
 
     def local_port(self, pod: Key, container_port: int) -> int | None:
         """Where a pod's port is on this machine, None when nothing real runs there."""
@@ -183,6 +187,8 @@ class LocalCluster:
         )
         await self._server.start()
         self._stack.push_async_callback(self._server.aclose)
+        access = RoleAccess(lambda: self._server.audit, tokens=[self._token])
+        self._server.mount(ACCESS, access.handle)
         self._start_azure(cloud_token)
         self._start_registry()
         self._front = HttpsFront(self._server, self._pki.server_context(), port=self._port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from test.conformance.client import Api
+from test.conformance.client import Answer, Api
 from test.conformance.objects import Space
 
 pytestmark = pytest.mark.apiserver
@@ -74,6 +74,33 @@ async def test_a_role_grants_what_it_names(api: Api, ns: Space, reader: dict[str
         f'secrets is forbidden: User "{ns.name}" cannot create resource "secrets" '
         f'in API group "" in the namespace "{ns.name}"'
     )
+
+
+async def test_who_applies_what_is_not_there_has_to_have_the_right_to_create_it(
+    api: Api, ns: Space
+) -> None:
+    role = {
+        "metadata": {"name": "patcher"},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}],
+    }
+    binding = {
+        "metadata": {"name": "patcher"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "patcher"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": ns.name}],
+    }
+    (await api.create(ns.path(RBAC, "roles"), role)).ok()
+    (await api.create(ns.path(RBAC, "rolebindings"), binding)).ok()
+    (await api.create(ns.configmaps(), {"metadata": {"name": "there"}})).ok()
+
+    async def apply(name: str) -> Answer:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+        headers = acting_as(ns.name)
+        return await api.apply(ns.configmaps(name), body, "somebody", headers=headers)
+
+    await api.repeat(lambda: apply("there"), lambda answer: answer.status == 200)
+    answer = await apply("new")
+    assert (answer.status, answer.reason) == (403, "Forbidden")
+    assert answer.message.startswith('configmaps "new" is forbidden:')
 
 
 async def test_a_role_ends_at_its_namespace(api: Api, ns: Space, reader: dict[str, str]) -> None:

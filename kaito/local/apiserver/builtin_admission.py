@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kaito.local.apiserver.admission import Plugin, Review
+from kaito.local.apiserver.audit import Audit
+from kaito.local.apiserver.authorizing import CreateByWrite
 from kaito.local.apiserver.behaviours.pod_updates import same
 from kaito.local.apiserver.behaviours.pods import NODE_FAULTS
 from kaito.local.apiserver.claim_classes import ClaimClasses
@@ -205,10 +207,12 @@ def plugins(
     definitions: Definitions,
     resolver: Callable[[], Resolver | None],
     authorizer: Authorizer,
+    audit: Audit,
     down: Callable[[str], bool],
 ) -> list[Plugin]:
     """The chain, in the order in which plugins run. `down` says which webhooks do not answer."""
     return [
+        CreateByWrite(authorizer, audit),
         Immortal(),
         Escalation(authorizer),
         Terminating(definitions),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kaito.local.apiserver.audit import Audit
 from kaito.local.apiserver.authorizing import require
 from kaito.local.apiserver.core import Call, User
 from kaito.local.apiserver.creates import check_name
@@ -34,6 +35,7 @@ class Dispatcher:
         self,
         kinds: Kinds,
         authorizer: Authorizer,
+        audit: Audit,
         discovery: Discovery,
         handlers: Handlers,
         subresources: Subresources,
@@ -41,6 +43,7 @@ class Dispatcher:
     ) -> None:
         self._kinds = kinds
         self._authorizer = authorizer
+        self._audit = audit
         self._discovery = discovery
         self._handlers = handlers
         self._subresources = subresources
@@ -51,7 +54,7 @@ class Dispatcher:
         parts = [p for p in request.path.split("/") if p]
         if len(parts) > (2 if parts[0] == "api" else 3):
             return await self.resource(request, user)
-        require(self._authorizer, user, request, None, request.method.lower())
+        require(self._authorizer, self._audit, user, request, None, request.method.lower())
         self._known(parts)
         if request.method != "GET" and (parts[0] == "api" or len(parts) == 3):
             raise method_not_allowed()
@@ -85,7 +88,7 @@ class Dispatcher:
         if goal.watching and request.method != "GET":
             raise method_not_allowed()
         verb = goal.verb(request.method, query)
-        require(self._authorizer, user, request, goal, verb)
+        require(self._authorizer, self._audit, user, request, goal, verb)
         kind = self._kinds.get(goal.group, goal.version, goal.plural)
         if kind is None or bool(goal.namespace) > kind.namespaced:
             raise self._nobody(goal.group)

@@ -64,7 +64,7 @@ class Escalation:
         )
 
     def _check(self, call: Call, obj: Object, rules: list[Object]) -> None:
-        held = [r for r, _ in self._authorizer.rules(call.user, call.target.namespace)]
+        held = [g.rule for g in self._authorizer.grants(call.user, call.target.namespace)]
         missing = [p for r in rules for p in pieces(r) if not any(covers(h, p) for h in held)]
         if not missing:
             return

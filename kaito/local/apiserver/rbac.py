@@ -33,59 +33,74 @@ class Attributes:
     path: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A rule that holds for somebody: of which role, in which namespace, and by which binding."""
+
+    rule: Object
+    role: str
+    """Kind and name; "" for what those have who may do everything."""
+    namespace: str
+    """Where it holds, "" for everywhere."""
+    why: str
+    """The sentence that names the binding."""
+
+
+EVERYTHING = Grant({}, "", "", "")
+"""What members of system:masters have."""
+
+
 class Authorizer:
-    """Allows or not; `reason` says which binding allowed it."""
+    """Allows or not, and says by what."""
 
     def __init__(self, core: Core, *, enforced: bool) -> None:
         self._core = core
         self._enforced = enforced
 
     def allows(self, wanted: Attributes) -> bool:
-        return self.decide(wanted)[0]
+        return self.grant(wanted) is not None
 
     def decide(self, wanted: Attributes) -> tuple[bool, str]:
+        """Whether it is allowed, and the sentence that names the binding."""
+        found = self.grant(wanted)
+        return (False, "") if found is None else (True, found.why)
+
+    def grant(self, wanted: Attributes) -> Grant | None:
+        """What allows it; None where nothing does."""
         user = wanted.user
         if "system:masters" in user.groups:
-            return True, ""
+            return EVERYTHING
         if user.name == "system:anonymous" and not (self._enforced or wanted.path):
-            return False, ""
-        for rule, why in self.rules(user, wanted.namespace):
-            if rule_allows(rule, wanted):
-                return True, why
-        return False, ""
+            return None
+        for grant in self.grants(user, wanted.namespace):
+            if rule_allows(grant.rule, wanted):
+                return grant
+        return None
 
-    def rules(self, user: User, namespace: str) -> Iterator[tuple[Object, str]]:
-        """The rules that hold for a user, with the sentence that names their binding."""
-        for binding in self._objects("clusterrolebindings"):
-            who = subject_of(binding, user, "")
-            if who:
-                ref = binding.get("roleRef") or {}
-                for rule in self.role(ref, "") or ():
-                    yield (
-                        rule,
-                        (
-                            f"RBAC: allowed by ClusterRoleBinding "
-                            f'"{binding["metadata"]["name"]}" of {ref.get("kind")} '
-                            f'"{ref.get("name")}" to {who}'
-                        ),
-                    )
-        if not namespace:
-            return
-        for binding in self._objects("rolebindings"):
-            if binding["metadata"].get("namespace") != namespace:
-                continue
-            who = subject_of(binding, user, namespace)
-            if who:
-                ref = binding.get("roleRef") or {}
-                for rule in self.role(ref, namespace) or ():
-                    yield (
-                        rule,
-                        (
-                            f"RBAC: allowed by RoleBinding "
-                            f'"{binding["metadata"]["name"]}/{namespace}" of '
-                            f'{ref.get("kind")} "{ref.get("name")}" to {who}'
-                        ),
-                    )
+    def grants(self, user: User, namespace: str) -> Iterator[Grant]:
+        """What roles grant to a user, everywhere and in a namespace."""
+        for binding in self.bindings(everywhere=not namespace):
+            where = binding["metadata"].get("namespace", "")
+            if where in ("", namespace):
+                who = subject_of(binding, user, where)
+                if who:
+                    yield from self.granted(binding, who)
+
+    def granted(self, binding: Object, who: str) -> Iterator[Grant]:
+        """The rules of a binding's role, for a subject of it."""
+        where, ref = binding["metadata"].get("namespace", ""), binding.get("roleRef") or {}
+        name = binding["metadata"]["name"]
+        shown = f'RoleBinding "{name}/{where}"' if where else f'ClusterRoleBinding "{name}"'
+        kind, role = ref.get("kind"), ref.get("name")
+        why = f'RBAC: allowed by {shown} of {kind} "{role}" to {who}'
+        for rule in self.role(ref, where) or ():
+            yield Grant(rule, f"{kind} {role}", where, why)
+
+    def bindings(self, *, everywhere: bool = False) -> Iterator[Object]:
+        """Those that hold everywhere, then, unless only they are wanted, those of namespaces."""
+        yield from self._objects("clusterrolebindings")
+        if not everywhere:
+            yield from self._objects("rolebindings")
 
     def _objects(self, plural: str) -> Iterator[Object]:
         bucket = self._core.store.buckets.get(f"rbac.authorization.k8s.io/{plural}")
@@ -111,11 +126,15 @@ def subject_of(binding: Object, user: User, namespace: str) -> str:
             return f'User "{name}"'
         if kind == "Group" and name in user.groups:
             return f'Group "{name}"'
-        if kind == "ServiceAccount":
+        if kind == "ServiceAccount" and user.name == account_of(subject, namespace):
             where = subject.get("namespace") or namespace
-            if user.name == f"system:serviceaccount:{where}:{name}":
-                return f'ServiceAccount "{name}/{where}"'
+            return f'ServiceAccount "{name}/{where}"'
     return ""
+
+
+def account_of(subject: Object, namespace: str) -> str:
+    """The user that a subject of the kind ServiceAccount is, in a binding of a namespace."""
+    return f"system:serviceaccount:{subject.get('namespace') or namespace}:{subject.get('name')}"
 
 
 def path_matches(path: str, patterns: Any) -> bool:

@@ -153,7 +153,7 @@ class Reviews:
         return status
 
     def _rules(self, user: User, namespace: str) -> Object:
-        rules = [r for r, _ in self._authorizer.rules(user, namespace)]
+        rules = [grant.rule for grant in self._authorizer.grants(user, namespace)]
         return {
             "resourceRules": [
                 {k: r[k] for k in ("verbs", "apiGroups", "resources", "resourceNames") if k in r}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kaito.local.apiserver import bootstrap, negotiation, times
 from kaito.local.apiserver.admission import Admission
+from kaito.local.apiserver.audit import Audit
 from kaito.local.apiserver.authentication import Authenticator
 from kaito.local.apiserver.authorizing import require
 from kaito.local.apiserver.behaviours import BEHAVIOURS
@@ -45,6 +46,7 @@ from kaito.local.apiserver.subresources import Subresources
 from kaito.local.apiserver.watches import Cut
 
 Handler = Callable[[Request], Awaitable[Response]]
+KEY_FILE = "tokens.key"
 # The oldest Events go, as they do from a real server after an hour.
 KEPT = {"/events": 20_000}
 
@@ -77,7 +79,7 @@ class ApiServer:
         self._streamed: tuple[str, ...] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._journal: SqliteJournal | None = None
-        self._secret = os.urandom(32)
+        self._secret = os.urandom(32) if data_dir is None else _kept_secret(data_dir)
         self._random = random.Random(seed)  # noqa: S311 names of objects, nothing secret
         self.types = TypeTable()
         self.kinds = Kinds(self.types, BEHAVIOURS, COLUMNS)
@@ -91,6 +93,7 @@ class ApiServer:
         self.admission = Admission()
         self.handlers = Handlers(core, self.admission)
         self.authorizer = Authorizer(core, enforced=self._rbac)
+        self.audit = Audit(self.authorizer)
         self.definitions = Definitions(core, self.handlers)
         self.discovery = Discovery(self.kinds)
         self.openapi = OpenApi(self.kinds, self.types)
@@ -104,6 +107,7 @@ class ApiServer:
         self._dispatcher = Dispatcher(
             self.kinds,
             self.authorizer,
+            self.audit,
             self.discovery,
             self.handlers,
             self.subresources,
@@ -114,6 +118,7 @@ class ApiServer:
             self.definitions,
             lambda: self.proxy.resolver,
             self.authorizer,
+            self.audit,
             self.faults.webhook_is_down,
         )
         self.collector = Collector(core, self.handlers)
@@ -269,5 +274,17 @@ class ApiServer:
         if path.startswith(("/api/", "/apis/")) or path in {"/api", "/apis"}:
             return await self._dispatcher.serve(request, user)
         if not is_open(path):
-            require(self.authorizer, user, request, None, request.method.lower())
+            require(self.authorizer, self.audit, user, request, None, request.method.lower())
         return self._pages.answer(request)
+
+
+def _kept_secret(data_dir: Path) -> bytes:
+    """What tokens are signed with, kept so that they outlive a restart as the data does."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path = data_dir / KEY_FILE
+    if not path.exists():
+        draft = path.with_suffix(".new")
+        draft.touch(mode=0o600)
+        draft.write_bytes(os.urandom(32))
+        draft.replace(path)
+    return path.read_bytes()

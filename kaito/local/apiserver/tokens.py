@@ -1,4 +1,4 @@
-"""Tokens of service accounts: issued on request, and recognised while this server lives."""
+"""Tokens of service accounts: issued on request, and recognised while this server's data lives."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Tokens:
         )
 
     def _issue(self, account: Object, spec: Object, expires: float) -> str:
-        """A JWT that lives as long as this server, which alone checks it."""
+        """A JWT that this server alone checks."""
         meta = account["metadata"]
         claims = {
             "sub": f"system:serviceaccount:{meta['namespace']}:{meta['name']}",

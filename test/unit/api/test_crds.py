@@ -36,7 +36,7 @@ SCHEMAS = [
 
 
 def test_the_files_in_config_are_current() -> None:
-    assert {p.name: p.read_text() for p in CONFIG.glob("*.yaml")} == crd_files(), (
+    assert {p.name: p.read_text() for p in CONFIG.glob("*_*.yaml")} == crd_files(), (
         "write kaito.api.crd_files() to config/crd (make manifests)"
     )
 
