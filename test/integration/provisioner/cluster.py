@@ -1,4 +1,7 @@
-"""The machine daemon in a local cluster: started, killed, started again, and watched."""
+"""The machine daemon in a local cluster: started, killed, started again, and watched.
+
+It runs as its service account, with the roles that config/rbac ships.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from kaito.local.profile import Profile
 from kaito.provisioner.aks import connect
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
 from kaito.runtime import Informer, Key, Manager, Object, Resource, is_true
+from test.accounts import access, enroll
 from test.unit.provisioner.machines import NAME, machine_object, nodeclaim_object
 
 PATIENCE = 20.0  # seconds; reached only when something is broken
@@ -44,6 +48,7 @@ class Stage:
 
     def __init__(self, cluster: LocalCluster, kinds: Sequence[Resource[Object]]) -> None:
         self.cluster = cluster
+        self.token = ""
         self.options = Options()
         self.client = cluster.client(field_manager="test")
         self._changed = asyncio.Event()
@@ -80,7 +85,7 @@ class Stage:
             await asyncio.gather(self._daemon, return_exceptions=True)
 
     async def _serve(self) -> None:
-        client = self.cluster.client(field_manager="kaito-provisioner")
+        client = self.cluster.client(field_manager="kaito-provisioner", token=self.token)
         config = await client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
         async with client, connect(read({}, config["data"])) as source:
             manager = Manager(client, name="kaito-provisioner")
@@ -158,6 +163,7 @@ async def staged(*kinds: Resource[Object], profile: Profile = MOMENTS) -> AsyncI
     """A cluster with the definitions of these kinds, and no daemon yet."""
     async with LocalCluster(profile=profile) as cluster, asyncio.TaskGroup() as tasks:
         stage = Stage(cluster, kinds)
+        stage.token = await enroll(stage.client, "provisioner")
         names = {f"{kind.plural}.{kind.group}" for kind in kinds}
         for crd in crds():
             if crd["metadata"]["name"] in names:
@@ -166,6 +172,7 @@ async def staged(*kinds: Resource[Object], profile: Profile = MOMENTS) -> AsyncI
         try:
             await stage.until(stage.serves_claims, "the definitions established")
             yield stage
+            assert (await access(stage.client, "provisioner")).refused == ()
         finally:
             await stage.kill()
             for task in watching:
