@@ -11,7 +11,7 @@ from __future__ import annotations
 from kaito.provisioner.failure import Cause, CloudError, Failure, Way
 from kaito.provisioner.request import NodeRequest, Unsatisfiable, node_request
 from kaito.provisioner.settings import CloudSettings, CredentialKind, SettingsError
-from kaito.provisioner.source import Absent, NodeSource, Pool, PoolState
+from kaito.provisioner.source import Absent, NodeSource, Pool, PoolMachine, PoolState
 
 __all__ = [
     "Absent",
@@ -23,6 +23,7 @@ __all__ = [
     "NodeRequest",
     "NodeSource",
     "Pool",
+    "PoolMachine",
     "PoolState",
     "SettingsError",
     "Unsatisfiable",

@@ -26,6 +26,10 @@ CREATED = "kaito.sh/creation-timestamp"
 LAUNCHED = "kaito.sh/launch-timestamp"
 """When the pool was asked for. It tells a claim's pools apart, and how long a pool has taken even
 to a process that was not there from the beginning."""
+SHAPE = "kaito.sh/shape"
+"""What its nodes are like (sharing.py): claims of one customer with equal shapes may share it."""
+SHARED = "kaito.sh/shared"
+"""On a pool that has been given more than one machine by us: it is nobody's own any more."""
 # The uid of the namespace kube-system: which Kubernetes cluster asked. Whoever runs the provisioner
 # with one cluster's kubeconfig and another one's Azure settings sees pools without a claim; this
 # label says that they are not his to sweep.

@@ -9,7 +9,7 @@ the caller looks at when it likes.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -26,7 +26,7 @@ from azure.core.exceptions import (
 )
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.mgmt.containerservice.aio import ContainerServiceClient
-from azure.mgmt.containerservice.models import AgentPool
+from azure.mgmt.containerservice.models import AgentPool, AgentPoolDeleteMachinesParameter
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from kaito.provisioner.aks import errors
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 3
 """Exchanges for one call at most. All calls are safe to repeat: reads, a PUT that refuses to
-overwrite, and deletes."""
+overwrite, another one that says the whole of what is to be, and deletes."""
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0  # Resource Manager accepts an operation within a few seconds, or not at all
 PAUSE_SECONDS = 4.0  # longest pause between attempts; with the above, a call ends within a minute
@@ -88,6 +88,7 @@ class AgentPools:
         self, client: ContainerServiceClient, settings: CloudSettings, clock: Clock
     ) -> None:
         self._pools = client.agent_pools
+        self._machines = client.machines
         self._where = (settings.resource_group, settings.cluster)
         self._clock = clock
 
@@ -136,6 +137,46 @@ class AgentPools:
             await poller.result()
 
         await self._unless(start, lambda answer: errors.pool_is_missing(answer, name))
+
+    async def update(self, name: str, body: Wire, etag: str) -> Wire:
+        """Start to change a pool into `body`, of which Azure ignores what it alone sets.
+
+        With an `etag`, only that version of it: a failure with cause BUSY otherwise.
+        """
+
+        async def start() -> Wire:
+            condition = MatchConditions.IfNotModified if etag else None
+            poller = await self._pools.begin_create_or_update(
+                *self._where,
+                name,
+                AgentPool(body),
+                etag=etag or None,
+                match_condition=condition,
+                polling=False,
+            )
+            return (await poller.result()).as_dict()
+
+        return await self._call(start)
+
+    async def machines(self, name: str) -> Sequence[Wire]:
+        """The machines of a pool, none when Azure denies that very pool."""
+
+        async def ask() -> Sequence[Wire]:
+            return [each.as_dict() async for each in self._machines.list(*self._where, name)]
+
+        return await self._unless(ask, lambda answer: errors.pool_is_missing(answer, name)) or []
+
+    async def delete_machine(self, name: str, machine: str) -> None:
+        """Start to delete one machine of a pool."""
+
+        async def start() -> None:
+            doomed = AgentPoolDeleteMachinesParameter(machine_names=[machine])
+            poller = await self._pools.begin_delete_machines(
+                *self._where, name, doomed, polling=False
+            )
+            await poller.result()
+
+        await self._call(start)
 
     async def abort(self, name: str) -> None:
         """Start to stop whatever is being done to a pool; nothing happens when nothing is."""

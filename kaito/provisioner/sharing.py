@@ -1,0 +1,32 @@
+"""Pools that several claims share: which one a claim uses, and which claims may use the same.
+
+A claim's pool bears its name, unless the annotation POOL says another one. Only claims whose nodes
+would be equal in everything, their customer and the cluster included, may share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+
+import msgspec
+
+from kaito.provisioner.claim import Claim
+from kaito.provisioner.ownership import CREATED
+from kaito.provisioner.request import NodeRequest
+
+POOL = "kaito.sh/pool"
+"""Annotation of a claim whose machine is one of another claim's pool."""
+
+
+def pool_of(claim: Claim) -> str:
+    """The name of the pool that the claim's machine is in, or is to be in."""
+    return claim.metadata.annotations.get(POOL) or claim.metadata.name
+
+
+def shape_of(request: NodeRequest) -> str:
+    """A label's value, equal for requests that differ in the claim's name and birth date only."""
+    labels = {name: value for name, value in request.labels.items() if name != CREATED}
+    nameless = msgspec.to_builtins(replace(request, name="", labels=labels))
+    return hashlib.sha256(json.dumps(nameless, sort_keys=True).encode()).hexdigest()[:16]
