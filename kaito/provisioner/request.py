@@ -7,10 +7,12 @@ guessed at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
+from typing import TypedDict
 
 from kaito.api import labels
 from kaito.provisioner import ownership
@@ -24,6 +26,10 @@ SKU_NAME = "karpenter.azure.com/sku-name"
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
 
 GIB = 1024**3
+
+# Dollars an hour with up to five decimals, or -1; AKS: "Add an Azure Spot node pool", limitations.
+_PRICE = re.compile(r"([0-9]{1,6})(\.[0-9]{1,5})?")
+ANY_PRICE = "-1"
 
 
 class Unsatisfiable(ValueError):
@@ -41,12 +47,21 @@ class NodeRequest:
     labels: Mapping[str, str]
     """Labels of the node, the proofs of ownership among them."""
     taints: tuple[Taint, ...] = ()
+    startup_taints: tuple[Taint, ...] = ()
+    """Those that the node has at first only."""
     disk_gib: int = 0
     """Size of the OS disk in GiB, 0 for the cloud's default."""
+    disk_type: str = ""
+    """ephemeral or managed; "" for the settings' choice."""
     image_family: str = "ubuntu"
+    gpu_driver: str = ""
+    """install or none; "" for the settings' choice."""
     zones: tuple[str, ...] = ()
     """Zones as Kubernetes names them (eastus-1); empty for any."""
     spot: bool = False
+    spot_price: float | None = None
+    """Dollars an hour at most; None for up to the on-demand price, at which nobody is evicted for
+    the price."""
 
 
 def node_request(claim: Claim, cluster: str = "") -> NodeRequest:
@@ -55,7 +70,8 @@ def node_request(claim: Claim, cluster: str = "") -> NodeRequest:
     `cluster` is the uid of the cluster that asks; the node's labels carry it as a proof.
     """
     meta, asked = claim.metadata, claim.spec.requirements
-    systems = wanted(asked, labels.OS)
+    said = meta.annotations
+    systems = wanted(asked, labels.OS, there_are=("linux",))
     if systems is not None and "linux" not in systems:
         raise Unsatisfiable(
             f"spec.requirements allows only {labels.OS} {', '.join(systems)}: "
@@ -72,24 +88,32 @@ def node_request(claim: Claim, cluster: str = "") -> NodeRequest:
         instance_types=instance_types,
         labels=_labels(claim, cluster),
         taints=claim.spec.taints,
+        startup_taints=claim.spec.startup_taints,
         disk_gib=_disk(claim.requests),
-        image_family=meta.annotations.get(labels.NODE_IMAGE_FAMILY, "ubuntu").lower(),
+        disk_type=said.get(labels.OS_DISK_TYPE, "").lower(),
+        image_family=(said.get(labels.NODE_IMAGE_FAMILY) or "ubuntu").lower(),
+        gpu_driver=said.get(labels.GPU_DRIVER, "").lower(),
         zones=wanted(asked, labels.ZONE) or (),
-        spot=_spot(wanted(asked, labels.CAPACITY_TYPE)),
+        **_capacity(asked, said.get(labels.SPOT_MAX_PRICE, "")),
     )
 
 
-def wanted(requirements: Sequence[Requirement], *keys: str) -> tuple[str, ...] | None:
+def wanted(
+    requirements: Sequence[Requirement], *keys: str, there_are: tuple[str, ...] = ()
+) -> tuple[str, ...] | None:
     """The values that all In requirements on `keys` allow, in the order of the first of them.
 
     The keys are names of one thing. None when nothing constrains it. Values excluded by NotIn are
-    left out. Unsatisfiable when nothing is left, or less of a choice than minValues wants.
+    left out, of `there_are` where nothing else says what there is. Unsatisfiable when nothing is
+    left, or less of a choice than minValues wants.
     """
     about = [requirement for requirement in requirements if requirement.key in keys]
     allowing = [requirement.values for requirement in about if requirement.operator == "In"]
+    banned = {v for r in about if r.operator == "NotIn" for v in r.values}
+    if not allowing and there_are and banned:
+        allowing = [there_are]
     if not allowing:
         return None
-    banned = {v for r in about if r.operator == "NotIn" for v in r.values}
     left = tuple(
         value
         for value in dict.fromkeys(allowing[0])
@@ -108,16 +132,41 @@ def wanted(requirements: Sequence[Requirement], *keys: str) -> tuple[str, ...] |
     return left
 
 
-def _spot(capacity: tuple[str, ...] | None) -> bool:
-    """On-demand when both are allowed: an eviction would end the model that somebody talks to."""
-    if capacity is None or "on-demand" in capacity:
-        return False
-    if "spot" not in capacity:
+class _Capacity(TypedDict):
+    spot: bool
+    spot_price: float | None
+
+
+def _capacity(asked: Sequence[Requirement], price: str) -> _Capacity:
+    """On-demand when both are allowed and no price is named: an eviction would end the model that
+    somebody talks to."""
+    allowed = wanted(asked, labels.CAPACITY_TYPE, there_are=("on-demand", "spot"))
+    if allowed is not None and not {"on-demand", "spot"}.intersection(allowed):
         raise Unsatisfiable(
-            f"spec.requirements allows only {labels.CAPACITY_TYPE} {', '.join(capacity)}: "
+            f"spec.requirements allows only {labels.CAPACITY_TYPE} {', '.join(allowed)}: "
             "allow on-demand or spot"
         )
-    return True
+    if not price:
+        return _Capacity(spot=allowed is not None and "on-demand" not in allowed, spot_price=None)
+    if allowed is not None and "spot" not in allowed:
+        raise Unsatisfiable(
+            f"annotation {labels.SPOT_MAX_PRICE} is {price!r} and spec.requirements allows only "
+            f"{labels.CAPACITY_TYPE} {', '.join(allowed)}: remove the one, or allow spot"
+        )
+    return _Capacity(spot=True, spot_price=spot_price(price))
+
+
+def spot_price(text: str) -> float | None:
+    """Dollars an hour, None for up to the on-demand price. Unsatisfiable when it is no price."""
+    if text == ANY_PRICE:
+        return None
+    price = float(text) if _PRICE.fullmatch(text) else 0.0
+    if price <= 0:
+        raise Unsatisfiable(
+            f"annotation {labels.SPOT_MAX_PRICE} is {text[:40]!r}: write dollars an hour with up "
+            f"to five decimals, such as 1.25, or {ANY_PRICE} for up to the on-demand price"
+        )
+    return price
 
 
 def _labels(claim: Claim, cluster: str) -> dict[str, str]:

@@ -8,21 +8,31 @@ here and not with a code from there.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kaito.api import labels
 from kaito.provisioner.aks.errors import Detail, pool_failure
 from kaito.provisioner.claim import Taint
 from kaito.provisioner.failure import Failure
+from kaito.provisioner.ownership import SHARED
+from kaito.provisioner.pool_settings import (
+    DISK_TYPES,
+    GPU_DRIVERS,
+    IMAGE_FAMILIES,
+    PoolSettings,
+)
 from kaito.provisioner.request import NodeRequest, Unsatisfiable
-from kaito.provisioner.source import Pool, PoolState
+from kaito.provisioner.source import Pool, PoolMachine, PoolState
 
 # Lower-case letters and digits, beginning with a letter; 12 is the limit of Linux pools.
 NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 DISK_GIB = range(30, 2049)  # osDiskSizeGB; 0 stands for the size's default
-
-OS_SKUS = {"ubuntu": "Ubuntu", "azurelinux": "AzureLinux"}
+EPHEMERAL_GIB = 2040  # at most, of a disk on the host; many sizes have room for less
+# Kubernetes' zone label: the region, and the number that AKS wants.
+_ZONE = re.compile(r"(?P<region>[a-z][a-z0-9]*)-(?P<number>[123])")
+# Karpenter's, on a Node that has not been registered yet.
+UNREGISTERED = Taint(key="karpenter.sh/unregistered", effect="NoExecute")
 
 # provisioningState, lower case. What is not listed is an update of some kind (Scaling, Upgrading,
 # Starting ...): the pool exists and is busy.
@@ -38,8 +48,13 @@ _STATES = {
 Wire = dict[str, Any]
 
 
-def body(request: NodeRequest, instance_type: str) -> Wire:
-    """The body of the PUT that makes the pool. Unsatisfiable when AKS has no such pools."""
+def body(
+    request: NodeRequest, instance_type: str, settings: PoolSettings, region: str = ""
+) -> Wire:
+    """The body of the PUT that makes the pool. Unsatisfiable when AKS has no such pools.
+
+    `region` is the cluster's, "" when unknown.
+    """
     if not NAME.fullmatch(request.name):
         raise Unsatisfiable(
             f"metadata.name {request.name!r} cannot name an AKS node pool, which takes 1 to 12 "
@@ -52,25 +67,36 @@ def body(request: NodeRequest, instance_type: str) -> Wire:
         "type": "VirtualMachineScaleSets",
         "vmSize": instance_type,
         "osType": "Linux",
-        "osSKU": _os_sku(request.image_family),
+        "osSKU": _known(labels.NODE_IMAGE_FAMILY, request.image_family, IMAGE_FAMILIES),
         "nodeLabels": {
             **request.labels,
             labels.MACHINE_TYPE: "gpu" if is_gpu(instance_type) else "cpu",
         },
         "nodeTaints": [_taint(taint) for taint in request.taints],
     }
+    disk_type = _known(labels.OS_DISK_TYPE, request.disk_type or settings.disk_type, DISK_TYPES)
     if request.disk_gib:
-        properties["osDiskSizeGB"] = _disk(request.disk_gib)
+        properties["osDiskSizeGB"] = _disk(request.disk_gib, disk_type)
+    driver = _known(labels.GPU_DRIVER, request.gpu_driver or settings.gpu_driver, GPU_DRIVERS)
+    if driver and is_gpu(instance_type):
+        properties["gpuProfile"] = {"driver": driver}
     if request.zones:
-        properties["availabilityZones"] = [_zone(zone) for zone in request.zones]
+        properties["availabilityZones"] = _zones(request.zones, region)
     if request.spot:
-        # -1: pay up to the on-demand price, and never be evicted for the price.
         properties |= {
             "scaleSetPriority": "Spot",
             "scaleSetEvictionPolicy": "Delete",
-            "spotMaxPrice": -1,
+            "spotMaxPrice": -1 if request.spot_price is None else request.spot_price,
         }
-    return {"properties": properties}
+    if settings.starting_taints:
+        at_first = (UNREGISTERED, *request.startup_taints)
+        properties["nodeInitializationTaints"] = [_taint(taint) for taint in at_first]
+    optional = {
+        "osDiskType": disk_type,
+        "vnetSubnetID": settings.subnet,
+        "tags": dict(settings.tags),
+    }
+    return {"properties": properties | {key: value for key, value in optional.items() if value}}
 
 
 def read(wire: Mapping[str, Any]) -> Pool:
@@ -88,7 +114,21 @@ def read(wire: Mapping[str, Any]) -> Pool:
         labels=dict(properties.get("nodeLabels") or {}),
         etag=properties.get("eTag") or "",
         failure=_failure(wire["name"], properties) if state is PoolState.FAILED else None,
+        count=properties.get("count") or 0,
     )
+
+
+def resized(wire: Wire, count: int) -> Wire:
+    """The body of the PUT that gives a pool so many machines and keeps all else."""
+    properties = wire["properties"]
+    nodes = {**(properties.get("nodeLabels") or {}), SHARED: "true"}
+    return {**wire, "properties": {**properties, "count": count, "nodeLabels": nodes}}
+
+
+def machine(wire: Mapping[str, Any]) -> PoolMachine:
+    """A machine from Azure's JSON. KeyError when it has no name."""
+    resource = (wire.get("properties") or {}).get("resourceId") or ""
+    return PoolMachine(wire["name"], f"azure://{resource}")
 
 
 def is_gpu(instance_type: str) -> bool:
@@ -105,30 +145,47 @@ def _power(properties: Mapping[str, Any]) -> str:
     return str((properties.get("powerState") or {}).get("code") or "").lower()
 
 
-def _os_sku(family: str) -> str:
-    try:
-        return OS_SKUS[family]
-    except KeyError:
+def _known(annotation: str, value: str, known: Mapping[str, str]) -> str:
+    """What Azure calls it, "" for nothing."""
+    if value and value not in known:
         raise Unsatisfiable(
-            f"annotation {labels.NODE_IMAGE_FAMILY} is {family!r}: "
-            f"set it to one of {', '.join(OS_SKUS)}"
-        ) from None
+            f"annotation {annotation} is {value[:40]!r}: set it to one of {', '.join(known)}"
+        )
+    return known[value] if value else ""
 
 
 def _taint(taint: Taint) -> str:
     return f"{taint.key}={taint.value}:{taint.effect}"
 
 
-def _zone(zone: str) -> str:
-    """AKS wants the digit of eastus-1."""
-    return zone.rpartition("-")[2]
+def _zones(zones: Sequence[str], region: str) -> list[str]:
+    """The numbers of those that this region has; of the others the node may not be, and need not.
+
+    Unsatisfiable when none is left.
+    """
+    matches = [_ZONE.fullmatch(zone) for zone in zones]
+    here = [match for match in matches if match and match["region"] == (region or match["region"])]
+    if not here:
+        where = region or "REGION"
+        raise Unsatisfiable(
+            f"spec.requirements allows only {labels.ZONE} {', '.join(zones)[:100]}, and the "
+            f"cluster's zones are {where}-1, {where}-2 and {where}-3: name one of these"
+        )
+    if len({match["region"] for match in here}) > 1:
+        raise Unsatisfiable(
+            f"spec.requirements allows {labels.ZONE} {', '.join(zones)[:100]}, of several regions, "
+            "and LOCATION does not say in which one the cluster is: set it"
+        )
+    return list(dict.fromkeys(match["number"] for match in here))
 
 
-def _disk(gib: int) -> int:
+def _disk(gib: int, disk_type: str) -> int:
     """At least what was asked for: AKS takes no disk below 30 GiB."""
-    if gib >= DISK_GIB.stop:
+    most = EPHEMERAL_GIB if disk_type == DISK_TYPES["ephemeral"] else DISK_GIB.stop - 1
+    if gib > most:
+        kind = f"{disk_type.lower()} OS disk" if disk_type else "OS disk"
         raise Unsatisfiable(
             f"spec.resources.requests.storage asks for {gib} GiB: an AKS node has at most "
-            f"{DISK_GIB.stop - 1} GiB of OS disk"
+            f"{most} GiB of {kind}"
         )
     return max(gib, DISK_GIB.start)

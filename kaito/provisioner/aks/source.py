@@ -30,7 +30,7 @@ async def connect(
     from kaito.provisioner.aks import client  # the Azure SDK takes a third of a second to load
 
     async with client.connect(settings, clock or SystemClock()) as pools:
-        yield AksNodeSource(pools)
+        yield AksNodeSource(pools, settings)
 
 
 class AksNodeSource:
@@ -41,15 +41,16 @@ class AksNodeSource:
     pool_label = "agentpool"
     image_label = "kubernetes.azure.com/node-image-version"
 
-    def __init__(self, pools: AgentPools) -> None:
+    def __init__(self, pools: AgentPools, settings: CloudSettings) -> None:
         self._pools = pools
+        self._settings = settings
 
     def pool_of(self, provider_id_: str) -> str | None:
         return provider_id.pool_of(provider_id_)
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         try:
-            body = pool.body(request, instance_type)
+            body = pool.body(request, instance_type, self._settings.pools, self._settings.location)
         except Unsatisfiable as error:
             raise CloudError(errors.invalid(str(error))) from None
         try:

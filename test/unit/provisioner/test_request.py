@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from kaito.provisioner import Unsatisfiable, node_request
-from test.unit.provisioner.machines import A10, A100, machine, nodeclaim, requirement, wanting
+from kaito.provisioner import NodeRequest, Unsatisfiable, node_request
+from kaito.provisioner.claim import Claim
+from test.unit.provisioner.machines import (
+    A10,
+    A100,
+    machine,
+    machine_object,
+    nodeclaim,
+    requirement,
+    wanting,
+)
 
 TYPE = "node.kubernetes.io/instance-type"
 LINUX = requirement("kubernetes.io/os", "linux")
@@ -109,6 +118,50 @@ def test_spot_is_used_only_when_nothing_else_is_allowed(
 ) -> None:
     capacity = requirement("karpenter.sh/capacity-type", *allowed)
     assert node_request(wanting(requirement(TYPE, A100), capacity)).spot is spot
+
+
+def priced(price: str, *allowed: str) -> NodeRequest:
+    """The request of a claim with a price, and these capacity types if any."""
+    capacity = [requirement("karpenter.sh/capacity-type", *allowed)] if allowed else []
+    metadata = {**machine_object()["metadata"], "annotations": {"kaito.sh/spot-max-price": price}}
+    return node_request(
+        machine(metadata=metadata, spec={"requirements": [requirement(TYPE, A100), *capacity]})
+    )
+
+
+@pytest.mark.parametrize(
+    ("price", "dollars"), [("1.25", 1.25), ("0.00001", 0.00001), ("3", 3.0), ("-1", None)]
+)
+@pytest.mark.parametrize("allowed", [(), ("spot",), ("on-demand", "spot")])
+def test_whoever_names_a_price_asks_for_spot(
+    price: str, dollars: float | None, allowed: tuple[str, ...]
+) -> None:
+    request = priced(price, *allowed)
+    assert (request.spot, request.spot_price) == (True, dollars)
+
+
+@pytest.mark.parametrize(
+    "price", ["0", "0.0", "-2", "1.000001", "1e3", "nan", "inf", "cheap", "1,5"]
+)
+def test_what_is_no_price_is_refused(price: str) -> None:
+    with pytest.raises(Unsatisfiable, match="write dollars an hour"):
+        priced(price)
+
+
+def test_a_price_for_nodes_on_demand_is_refused() -> None:
+    with pytest.raises(Unsatisfiable, match="remove the one, or allow spot"):
+        priced("1.25", "on-demand")
+
+
+def test_what_is_excluded_leaves_the_rest_of_what_there_is() -> None:
+    def without(key: str, value: str) -> Claim:
+        return wanting(requirement(TYPE, A100), requirement(key, value, operator="NotIn"))
+
+    assert node_request(without("karpenter.sh/capacity-type", "on-demand")).spot
+    assert not node_request(without("karpenter.sh/capacity-type", "spot")).spot
+    assert not node_request(without("kubernetes.io/os", "windows")).spot
+    with pytest.raises(Unsatisfiable, match="leave no value"):
+        node_request(without("kubernetes.io/os", "linux"))
 
 
 def test_zones_come_from_the_requirement() -> None:

@@ -30,6 +30,71 @@ def test_a_blank_variable_is_one_that_nobody_filled_in() -> None:
     assert read({"ARM_RESOURCE_GROUP": " "}, {**CLUSTER, **FILE}).resource_group == "rg"
 
 
+@pytest.mark.parametrize("cloud", ["public", "usgovernment", "china"])
+def test_each_cloud_is_where_the_sdk_has_it(cloud: str) -> None:
+    core = pytest.importorskip("azure.core", reason="needs the azure extra")
+    tools = pytest.importorskip("azure.mgmt.core.tools", reason="needs the azure extra")
+    identity = pytest.importorskip("azure.identity", reason="needs the azure extra")
+    clouds, authorities = core.AzureClouds, identity.AzureAuthorityHosts
+    theirs, authority = {
+        "public": (clouds.AZURE_PUBLIC_CLOUD, authorities.AZURE_PUBLIC_CLOUD),
+        "usgovernment": (clouds.AZURE_US_GOVERNMENT, authorities.AZURE_GOVERNMENT),
+        "china": (clouds.AZURE_CHINA_CLOUD, authorities.AZURE_CHINA),
+    }[cloud]
+    endpoints = tools.get_arm_endpoints(theirs)
+    settings = read({"AZURE_CLOUD": cloud.upper()}, {**CLUSTER, **FILE})
+    assert f"{settings.base_url}/" == endpoints["resource_manager"]
+    assert [f"{settings.audience}/.default"] == endpoints["credential_scopes"]
+    assert settings.authority == f"https://{authority}"
+
+
+def test_an_address_of_ones_own_comes_before_the_clouds() -> None:
+    own = {
+        "AZURE_CLOUD": "china",
+        "AZURE_RESOURCE_MANAGER_URL": "https://arm.example.com/",
+        "AZURE_AUTHORITY_HOST": "https://login.example.com/",
+        "AZURE_RESOURCE_MANAGER_AUDIENCE": "https://audience.example.com/",
+    }
+    settings = read(own, {**CLUSTER, **FILE})
+    assert (settings.base_url, settings.authority, settings.audience) == (
+        "https://arm.example.com",
+        "https://login.example.com",
+        "https://audience.example.com",
+    )
+
+
+def test_the_region_is_read_as_people_see_it_too() -> None:
+    assert read({"LOCATION": "East US"}, {**CLUSTER, **FILE}).location == "eastus"
+
+
+@pytest.mark.parametrize(
+    ("version", "early"), [("2026-08-01", False), ("2026-07-02-preview", True), ("", False)]
+)
+def test_only_preview_versions_have_taints_for_the_start_of_a_node(
+    version: str, early: bool
+) -> None:
+    settings = read({"AZURE_API_VERSION": version}, {**CLUSTER, **FILE})
+    assert (settings.api_version, settings.pools.starting_taints) == (version, early)
+
+
+def test_tags_of_all_pools_are_a_list_of_pairs() -> None:
+    pools = read({"AZURE_TAGS": " team=ml, cost-centre=4711 ,note=a=b,empty="}, {**CLUSTER, **FILE})
+    assert pools.pools.tags == {"team": "ml", "cost-centre": "4711", "note": "a=b", "empty": ""}
+
+
+def test_what_pools_are_made_of_is_read_in_any_case() -> None:
+    subnet = (
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/n"
+    )
+    asked = {
+        "AZURE_OS_DISK_TYPE": "Ephemeral",
+        "AZURE_GPU_DRIVER": "None",
+        "AZURE_VNET_SUBNET_ID": subnet,
+    }
+    pools = read(asked, {**CLUSTER, **FILE}).pools
+    assert (pools.disk_type, pools.gpu_driver, pools.subnet) == ("ephemeral", "none", subnet)
+
+
 def test_defaults_are_the_public_cloud_and_a_look_every_fifteen_seconds() -> None:
     settings = read({}, {**CLUSTER, "AZURE_CREDENTIAL": "default"})
     assert settings.base_url == "https://management.azure.com"
@@ -54,6 +119,18 @@ def test_every_missing_key_has_one_sentence_that_says_where_to_put_it() -> None:
         ("AZURE_CREDENTIAL", "password", "workload-identity, default, token-file"),
         ("AZURE_RESOURCE_MANAGER_URL", "http://127.0.0.1:1", "https://"),
         ("AZURE_RESOURCE_MANAGER_URL", "https://", "https://"),
+        ("AZURE_RESOURCE_MANAGER_URL", "https://a:b:c", "https://"),
+        ("AZURE_RESOURCE_MANAGER_URL", "https://[", "https://"),
+        ("AZURE_AUTHORITY_HOST", "login.microsoftonline.com", "https://"),
+        ("AZURE_RESOURCE_MANAGER_AUDIENCE", "api", "https://"),
+        ("AZURE_CLOUD", "germany", "public, usgovernment, china"),
+        ("AZURE_API_VERSION", "latest", "2026-08-01"),
+        ("AZURE_API_VERSION", "2026-02-31", "2026-08-01"),
+        ("AZURE_API_VERSION", "2026-08-01-beta", "2026-08-01"),
+        ("AZURE_API_VERSION", "2024-08-01", "set it to 2024-09-01 or later"),
+        ("AZURE_OS_DISK_TYPE", "ssd", "ephemeral or managed"),
+        ("AZURE_GPU_DRIVER", "operator", "install or none"),
+        ("AZURE_VNET_SUBNET_ID", "aks-subnet", "az network vnet subnet show"),
         ("AZURE_POLL_SECONDS", "soon", "number of seconds above 0"),
         ("AZURE_POLL_SECONDS", "0", "number of seconds above 0"),
         ("AZURE_POLL_SECONDS", "inf", "number of seconds above 0"),
@@ -63,6 +140,26 @@ def test_a_wrong_value_is_shown_with_the_way_out(key: str, value: str, words: st
     [sentence] = problems({key: value}, {**CLUSTER, **FILE} | {key: value})
     assert key in sentence
     assert repr(value) in sentence
+    assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ("team", "write tags as NAME=VALUE"),
+        ("=ml", "write tags as NAME=VALUE"),
+        ("a=1,A=2", "the tag 'a' twice"),
+        (f"{'n' * 513}=1", "at most 512 characters"),
+        (f"n={'v' * 257}", "values 256"),
+        ("a/b=1", "leave / out of its name"),
+        ("a?b&c=1", "leave & ? out of its name"),
+        ("AzureTeam=1", "are Azure's own"),
+        (",".join(f"t{number}=" for number in range(51)), "at most 50"),
+    ],
+)
+def test_tags_that_azure_does_not_take_are_refused(tags: str, words: str) -> None:
+    [sentence] = problems({"AZURE_TAGS": tags}, {**CLUSTER, **FILE})
+    assert sentence.startswith("AZURE_TAGS has")
     assert words in sentence
 
 
