@@ -1,22 +1,26 @@
 """A stage for whole-system tests: a local cluster and both daemons as processes, watched.
 
-Everything is what users run: `python -m kaito.cli ...` processes that are started, killed and
-started again, and an API server reached over HTTPS with a kubeconfig. Waiting is always for
-something to be seen, never for time to pass.
+Everything is what users run: `kaito ...` processes that are started, killed and started again, and
+an API server reached over HTTPS. Daemons run as they do in a pod: with a token of their service
+account, whose roles are those that config/rbac ships, and no test passes in which one is refused
+anything. Waiting is always for something to be seen, never for time to pass.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import yaml
 
 from kaito.local.azure.listing import PoolRow, list_pools
 from kaito.runtime import (
@@ -29,6 +33,7 @@ from kaito.runtime import (
     Resource,
     from_kubeconfig,
 )
+from test.accounts import SYSTEM, access, enroll
 
 ROOT = Path(__file__).parents[2]
 QUICK_START = ROOT / "examples" / "phi-3-mini.yaml"
@@ -45,20 +50,44 @@ SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
 LEASES: Resource[Object] = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
 PHI = Key("default", "workspace-phi-3-mini")
+IN_A_POD = """
+import functools, pathlib, sys
+from kaito.runtime import config
+from kaito.cli.parser import main
+mounted = pathlib.Path(sys.argv.pop(1))
+config.in_cluster = functools.partial(config.in_cluster, directory=mounted)
+sys.exit(main())
+"""
+"""`kaito`, with the directory that a kubelet mounts a service account into as first argument."""
+# In pods each daemon has its ports for itself.
+_PORTS = ("--metrics-address", "127.0.0.1:0", "--probe-address", "127.0.0.1:0")
+PORTS = {
+    "manager": (*_PORTS, "--webhook-address", "127.0.0.1:0"),
+    "provisioner": _PORTS,
+}
 
 
 class Process:
-    """One `kaito ...` process and its log."""
+    """One `kaito ...` process and its log. `command` is what Python is told to run."""
 
-    def __init__(self, log: Path, *arguments: str) -> None:
+    def __init__(
+        self,
+        log: Path,
+        *arguments: str,
+        command: Sequence[str] = ("-m", "kaito.cli"),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.log = log
         self.arguments = arguments
+        self.command = command
+        self.environment = environment
         self._running: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         with self.log.open("ab") as sink:
             self._running = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "kaito.cli", *self.arguments),
+                *(sys.executable, *self.command, *self.arguments),
+                env=None if self.environment is None else {**self.environment},
                 stdout=asyncio.subprocess.PIPE,
                 stderr=sink,
                 cwd=ROOT,
@@ -121,13 +150,51 @@ class Stage:
             informer.on_change(self._noticing(resource))
             self._informers[resource] = informer
 
-    def process(self, *arguments: str) -> Process:
-        """A daemon of this cluster, not yet started; it is stopped with the stage."""
-        number = len(self.processes)
-        log = self.scratch / f"{number}-{arguments[0]}.log"
-        made = Process(log, *arguments, "--kubeconfig", str(self.kubeconfig))
-        self.processes.append(made)
-        return made
+    def process(self, daemon: str, *arguments: str) -> Process:
+        """A daemon as it runs in a pod, not yet started; it is stopped with the stage."""
+        server = urlsplit(self.config.server)
+        return self._made(
+            Process(
+                self._log(daemon),
+                *(str(self._mounted(daemon)), daemon, *PORTS[daemon], *arguments),
+                command=("-c", IN_A_POD),
+                environment={
+                    **{key: os.environ[key] for key in os.environ if key != "KUBECONFIG"},
+                    "HOME": str(self.scratch),
+                    "KUBERNETES_SERVICE_HOST": str(server.hostname),
+                    "KUBERNETES_SERVICE_PORT": str(server.port),
+                },
+            )
+        )
+
+    def laptop(self, daemon: str, *arguments: str) -> Process:
+        """A daemon as its developer runs it, with the kubeconfig of the administrator."""
+        given = (daemon, *arguments, "--kubeconfig", str(self.kubeconfig))
+        return self._made(Process(self._log(daemon), *given))
+
+    async def enroll(self) -> None:
+        """Install both accounts, and mount them as a kubelet does."""
+        for daemon in PORTS:
+            mounted = self._mounted(daemon)
+            mounted.mkdir()
+            (mounted / "token").write_text(await enroll(self.client, daemon))
+            (mounted / "ca.crt").write_bytes(certificate_of(self.kubeconfig))
+            (mounted / "namespace").write_text(SYSTEM)
+
+    async def refused(self) -> dict[str, tuple[str, ...]]:
+        """What daemons asked the API server for in vain: what their roles lack."""
+        found = {daemon: (await access(self.client, daemon)).refused for daemon in PORTS}
+        return {daemon: refused for daemon, refused in found.items() if refused}
+
+    def _mounted(self, daemon: str) -> Path:
+        return self.scratch / f"{daemon}-account"
+
+    def _log(self, daemon: str) -> Path:
+        return self.scratch / f"{len(self.processes)}-{daemon}.log"
+
+    def _made(self, process: Process) -> Process:
+        self.processes.append(process)
+        return process
 
     def all(self, resource: Resource[Object]) -> list[Object]:
         """Every object of this kind, as last seen."""
@@ -207,13 +274,21 @@ async def stage(scratch: Path, *options: str) -> AsyncIterator[Stage]:
             try:
                 for informer in made._informers.values():
                     await informer.wait_synced()
+                await made.enroll()
                 yield made
+                assert await made.refused() == {}
             finally:
                 for task in running:
                     task.cancel()
                 await asyncio.gather(
                     *(process.stop() for process in made.processes if process.running)
                 )
+
+
+def certificate_of(kubeconfig: Path) -> bytes:
+    """The authority of a kubeconfig's only cluster, as PEM."""
+    [cluster] = yaml.safe_load(kubeconfig.read_text())["clusters"]
+    return base64.b64decode(cluster["cluster"]["certificate-authority-data"])
 
 
 async def kubectl(kubeconfig: Path, *arguments: str) -> str:

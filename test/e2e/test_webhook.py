@@ -17,7 +17,7 @@ WRONG: Object = workspace("wrong", "p3.2xlarge", inference={"preset": {"name": "
 async def test_all_that_is_wrong_is_refused_at_apply_and_nothing_is_left_behind(
     bare: Stage,
 ) -> None:
-    manager = bare.process("manager", "--webhook-url", "https://127.0.0.1:0")
+    manager = bare.laptop("manager", "--webhook-url", "https://127.0.0.1:0")
     await manager.start()
 
     async def trusted() -> bool:
