@@ -64,11 +64,13 @@ NAME_TAKEN = "NameTaken"
 REFUSED = "RefusedByApiServer"
 
 # Reasons of warnings, which end nothing.
+ADAPTERS_WITHOUT_EFFECT = "AdaptersWithoutEffect"
 ANNOTATION_NOT_UNDERSTOOD = "AnnotationNotUnderstood"
 ANNOTATION_WITHOUT_EFFECT = "AnnotationWithoutEffect"
 INSTANCE_TYPE_RETIRED = "InstanceTypeRetired"
 INSTANCE_TYPE_UNLISTED = "InstanceTypeUnlisted"
 INSTANCE_TYPE_UNSUITED = "InstanceTypeUnsuited"
+CONFIG_WITHOUT_EFFECT = "ConfigMapWithoutEffect"
 COUNT_IGNORED = "CountIgnored"
 FLAG_UNKNOWN = "FlagUnknown"
 LABELS_RESERVED = "LabelsReserved"

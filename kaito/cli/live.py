@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from kaito.controllers.kinds import MACHINES, NODES
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.kinds import (
+    CHILDREN,
     CONFIG_MAPS,
-    DEPLOYMENTS,
     PODS,
     SERVICES,
     WORKSPACES,
@@ -22,7 +22,6 @@ from kaito.controllers.workspace.parameters import config_name
 from kaito.runtime import Call, Client, Forbidden, Key, Listing, NotFound, Object, Resource
 
 T = TypeVar("T")
-CHILDREN: tuple[Resource[Object], ...] = (DEPLOYMENTS, SERVICES)
 SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
@@ -46,8 +45,9 @@ class Live:
         """Read what concerns a Workspace of a manifest, and file it."""
         subject = Subject(workspace)
         await self._get(WORKSPACES, subject.key)
-        for resource in CHILDREN:
+        for resource in CHILDREN.values():
             self._file(documents, await self._get(resource, subject.key))
+        self._file(documents, await self._get(SERVICES, subject.headless))
         if name := config_name(workspace):
             self._file(documents, await self._get(CONFIG_MAPS, Key(subject.namespace, name)))
         mine = ",".join(f"{key}={value}" for key, value in subject.identity.items())

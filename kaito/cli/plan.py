@@ -29,7 +29,7 @@ from kaito.cli.options import NO_HUB
 from kaito.cli.parser import CommandError
 from kaito.controllers.workspace.changes import Change, change
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import DEPLOYMENTS, WORKSPACES
+from kaito.controllers.workspace.kinds import DEPLOYMENTS, STATEFUL_SETS, WORKSPACES
 from kaito.controllers.workspace.observation import preset_name
 from kaito.controllers.workspace.quote import Quote, quote
 from kaito.controllers.workspace.settings import Settings
@@ -152,9 +152,10 @@ def _with_stranger(
     name = preset_name(workspace)
     if not is_model_name(name) or catalog.find_model(name) is not None:
         return catalog, None
-    deployment = live.find(DEPLOYMENTS.kind, Key.of(workspace)) if live else None
-    if found := noted(deployment, name):
-        return catalog.with_model(found), None
+    for kind in (DEPLOYMENTS.kind, STATEFUL_SETS.kind):
+        workload = live.find(kind, Key.of(workspace)) if live else None
+        if found := noted(workload, name):
+            return catalog.with_model(found), None
     given = f"give its configuration with --model-config {name}=PATH"
     if arguments.offline or arguments.hub == NO_HUB:
         said = f"{name} is not in the catalogue, and Hugging Face is not to be asked: {given}."

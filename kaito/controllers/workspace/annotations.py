@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from kaito.api import conditions, labels
+from kaito.api.patterns import NAME, matches
 from kaito.api.words import listed, shown
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import RUNTIMES
 
 PREFIX = "kaito.sh/"  # of every annotation that is ours
 SWITCH = ("true", "false")
+OWN_NAMESPACE = "namespace"
 
 # What annotations may say, compared without regard to case.
 DECIDING: Mapping[str, Sequence[str]] = {
@@ -24,6 +26,7 @@ DECIDING: Mapping[str, Sequence[str]] = {
     labels.RUNTIME: RUNTIMES,
     labels.PERFORMANCE_MODE: ("balanced", "interactivity", "throughput"),
     labels.USE_LOCAL_WEIGHTS: SWITCH,
+    labels.NETWORK_POLICY: (OWN_NAMESPACE,),
 }
 MEANT: Mapping[str, Sequence[str]] = {
     labels.ENABLE_LOAD_BALANCER: SWITCH,
@@ -31,8 +34,6 @@ MEANT: Mapping[str, Sequence[str]] = {
     labels.MODEL_STREAMING: ("disabled",),
 }
 IDLE = (
-    labels.PERFORMANCE_MODE,
-    labels.USE_LOCAL_WEIGHTS,
     labels.DISABLE_BENCHMARK,
     labels.MODEL_STREAMING,
     labels.MODEL_MIRROR_STORAGE_CLASS,
@@ -42,6 +43,7 @@ FOR_USERS = (
     *dict.fromkeys([*DECIDING, *MEANT, *IDLE]),
     labels.BYPASS_RESOURCE_CHECKS,
     labels.NODE_CLASS_NAME,
+    labels.API_KEY_SECRET,
 )
 KNOWN = (*FOR_USERS, labels.UPGRADE_START_TIME)
 UNKNOWN_TOLD = 5  # how many that are not known are told of
@@ -59,6 +61,13 @@ def annotation_objections(annotations: Mapping[str, str]) -> Iterator[Refusal]:
         value = annotations.get(key, "")
         if value and value.lower() not in accepted:
             yield _refusal(key, f"is {shown(value)}: write {listed(accepted, 'or')}, or remove it.")
+    secret = annotations.get(labels.API_KEY_SECRET)
+    if secret is not None and not matches(NAME, secret):
+        yield _refusal(
+            labels.API_KEY_SECRET,
+            f"is {shown(secret)}, which is no name of a Secret: create one with the key under "
+            "API_KEY in this namespace and name it there, or remove the annotation.",
+        )
     named = annotations.get(labels.NODE_CLASS_NAME, "")
     if named:
         yield _refusal(

@@ -18,7 +18,10 @@ from kaito.controllers.workspace.decide import machine_deletion
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    NETWORK_POLICIES,
     SERVICES,
+    STATEFUL_SETS,
     WORKSPACES,
 )
 from kaito.controllers.workspace.observation import Observation, Obstacle, Subject, taken
@@ -55,7 +58,10 @@ class Writer:
         self._store_of: dict[str, Store[Any]] = {
             MACHINES.kind: stores.machines,
             DEPLOYMENTS.kind: stores.deployments,
+            STATEFUL_SETS.kind: stores.stateful_sets,
             SERVICES.kind: stores.services,
+            DISRUPTION_BUDGETS.kind: stores.disruption_budgets,
+            NETWORK_POLICIES.kind: stores.network_policies,
         }
 
     async def hold(self, observation: Observation) -> bool:

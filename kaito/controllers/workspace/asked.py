@@ -30,6 +30,7 @@ from kaito.controllers.workspace.told import (
     Told,
     estimated,
     hindrance,
+    nodes_for,
     on_nodes,
     sound,
     split_problems,
@@ -73,10 +74,12 @@ class Asked:
         """How the model lies on those GPUs, where that can be told; of tuning it cannot."""
         if self.model is None or self.gpus is None or self.workspace.tuning is not None:
             return None
-        if any(split_problems(self.model, self.gpus, self.told)):
+        count = self.workspace.resource.count
+        nodes = nodes_for(self.model, self.gpus, self.told, count)
+        if any(split_problems(self.model, self.gpus, self.told, nodes)):
             return None
         if not self.gpus.memory_gib:
-            return on_nodes(self.model, self.gpus, 1, self.told)
+            return on_nodes(self.model, self.gpus, count, self.told)
         found = estimated(self.model, self.gpus, self.told)
         return found if isinstance(found, Estimate) else None
 

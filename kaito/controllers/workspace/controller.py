@@ -20,9 +20,12 @@ from kaito.controllers.workspace.decision import Finalizer
 from kaito.controllers.workspace.kinds import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    NETWORK_POLICIES,
     POD_PARTS,
     PODS,
     SERVICES,
+    STATEFUL_SETS,
     WORKSPACES,
 )
 from kaito.controllers.workspace.observation import Observation, Subject, preset_name
@@ -115,9 +118,7 @@ class Reconciler:
         if not is_model_name(name) or self._catalog.find_model(name) is not None:
             return self._catalog, None
         subject = Subject(observation.workspace)
-        known = (
-            noted(observation.deployment, name) if subject.owns(observation.deployment) else None
-        )
+        known = noted(observation.workload, name)
         if known is not None:
             return self._catalog.with_model(known), None
         if self._strangers is None or subject.deleting:
@@ -177,7 +178,10 @@ def build(
     # Nodes that users bring carry labels of their own, so all nodes are seen, but little of each.
     nodes = manager.informer(NODES, indexes=INDEXES["nodes"], transform=NODE_PARTS)
     deployments = manager.informer(DEPLOYMENTS, labels=mine)
+    stateful_sets = manager.informer(STATEFUL_SETS, labels=mine)
     services = manager.informer(SERVICES, labels=mine)
+    budgets = manager.informer(DISRUPTION_BUDGETS, labels=mine)
+    policies = manager.informer(NETWORK_POLICIES, labels=mine)
     # Of ConfigMaps only which there are, for anybody's may be large: see Configs.
     configs = manager.informer(CONFIG_MAPS.metadata_only())
     pods = manager.informer(PODS, labels=mine, indexes=INDEXES["pods"], transform=POD_PARTS)
@@ -186,7 +190,10 @@ def build(
         machines=machines.store,
         nodes=nodes.store,
         deployments=deployments.store,
+        stateful_sets=stateful_sets.store,
         services=services.store,
+        disruption_budgets=budgets.store,
+        network_policies=policies.store,
         pods=pods.store,
     )
     applier = Applier(manager.client, metrics=manager.metrics)
@@ -210,7 +217,9 @@ def build(
                 workspaces,
                 when=any_of(generation_changed, annotations_changed, finalizers_changed),
             ),
-            owned=[watch(deployments), watch(services)],
+            owned=[
+                watch(each) for each in (deployments, stateful_sets, services, budgets, policies)
+            ],
             watches=[
                 watch(machines, to=wakes.labelled),
                 watch(nodes, to=wakes.node),

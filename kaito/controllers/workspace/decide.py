@@ -7,6 +7,7 @@ be: it stays until the edit is mended or the Workspace is deleted.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from kaito.api import conditions
@@ -17,21 +18,16 @@ from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace import judgement
 from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes, muster
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
-from kaito.controllers.workspace.deployment import desired_deployment
 from kaito.controllers.workspace.judgement import Verdict
-from kaito.controllers.workspace.kinds import (
-    DEPLOYMENTS,
-    SERVICES,
-)
 from kaito.controllers.workspace.machine import desired_machine
 from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan, on_gpus, plan
 from kaito.controllers.workspace.refusal import Refusal
-from kaito.controllers.workspace.service import desired_service
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import gpus_advice
 from kaito.controllers.workspace.status import events, state_after, status, summary
+from kaito.controllers.workspace.workload import companions, desired_workload
 from kaito.runtime import Key, Object, Resource
 
 # Somebody else's object with our name: it is not watched, so we look again.
@@ -102,17 +98,20 @@ def _serve(
     )
     objects = _machines(planned, crew, subject)
     trial: list[Object] = []
+    deletions = [machine_deletion(m) for m in crew.surplus]
     if workload is not None:
-        served = [desired_service(planned, subject), workload]
-        if resource.good or subject.owns(observation.deployment):
+        served = [*companions(planned, subject), workload]
+        if resource.good or observation.workload is not None:
             objects += served
+            # What is wanted no more goes when what is wanted instead can be had.
+            deletions += () if observation.obstacles else _own(observation, served)
         elif crew.missing and not crew.machines:
             trial = served
     return Decision(
         finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,
         trial=tuple(trial),
         objects=tuple(objects),
-        deletions=tuple(machine_deletion(m) for m in crew.surplus),
+        deletions=tuple(deletions),
         status=said,
         events=(
             *events(observation, said),
@@ -124,7 +123,7 @@ def _serve(
 
 def _wait(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:
     """Say what is waited for; what runs meanwhile runs on and is not spoken of."""
-    if subject.owns(observation.deployment):
+    if observation.workload is not None:
         return Decision(finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD)
     waits = Verdict(truth="Unknown", reason=conditions.READING_MODEL, message=refusal.message)
     return _nothing(observation, subject, waits, waits, state="Pending")
@@ -162,17 +161,7 @@ def _nothing(
 def _leave(observation: Observation, subject: Subject) -> Decision:
     if not subject.held:
         return Decision()
-    children: list[tuple[Resource[Object], Object | None]] = [
-        (DEPLOYMENTS, observation.deployment),
-        (SERVICES, observation.service),
-    ]
-    deletions = [
-        Deletion(resource=resource, key=subject.key, uid=child["metadata"]["uid"])
-        for resource, child in children
-        if child is not None
-        and subject.owns(child)
-        and not child["metadata"].get("deletionTimestamp")
-    ]
+    deletions = _own(observation, ())
     if not observation.machines:
         return Decision(finalizer=Finalizer.REMOVE, deletions=tuple(deletions))
     deletions += [machine_deletion(m) for m in observation.machines if not m.metadata.deleting]
@@ -202,13 +191,30 @@ def _leave(observation: Observation, subject: Subject) -> Decision:
 def _workload(
     planned: Plan, crew: Crew, subject: Subject, settings: Settings, resource: Verdict
 ) -> Object | None:
-    """The Deployment that is wanted, None while it cannot be known."""
+    """The workload that is wanted, None while it cannot be known."""
     if planned.model is not None and planned.estimate is None:
         return None
     if crew.lacking or (crew.brought and not resource.good):
         # Which nodes will run it is not settled, and its Pods are bound to them by name.
         return None
-    return desired_deployment(planned, crew, subject, settings)
+    return desired_workload(planned, crew, subject, settings)
+
+
+def _own(observation: Observation, kept: Iterable[Object]) -> list[Deletion]:
+    """The deletions of all that is its own and not among what is kept, nodes apart."""
+    subject = Subject(observation.workspace)
+    stays = {(each["kind"], each["metadata"]["name"]) for each in kept}
+    return [
+        Deletion(
+            resource=child.resource,
+            key=Key(subject.namespace, child.metadata["name"]),
+            uid=child.metadata["uid"],
+        )
+        for child in observation.children
+        if (child.resource.kind, child.metadata["name"]) not in stays
+        and subject.owns(child.object)
+        and not child.metadata.get("deletionTimestamp")
+    ]
 
 
 def _machines(planned: Plan, crew: Crew, subject: Subject) -> list[Object]:
@@ -229,7 +235,7 @@ def _warnings(
     when it starts on nodes that its user brings."""
     asks = crew.missing and not crew.machines
     own = crew.brought[0] if starts and crew.brought and not crew.machines else None
-    if observation.obstacles or not (asks or (own and observation.deployment is None)):
+    if observation.obstacles or not (asks or (own and observation.workload is None)):
         return []
     said = [
         *advice(planned.workspace, catalog=catalog, settings=settings, config=observation.config)

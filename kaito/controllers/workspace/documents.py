@@ -17,8 +17,11 @@ from kaito.controllers.kinds import MACHINES, NODES
 from kaito.controllers.workspace.kinds import (
     CONFIG_MAPS,
     DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    NETWORK_POLICIES,
     PODS,
     SERVICES,
+    STATEFUL_SETS,
     WORKSPACES,
 )
 from kaito.controllers.workspace.observation import Observation
@@ -45,7 +48,10 @@ class Documents:
             machines=WritableStore(MACHINES, INDEXES["machines"]),
             nodes=WritableStore(NODES, INDEXES["nodes"]),
             deployments=WritableStore(DEPLOYMENTS),
+            stateful_sets=WritableStore(STATEFUL_SETS),
             services=WritableStore(SERVICES),
+            disruption_budgets=WritableStore(DISRUPTION_BUDGETS),
+            network_policies=WritableStore(NETWORK_POLICIES),
             pods=WritableStore(PODS, INDEXES["pods"]),
         )
         self._configs: dict[Key, Object] = {}
@@ -58,7 +64,10 @@ class Documents:
                 stores.machines,
                 stores.nodes,
                 stores.deployments,
+                stores.stateful_sets,
                 stores.services,
+                stores.disruption_budgets,
+                stores.network_policies,
                 stores.pods,
             )
             if isinstance(store, WritableStore)

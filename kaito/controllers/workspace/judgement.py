@@ -18,6 +18,7 @@ from kaito.controllers.kinds import (
 )
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.deployment import HASH
+from kaito.controllers.workspace.kinds import CHILDREN, DEPLOYMENTS, STATEFUL_SETS
 from kaito.controllers.workspace.observation import Observation, Obstacle
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
@@ -114,15 +115,20 @@ def resources(machine_verdict: Verdict | None, node_verdict: Verdict) -> Verdict
 
 
 def inference(observation: Observation, desired: Object | None, ready: Verdict) -> Verdict:
-    """Whether the Deployment that is wanted now is rolled out and answers."""
+    """Whether the workload that is wanted now is rolled out and answers."""
     for obstacle in observation.obstacles:
-        if obstacle.kind in ("Deployment", "Service"):
+        if obstacle.kind in CHILDREN:
             return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
-    if desired is None or (observation.deployment is None and not ready.good):
+    if desired is None or (observation.workload is None and not ready.good):
         return _pending("The model is deployed when its nodes are ready.")
-    deployment = observation.deployment or {}
+    kind = desired["kind"]
+    seen_as = {
+        DEPLOYMENTS.kind: observation.deployment,
+        STATEFUL_SETS.kind: observation.stateful_set,
+    }
+    workload = seen_as[kind] or {}
     name, wanted = desired["metadata"]["name"], desired["spec"]["replicas"]
-    seen, status = deployment.get("metadata", {}), deployment.get("status") or {}
+    seen, status = workload.get("metadata", {}), workload.get("status") or {}
     current = seen.get("annotations", {}).get(HASH) == desired["metadata"]["annotations"][
         HASH
     ] and status.get("observedGeneration", 0) >= seen.get("generation", 0)
@@ -134,15 +140,15 @@ def inference(observation: Observation, desired: Object | None, ready: Verdict) 
         return Verdict(
             truth="True",
             reason=conditions.INFERENCE_SUCCESS,
-            message=f"{wanted} of {wanted} replicas of Deployment {name} are ready.",
+            message=f"{wanted} of {wanted} replicas of {kind} {name} are ready.",
         )
-    found = trouble(observation.pods)
-    if found:
-        return Verdict(truth="False", reason=found.reason, message=found.message)
+    wrong = trouble(observation.pods)
+    if wrong:
+        return Verdict(truth="False", reason=wrong.reason, message=wrong.message)
     serving = status.get("readyReplicas", 0)
     if serving and not current:
-        return _pending(f"Deployment {name} is being rolled out.")
-    return _pending(f"{serving} of {wanted} replicas of Deployment {name} are ready.")
+        return _pending(f"{kind} {name} is being rolled out.")
+    return _pending(f"{serving} of {wanted} replicas of {kind} {name} are ready.")
 
 
 def _pending(message: str) -> Verdict:

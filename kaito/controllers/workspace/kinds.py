@@ -6,6 +6,8 @@ deleted. Of a Pod only what decisions depend on is cached.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kaito.api import workspace as workspaces
 from kaito.controllers.kinds import keeping
 from kaito.runtime import Object, Resource
@@ -14,9 +16,22 @@ WORKSPACES: Resource[Object] = Resource(
     workspaces.GROUP, workspaces.VERSION, workspaces.PLURAL, workspaces.KIND
 )
 DEPLOYMENTS: Resource[Object] = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SETS: Resource[Object] = Resource("apps", "v1", "statefulsets", "StatefulSet")
 SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
+DISRUPTION_BUDGETS: Resource[Object] = Resource(
+    "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"
+)
+NETWORK_POLICIES: Resource[Object] = Resource(
+    "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"
+)
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
+
+# What a Workspace is made into besides nodes, the first to go first.
+CHILDREN: Mapping[str, Resource[Object]] = {
+    each.kind: each
+    for each in (DEPLOYMENTS, STATEFUL_SETS, SERVICES, DISRUPTION_BUDGETS, NETWORK_POLICIES)
+}
 
 # The spec of a Pod is ours; what happens to it is in its status.
 POD_PARTS = keeping(

@@ -44,6 +44,10 @@ def _named(value: Any) -> Iterator[tuple[str, str]]:
                 yield name, ""
             case "secret", {"secretName": str(name)}:
                 yield name, ""
+            case "secret", {"name": str(name), "items": [{"key": str(key)}]}:
+                yield name, key
+            case "secret", {"name": str(name)}:
+                yield name, ""
             case "imagePullSecrets", list():
                 yield from (
                     (each["name"], "")

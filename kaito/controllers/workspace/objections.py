@@ -14,6 +14,7 @@ from kaito.api.words import shown
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.model import Model
+from kaito.controllers.workspace.adapters import adapter_advice, adapter_objections
 from kaito.controllers.workspace.annotations import annotation_advice, annotation_objections
 from kaito.controllers.workspace.parameters import (
     Config,
@@ -25,7 +26,7 @@ from kaito.controllers.workspace.parameters import (
 )
 from kaito.controllers.workspace.presets import model_of, preset_advice, preset_objections
 from kaito.controllers.workspace.refusal import Advice, Refusal
-from kaito.controllers.workspace.runtimes import OWN_RUNTIME
+from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
 from kaito.controllers.workspace.selector import selector_advice, selector_objections
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import fit, size_advice, size_objections, size_of
@@ -51,6 +52,7 @@ def objections(
             path="inference.template", reason=conditions.INVALID_SPEC, message=wrong_template
         )
     yield from preset_objections(workspace, catalog, settings)
+    yield from adapter_objections(workspace)
     told = told_by(config)
     wrong_size = [*size_objections(workspace, catalog, settings, told)]
     yield from wrong_size
@@ -71,10 +73,40 @@ def advice(
     yield from annotation_advice(workspace.metadata.annotations)
     yield from selector_advice(workspace.resource)
     yield from preset_advice(workspace, catalog, settings)
+    yield from adapter_advice(workspace)
+    yield from _idle(workspace)
     if workspace.inference is not None and config is not None and not isinstance(config, Missing):
         for slip in inference_slips(config):
             yield Advice(reason=conditions.FLAG_UNKNOWN, message=slip)
     yield from size_advice(workspace, catalog, settings, told_by(config))
+
+
+# What the author of a template says in it, and what vLLM alone understands.
+OF_PRESETS = (labels.API_KEY_SECRET, labels.PERFORMANCE_MODE, labels.USE_LOCAL_WEIGHTS)
+OF_VLLM = (labels.PERFORMANCE_MODE,)
+
+
+def _idle(workspace: Workspace) -> Iterator[Advice]:
+    """What is said to an engine that there is not, or that does not understand it."""
+    inference, runtime = workspace.inference, runtime_of(workspace)
+    if inference is None:
+        return
+    templated = inference.template is not None
+    if not templated and runtime == OWN_RUNTIME:
+        return
+    who = "inference.template" if templated else f"the runtime {runtime}"
+    if inference.config:
+        yield Advice(
+            reason=conditions.CONFIG_WITHOUT_EFFECT,
+            message=f"inference.config has no effect with {who}: it holds settings of "
+            f"{OWN_RUNTIME}.",
+        )
+    for key in OF_PRESETS if templated else OF_VLLM:
+        if key in workspace.metadata.annotations:
+            yield Advice(
+                reason=conditions.ANNOTATION_WITHOUT_EFFECT,
+                message=f"Annotation {key} has no effect with {who}.",
+            )
 
 
 def _strengths(workspace: Workspace) -> Iterator[Refusal]:

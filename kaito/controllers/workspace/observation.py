@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from kaito.api import conditions, labels
 from kaito.api.machine import Machine
@@ -11,11 +12,16 @@ from kaito.controllers.kinds import (
     Node,
 )
 from kaito.controllers.workspace.kinds import (
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    NETWORK_POLICIES,
+    SERVICES,
+    STATEFUL_SETS,
     WORKSPACES,
 )
 from kaito.controllers.workspace.parameters import Config
 from kaito.controllers.workspace.strangers import Unread
-from kaito.runtime import Key, Object
+from kaito.runtime import Key, Object, Resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,18 @@ def taken(kind: str, name: str) -> Obstacle:
     )
 
 
+class Child(NamedTuple):
+    """Something that is there under a name of ours."""
+
+    resource: Resource[Object]
+    object: Object | None
+
+    @property
+    def metadata(self) -> Object:
+        found: Object = (self.object or {}).get("metadata", {})
+        return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """Everything that a decision about one Workspace depends on, at one moment."""
@@ -53,11 +71,36 @@ class Observation:
     unread: Unread | None = None
     """Why its model is not known, where that may change."""
     deployment: Object | None = None
+    stateful_set: Object | None = None
     service: Object | None = None
+    headless: Object | None = None
+    """The Service that gives each Pod a name of its own."""
+    disruption_budget: Object | None = None
+    network_policy: Object | None = None
     pods: tuple[Object, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     now: float = 0.0
     """Seconds since the epoch."""
+
+    @property
+    def children(self) -> tuple[Child, ...]:
+        """All objects that are there under the names of ours, whoever made them."""
+        found = (
+            Child(DEPLOYMENTS, self.deployment),
+            Child(STATEFUL_SETS, self.stateful_set),
+            Child(SERVICES, self.service),
+            Child(SERVICES, self.headless),
+            Child(DISRUPTION_BUDGETS, self.disruption_budget),
+            Child(NETWORK_POLICIES, self.network_policy),
+        )
+        return tuple(each for each in found if each.object)
+
+    @property
+    def workload(self) -> Object | None:
+        """What runs its Pods; None where nothing does that is its own."""
+        subject = Subject(self.workspace)
+        found = (self.stateful_set, self.deployment)
+        return next((each for each in found if subject.owns(each)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +153,23 @@ class Subject:
         return found
 
     @property
+    def headless(self) -> Key:
+        """The Service that gives each of its Pods a name of its own."""
+        return Key(self.namespace, f"{self.name}-headless")
+
+    @property
     def identity(self) -> dict[str, str]:
         """The labels of what belongs to it."""
         return {labels.WORKSPACE: self.name, labels.WORKSPACE_NAMESPACE: self.namespace}
+
+    def child(self, name: str = "") -> Object:
+        """The metadata of what goes when it goes; it is called like the Workspace unless named."""
+        return {
+            "name": name or self.name,
+            "namespace": self.namespace,
+            "labels": self.identity,
+            "ownerReferences": [self.owner],
+        }
 
     @property
     def owner(self) -> Object:

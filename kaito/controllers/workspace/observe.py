@@ -34,7 +34,10 @@ class Stores:
     machines: Store[Machine]
     nodes: Store[Node]
     deployments: Store[Object]
+    stateful_sets: Store[Object]
     services: Store[Object]
+    disruption_budgets: Store[Object]
+    network_policies: Store[Object]
     pods: Store[Object]
 
 
@@ -59,7 +62,11 @@ def observe(
         taken=frozenset(k.name for k in free if _taken(stores.workspaces, subject, k.name)),
         config=config,
         deployment=stores.deployments.object(key),
+        stateful_set=stores.stateful_sets.object(key),
         service=stores.services.object(key),
+        headless=stores.services.object(subject.headless),
+        disruption_budget=stores.disruption_budgets.object(key),
+        network_policy=stores.network_policies.object(key),
         pods=tuple(
             p for k in sorted(stores.pods.by(WORKSPACE, own)) if (p := stores.pods.object(k))
         ),

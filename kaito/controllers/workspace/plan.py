@@ -33,6 +33,9 @@ from kaito.runtime import Object
 
 # What becomes of a refused part that cannot be changed once it is stored.
 AGAIN = " It cannot be changed: delete the Workspace and create it again."
+# With their revision's label, the name of a StatefulSet and a hash of ten characters make a value
+# of a label, which has 63.
+TOGETHER_LENGTH = 52
 PROBLEM_LENGTH = 500  # characters; a path in it may be as long as its author likes
 
 
@@ -119,16 +122,40 @@ def on_gpus(base: Plan, gpus: Gpus, *, catalog: Catalog, settings: Settings) -> 
     if isinstance(split, Refusal):
         return split
     if split.nodes > 1:
-        asked, preset = base.workspace.resource.instance_type, preset_of(base.workspace)
-        return Refusal(
+        for refusal in _not_together(base, gpus, split, catalog, settings):
+            return refusal
+    return replace(base, nodes=split.nodes, gpus=gpus, estimate=split)
+
+
+def _not_together(
+    base: Plan, gpus: Gpus, split: Estimate, catalog: Catalog, settings: Settings
+) -> Iterator[Refusal]:
+    """Why a model cannot be served by several nodes."""
+    assert base.model is not None
+    resource, preset = base.workspace.resource, preset_of(base.workspace)
+    needs = (
+        f"inference.preset.name {preset.name if preset else base.model.name} needs {split.nodes} "
+        f"nodes {f'of {resource.instance_type}' if resource.instance_type else 'like those'} "
+        f"({gpus} each)"
+    )
+    runtime = runtime_of(base.workspace)
+    if runtime != OWN_RUNTIME:
+        yield Refusal(
             path="inference.preset.name",
             reason=conditions.MODEL_DOES_NOT_FIT,
-            message=f"inference.preset.name {preset.name if preset else ''} needs {split.nodes} "
-            f"nodes {f'of {asked}' if asked else 'like those selected'} ({gpus} each), and this "
-            "release serves a model from one node"
+            message=f"{needs}, and the runtime {runtime} (annotation {labels.RUNTIME}, or an "
+            "adapter's strength other than 1.0) serves a model from one"
             f"{sizes_that_do(base.workspace, base.model, catalog, settings, base.told)}.",
         )
-    return replace(base, nodes=split.nodes, gpus=gpus, estimate=split)
+    name = base.workspace.metadata.name
+    if len(name) > TOGETHER_LENGTH:
+        yield Refusal(
+            path="metadata.name",
+            reason=conditions.INVALID_SPEC,
+            message=f"{needs}, and metadata.name has {len(name)} characters: with several nodes "
+            f"at most {TOGETHER_LENGTH} are possible, because labels of the Pods of its "
+            "StatefulSet are made of it.",
+        )
 
 
 def _invalid(problem: Problem) -> Refusal:
@@ -144,34 +171,10 @@ def later(workspace: Workspace) -> Iterator[Refusal]:
             reason=conditions.TUNING_NOT_SUPPORTED,
             message="tuning arrives in a later release; nothing has been provisioned.",
         )
-    inference = workspace.inference
-    if inference is not None and inference.adapters:
-        yield _unsupported(
-            "inference.adapters",
-            "inference.adapters: adapters arrive in a later release; remove them to serve the "
-            "model alone.",
-        )
     if workspace.resource.partition is not None:
-        yield _unsupported(
-            "resource.partition",
-            "resource.partition: parts of GPUs arrive in a later release; create the Workspace "
-            "without it to use whole nodes.",
+        yield Refusal(
+            path="resource.partition",
+            reason=conditions.NOT_SUPPORTED,
+            message="resource.partition: parts of GPUs arrive in a later release; create the "
+            "Workspace without it to use whole nodes.",
         )
-    runtime = runtime_of(workspace)
-    if runtime != OWN_RUNTIME:
-        yield _unsupported(
-            f"metadata.annotations[{labels.RUNTIME}]",
-            f"The runtime {runtime} (annotation {labels.RUNTIME}, or an adapter's strength other "
-            f"than 1.0) arrives in a later release, and this one runs {OWN_RUNTIME} only.",
-        )
-    preset = inference.preset if inference else None
-    if preset is not None and preset.access_mode == "private":
-        yield _unsupported(
-            "inference.preset.accessMode",
-            "inference.preset.accessMode is private: images of private models are not run; use "
-            "presetOptions.modelAccessSecret, or inference.template.",
-        )
-
-
-def _unsupported(path: str, message: str) -> Refusal:
-    return Refusal(path=path, reason=conditions.NOT_SUPPORTED, message=message)

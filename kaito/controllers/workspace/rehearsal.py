@@ -16,6 +16,14 @@ from kaito.catalog.catalog import Catalog
 from kaito.controllers.kinds import NODES, Node
 from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Decision, Event, Finalizer
+from kaito.controllers.workspace.kinds import (
+    CHILDREN,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    NETWORK_POLICIES,
+    SERVICES,
+    STATEFUL_SETS,
+)
 from kaito.controllers.workspace.observation import Observation, Obstacle, Subject, taken
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object
@@ -68,9 +76,9 @@ def rehearse(observation: Observation, catalog: Catalog, settings: Settings) -> 
 def _foreign(observation: Observation) -> Iterator[Obstacle]:
     """The objects of others that have the names of ours."""
     subject = Subject(observation.workspace)
-    for obj in (observation.service, observation.deployment):
-        if obj is not None and not subject.owns(obj):
-            yield taken(obj["kind"], subject.name)
+    for child in observation.children:
+        if not subject.owns(child.object):
+            yield taken(child.resource.kind, child.metadata["name"])
 
 
 def _possible(decision: Decision, observation: Observation) -> Decision:
@@ -104,6 +112,7 @@ def _later(
         if machine.metadata.uid not in gone
     )
     there = {node.name for node in stay}
+    children = _children(observation, decision, gone)
     brought_up = (
         _node(machine, catalog, settings)
         for machine in machines
@@ -114,13 +123,26 @@ def _later(
         workspace=workspace,
         machines=machines,
         nodes=(*stay, *brought_up),
-        deployment=_written(decision, "Deployment") or observation.deployment,
-        service=_written(decision, "Service") or observation.service,
+        deployment=children.get((DEPLOYMENTS.kind, subject.name)),
+        stateful_set=children.get((STATEFUL_SETS.kind, subject.name)),
+        service=children.get((SERVICES.kind, subject.name)),
+        headless=children.get((SERVICES.kind, subject.headless.name)),
+        disruption_budget=children.get((DISRUPTION_BUDGETS.kind, subject.name)),
+        network_policy=children.get((NETWORK_POLICIES.kind, subject.name)),
     )
 
 
-def _written(decision: Decision, kind: str) -> Object | None:
-    return next((_settled(each) for each in decision.objects if each["kind"] == kind), None)
+def _children(
+    observation: Observation, decision: Decision, gone: set[str]
+) -> dict[tuple[str, str], Object]:
+    """The children that are there afterwards, by kind and name."""
+    found = {
+        (child.resource.kind, child.metadata["name"]): child.object
+        for child in observation.children
+        if child.object is not None and child.metadata.get("uid") not in gone
+    }
+    written = (_settled(each) for each in decision.objects if each["kind"] in CHILDREN)
+    return found | {(each["kind"], each["metadata"]["name"]): each for each in written}
 
 
 def _is_machine(obj: Object) -> bool:
@@ -175,8 +197,9 @@ def _node(machine: Machine, catalog: Catalog, settings: Settings) -> Node:
 def _settled(obj: Object) -> Object:
     """An object when its controller has done what it asks for."""
     replicas = obj["spec"].get("replicas", 0)
+    name = f"{obj['kind']}-{obj['metadata']['name']}"
     return {
         **obj,
-        "metadata": {**obj["metadata"], "uid": f"uid-of-{obj['kind']}", "generation": 1},
+        "metadata": {**obj["metadata"], "uid": f"uid-of-{name}", "generation": 1},
         "status": {"observedGeneration": 1, **dict.fromkeys(_COUNTS, replicas)},
     }

@@ -18,6 +18,14 @@ class Settings:
     """Whose node sizes resource.instanceType names: azure, aws or arc."""
     reads_models: bool = True
     """Whether the daemon reads models that are in no catalogue from Hugging Face."""
+    engine_user: int = 0
+    """The user that the engine runs as; 0 for the one of its image, which is root in upstream's."""
+    nvme_class: str = ""
+    """The storage class of nodes' own NVMe disks, for weights; "" where there is none."""
+    skopeo_image: str = "mcr.microsoft.com/aks/skopeo:1.14.4-6"
+    """What fetches adapters that come in images."""
+    oras_image: str = "mcr.microsoft.com/oss/v2/oras-project/oras:v1.2.3"
+    """What fetches weights that come in artifacts."""
     node_request: Literal["machine"] = "machine"
     """The kind of object that asks for a node."""
 

@@ -20,7 +20,14 @@ from kaito.controllers.workspace.presets import model_of, preset_of
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.told import Told, estimated, on_nodes, sound, split_problems
+from kaito.controllers.workspace.told import (
+    Told,
+    estimated,
+    nodes_for,
+    on_nodes,
+    sound,
+    split_problems,
+)
 
 EXAMPLES = 3  # sizes that a message lists
 # Azure's sizes with GPUs, and those that a Pod template may ask for, though we do not know them.
@@ -131,11 +138,11 @@ def gpus_advice(
             f"{model.name} fits: NVIDIA's GPU feature discovery writes it.",
         )
     count = workspace.resource.count
-    if count > 1 and gpus.memory_gib and isinstance(answer, Estimate) and answer.nodes == 1:
+    if count > 1 and gpus.memory_gib and isinstance(answer, Estimate) and answer.nodes != count:
         yield Advice(
             reason=conditions.COUNT_IGNORED,
             message=f"resource.count is {count}, and how many nodes a preset gets follows from its "
-            "model: 1 here.",
+            f"model: {answer.nodes} here.",
         )
     converts = None if lacking else caveat(engine, gpus, **how)
     if converts is not None:
@@ -158,7 +165,7 @@ def fit(
     theirs to answer for.
     """
     count = workspace.resource.count
-    for problem in split_problems(model, gpus, told):
+    for problem in split_problems(model, gpus, told, nodes_for(model, gpus, told, count)):
         name = workspace.inference.config if workspace.inference else ""
         return Refusal(
             path="inference.config",

@@ -93,10 +93,10 @@ def _spell_amounts(container: object) -> None:
     for part in ("limits", "requests"):
         amounts = resources.get(part) if isinstance(resources, dict) else None
         if isinstance(amounts, dict):
-            amounts.update({name: _canonical(amount) for name, amount in amounts.items()})
+            amounts.update({name: canonical(amount) for name, amount in amounts.items()})
 
 
-def _canonical(amount: object) -> object:
+def canonical(amount: object) -> object:
     """An amount as the API server writes it; what is none stays, for the server to refuse."""
     if isinstance(amount, bool) or not isinstance(amount, str | int | float):
         return amount

@@ -42,14 +42,19 @@ class Told:
         """How many tokens must fit: upstream's default where nobody says more."""
         return self.wanted(model) or DEFAULT_CONTEXT
 
-    def spread(self, model: Model, gpus: Gpus) -> Split | None:
-        """The split over one node's GPUs: what is not told follows from what is. None when nothing
-        is told."""
+    def spread(self, model: Model, gpus: Gpus, nodes: int) -> Split | None:
+        """The split over the GPUs of these nodes: what is not told follows from what is. None when
+        nothing is told."""
         if self.tensor is None and self.pipeline is None and self.data is None:
             return None
-        pipeline, data = self.pipeline or 1, self.data or 1
-        left = max(1, gpus.count // (pipeline * data))
-        tensor = self.tensor or sharing(model, left)
+        data = self.data or 1
+        if nodes > 1:
+            tensor = self.tensor or sharing(model, gpus.count)
+            pipeline = self.pipeline or max(1, gpus.count * nodes // (tensor * data))
+        else:
+            pipeline = self.pipeline or 1
+            left = max(1, gpus.count // (pipeline * data))
+            tensor = self.tensor or sharing(model, left)
         return Split(tensor_parallel=tensor, pipeline_parallel=pipeline, data_parallel=data)
 
 
@@ -66,14 +71,25 @@ def estimated(model: Model, gpus: Gpus, told: Told) -> Estimate | Misfit:
     return on_nodes(model, gpus, found.nodes, told)
 
 
+def nodes_for(model: Model, gpus: Gpus, told: Told, count: int) -> int:
+    """How many nodes a model gets: what is asked for, `count`, where nobody can tell or it fits on
+    none."""
+    if not gpus.memory_gib:
+        return count
+    found = estimate(model, gpus, context=told.least_context(model))
+    return count if isinstance(found, Misfit) else found.nodes
+
+
 def on_nodes(model: Model, gpus: Gpus, nodes: int, told: Told) -> Estimate:
     """A model on so many nodes with these GPUs, whether or not it fits."""
-    spread = told.spread(model, gpus) if nodes == 1 else None
+    spread = told.spread(model, gpus, nodes)
     found = placed(
         model, gpus, nodes, utilization=told.utilization, cached=told.cached, spread=spread
     )
-    if spread is not None and _used(spread) < gpus.count:
-        idle = f"the split that its ConfigMap tells leaves some of the {gpus.count} GPUs idle"
+    if spread is not None and _used(spread) < gpus.count * nodes:
+        idle = (
+            f"the split that its ConfigMap tells leaves some of the {gpus.count * nodes} GPUs idle"
+        )
         found = replace(found, advice=(idle, *found.advice))
     longest = found.max_context
     if longest == 0 and placed(model, gpus, nodes).max_context:
@@ -118,16 +134,28 @@ def sound(engine: EngineNeeds, model: Model, gpus: Gpus, told: Told) -> bool:
     )
 
 
-def split_problems(model: Model, gpus: Gpus, told: Told) -> Iterator[str]:
-    """Why the engine cannot split a model as it is told on a node with these GPUs, sentences
+def split_problems(model: Model, gpus: Gpus, told: Told, nodes: int = 1) -> Iterator[str]:
+    """Why the engine cannot split a model as it is told on nodes with these GPUs, sentences
     without their full stops."""
-    found = told.spread(model, gpus)
+    found = told.spread(model, gpus, nodes)
     if found is None:
         return
-    if _used(found) > gpus.count:
+    if _used(found) > gpus.count * nodes:
+        where = "a node" if nodes == 1 else f"{nodes} nodes"
         yield (
             "tensor-parallel-size, pipeline-parallel-size and data-parallel-size multiplied are "
-            f"more than the GPUs of a node, {gpus.count} of {gpus.product}"
+            f"more than the GPUs of {where}, {gpus.count * nodes} of {gpus.product}"
+        )
+    if nodes > 1 and found.tensor_parallel > gpus.count:
+        yield (
+            "vllm.tensor-parallel-size is more than the GPUs of a node, "
+            f"{gpus.count} of {gpus.product}: nodes share the layers, which pipeline-parallel-size "
+            "says"
+        )
+    if nodes > 1 and found.data_parallel > 1:
+        yield (
+            "vllm.data-parallel-size asks for copies of the model, and it takes "
+            f"{nodes} nodes to hold one"
         )
     if not divides(model, found.tensor_parallel):
         yield (

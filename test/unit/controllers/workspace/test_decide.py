@@ -221,18 +221,21 @@ REFUSALS: list[tuple[Object, str, str]] = [
         "which has AMD V620: presets run on NVIDIA GPUs; sizes that do are ",
     ),
     (
-        held(inference={"preset": {"name": "falcon-40b"}}),
-        "ModelDoesNotFit",
-        "inference.preset.name falcon-40b needs 8 nodes of Standard_NC6s_v3",
-    ),
-    (
-        held(inference={"preset": {"name": "phi-4"}}),
+        held(
+            inference={"preset": {"name": "phi-4"}},
+            metadata={"annotations": {"kaito.sh/runtime": "transformers"}},
+        ),
         "ModelDoesNotFit",
         (
             "inference.preset.name phi-4 needs 3 nodes of Standard_NC6s_v3 (1 x NVIDIA V100 "
-            "(16 GiB) each), and this release serves a model from one node; sizes that do are "
-            "Standard_NC24ads_A100_v4, "
+            "(16 GiB) each), and the runtime transformers (annotation kaito.sh/runtime, or an "
+            "adapter's strength other than 1.0) serves a model from one; sizes that do are "
         ),
+    ),
+    (
+        held(inference={"preset": {"name": "phi-4"}}, metadata={"name": "w" * 53}),
+        "InvalidSpec",
+        "metadata.name has 53 characters: with several nodes at most 52 are possible",
     ),
     (
         held(inference={"preset": {"name": "llama-3.1-8b-instruct"}}),
@@ -242,20 +245,26 @@ REFUSALS: list[tuple[Object, str, str]] = [
     (
         held(
             inference={
-                "preset": {
-                    "name": "phi-2",
-                    "accessMode": "private",
-                    "presetOptions": {"image": "r.io/phi:1"},
-                }
+                "adapters": [{"source": {"name": "phi-3-mini-4k-instruct", "image": "b"}}],
             }
         ),
-        "NotSupported",
-        "inference.preset.accessMode is private",
+        "InvalidSpec",
+        "inference.adapters[0].source.name is phi-3-mini-4k-instruct, which is what the model",
     ),
     (
-        held(inference={"adapters": [{"source": {"name": "a", "image": "b"}}]}),
-        "NotSupported",
-        "adapters arrive in a later release",
+        held(inference={"adapters": [{"source": {"name": "4a", "image": "b"}, "strength": "0.5"}]}),
+        "InvalidSpec",
+        "inference.adapters[0].source.name is 4a, and the strength of an adapter is told under",
+    ),
+    (
+        held(metadata={"annotations": {"kaito.sh/api-key-secret": "No Name"}}),
+        "InvalidSpec",
+        "Annotation kaito.sh/api-key-secret is No Name, which is no name of a Secret",
+    ),
+    (
+        held(metadata={"annotations": {"kaito.sh/network-policy": "all"}}),
+        "InvalidSpec",
+        "Annotation kaito.sh/network-policy is all: write namespace, or remove it.",
     ),
     (
         held(resource={"partition": {"mode": "mig", "profile": "1g.5gb"}}),
@@ -266,11 +275,6 @@ REFUSALS: list[tuple[Object, str, str]] = [
         held(metadata={"annotations": {"kaito.sh/node-image-family": "windows"}}),
         "InvalidSpec",
         "Annotation kaito.sh/node-image-family is windows: write ubuntu or azurelinux",
-    ),
-    (
-        held(metadata={"annotations": {"kaito.sh/runtime": "transformers"}}),
-        "NotSupported",
-        "The runtime transformers (annotation kaito.sh/runtime, ",
     ),
     (
         held(
@@ -385,8 +389,7 @@ def test_a_model_that_does_not_fit_is_tried_where_its_author_answers_for_it() ->
 
 def test_who_answers_for_a_model_gets_the_nodes_that_it_needs_all_the_same() -> None:
     found = held(inference={"preset": {"name": "phi-4"}}, metadata=BYPASSED)
-    message = condition(decided(seen(found)), "ResourceReady")["message"]
-    assert "serves a model from one node" in message
+    assert kinds(decided(seen(found))) == ["Machine"] * 3
 
 
 def test_a_size_is_known_in_any_case_and_spelled_as_the_cloud_does() -> None:
@@ -697,15 +700,15 @@ def test_gpus_whose_memory_nobody_knows_are_taken_at_their_users_word() -> None:
     assert "--tensor-parallel-size=4" in container["command"]
 
 
-def test_several_nodes_for_one_model_are_told_apart_from_what_does_not_fit() -> None:
+def test_several_nodes_of_ones_own_serve_one_model_where_nobody_knows_their_memory() -> None:
     found = held(resource={"instanceType": "", "count": 2})
     decision = decided(seen(found, nodes=(node("a", gpus=4), node("b", gpus=4))))
-    assert kinds(decision) == []
-    assert "needs 2 nodes like those" in condition(decision, "ResourceReady")["message"]
+    assert kinds(decision)[-1] == "StatefulSet"
+    assert of_kind(decision, "StatefulSet")["spec"]["replicas"] == 2
 
 
 def test_a_model_that_does_not_fit_the_nodes_that_are_there_is_refused() -> None:
-    small = GPU_LABELS | {"nvidia.com/gpu.memory": "4096"}
+    small = GPU_LABELS | {"nvidia.com/gpu.memory": "2048"}
     own = held(resource={"instanceType": ""})
     decision = decided(seen(own, nodes=(node("a", **small),)))
     assert says(decision, "ResourceReady") == ("False", "ModelDoesNotFit")

@@ -197,8 +197,10 @@ def test_what_cannot_be_changed_is_not_spoken_of_before_it_is_stored() -> None:
         ({"enablelb": "yes"}, "kaito.sh/enablelb is yes, which means nothing: write true"),
         ({"disable_benchmark": "true"}, "kaito.sh/disable-benchmark has no effect in this release"),
         ({"disable_benchmark": "y"}, "kaito.sh/disable-benchmark is y, which means nothing"),
-        ({"performance_mode": "balanced"}, "kaito.sh/performance-mode has no effect"),
-        ({"use_local_weights": "true"}, "kaito.sh/use-local-weights has no effect"),
+        (
+            {"performance_mode": "throughput", "runtime": "transformers"},
+            "kaito.sh/performance-mode has no effect with the runtime transformers.",
+        ),
         ({"model_streaming": "disabled"}, "kaito.sh/model-streaming has no effect"),
         ({"model_streaming": "off"}, "kaito.sh/model-streaming is off, which means nothing"),
         ({"runtme": "vllm"}, "KAITO knows; the nearest that it knows is kaito.sh/runtime."),

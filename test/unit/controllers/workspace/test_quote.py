@@ -205,6 +205,7 @@ def test_a_node_that_does_not_tell_its_memory_is_told_what_would() -> None:
 
 def test_a_refusal_of_ones_own_nodes_names_sizes() -> None:
     found = workspace(resource={"instanceType": ""}, inference={"preset": {"name": "phi-4"}})
+    found["metadata"]["annotations"] = {"kaito.sh/runtime": "transformers"}
     told = asked(found, nodes=(own("a", product="Tesla-T4", memory=15360, compute="7"),))
     assert not told.possible
     assert told.sizes
