@@ -52,6 +52,44 @@ def provisioner_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def sweep_options(parser: argparse.ArgumentParser) -> None:
+    """What `kaito provisioner sweep` takes."""
+    parser.add_argument(
+        "--delete",
+        metavar="NAME",
+        nargs="+",
+        help="delete these, each after another look at its proof; KIND/NAME where a name is "
+        "several things (default: delete nothing)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="with --delete, say what would be deleted; without it nothing is deleted anyway",
+    )
+    _report_options(parser)
+    parser.epilog = (
+        "Exit codes: 0 nothing is left over, or all that was named is deleted; 1 something is "
+        "left over, or could not be deleted; 2 called wrongly; 69 the cluster or the cloud does "
+        "not answer; 78 the settings are wrong."
+    )
+
+
+def ledger_options(parser: argparse.ArgumentParser) -> None:
+    """What `kaito provisioner ledger` takes."""
+    _report_options(parser)
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    # Where it stands before the command, it is the daemon's option and holds as well.
+    parser.add_argument(
+        "--kubeconfig",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="default: $KUBECONFIG, ~/.kube/config, or the pod's own service account",
+    )
+
+
 def daemon_options(parser: argparse.ArgumentParser) -> None:
     """What both daemons take."""
     parser.add_argument(

@@ -15,10 +15,12 @@ from kaito.cli.options import (
     cloud_option,
     daemon_options,
     hub_option,
+    ledger_options,
     namespaces,
     plan_options,
     port,
     provisioner_options,
+    sweep_options,
     webhook_options,
 )
 from kaito.cli.selection import models_options, skus_options
@@ -151,6 +153,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     daemon_options(provisioner)
     provisioner_options(provisioner)
+    under = provisioner.add_subparsers(
+        metavar="COMMAND",
+        title="commands",
+        description="Without one, the daemon runs.",
+        parser_class=_Parser,
+    )
+    sweep = command(
+        under,
+        "sweep",
+        "Show pools, claims and Nodes that have lost the others, or delete some by name.",
+        "sweep:run",
+    )
+    sweep_options(sweep)
+    ledger = command(
+        under, "ledger", "Show which pools were asked for, and what became of them.", "ledger:run"
+    )
+    ledger_options(ledger)
     plan = command(
         commands,
         "plan",

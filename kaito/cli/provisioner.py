@@ -7,13 +7,11 @@ import os
 from contextlib import AsyncExitStack
 from functools import partial
 
-from kaito.cli.daemon import NAMESPACES, run_daemon, until_exit
+from kaito.cli.cloud import cluster_uid, settings_of
+from kaito.cli.daemon import run_daemon, until_exit
 from kaito.controllers.machine import Options, build, served_kinds
 from kaito.provisioner import aks
-from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
-from kaito.runtime import ClusterConfig, Key, Manager, NotFound, Object, Resource
-
-CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
+from kaito.runtime import ClusterConfig, Manager
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,19 +30,13 @@ def run(arguments: argparse.Namespace) -> int:
 async def _build(
     options: Options, manager: Manager, resources: AsyncExitStack, _: ClusterConfig
 ) -> None:
-    try:
-        config = await manager.client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
-    except NotFound:
-        config = {}
-    settings = read(os.environ, config.get("data") or {})
+    settings = await settings_of(manager.client, os.environ)
     source = await resources.enter_async_context(aks.connect(settings, manager.clock))
-    system = await manager.client.get(NAMESPACES, Key("", "kube-system"))
-    cluster = system["metadata"]["uid"]
     build(
         manager,
         source,
         poll_seconds=settings.poll_seconds,
-        cluster=cluster,
+        cluster=await cluster_uid(manager.client),
         kinds=await served_kinds(manager.client),
         options=options,
     )

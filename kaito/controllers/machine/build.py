@@ -1,29 +1,40 @@
-"""Puts the machine controller together: caches, a controller for each kind of claim, the sweep."""
+"""Puts the machine controller together: caches, a controller for each kind of claim, the sweep
+and the ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from kaito.api.machine import FINALIZER
 from kaito.catalog.catalog import Catalog, load
 from kaito.controllers.kinds import NODE_PARTS, NODES, Node
+from kaito.controllers.machine.archive import CONFIG_MAPS, LEDGER, Archive
 from kaito.controllers.machine.book import PoolBook
+from kaito.controllers.machine.broom import Broom
+from kaito.controllers.machine.chronicle import Chronicle
 from kaito.controllers.machine.decision import Fleet, Policy
 from kaito.controllers.machine.disruption import fleet
+from kaito.controllers.machine.findings import Inventory
 from kaito.controllers.machine.kinds import CLAIMS
+from kaito.controllers.machine.ledger import Ledger
 from kaito.controllers.machine.reconciler import Reconciler
-from kaito.controllers.machine.sweep import Sweep, claimed_live
+from kaito.controllers.machine.sweep import Sweep
+from kaito.controllers.machine.tallies import PoolTallies, SweepTallies
 from kaito.controllers.machine.tenants import ApiPods, Tenants
+from kaito.controllers.machine.witness import Witness
 from kaito.controllers.machine.writes import ApiWrites
-from kaito.provisioner import NodeSource
+from kaito.provisioner import NodeSource, Pool
 from kaito.provisioner.claim import DIALECTS, MACHINE, NODECLAIM, Claim, Dialect
 from kaito.provisioner.ownership import served
 from kaito.runtime import (
     Change,
     Controller,
+    Informer,
     Key,
     Manager,
+    Object,
     Store,
     View,
     annotations_changed,
@@ -38,6 +49,8 @@ WORKERS = 32
 """A worker is held for one exchange with the cloud at a time, seconds at worst, and costs nothing
 while it waits."""
 BY_POOL = "pool"
+SILENCE_SECONDS = 120.0
+"""Without a word from the API server, which sends a bookmark a minute, a cache may be stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +103,18 @@ def build(
         sku = known.find_sku(instance_type, cloud=source.cloud)
         return sku.gpus.count if sku is not None and sku.gpus.vendor == "nvidia" else 0
 
+    def price(instance_type: str) -> float | None:
+        sku = known.find_sku(instance_type, cloud=source.cloud)
+        return sku.price.usd_per_hour if sku is not None and sku.price is not None else None
+
+    def listed(instance_type: str) -> str:
+        sku = known.find_sku(instance_type, cloud=source.cloud)
+        return sku.name if sku is not None else "other"
+
+    registry = manager.metrics.registry
+    ledger = Ledger()
+    chronicle = Chronicle(ledger, PoolTallies(registry, listed), cluster=cluster, price=price)
+    source = Witness(source, chronicle, clock)
     book = PoolBook(source, clock, poll_seconds=poll_seconds)
     policy = Policy(
         cloud=source.name,
@@ -136,15 +161,52 @@ def build(
                 workers=WORKERS,
             )
         )
+
+    def cached(pools: list[Pool]) -> Inventory:
+        return Inventory(
+            pools=pools,
+            claims=[claim for each in claims.values() for claim in each.store.list()],
+            nodes=nodes.store.list(),
+            kinds=frozenset(claims),
+        )
+
+    def tell(type_: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        about: Object = {
+            "apiVersion": CONFIG_MAPS.api_version,
+            "kind": CONFIG_MAPS.kind,
+            "namespace": LEDGER.namespace,
+            "name": LEDGER.name,
+        }
+        manager.recorder.event(about, type=type_, reason=reason, message=message)
+
     sweep = Sweep(
         source,
-        claimed=lambda name: any(Key("", name) in each.store for each in claims.values()),
-        claimed_live=lambda name: claimed_live(client, name),
+        cached=cached,
+        stale=lambda: staleness([*claims.values(), nodes]),
+        remover=Broom(client, source, kinds, cluster),
+        tell=tell,
+        journal=chronicle,
+        tallies=SweepTallies(registry),
         clock=clock,
         poll_seconds=poll_seconds,
         cluster=cluster,
     )
+    archive = Archive(client, ledger, clock=clock, poll_seconds=poll_seconds)
     manager.add_task("sweep", sweep.run)
+    manager.add_task("ledger", archive.run)
+
+
+# Any: whatever they hold.
+def staleness(informers: Iterable[Informer[Any]]) -> str:
+    """Why one of these caches may lag behind the API server, "" when none does."""
+    for informer in informers:
+        if not informer.synced:
+            return f"the first list of {informer.resource} is not complete"
+        if informer.trouble:
+            return f"{informer.resource}: {informer.trouble}"
+        if informer.silence() >= SILENCE_SECONDS:
+            return f"nothing has been heard of {informer.resource} for {informer.silence():.0f} s"
+    return ""
 
 
 def nodes_of(source: NodeSource, store: Store[Node], name: str) -> Iterator[Node]:

@@ -1,93 +1,82 @@
-"""The sweep finds what nobody asks about any more, and touches only what is proven to be ours."""
+"""The sweep tells first and deletes later, and only on the word of caches that are alive."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from kaito.controllers.machine.sweep import GRACE, Sweep, judge
-from kaito.provisioner import CloudError, Pool, PoolState, node_request
+from kaito.controllers.machine.broom import Done
+from kaito.controllers.machine.findings import Finding, Inventory
+from kaito.controllers.machine.sweep import DELAY, Sweep
+from kaito.controllers.machine.tallies import SweepTallies
+from kaito.provisioner import CloudError, Pool, PoolState
+from kaito.provisioner.claim import Claim
+from kaito.runtime import ConnectionFailed
+from test.unit.controllers.machine.test_findings import FOREIGN, HERE, KINDS, OURS, UNPROVEN
 from test.unit.controllers.machine.world import BUSY, POLL, Clock, Cloud, Effects
-from test.unit.provisioner.machines import A100, machine, nodeclaim
-
-HERE = "4f1c"
-OURS = Pool(
-    name="ws1",
-    state=PoolState.READY,
-    said="Succeeded",
-    instance_type=A100,
-    labels=node_request(machine("ws1"), HERE).labels,
-)
-UNPROVEN = replace(OURS, name="ws2", labels={"kaito.sh/workspace": "phi"})
-FOREIGN = replace(OURS, name="system", labels={"team": "blue"})
-GOING = replace(OURS, name="ws3", state=PoolState.DELETING)
-
-
-def nobody(name: str) -> bool:
-    return False
-
-
-def test_a_pool_without_a_machine_is_leaked_after_the_grace_period() -> None:
-    first = judge([OURS], nobody, {}, 1000.0, 300.0, HERE)
-    assert first.leaked == ()
-    assert judge([OURS], nobody, first.waiting, 1299.0, 300.0, HERE).leaked == ()
-    assert judge([OURS], nobody, first.waiting, 1300.0, 300.0, HERE).leaked == (OURS,)
-
-
-def test_a_pool_with_a_machine_never_is() -> None:
-    found = judge([OURS], lambda name: name == "ws1", {"ws1": 0.0}, 1e9, 300.0, HERE)
-    assert (found.leaked, found.doubtful, found.waiting) == ((), (), {})
-
-
-def test_the_wait_begins_anew_when_a_machine_came_and_went() -> None:
-    waiting = judge([OURS], nobody, {}, 0.0, 300.0, HERE).waiting
-    waiting = judge([OURS], lambda name: True, waiting, 200.0, 300.0, HERE).waiting
-    waiting = judge([OURS], nobody, waiting, 400.0, 300.0, HERE).waiting
-    assert judge([OURS], nobody, waiting, 600.0, 300.0, HERE).leaked == ()
-
-
-def test_what_is_not_proven_is_shown_and_not_touched() -> None:
-    found = judge([UNPROVEN, FOREIGN, GOING], nobody, {"ws2": 0.0}, 1e9, 300.0, HERE)
-    assert (found.leaked, found.doubtful) == ((), (UNPROVEN,))
-
-
-def test_a_pool_of_a_nodeclaim_without_kaito_labels_is_found_by_its_class() -> None:
-    labels = node_request(nodeclaim("ws1", metadata={"labels": {}}), HERE).labels
-    pool = replace(OURS, labels=labels)
-    assert judge([pool], nobody, {"ws1": 0.0}, 1e9, 300.0, HERE).leaked == (pool,)
-
-
-def test_a_pool_of_another_cluster_is_never_touched() -> None:
-    waiting = {"ws1": 0.0}
-    found = judge([OURS], nobody, waiting, 1e9, 300.0, "another cluster")
-    assert (found.leaked, found.doubtful) == ((), (OURS,))
+from test.unit.provisioner.machines import machine
 
 
 class Sweeping:
-    """A sweep over a cloud, with API objects that may be known to the server only."""
+    """A sweep over a cloud, whose caches know of `claims` and whose API server refuses to have
+    `kept` deleted."""
 
-    def __init__(self, *pools: Pool, live: frozenset[str] = frozenset()) -> None:
+    def __init__(self, *pools: Pool) -> None:
         self.clock = Clock()
         self.cloud = Cloud(self.clock, Effects())
         self.cloud.there = {pool.name: pool for pool in pools}
+        self.claims: list[Claim] = []
+        self.kept: set[str] = set()
+        self.why = ""
+        self.away = False
+        self.told: list[tuple[str, str]] = []
+        self.leaked_: set[str] = set()
+        self.registry = CollectorRegistry()
+        self.start()
 
-        async def claimed_live(name: str) -> bool:
-            return name in live
-
+    def start(self) -> None:
+        """A process that remembers nothing."""
+        self.registry = CollectorRegistry()
         self.sweep = Sweep(
             self.cloud,
-            claimed=nobody,
-            claimed_live=claimed_live,
+            cached=lambda pools: Inventory(pools=pools, claims=self.claims, nodes=[], kinds=KINDS),
+            stale=lambda: self.why,
+            remover=self,
+            tell=lambda _, reason, message: self.told.append((reason, message)),
+            journal=self,
+            tallies=SweepTallies(self.registry),
             clock=self.clock,
             poll_seconds=POLL,
             cluster=HERE,
         )
 
+    async def remove(self, finding: Finding) -> Done:
+        if self.away:
+            raise ConnectionFailed("nobody there")
+        if finding.name in self.kept:
+            return Done(False, "it has a claim")
+        assert finding.pool is not None
+        await self.cloud.delete(finding.pool)
+        return Done(True, "is being deleted")
+
+    def leaked(self, pool: Pool, now: float) -> None:
+        self.leaked_.add(pool.name)
+
+    def claimed(self, name: str, now: float) -> None:
+        self.leaked_.discard(name)
+
+    def swept(self, pool: Pool, now: float) -> None:
+        self.leaked_.discard(pool.name)
+
     async def twice(self) -> None:
         await self.sweep.once()
-        self.clock.at += GRACE * POLL
+        self.clock.at += DELAY * POLL
         await self.sweep.once()
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"kaito_provisioner_sweep_{name}", labels)
 
     @property
     def deleted(self) -> list[str]:
@@ -95,26 +84,110 @@ class Sweeping:
         return [pool.name for pool in pools if pool.state is PoolState.DELETING]
 
 
+def pools(count: int) -> list[Pool]:
+    return [replace(OURS, name=f"ws{number}") for number in range(count)]
+
+
 async def test_a_leaked_pool_is_deleted_and_no_other() -> None:
     sweeping = Sweeping(OURS, UNPROVEN, FOREIGN)
     await sweeping.twice()
     assert sweeping.deleted == ["ws1"]
+    assert sweeping.metric("deleted_total", kind="pool") == 1
 
 
-async def test_the_first_sweep_after_a_start_deletes_nothing() -> None:
+async def test_it_is_told_before_it_is_deleted_and_told_once() -> None:
+    sweeping = Sweeping(OURS, UNPROVEN)
+    await sweeping.sweep.once()
+    assert [reason for reason, _ in sweeping.told] == ["LeftOver", "LeftOver"]
+    assert "deleted in 300 s" in sweeping.told[0][1]
+    assert "do not prove" in sweeping.told[1][1]
+    assert sweeping.deleted == []
+    assert sweeping.metric("findings", kind="pool", proven="yes") == 1
+    assert sweeping.metric("findings", kind="pool", proven="no") == 1
+    assert sweeping.leaked_ == {"ws1"}
+    await sweeping.sweep.once()
+    assert len(sweeping.told) == 2
+
+
+async def test_a_restart_begins_the_delay_anew() -> None:
     sweeping = Sweeping(OURS)
+    await sweeping.sweep.once()
+    sweeping.clock.at += DELAY * POLL
+    sweeping.start()
     await sweeping.sweep.once()
     assert sweeping.deleted == []
 
 
+async def test_a_wall_clock_that_jumps_hastens_nothing() -> None:
+    sweeping = Sweeping(OURS)
+    await sweeping.sweep.once()
+    sweeping.clock.skew = 1e6
+    await sweeping.sweep.once()
+    assert sweeping.deleted == []
+    sweeping.clock.skew = -1e6
+    sweeping.clock.at += DELAY * POLL
+    await sweeping.sweep.once()
+    assert sweeping.deleted == ["ws1"]
+
+
 async def test_the_api_server_has_the_last_word() -> None:
-    sweeping = Sweeping(OURS, live=frozenset({"ws1"}))
+    sweeping = Sweeping(OURS)
+    sweeping.kept = {"ws1"}
     await sweeping.twice()
     assert sweeping.deleted == []
 
 
-async def test_a_cloud_that_does_not_answer_deletes_nothing() -> None:
+async def test_an_api_server_that_is_away_has_nothing_deleted() -> None:
     sweeping = Sweeping(OURS)
+    await sweeping.sweep.once()
+    sweeping.clock.at += DELAY * POLL
+    sweeping.away = True
+    with pytest.raises(ConnectionFailed):
+        await sweeping.sweep.once()
+    assert sweeping.deleted == []
+
+
+async def test_stale_caches_have_nothing_judged_and_the_delay_begin_anew() -> None:
+    sweeping = Sweeping(OURS)
+    await sweeping.sweep.once()
+    sweeping.why = "nothing heard"
+    sweeping.clock.at += 600.0
+    await sweeping.sweep.once()
+    assert sweeping.metric("stale") == 1
+    sweeping.why = ""
+    await sweeping.sweep.once()
+    assert sweeping.deleted == []
+    assert sweeping.metric("stale") == 0
+    sweeping.clock.at += DELAY * POLL
+    await sweeping.sweep.once()
+    assert sweeping.deleted == ["ws1"]
+
+
+async def test_caches_that_go_stale_while_the_cloud_answers_are_not_believed() -> None:
+    sweeping = Sweeping(OURS)
+    await sweeping.sweep.once()
+    sweeping.clock.at += DELAY * POLL
+    answers = iter(["", "nothing heard"])
+    sweeping.sweep = Sweep(
+        sweeping.cloud,
+        cached=lambda _: pytest.fail("judged"),
+        stale=lambda: next(answers),
+        remover=sweeping,
+        tell=lambda *_: None,
+        journal=sweeping,
+        tallies=SweepTallies(CollectorRegistry()),
+        clock=sweeping.clock,
+        poll_seconds=POLL,
+        cluster=HERE,
+    )
+    await sweeping.sweep.once()
+    assert sweeping.deleted == []
+
+
+async def test_a_cloud_that_does_not_answer_has_nothing_deleted() -> None:
+    sweeping = Sweeping(OURS)
+    await sweeping.sweep.once()
+    sweeping.clock.at += DELAY * POLL
     sweeping.cloud.blind = BUSY
     with pytest.raises(CloudError):
         await sweeping.sweep.once()
@@ -123,7 +196,42 @@ async def test_a_cloud_that_does_not_answer_deletes_nothing() -> None:
 
 async def test_a_pool_that_cannot_be_deleted_does_not_save_the_others() -> None:
     stuck = replace(OURS, name="ws0", state=PoolState.CREATING, said="Creating")
-    sweeping = Sweeping(stuck, OURS)
+    kept = [replace(each, name=f"k{each.name}") for each in pools(8)]
+    sweeping = Sweeping(stuck, OURS, *kept)
+    sweeping.claims = [machine(each.name) for each in kept]
     sweeping.cloud.busy = True
     await sweeping.twice()
     assert sweeping.deleted == ["ws1"]
+
+
+async def test_when_too_much_is_left_over_it_is_told_and_left_alone() -> None:
+    sweeping = Sweeping(*pools(3))
+    await sweeping.twice()
+    assert sweeping.deleted == []
+    assert sweeping.metric("blocked") == 1
+    [said] = [message for reason, message in sweeping.told if reason == "SweepBlocked"]
+    assert "--delete NAME" in said
+    sweeping.claims = [machine(f"ws{number}") for number in range(2)]
+    await sweeping.twice()
+    assert sweeping.deleted == ["ws2"]
+    assert sweeping.metric("blocked") == 0
+
+
+async def test_claims_that_all_vanish_at_once_cost_nobody_a_pool() -> None:
+    """As after a restore of an old backup, or when somebody deletes the definition."""
+    sweeping = Sweeping(*pools(20))
+    sweeping.claims = [machine(f"ws{number}") for number in range(20)]
+    await sweeping.sweep.once()
+    sweeping.claims = []
+    await sweeping.twice()
+    await sweeping.twice()
+    assert sweeping.deleted == []
+
+
+async def test_a_pool_that_is_claimed_after_all_is_forgotten() -> None:
+    sweeping = Sweeping(OURS)
+    await sweeping.sweep.once()
+    sweeping.claims = [machine("ws1")]
+    await sweeping.twice()
+    assert sweeping.deleted == []
+    assert sweeping.leaked_ == set()

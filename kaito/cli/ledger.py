@@ -1,0 +1,86 @@
+"""`kaito provisioner ledger`: the pools that were asked for, and what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+
+from kaito.cli.facts import UNKNOWN, Json, count
+from kaito.cli.parser import CommandError
+from kaito.cli.sweep_report import spell
+from kaito.cli.table import WIDTH, headed
+from kaito.controllers.machine.archive import read_ledger
+from kaito.controllers.machine.ledger import Entry, Outcome
+from kaito.runtime import Client, ExitCode, RuntimeFailure, SystemClock, load, rfc3339
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print it, the latest request last."""
+    try:
+        entries = asyncio.run(_read(arguments.kubeconfig))
+    except RuntimeFailure as error:
+        raise CommandError(str(error), code=ExitCode.UNAVAILABLE) from error
+    if arguments.output == "json":
+        print(json.dumps([entry_json(each) for each in entries], indent=2))
+    else:
+        print("\n".join(lines(entries, SystemClock().now())))
+    return 0
+
+
+async def _read(kubeconfig: str | None) -> Sequence[Entry]:
+    config = await load(kubeconfig)
+    async with Client(config.transport("kaito")) as client:
+        return (await read_ledger(client)).entries()
+
+
+def lines(entries: Sequence[Entry], now: float) -> Iterator[str]:
+    """A table of 80 columns."""
+    if not entries:
+        yield "No pool has been asked for, or the ledger has not been written yet."
+        return
+    header = ("POOL", "SIZE", "ASKED", "READY", "LIFETIME", "OUTCOME")
+    rows = [
+        (
+            each.pool,
+            each.size,
+            f"{spell(max(0.0, now - each.asked))} ago",
+            UNKNOWN if each.ready_after is None else f"{each.ready_after}s",
+            _lifetime(each, now),
+            outcome(each),
+        )
+        for each in entries
+    ]
+    yield from headed(header, rows, right=("READY", "LIFETIME"), width=WIDTH)
+    there = sum(not each.over for each in entries)
+    yield f"{count(len(entries), 'entry').replace('entrys', 'entries')}, {there} still there"
+
+
+def _lifetime(entry: Entry, now: float) -> str:
+    if entry.outcome is Outcome.REFUSED:
+        return UNKNOWN
+    return spell(max(0.0, now - entry.asked) if entry.lifetime is None else entry.lifetime)
+
+
+def outcome(entry: Entry) -> str:
+    """With its cause, and how often."""
+    said = f"{entry.outcome}: {entry.cause}" if entry.cause else str(entry.outcome)
+    return f"{said} ({entry.attempts} times)" if entry.attempts > 1 else said
+
+
+def entry_json(entry: Entry) -> dict[str, Json]:
+    """With times as RFC 3339 has them."""
+    return {
+        "pool": entry.pool,
+        "instanceType": entry.size,
+        "asked": rfc3339(entry.asked),
+        "outcome": entry.outcome,
+        "cause": entry.cause or None,
+        "readyAfterSeconds": entry.ready_after,
+        "leaked": None if entry.leaked is None else rfc3339(entry.leaked),
+        "ended": None if entry.ended is None else rfc3339(entry.ended),
+        "lifetimeSeconds": entry.lifetime,
+        "attempts": entry.attempts,
+        "changed": rfc3339(entry.changed),
+    }
