@@ -52,7 +52,8 @@ def wrapped(command: list[str]) -> list[str]:
 
 def variables(plan: Plan, subject: Subject) -> list[Object]:
     """What each Pod must know of the others."""
-    index = {"fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}
+    # Whole, as the API server keeps it.
+    index = {"apiVersion": "v1", "fieldPath": "metadata.labels['apps.kubernetes.io/pod-index']"}
     return [
         {"name": INDEX, "valueFrom": {"fieldRef": index}},
         {"name": NODES, "value": str(plan.nodes)},

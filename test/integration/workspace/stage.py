@@ -11,9 +11,10 @@ from kaito.api import crds
 from kaito.api.machine import LIVING
 from kaito.controllers.workspace.controller import build
 from kaito.controllers.workspace.kinds import (
+    CHILDREN,
     CONFIG_MAPS,
     DEPLOYMENTS,
-    SERVICES,
+    STATEFUL_SETS,
     WORKSPACES,
 )
 from kaito.controllers.workspace.settings import Settings
@@ -117,7 +118,8 @@ class Stage:
         self.daemons: list[Daemon] = []
         self._changed = asyncio.Event()
         self._informers: dict[Resource[Any], Informer[Object]] = {}
-        for resource in (WORKSPACES, MACHINES, NODES, DEPLOYMENTS, SERVICES, EVENTS, CRDS):
+        watched = (WORKSPACES, MACHINES, NODES, *CHILDREN.values(), EVENTS, CRDS)
+        for resource in watched:
             informer = Informer(self.client, resource)
             informer.on_change(lambda _: self._changed.set())
             self._informers[resource] = informer
@@ -219,15 +221,16 @@ class Stage:
         await self.client.patch(MACHINES, key, {"metadata": {"finalizers": None}})
 
     async def roll_out(self, key: Key = W) -> None:
-        """Do what the deployment controller and the kubelet do."""
-        deployment = await self.client.get(DEPLOYMENTS, key)
+        """Do what the controllers of workloads and the kubelet do."""
+        resource = STATEFUL_SETS if self.find(STATEFUL_SETS, key) else DEPLOYMENTS
+        deployment = await self.client.get(resource, key)
         count = deployment["spec"]["replicas"]
         counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
         status = {
             "observedGeneration": deployment["metadata"]["generation"],
             **dict.fromkeys(counts, count),
         }
-        await self.client.patch(DEPLOYMENTS, key, {"status": status}, subresource="status")
+        await self.client.patch(resource, key, {"status": status}, subresource="status")
 
     async def serve(self, name: str = "w") -> None:
         """Create a Workspace and see it to readiness."""

@@ -14,12 +14,12 @@ from kaito.api import crds
 from kaito.catalog.catalog import load
 from kaito.cli import main
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import WORKSPACES
+from kaito.controllers.workspace.kinds import CHILDREN, WORKSPACES
 from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object, Resource
 from kaito.testing import Cluster
-from test.integration.workspace.stage import DEPLOYMENTS, MACHINES, NODES, SERVICES
+from test.integration.workspace.stage import MACHINES, NODES
 
 FOUND: Object = {
     "apiVersion": "kaito.sh/v1beta1",
@@ -31,7 +31,7 @@ FOUND: Object = {
     },
     "inference": {"preset": {"name": "phi-4"}},
 }
-RESOURCES = {each.kind: each for each in (MACHINES, SERVICES, DEPLOYMENTS)}
+RESOURCES = {each.kind: each for each in (MACHINES, *CHILDREN.values())}
 
 
 async def planned(

@@ -10,7 +10,7 @@ import yaml
 from kaito.api import labels
 from kaito.catalog.catalog import load
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import CONFIG_MAPS, DEPLOYMENTS, SERVICES, WORKSPACES
+from kaito.controllers.workspace.kinds import CHILDREN, CONFIG_MAPS, WORKSPACES
 from kaito.controllers.workspace.rehearsal import Rehearsal, rehearse
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object, Resource, find_condition, would_change
@@ -19,7 +19,7 @@ from test.integration.workspace.test_examples import FILES
 
 MANAGER = "kaito-workspace"
 RESOURCES: dict[str, Resource[Object]] = {
-    each.kind: each for each in (MACHINES, DEPLOYMENTS, SERVICES)
+    each.kind: each for each in (MACHINES, *CHILDREN.values())
 }
 OWN_NODE: Object = {
     "apiVersion": "v1",
@@ -81,8 +81,9 @@ async def play(scene: Stage, key: Key, foretold: Rehearsal) -> None:
         await scene.until(lambda: scene.machines_of(key.name), "a Machine")
     for machine in scene.machines_of(key.name):
         await scene.launch(machine)
-    if "Deployment" in kinds:
-        await scene.until(lambda: scene.find(DEPLOYMENTS, key), "the Deployment")
+    for kind in {"Deployment", "StatefulSet"} & set(kinds):
+        resource = RESOURCES[kind]
+        await scene.until(lambda resource=resource: scene.find(resource, key), kind)
         await scene.roll_out(key)
     assert foretold.last.status is not None
     ready = find_condition(foretold.last.status["conditions"], "WorkspaceReady") or {}
