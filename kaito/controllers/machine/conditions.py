@@ -12,19 +12,19 @@ from typing import Any
 
 import msgspec
 
+from kaito.api.launch import Cause
 from kaito.controllers.kinds import Node
+from kaito.controllers.machine import launch
 from kaito.controllers.machine.decision import Policy, SetStatus, Tell, Write
 from kaito.provisioner.claim import NODECLAIM, Claim
 from kaito.runtime import Object, Truth, find_condition, parse_rfc3339, set_condition
-
-MAX_MESSAGE = 800  # characters; the limit that gpu-provisioner gave to these messages
 
 READY = "Ready"
 DRAINED = "Drained"
 INSTANCE_TERMINATING = "InstanceTerminating"
 
-# Reasons of conditions that are not True; karpenter's where it has one.
-LAUNCH_FAILED = "LaunchFailed"
+# Reasons of conditions that are not True; karpenter's where it has one. What stands in the way of a
+# launch is a Cause of kaito.api.launch.
 LAUNCH_STOPPED = "LaunchStopped"
 LAUNCHING = "Launching"
 NODE_NOT_FOUND = "NodeNotFound"
@@ -53,6 +53,8 @@ class Step:
     message: str = ""
     passing: bool = False
     """Whether what is missing comes by itself: a NodeClaim calls that Unknown, not False."""
+    verdict: str = ""
+    """The reason of the Event that tells of this step, "" when a condition is enough."""
 
 
 DONE = Step("True")
@@ -76,6 +78,11 @@ class Progress:
 def pending(reason: str, message: str) -> Step:
     """A step that waits for something that comes by itself."""
     return Step("False", reason, message, passing=True)
+
+
+def refused(cause: Cause, message: str, *, passing: bool = False) -> Step:
+    """A launch that the cloud did not let happen."""
+    return Step("False", cause.value, message, passing=passing, verdict=cause.value)
 
 
 def unlaunched(claim: Claim, launched: Step) -> Progress:
@@ -114,11 +121,6 @@ def report(
     if after == before:
         return []
     return [SetStatus(after), *_news(claim, known, steps)]
-
-
-def shortened(message: str) -> str:
-    """At most MAX_MESSAGE characters."""
-    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 3]}..."
 
 
 def _wire(claim: Claim) -> Object:
@@ -168,7 +170,7 @@ def _set(
         type_,
         claim.dialect.pending if step.truth == "False" and step.passing else step.truth,
         step.reason or type_,
-        shortened(step.message),
+        launch.shortened(step.message),
         generation=claim.metadata.generation,
         now=now,
     )
@@ -204,18 +206,27 @@ def _in_order(conditions: list[Object]) -> list[Object]:
 
 
 def _news(claim: Claim, known: list[Object], steps: dict[str, Step]) -> list[Tell]:
-    """An event for each step done just now, and for a launch that failed for a new reason."""
-    news = []
+    """An event for each step done just now, and one for each verdict that is new.
+
+    When the next attempt is due is no news, nor is the same verdict on another step.
+    """
+    news: dict[tuple[str, str], Tell] = {}
     for type_, step in steps.items():
         before = find_condition(known, type_) or {}
         changed = before.get("status") != step.truth
-        message = shortened(step.message)
+        message = launch.shortened(step.message)
         if step.truth == "True" and changed:
-            news.append(Tell("Normal", type_, message or f"{type_} is True."))
-        elif (
-            type_ == claim.dialect.launched
-            and step.reason in (LAUNCH_FAILED, LAUNCH_STOPPED)
-            and (before.get("reason") != step.reason or before.get("message") != message)
+            told = Tell("Normal", type_, message or f"{type_} is True.")
+        elif step.verdict and (
+            (before.get("reason"), _verdict(before.get("message", "")))
+            != (step.reason, _verdict(message))
         ):
-            news.append(Tell("Warning", step.reason, message))
-    return news
+            told = Tell("Warning", step.verdict, message)
+        else:
+            continue
+        news.setdefault((told.reason, told.message), told)
+    return list(news.values())
+
+
+def _verdict(message: str) -> str:
+    return message.partition(launch.AGAIN)[0]

@@ -10,15 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kaito.api.launch import UNAVAILABLE, Cause
 from kaito.controllers.machine.cloud import Refusal, Trouble
 from kaito.controllers.machine.decision import Policy
 from kaito.controllers.machine.useless import ANNOTATION, Useless
-from kaito.provisioner import Cause, Failure, Pool, PoolState, Way
+from kaito.provisioner import Failure, Pool, PoolState, Way
 from kaito.provisioner.claim import Claim
+from kaito.provisioner.failure import one_line
 from kaito.provisioner.ownership import LAUNCHED, time_of
+from kaito.runtime import rfc3339
 
-# What KAITO looks for in a claim's condition to stop waiting for it.
-UNAVAILABLE = "all requested instance types were unavailable during launch"
+AGAIN = " KAITO tries again "
+"""What begins the last sentence of a message that says when: the verdict stands before it."""
+MAX_MESSAGE = 1600
+"""Characters of a condition's message: room for two sizes with Azure's words and the remedies. The
+API server takes 32768; gpu-provisioner's 800 cut the remedy off."""
+MAX_TYPE = 64  # characters of an instance type in a message; Azure's longest has 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,7 @@ class Attempt:
 class Wait:
     """Ask for nothing, and say why."""
 
+    cause: Cause
     message: str
     seconds: float | None
     """Until the next attempt; None when only a change of the claim brings one."""
@@ -71,12 +79,12 @@ def next_attempt(
     if last.failure.way is Way.ANOTHER and left:
         return Attempt(left[0])
     pause = pause_after(last.failure, _in_a_row(refusals), policy)
-    message = _message(name, refusals, pause, policy)
+    cause, message = last.failure.cause, _message(name, refusals, pause, policy)
     if pause is None:
-        return Wait(message, None)
+        return Wait(cause, message, None)
     remaining = _remaining(last.at, pause, now)
     if remaining:
-        return Wait(message, remaining, passing=last.failure.way is Way.RETRY)
+        return Wait(cause, message, remaining, passing=last.failure.way is Way.RETRY)
     exhausted = last.failure.way is Way.ANOTHER
     return Attempt(instance_types[0] if exhausted else last.instance_type, afresh=exhausted)
 
@@ -96,17 +104,19 @@ def overdue(pool: Pool, since: float, now: float, policy: Policy) -> Failure | N
     age = 0.0 if launched is None else now - launched
     match pool.state:
         case PoolState.CREATING if max(now - since, age) >= policy.making_patience:
+            cause = Cause.MAKING_TIMEOUT
             said = f"agent pool {pool.name} was not made within {_spoken(policy.making_patience)}"
         case PoolState.READY if (
             max(now - since, age - policy.making_patience) >= policy.joining_patience
         ):
+            cause = Cause.JOINING_TIMEOUT
             said = (
                 f"no Node of agent pool {pool.name} joined the cluster within "
                 f"{_spoken(policy.joining_patience)}"
             )
         case _:
             return None
-    return Failure(way=Way.RETRY, cause=Cause.SERVER, code="", message=said, advice="")
+    return Failure(way=Way.RETRY, cause=cause, code="", message=said, advice="")
 
 
 def pause_after(failure: Failure, times: int, policy: Policy) -> float | None:
@@ -139,20 +149,29 @@ def _in_a_row(refusals: Sequence[Refusal]) -> int:
 
 def _message(name: str, refusals: Sequence[Refusal], pause: float | None, policy: Policy) -> str:
     last = refusals[-1]
-    if last.failure.way is Way.ANOTHER or last.failure.cause.unavailable:
+    if last.failure.cause.unavailable:
         # The latest word on each type, in the order in which they were tried.
         words = {r.instance_type: r.failure for r in refusals if r.failure.cause.unavailable}
-        said = " ".join(f"{type_}: {failure}" for type_, failure in words.items())
+        said = " ".join(
+            f"{one_line(type_, MAX_TYPE)}: {failure}" for type_, failure in words.items()
+        )
         text = f"{UNAVAILABLE}. {said}"
     else:
         text = f"{policy.cloud} did not make agent pool {name}: {last.failure}"
     match last.failure.way:
         case Way.RETRY:
-            return f"{text} KAITO tries again."
+            when = f"{AGAIN}by itself."
         case Way.HOPELESS:
-            return text
+            when = ""
         case _:
-            return f"{text} KAITO tries again every {_spoken(pause or 0.0)}."
+            pause = pause or 0.0
+            when = f"{AGAIN}at {rfc3339(last.at + pause)}, and then every {_spoken(pause)}."
+    return f"{shortened(text, MAX_MESSAGE - len(when))}{when}"
+
+
+def shortened(message: str, most: int = MAX_MESSAGE) -> str:
+    """At most so many characters."""
+    return message if len(message) <= most else f"{message[: most - 3]}..."
 
 
 def _spoken(seconds: float) -> str:

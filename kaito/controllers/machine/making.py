@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kaito.api.labels import INSTANCE_TYPE
+from kaito.api.launch import Cause
 from kaito.api.machine import FINALIZER
 from kaito.controllers.machine import conditions
 from kaito.controllers.machine.cloud import Destroy, Launch, Look, Refusal
-from kaito.controllers.machine.conditions import Progress, Step, report, unlaunched
+from kaito.controllers.machine.conditions import Progress, Step, refused, report, unlaunched
 from kaito.controllers.machine.decision import Decision, Observation, PatchClaim, Policy
 from kaito.controllers.machine.launch import (
     Attempt,
@@ -60,7 +61,7 @@ def make(claim: Claim, seen: Observation, policy: Policy) -> Decision:
     try:
         request = node_request(claim, policy.cluster)
     except Unsatisfiable as error:
-        return _show(claim, _failed(claim, f"{error}."), seen, policy)
+        return _show(claim, _failed(claim, Cause.INVALID, f"{error}."), seen, policy)
     match seen.cloud.pool:
         case Pool() as pool:
             return _await_node(claim, request, pool, seen, policy)
@@ -93,7 +94,7 @@ def _await_node(
     claim: Claim, request: NodeRequest, pool: Pool, seen: Observation, policy: Policy
 ) -> Decision:
     if not belongs_to(pool.labels, claim):
-        progress = _failed(claim, _foreign(claim, pool, policy))
+        progress = _failed(claim, Cause.NAME_TAKEN, _foreign(claim, pool, policy))
         return watch(claim, progress, seen, policy, slow=True)
     if pool.state is PoolState.DELETING:
         said = "an earlier pool of that name is being deleted"
@@ -126,7 +127,9 @@ def _remove(
     policy: Policy,
 ) -> Decision:
     if remaining_pause(seen.cloud.trouble, seen.now, policy):
-        progress = _failed(claim, f"Agent pool {pool.name} has to be deleted first: {why}")
+        cause = refusal.failure.cause if refusal else Cause.UNKNOWN
+        said = f"Agent pool {pool.name} has to be deleted first: {why}"
+        progress = _failed(claim, cause, said)
         return watch(claim, progress, seen, policy)
     if due(seen, policy.poll_seconds):
         # Somebody may have mended it since.
@@ -140,7 +143,8 @@ def _next(
     """A Step when nothing is asked for any more until somebody has acted."""
     enough = stopped(claim, useless(claim), policy)
     if enough is not None:
-        return Step("False", conditions.LAUNCH_STOPPED, enough)
+        reason = conditions.LAUNCH_STOPPED
+        return Step("False", reason, enough, verdict=reason)
     refusals = seen.cloud.refusals
     return next_attempt(request.name, request.instance_types, refusals, seen.now, policy)
 
@@ -158,13 +162,12 @@ def _expected(
             return _launching(claim, request.name, said)
 
 
-def _failed(claim: Claim, message: str) -> Progress:
-    return unlaunched(claim, Step("False", conditions.LAUNCH_FAILED, message))
+def _failed(claim: Claim, cause: Cause, message: str) -> Progress:
+    return unlaunched(claim, refused(cause, message))
 
 
 def _waiting(claim: Claim, wait: Wait) -> Progress:
-    step = Step("False", conditions.LAUNCH_FAILED, wait.message, passing=wait.passing)
-    return unlaunched(claim, step)
+    return unlaunched(claim, refused(wait.cause, wait.message, passing=wait.passing))
 
 
 def _launching(claim: Claim, name: str, said: str) -> Progress:

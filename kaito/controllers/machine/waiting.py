@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kaito.controllers.machine import conditions
 from kaito.controllers.machine.cloud import Confirm, Look
-from kaito.controllers.machine.conditions import Progress, pending, report
+from kaito.controllers.machine.conditions import Progress, refused, report
 from kaito.controllers.machine.decision import Decision, Observation, Policy
 from kaito.controllers.machine.launch import remaining_pause
 from kaito.provisioner.claim import Claim
@@ -56,10 +55,13 @@ def _troubled(progress: Progress, seen: Observation, policy: Policy) -> Progress
     trouble = seen.cloud.trouble
     if trouble is None or trouble.times < 2:
         return progress
+    cause = trouble.failure.cause
     message = f"{policy.cloud} does not let us see to agent pool {seen.name}: {trouble.failure}"
     if progress.terminating is not None:
-        return replace(progress, terminating=replace(progress.terminating, message=message))
+        step = replace(progress.terminating, message=message, verdict=cause.value)
+        return replace(progress, terminating=step)
     if progress.launched.truth == "True":
-        return replace(progress, registered=replace(progress.registered, message=message))
-    failed = pending(conditions.LAUNCH_FAILED, message)
+        step = replace(progress.registered, message=message, verdict=cause.value)
+        return replace(progress, registered=step)
+    failed = refused(cause, message, passing=True)
     return progress if progress.launched.truth == "False" else replace(progress, launched=failed)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kaito.provisioner.aks import errors, pool, provider_id
+from kaito.provisioner.aks import errors, pool, provider_id, remedies
 from kaito.provisioner.failure import Cause, CloudError
 from kaito.provisioner.request import NodeRequest, Unsatisfiable
 from kaito.provisioner.settings import CloudSettings
@@ -50,6 +50,13 @@ class AksNodeSource:
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         try:
+            return await self._launch(request, instance_type)
+        except CloudError as error:
+            told = remedies.advised(error.failure, self._settings, instance_type)
+            raise CloudError(told) from error
+
+    async def _launch(self, request: NodeRequest, instance_type: str) -> Pool:
+        try:
             body = pool.body(request, instance_type, self._settings.pools, self._settings.location)
         except Unsatisfiable as error:
             raise CloudError(errors.invalid(str(error))) from None
@@ -62,7 +69,7 @@ class AksNodeSource:
                 raise
             made, refusal = None, error
         if made is not None:
-            return pool.read(made)
+            return self._read(made)
         there = await self.observe(request.name)
         if isinstance(there, Pool):
             return there
@@ -73,10 +80,10 @@ class AksNodeSource:
             # AKS answers such a name with a refusal, which would hold a Machine's deletion up.
             return Absent()
         found = await self._pools.get(name)
-        return Absent() if found is None else pool.read(found)
+        return Absent() if found is None else self._read(found)
 
     async def pools(self) -> list[Pool]:
-        return [pool.read(found) for found in await self._pools.list()]
+        return [self._read(found) for found in await self._pools.list()]
 
     async def delete(self, pool_: Pool) -> Pool | Absent:
         there = await self.observe(pool_.name)
@@ -93,3 +100,11 @@ class AksNodeSource:
                 await self._pools.abort(there.name)
             raise
         return replace(there, state=PoolState.DELETING, said="Deleting", etag="")
+
+    def _read(self, wire: pool.Wire) -> Pool:
+        """A pool from Azure's JSON; one that failed says what can be done about it."""
+        found = pool.read(wire)
+        if found.failure is None:
+            return found
+        told = remedies.advised(found.failure, self._settings, found.instance_type)
+        return replace(found, failure=told)

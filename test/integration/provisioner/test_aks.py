@@ -139,16 +139,16 @@ async def test_all_pools_are_listed_page_by_page(azure: Azure) -> None:
 async def test_a_quota_that_is_used_up_is_recognised_at_once(azure: Azure) -> None:
     async with azure.source() as source:
         failure = await refusal(source, FaultKind.QUOTA)
-        assert (failure.cause, failure.way) == (Cause.QUOTA, Way.ANOTHER)
+        assert (failure.cause, failure.way) == (Cause.FAMILY_QUOTA, Way.ANOTHER)
         assert "vcpu quota" in failure.message
 
 
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
-        (FaultKind.QUOTA_LATE, Cause.QUOTA),
+        (FaultKind.QUOTA_LATE, Cause.FAMILY_QUOTA),
         (FaultKind.SKU, Cause.SKU),
-        (FaultKind.ZONE, Cause.CAPACITY),
+        (FaultKind.ZONE, Cause.ZONAL_ALLOCATION),
         (FaultKind.FAILED, Cause.SERVER),
     ],
 )
@@ -199,15 +199,22 @@ async def test_a_creation_that_was_answered_by_an_error_all_the_same_is_found(
         assert pool.state is PoolState.CREATING
 
 
-@pytest.mark.parametrize("setting", ["cluster", "resource_group", "subscription"])
+@pytest.mark.parametrize(
+    ("setting", "cause"),
+    [
+        ("cluster", Cause.CLUSTER),
+        ("resource_group", Cause.GROUP),
+        ("subscription", Cause.SUBSCRIPTION),
+    ],
+)
 async def test_a_wrong_cluster_is_a_wrong_setting_and_no_missing_pool(
-    azure: Azure, setting: str
+    azure: Azure, setting: str, cause: Cause
 ) -> None:
     elsewhere = "00000000-0000-4000-8000-00000000000f"
     async with azure.source(**{setting: elsewhere}) as source:
         with pytest.raises(CloudError) as caught:
             await source.observe(NAME)
-        assert (caught.value.failure.cause, caught.value.failure.way) == (Cause.SCOPE, Way.USER)
+        assert (caught.value.failure.cause, caught.value.failure.way) == (cause, Way.USER)
 
 
 async def test_a_token_that_is_not_let_in_needs_the_user(azure: Azure) -> None:
@@ -216,7 +223,8 @@ async def test_a_token_that_is_not_let_in_needs_the_user(azure: Azure) -> None:
         Path(settings.token_file).write_text("wrong")
         with pytest.raises(CloudError) as caught:
             await source.observe(NAME)
-        assert (caught.value.failure.cause, caught.value.failure.way) == (Cause.ACCESS, Way.USER)
+        failure = caught.value.failure
+        assert (failure.cause, failure.way) == (Cause.AUTHENTICATION, Way.USER)
         # It is read again for each call, so a renewed one is used at once.
         Path(settings.token_file).write_text("letmein")
         assert await source.observe(NAME) == Absent()

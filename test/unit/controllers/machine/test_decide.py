@@ -33,6 +33,7 @@ from kaito.controllers.machine.decision import (
     Tenancy,
 )
 from kaito.controllers.machine.kinds import Pod
+from kaito.controllers.machine.launch import MAX_MESSAGE
 from kaito.provisioner import Absent, PoolState
 from test.unit.controllers.machine.situations import (
     BROKEN,
@@ -270,7 +271,7 @@ def test_ready_repeats_the_first_step_that_is_missing() -> None:
 def test_a_message_is_never_longer_than_tools_expect() -> None:
     long = replace(NO_ROOM, message="x" * 5000)
     decision = decide(at(CLAIMED, refused(long)), POLICY)
-    assert len(step(decision, "MachineLaunched")[2]) == 800
+    assert len(step(decision, "MachineLaunched")[2]) == MAX_MESSAGE
 
 
 def test_an_unchanged_status_is_not_written_again() -> None:

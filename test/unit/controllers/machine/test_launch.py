@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from kaito.api.launch import UNAVAILABLE
 from kaito.controllers.machine.cloud import Refusal, Trouble
 from kaito.controllers.machine.launch import (
-    UNAVAILABLE,
+    MAX_MESSAGE,
     Attempt,
     Wait,
     next_attempt,
@@ -83,8 +84,27 @@ def test_the_message_has_the_clouds_words_the_remedy_and_what_happens_next() -> 
     assert isinstance(wait, Wait)
     assert wait.message == (
         "Azure did not make agent pool ws1: no right (Code). Do this. "
-        "KAITO tries again every 10 minutes."
+        "KAITO tries again at 2026-01-01T00:09:59Z, and then every 10 minutes."
     )
+
+
+def test_when_the_next_attempt_is_due_is_told_however_long_the_clouds_words_are() -> None:
+    wait = after((A100, replace(NO_ROOM, message="x" * 5000)), (A10, NO_QUOTA))
+    assert isinstance(wait, Wait)
+    assert len(wait.message) == MAX_MESSAGE
+    assert wait.message.endswith("at 2026-01-01T00:09:59Z, and then every 10 minutes.")
+
+
+def test_an_instance_type_that_is_no_word_stays_on_its_line() -> None:
+    wait = next_attempt("ws1", ["a\n\x1b[2Jb"], [Refusal("a\n\x1b[2Jb", NO_ROOM, NOW)], NOW, POLICY)
+    assert isinstance(wait, Wait)
+    assert wait.message.isprintable()
+
+
+def test_the_reason_is_that_of_the_last_refusal() -> None:
+    wait = after((A100, NO_ROOM), (A10, NO_QUOTA))
+    assert isinstance(wait, Wait)
+    assert wait.cause is Cause.FAMILY_QUOTA
 
 
 def test_pauses_double_from_one_poll_to_a_limit() -> None:

@@ -185,7 +185,7 @@ async def test_when_no_type_can_be_had_the_condition_says_so_in_kaitos_words() -
     await world.step()
     await world.step()
     status, reason, message = world.condition("MachineLaunched")
-    assert (status, reason) == ("False", "LaunchFailed")
+    assert (status, reason) == ("False", "SKUFamilyQuotaReached")
     assert message.startswith(MAGIC)
     assert f"{A100}: no room" in message
     assert f"{A10}: no quota" in message
@@ -198,7 +198,28 @@ async def test_a_failed_launch_is_told_once() -> None:
     world.create()
     world.cloud.refuse = [NO_ROOM, NO_ROOM]
     await world.steps(4)
-    assert [event.reason for event in world.objects.told] == ["LaunchFailed"]
+    assert [event.reason for event in world.objects.told] == ["AllocationFailure"]
+
+
+async def test_a_verdict_that_stays_is_told_once_however_often_it_is_asked_again() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [NO_RIGHT] * 5
+    while world.cloud.refuse:
+        await world.step()
+    assert len(world.cloud.launches) == 5
+    assert [event.reason for event in world.objects.told] == ["AuthorizationFailed"]
+
+
+async def test_a_verdict_that_changes_is_told_again() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [NO_RIGHT, NO_RIGHT, NO_QUOTA]
+    while world.cloud.refuse:
+        await world.step()
+    await world.step()
+    told = [event.reason for event in world.objects.told]
+    assert told == ["AuthorizationFailed", "SKUFamilyQuotaReached"]
 
 
 async def test_a_lack_of_machines_is_asked_about_again_after_a_long_pause() -> None:
@@ -219,7 +240,19 @@ async def test_a_wrong_request_is_not_repeated() -> None:
     world.cloud.refuse = [WRONG, WRONG, WRONG]
     await world.steps()
     assert world.cloud.launches == [A100]
-    assert world.condition("MachineLaunched")[1] == "LaunchFailed"
+    assert world.condition("MachineLaunched")[:2] == ("False", "InvalidRequest")
+
+
+async def test_a_restart_asks_a_wrong_request_once_more_and_then_no_more() -> None:
+    world = World()
+    world.create()
+    for _ in range(3):
+        world.cloud.refuse = [WRONG] * 9
+        world.start()
+        await world.steps()
+    assert world.cloud.launches == [A100] * 3
+    assert world.cloud.there == {}
+    assert [event.reason for event in world.objects.told] == ["InvalidRequest"]
 
 
 async def test_a_pool_whose_node_never_joins_is_replaced_and_not_paid_for_for_ever() -> None:
@@ -332,7 +365,7 @@ async def test_a_request_that_no_node_can_be_never_reaches_the_cloud() -> None:
     world = World()
     world.create(spec={"requirements": []})
     await world.steps(5)
-    assert world.condition("MachineLaunched")[1] == "LaunchFailed"
+    assert world.condition("MachineLaunched")[1] == "InvalidRequest"
     assert "names no instance type" in world.condition("MachineLaunched")[2]
     assert world.cloud.launches == []
 
@@ -358,10 +391,8 @@ async def test_a_missing_right_is_shown_with_the_remedy_and_tried_again() -> Non
     world.create()
     world.cloud.refuse = [NO_RIGHT]
     await world.steps(2)
-    assert (
-        "no right (Code). Do this. KAITO tries again every 10 minutes."
-        in (world.condition("MachineLaunched")[2])
-    )
+    message = world.condition("MachineLaunched")[2]
+    assert "no right (Code). Do this. KAITO tries again at 2026-01-01T00:1" in message
     await ready(world)
 
 
@@ -374,7 +405,7 @@ async def test_a_pool_of_somebody_else_is_left_alone() -> None:
     world.cloud.there[NAME] = foreign
     await world.steps(5)
     status, reason, message = world.condition("MachineLaunched")
-    assert (status, reason) == ("False", "LaunchFailed")
+    assert (status, reason) == ("False", "PoolNameTaken")
     assert f"agent pool {NAME}" in message
     world.objects.delete(world.objects.claims, NAME)
     await world.steps(5)

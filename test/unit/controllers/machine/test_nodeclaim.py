@@ -104,7 +104,7 @@ async def test_a_launch_that_failed_is_false_only_when_it_does_not_mend_itself(
     world.cloud.refuse = [failure]
     await world.steps(2)
     status, reason, message = world.condition("Launched")
-    assert (status, reason) == (truth, "LaunchFailed")
+    assert (status, reason) == (truth, failure.cause.value)
     assert (MAGIC in message) is (truth == "False")
     assert world.condition("Ready")[0] == truth
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from kaito.api.launch import Cause
 from kaito.cli.parser import build_parser
 from kaito.controllers.machine import conditions
 from kaito.provisioner.claim import DIALECTS
@@ -30,6 +31,7 @@ def test_every_reason_is_explained() -> None:
         for dialect in DIALECTS.values()
         for reason in (dialect.not_launched, dialect.not_registered)
     }
+    reasons |= set(Cause)
     explained = set(re.findall(r"`(\w+)`", PAGE))
     assert reasons <= explained
 

@@ -469,7 +469,7 @@ def failure(way: Way, cause: Cause, message: str = "no", **more: Any) -> Failure
 
 LOST = failure(Way.RETRY, Cause.NETWORK, "the answer was lost")
 BUSY = failure(Way.RETRY, Cause.BUSY, "in progress")
-NO_ROOM = failure(Way.ANOTHER, Cause.CAPACITY, "no room")
-NO_QUOTA = failure(Way.ANOTHER, Cause.QUOTA, "no quota")
-NO_RIGHT = failure(Way.USER, Cause.ACCESS, "no right")
+NO_ROOM = failure(Way.ANOTHER, Cause.ALLOCATION, "no room")
+NO_QUOTA = failure(Way.ANOTHER, Cause.FAMILY_QUOTA, "no quota")
+NO_RIGHT = failure(Way.USER, Cause.AUTHORIZATION, "no right")
 WRONG = failure(Way.HOPELESS, Cause.INVALID, "wrong")
