@@ -41,6 +41,7 @@ CONTAINER_START_ERROR = "ContainerStartError"
 CRASH_LOOP = "ContainerCrashLoopBackOff"
 POD_EVICTED = "PodEvicted"
 UNSCHEDULABLE = "Unschedulable"
+REVISION_UNDONE = "RevisionUndone"
 
 # Reasons of WorkspaceReady and WorkspaceSucceeded.
 READY = "workspaceReady"
@@ -62,6 +63,7 @@ NOT_SUPPORTED = "NotSupported"
 TUNING_NOT_SUPPORTED = "TuningNotSupported"
 NAME_TAKEN = "NameTaken"
 REFUSED = "RefusedByApiServer"
+CONTESTED = "ChangedBackByOthers"
 
 # Reasons of warnings, which end nothing.
 ADAPTERS_WITHOUT_EFFECT = "AdaptersWithoutEffect"
@@ -74,6 +76,7 @@ CONFIG_WITHOUT_EFFECT = "ConfigMapWithoutEffect"
 COUNT_IGNORED = "CountIgnored"
 FLAG_UNKNOWN = "FlagUnknown"
 LABELS_RESERVED = "LabelsReserved"
+NODES_REPLACED = "NodesReplaced"
 PRESET_HISTORICAL = "PresetHistorical"
 SECRET_NOT_NEEDED = "SecretNotNeeded"  # noqa: S105 - a reason, no secret
 WEIGHTS_CONVERTED = "WeightsConverted"

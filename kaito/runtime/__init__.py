@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         rfc3339,
         rfc3339_micro,
     )
-    from kaito.runtime.comparison import would_change
+    from kaito.runtime.comparison import owns, would_change
     from kaito.runtime.conditions import (
         Truth,
         find_condition,
@@ -205,6 +205,7 @@ __all__ = [
     "labels_changed",
     "load",
     "owner_reference",
+    "owns",
     "parse_quantity",
     "parse_rfc3339",
     "reconcile_id",

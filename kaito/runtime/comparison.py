@@ -32,6 +32,15 @@ def would_change(current: Object, desired: Object, *, manager: str, subresource:
     return owned is None or not _same(_owned_part(desired), current, owned)
 
 
+def owns(current: Object, path: tuple[str, ...], *, manager: str) -> bool:
+    """Whether a manager that applies an object owns the field at this path of it. False when it
+    never applied it, or somebody has given the field another value since."""
+    owned = _owned_fields(current, manager, "")
+    for name in path:
+        owned = None if owned is None else owned.get(f"f:{name}")
+    return owned is not None
+
+
 def _owned_fields(current: Object, manager: str, subresource: str) -> Object | None:
     for entry in current.get("metadata", {}).get("managedFields", ()):
         if (

@@ -44,8 +44,10 @@ FOR_USERS = (
     labels.BYPASS_RESOURCE_CHECKS,
     labels.NODE_CLASS_NAME,
     labels.API_KEY_SECRET,
+    labels.PROGRESS_DEADLINE,
 )
 KNOWN = (*FOR_USERS, labels.UPGRADE_START_TIME)
+DEADLINE_MOST = 86_400  # seconds; a day
 UNKNOWN_TOLD = 5  # how many that are not known are told of
 LIKENESS = 0.3  # difflib's; a key that starts like ours is meant to be one of ours
 
@@ -53,6 +55,12 @@ LIKENESS = 0.3  # difflib's; a key that starts like ours is meant to be one of o
 def ours(annotations: Mapping[str, object]) -> dict[str, object]:
     """Those of a Workspace's annotations that are about KAITO."""
     return {key: value for key, value in annotations.items() if key.startswith(PREFIX)}
+
+
+def seconds_of(deadline: str) -> int | None:
+    """The seconds that a progress deadline means, None for what is none."""
+    digits = deadline.isascii() and deadline.isdecimal() and len(deadline) <= 6
+    return int(deadline) if digits and 1 <= int(deadline) <= DEADLINE_MOST else None
 
 
 def annotation_objections(annotations: Mapping[str, str]) -> Iterator[Refusal]:
@@ -67,6 +75,12 @@ def annotation_objections(annotations: Mapping[str, str]) -> Iterator[Refusal]:
             labels.API_KEY_SECRET,
             f"is {shown(secret)}, which is no name of a Secret: create one with the key under "
             "API_KEY in this namespace and name it there, or remove the annotation.",
+        )
+    deadline = annotations.get(labels.PROGRESS_DEADLINE)
+    if deadline is not None and seconds_of(deadline) is None:
+        yield _refusal(
+            labels.PROGRESS_DEADLINE,
+            f"is {shown(deadline)}: write whole seconds, 1 to {DEADLINE_MOST}, or remove it.",
         )
     named = annotations.get(labels.NODE_CLASS_NAME, "")
     if named:

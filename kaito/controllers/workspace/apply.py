@@ -14,22 +14,32 @@ from kaito.api import conditions, labels
 from kaito.api.labels import VALUE_LENGTH
 from kaito.api.words import one_line
 from kaito.controllers.kinds import MACHINES
+from kaito.controllers.workspace.changes import differences, leaving_to_others
+from kaito.controllers.workspace.contest import Contest, Contested
 from kaito.controllers.workspace.decide import machine_deletion
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,
+    REVISIONS,
     SERVICES,
     STATEFUL_SETS,
     WORKSPACES,
 )
-from kaito.controllers.workspace.observation import Observation, Obstacle, Subject, taken
+from kaito.controllers.workspace.observation import (
+    Observation,
+    Obstacle,
+    Subject,
+    changed_back,
+    taken,
+)
 from kaito.controllers.workspace.observe import WORKSPACE, Stores
 from kaito.runtime import (
     Applier,
     BadRequest,
     Client,
+    Clock,
     Conflict,
     Forbidden,
     Invalid,
@@ -50,8 +60,10 @@ SENTENCE_LENGTH = 1000  # characters of what the API server says; it may quote w
 class Writer:
     """Makes decisions come true, with one client."""
 
-    def __init__(self, client: Client, applier: Applier, stores: Stores) -> None:
+    def __init__(self, client: Client, applier: Applier, stores: Stores, clock: Clock) -> None:
         self._client = client
+        self._clock = clock
+        self._contest = Contest()
         self._applier = applier
         self._stores = stores
         # Any: each store reads its kind as another type.
@@ -62,6 +74,7 @@ class Writer:
             SERVICES.kind: stores.services,
             DISRUPTION_BUDGETS.kind: stores.disruption_budgets,
             NETWORK_POLICIES.kind: stores.network_policies,
+            REVISIONS.kind: stores.revisions,
         }
 
     async def hold(self, observation: Observation) -> bool:
@@ -74,7 +87,7 @@ class Writer:
         return True
 
     async def objects(self, decision: Decision, observation: Observation) -> tuple[Obstacle, ...]:
-        """Write the objects; what stood in the way of some.
+        """Write the revision and the objects; what stood in the way of some.
 
         Where the trial shows that something will stand in the way, nothing is written.
         """
@@ -83,20 +96,30 @@ class Writer:
         foreseen = tuple(o for o in trials if o is not None)
         if foreseen:
             return foreseen
+        if decision.revision is not None:
+            untold = await self._object(subject, decision.revision)
+            if untold is not None:
+                return (untold,)
         obstacles = [await self._object(subject, desired) for desired in decision.objects]
         return tuple(o for o in obstacles if o is not None)
 
     async def rest(self, decision: Decision, observation: Observation) -> None:
-        """Delete, write the status, and let the Workspace go where that was decided."""
+        """Delete, write the status unless that was announced, and let the Workspace go where
+        that was decided."""
         subject = Subject(observation.workspace)
         for deletion in decision.deletions:
             await self._delete(deletion)
-        if decision.status is not None:
-            await self._status(subject, decision.status)
+        if not decision.announces:
+            await self.status(decision, observation)
         if decision.finalizer is Finalizer.REMOVE and not await self._machines_left(subject):
             left = [name for name in subject.finalizers if name != labels.FINALIZER]
             with suppress(NotFound):  # somebody else let it go
                 await self._set_finalizers(subject, left)
+
+    async def status(self, decision: Decision, observation: Observation) -> None:
+        """Write the status that was decided."""
+        if decision.status is not None:
+            await self._status(Subject(observation.workspace), decision.status)
 
     async def orphans(self, key: Key) -> None:
         """Delete the Machines that we made for a Workspace that is not there any more.
@@ -129,7 +152,28 @@ class Writer:
 
     async def _object(self, subject: Subject, desired: Object) -> Obstacle | None:
         store = self._store_of[desired["kind"]]
-        return await self._overcome(subject, desired, lambda: self._applier.apply(store, desired))
+        live = store.object(Key.of(desired)) if store.resource.namespaced else None
+        wish = leaving_to_others(desired, live, manager=self._client.field_manager)
+        wrote: tuple[str, tuple[str, ...]] | None = None
+
+        def ask(found: Object | None) -> None:
+            nonlocal wrote
+            if found is None:
+                return
+            uid, paths = found["metadata"].get("uid", ""), tuple(differences(wish, found))
+            if self._contest.pause(uid, wish, paths, self._clock.now()):
+                raise Contested(paths)
+            wrote = uid, paths
+
+        try:
+            obstacle = await self._overcome(
+                subject, desired, lambda: self._applier.apply(store, wish, before=ask)
+            )
+        except Contested as error:
+            return changed_back(desired["kind"], desired["metadata"]["name"], error.paths)
+        if wrote is not None:
+            self._contest.wrote(wrote[0], wish, wrote[1], self._clock.now())
+        return obstacle
 
     async def _overcome(
         self, subject: Subject, desired: Object, write: Callable[[], Awaitable[object]]

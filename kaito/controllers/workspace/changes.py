@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kaito.runtime import Key, Object, would_change
+from kaito.runtime import Key, Object, owns, would_change
 
 Verb = Literal["create", "change", "keep"]
 
@@ -30,19 +30,32 @@ def change(desired: Object, live: Object | None, *, manager: str) -> Change:
     paths: tuple[str, ...] = ()
     if live is not None:
         verb = "change" if would_change(live, desired, manager=manager) else "keep"
-        paths = tuple(_differences(desired, live, "")) if verb == "change" else ()
+        paths = tuple(differences(desired, live)) if verb == "change" else ()
     return Change(
         verb=verb, kind=desired["kind"], namespace=key.namespace, name=key.name, paths=paths
     )
 
 
+def leaving_to_others(desired: Object, live: Object | None, *, manager: str) -> Object:
+    """What is applied of an object that is there: all but the number of replicas where somebody
+    else, an autoscaler or a person with kubectl scale, has set that since."""
+    spec = desired.get("spec")
+    if live is None or not isinstance(spec, dict) or "replicas" not in spec:
+        return desired
+    applied = owns(live, ("spec",), manager=manager)
+    if not applied or owns(live, ("spec", "replicas"), manager=manager):
+        return desired
+    return {**desired, "spec": {k: v for k, v in spec.items() if k != "replicas"}}
+
+
 # Any: both sides are JSON of a shape that only the server knows.
-def _differences(desired: Any, live: Any, path: str) -> Iterator[str]:
+def differences(desired: Any, live: Any, path: str = "") -> Iterator[str]:
+    """The fields of `desired` that have another value in `live` or none, as paths."""
     if isinstance(desired, dict) and isinstance(live, dict):
         for name, value in desired.items():
-            yield from _differences(value, live.get(name), f"{path}.{name}" if path else name)
+            yield from differences(value, live.get(name), f"{path}.{name}" if path else name)
     elif isinstance(desired, list) and isinstance(live, list) and len(desired) == len(live):
         for place, (wanted, found) in enumerate(zip(desired, live, strict=True)):
-            yield from _differences(wanted, found, f"{path}[{place}]")
+            yield from differences(wanted, found, f"{path}[{place}]")
     elif desired != live:
         yield path

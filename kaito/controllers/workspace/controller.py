@@ -16,7 +16,7 @@ from kaito.controllers.kinds import (
 from kaito.controllers.workspace.apply import Writer
 from kaito.controllers.workspace.configs import Configs
 from kaito.controllers.workspace.decide import decide
-from kaito.controllers.workspace.decision import Finalizer
+from kaito.controllers.workspace.decision import Decision, Finalizer
 from kaito.controllers.workspace.kinds import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -24,6 +24,7 @@ from kaito.controllers.workspace.kinds import (
     NETWORK_POLICIES,
     POD_PARTS,
     PODS,
+    REVISIONS,
     SERVICES,
     STATEFUL_SETS,
     WORKSPACES,
@@ -39,6 +40,8 @@ from kaito.controllers.workspace.observe import (
     waiting_for,
     workers,
 )
+from kaito.controllers.workspace.revisions import restored
+from kaito.controllers.workspace.rollout import way_back
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Strangers, Unread, noted
 from kaito.runtime import (
@@ -95,14 +98,25 @@ class Reconciler:
         observation = observe(self._stores, workspace, self._clock.now(), config)
         catalog, unread = self._known(observation)
         observation = replace(observation, unread=unread)
+        if not leaving and (good := way_back(observation)) is not None:
+            earlier = restored(workspace, good.content)
+            observation = replace(observation, good_config=await self._configs.of(earlier))
         decision = decide(observation, catalog, self._settings)
         if decision.finalizer is Finalizer.ADD and not await self._writer.hold(observation):
             return None
+        if decision.announces:
+            await self._writer.status(decision, observation)
+            self._tell(observation, decision)
         obstacles = await self._writer.objects(decision, observation)
         if obstacles:
             observation = replace(observation, obstacles=obstacles)
-            decision = decide(observation, catalog, self._settings)
+            decision = replace(decide(observation, catalog, self._settings), announces=False)
         await self._writer.rest(decision, observation)
+        if not decision.announces:
+            self._tell(observation, decision)
+        return None if decision.look_again is None else Again.after(decision.look_again)
+
+    def _tell(self, observation: Observation, decision: Decision) -> None:
         for event in decision.events:
             self._recorder.event(
                 observation.workspace,
@@ -110,7 +124,6 @@ class Reconciler:
                 reason=event.reason,
                 message=event.message,
             )
-        return None if decision.look_again is None else Again.after(decision.look_again)
 
     def _known(self, observation: Observation) -> tuple[Catalog, Unread | None]:
         """The catalogue with the Workspace's model in it, or why that is not known."""
@@ -185,6 +198,7 @@ def build(
     # Of ConfigMaps only which there are, for anybody's may be large: see Configs.
     configs = manager.informer(CONFIG_MAPS.metadata_only())
     pods = manager.informer(PODS, labels=mine, indexes=INDEXES["pods"], transform=POD_PARTS)
+    revisions = manager.informer(REVISIONS, labels=mine, indexes=INDEXES["revisions"])
     stores = Stores(
         workspaces=workspaces.store,
         machines=machines.store,
@@ -195,12 +209,13 @@ def build(
         disruption_budgets=budgets.store,
         network_policies=policies.store,
         pods=pods.store,
+        revisions=revisions.store,
     )
     applier = Applier(manager.client, metrics=manager.metrics)
     reconciler = Reconciler(
         stores,
         Configs(manager.client, configs.store),
-        Writer(manager.client, applier, stores),
+        Writer(manager.client, applier, stores, manager.clock),
         manager.recorder,
         manager.clock,
         catalog or load(),
@@ -218,7 +233,8 @@ def build(
                 when=any_of(generation_changed, annotations_changed, finalizers_changed),
             ),
             owned=[
-                watch(each) for each in (deployments, stateful_sets, services, budgets, policies)
+                watch(each)
+                for each in (deployments, stateful_sets, services, budgets, policies, revisions)
             ],
             watches=[
                 watch(machines, to=wakes.labelled),

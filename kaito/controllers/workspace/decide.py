@@ -7,7 +7,7 @@ be: it stays until the edit is mended or the Workspace is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kaito.api import conditions
@@ -17,16 +17,32 @@ from kaito.catalog.catalog import Catalog
 from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace import judgement
 from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes, muster
+from kaito.controllers.workspace.deadline import progress_seconds, start_on_nodes
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
 from kaito.controllers.workspace.judgement import Verdict
+from kaito.controllers.workspace.kinds import REVISIONS
 from kaito.controllers.workspace.machine import desired_machine
 from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan, on_gpus, plan
+from kaito.controllers.workspace.pods import trouble
 from kaito.controllers.workspace.refusal import Refusal
+from kaito.controllers.workspace.restart import restarts
+from kaito.controllers.workspace.revisions import record, surplus
+from kaito.controllers.workspace.rollout import (
+    STALLED,
+    Course,
+    course,
+    seconds_left,
+    stalled,
+    turned_back,
+    undone,
+    went_on,
+)
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import gpus_advice
 from kaito.controllers.workspace.status import events, state_after, status, summary
+from kaito.controllers.workspace.surge import gap_told, with_room
 from kaito.controllers.workspace.workload import companions, desired_workload
 from kaito.runtime import Key, Object, Resource
 
@@ -51,7 +67,7 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
             )
             return replace(decision, look_again=unread.look_again)
         return _refuse(observation, subject, planned)
-    return _serve(observation, subject, planned, catalog, settings)
+    return _run(observation, planned, course(observation), catalog, settings)
 
 
 def plan_of(observation: Observation, catalog: Catalog, settings: Settings) -> Plan | Refusal:
@@ -67,19 +83,55 @@ def plan_of(observation: Observation, catalog: Catalog, settings: Settings) -> P
     return planned
 
 
-def _serve(
-    observation: Observation,
-    subject: Subject,
-    planned: Plan,
-    catalog: Catalog,
-    settings: Settings,
+def _run(
+    observation: Observation, planned: Plan, way: Course, catalog: Catalog, settings: Settings
 ) -> Decision:
+    """Serve the declared revision, or in its place the last one that answered."""
+    if way.back is None:
+        return _serve(observation, planned, way, catalog, settings)
+    earlier = turned_back(observation, way.back)
+    again = plan_of(earlier, catalog, settings)
+    if isinstance(again, Refusal):
+        # What was good once cannot be any more: nothing is changed.
+        stays = Verdict(truth="False", reason=again.reason, message=again.message)
+        subject = Subject(observation.workspace)
+        told = judgement.undone(way.declared, way.back, stays, subject.name)
+        refusal = replace(again, reason=told.reason, message=told.message)
+        return replace(
+            _refuse(observation, subject, refusal), revision=record(subject, way.declared)
+        )
+    return _serve(earlier, again, way, catalog, settings)
+
+
+def _serve(
+    observation: Observation, planned: Plan, way: Course, catalog: Catalog, settings: Settings
+) -> Decision:
+    subject = Subject(observation.workspace)
     crew = muster(planned, observation)
     machines = judgement.machines(planned, crew, observation.obstacles)
-    nodes = judgement.nodes(planned, crew)
+    nodes = judgement.with_leaving(judgement.nodes(planned, crew), crew)
     resource = judgement.resources(machines, nodes)
-    workload = _workload(planned, crew, subject, settings, resource)
-    inference = judgement.inference(observation, workload, resource)
+    workload = _workload(planned, crew, observation, settings, resource)
+    gap = _gap(observation, planned, way, workload)
+    inference = judgement.inference(observation, workload, resource, gap)
+    way = went_on(way, answers=inference.good, nodes_ready=resource.good, now=observation.now)
+    left = seconds_left(way, progress_seconds(planned), observation.now)
+    if left is not None and left <= 0 and _stalled(observation, workload):
+        wrong = trouble(observation.pods)
+        return _run(
+            observation,
+            planned,
+            undone(
+                way,
+                reason=wrong.reason if wrong else STALLED,
+                message=wrong.message if wrong else "No Pod says why.",
+                config=observation.config,
+            ),
+            catalog,
+            settings,
+        )
+    if way.back is not None:
+        inference = judgement.undone(way.declared, way.back, inference, subject.name)
 
     verdicts = {
         conditions.NODES_READY: nodes,
@@ -99,9 +151,13 @@ def _serve(
     objects = _machines(planned, crew, subject)
     trial: list[Object] = []
     deletions = [machine_deletion(m) for m in crew.surplus]
+    revision: Object | None = None
     if workload is not None:
         served = [*companions(planned, subject), workload]
         if resource.good or observation.workload is not None:
+            revision = record(subject, way.declared)
+            deletions += _forgotten(way, subject)
+            deletions += restarts(observation.stateful_set, observation.pods)
             objects += served
             # What is wanted no more goes when what is wanted instead can be had.
             deletions += () if observation.obstacles else _own(observation, served)
@@ -110,14 +166,17 @@ def _serve(
     return Decision(
         finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,
         trial=tuple(trial),
+        revision=revision,
         objects=tuple(objects),
         deletions=tuple(deletions),
         status=said,
         events=(
             *events(observation, said),
+            *_replaced(crew),
             *_warnings(observation, planned, crew, catalog, settings, starts=resource.good),
         ),
-        look_again=OBSTACLE_SECONDS if observation.obstacles else None,
+        announces=bool(crew.surplus or (gap and not inference.good)),
+        look_again=_soonest(OBSTACLE_SECONDS if observation.obstacles else None, left),
     )
 
 
@@ -189,7 +248,7 @@ def _leave(observation: Observation, subject: Subject) -> Decision:
 
 
 def _workload(
-    planned: Plan, crew: Crew, subject: Subject, settings: Settings, resource: Verdict
+    planned: Plan, crew: Crew, observation: Observation, settings: Settings, resource: Verdict
 ) -> Object | None:
     """The workload that is wanted, None while it cannot be known."""
     if planned.model is not None and planned.estimate is None:
@@ -197,7 +256,50 @@ def _workload(
     if crew.lacking or (crew.brought and not resource.good):
         # Which nodes will run it is not settled, and its Pods are bound to them by name.
         return None
-    return desired_workload(planned, crew, subject, settings)
+    subject = Subject(observation.workspace)
+    desired = desired_workload(planned, crew, subject, settings)
+    return with_room(desired, crew, judgement.written_as(desired, observation))
+
+
+def _gap(observation: Observation, planned: Plan, way: Course, workload: Object | None) -> str:
+    """What users miss while an edit is rolled out, "" when none is."""
+    if workload is None or observation.workload is None:
+        return ""
+    edited = not judgement.is_written(workload, observation.workload)
+    return gap_told(workload, start_on_nodes(planned)) if edited or way.trying else ""
+
+
+def _stalled(observation: Observation, workload: Object | None) -> bool:
+    """Whether the workload of the declared revision is there and makes no progress."""
+    if workload is None:
+        return False
+    live = judgement.written_as(workload, observation)
+    return judgement.is_written(workload, live) and stalled(live)
+
+
+def _forgotten(way: Course, subject: Subject) -> list[Deletion]:
+    """The deletions of revisions that are too old to keep."""
+    needed = [each for each in (way.declared, way.good) if each is not None]
+    return [
+        Deletion(resource=REVISIONS, key=Key(subject.namespace, each.name), uid=each.uid)
+        for each in surplus(way.known, needed)
+    ]
+
+
+def _replaced(crew: Crew) -> Iterator[Event]:
+    for machine in crew.surplus:
+        node = machine.status.node_name
+        yield Event(
+            type="Warning",
+            reason=conditions.NODES_REPLACED,
+            message=f"Machine {machine.metadata.name} is not needed any more and is deleted"
+            f"{f' with node {node}' if node else ''}.",
+        )
+
+
+def _soonest(*seconds: float | None) -> float | None:
+    known = [each for each in seconds if each is not None]
+    return max(0.0, min(known)) if known else None
 
 
 def _own(observation: Observation, kept: Iterable[Object]) -> list[Deletion]:

@@ -37,17 +37,22 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What should be so. Written in this order: finalizer (unless removed), trial, objects,
-    deletions, status, removal of the finalizer."""
+    """What should be so. Written in this order: finalizer (unless removed), status where it
+    announces, trial, revision, objects, deletions, status, removal of the finalizer."""
 
     finalizer: Finalizer = Finalizer.KEEP
     trial: tuple[Object, ...] = ()
     """What will be wanted once nodes are there; when the API server would refuse any of it, no
     node is asked for, because nodes cost money."""
+    revision: Object | None = None
+    """The ControllerRevision of what its author asks for. Written before the objects: what was
+    undone must not be tried again because that was forgotten."""
     objects: tuple[Object, ...] = ()
     deletions: tuple[Deletion, ...] = ()
     status: Object | None = None
     """The whole of what we say in the status; None leaves it as it is."""
     events: tuple[Event, ...] = ()
+    announces: bool = False
+    """Whether status and events are told before anything else is done."""
     look_again: float | None = None
     """Seconds after which to look again though nothing may have changed; None: only then."""

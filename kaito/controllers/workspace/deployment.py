@@ -11,7 +11,8 @@ import json
 
 from kaito.api import labels
 from kaito.controllers.workspace.crew import Crew
-from kaito.controllers.workspace.engine import TOLERATIONS, engine, start_seconds
+from kaito.controllers.workspace.deadline import progress_seconds
+from kaito.controllers.workspace.engine import TOLERATIONS, engine
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.settings import Settings
@@ -21,9 +22,6 @@ from kaito.runtime import Object
 
 HASH = "kaito.sh/spec-hash"
 HOSTNAME = "kubernetes.io/hostname"
-
-# On top of the engine's start, for the image, before the Deployment is said to be stuck.
-IMAGE_SECONDS = 1800
 
 
 def desired_deployment(plan: Plan, crew: Crew, subject: Subject, settings: Settings) -> Object:
@@ -42,7 +40,7 @@ def desired_deployment(plan: Plan, crew: Crew, subject: Subject, settings: Setti
     spec = {
         "replicas": plan.nodes,
         "revisionHistoryLimit": 2,
-        "progressDeadlineSeconds": start_seconds(plan) + IMAGE_SECONDS,
+        "progressDeadlineSeconds": progress_seconds(plan),
         "selector": {"matchLabels": {labels.WORKSPACE: subject.name}},
         # A Pod takes a whole node, so the new one fits only where the old one has gone.
         "strategy": {

@@ -20,6 +20,7 @@ from kaito.controllers.workspace.kinds import (
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,
     PODS,
+    REVISIONS,
     SERVICES,
     STATEFUL_SETS,
     WORKSPACES,
@@ -53,6 +54,7 @@ class Documents:
             disruption_budgets=WritableStore(DISRUPTION_BUDGETS),
             network_policies=WritableStore(NETWORK_POLICIES),
             pods=WritableStore(PODS, INDEXES["pods"]),
+            revisions=WritableStore(REVISIONS, INDEXES["revisions"]),
         )
         self._configs: dict[Key, Object] = {}
         stores = self.stores
@@ -69,6 +71,7 @@ class Documents:
                 stores.disruption_budgets,
                 stores.network_policies,
                 stores.pods,
+                stores.revisions,
             )
             if isinstance(store, WritableStore)
         }

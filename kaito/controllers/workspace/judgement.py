@@ -7,7 +7,7 @@ sentence about the first thing that is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kaito.api import conditions, labels
 from kaito.api.machine import LAUNCHED, LIVING, READY, Machine
@@ -18,10 +18,11 @@ from kaito.controllers.kinds import (
 )
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.deployment import HASH
-from kaito.controllers.workspace.kinds import CHILDREN, DEPLOYMENTS, STATEFUL_SETS
+from kaito.controllers.workspace.kinds import CHILDREN, DEPLOYMENTS, REVISIONS, STATEFUL_SETS
 from kaito.controllers.workspace.observation import Observation, Obstacle
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
+from kaito.controllers.workspace.revisions import Revision, Undone
 from kaito.runtime import Object, Truth
 
 ON_ITS_WAY = "the node is on its way."
@@ -114,24 +115,25 @@ def resources(machine_verdict: Verdict | None, node_verdict: Verdict) -> Verdict
     )
 
 
-def inference(observation: Observation, desired: Object | None, ready: Verdict) -> Verdict:
-    """Whether the workload that is wanted now is rolled out and answers."""
+def inference(
+    observation: Observation, desired: Object | None, ready: Verdict, gap: str = ""
+) -> Verdict:
+    """Whether the workload that is wanted now is rolled out and answers. `gap` is a sentence about
+    what its users miss until then."""
     for obstacle in observation.obstacles:
-        if obstacle.kind in CHILDREN:
+        if obstacle.kind in CHILDREN or obstacle.kind == REVISIONS.kind:
             return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
     if desired is None or (observation.workload is None and not ready.good):
         return _pending("The model is deployed when its nodes are ready.")
-    kind = desired["kind"]
-    seen_as = {
-        DEPLOYMENTS.kind: observation.deployment,
-        STATEFUL_SETS.kind: observation.stateful_set,
-    }
-    workload = seen_as[kind] or {}
-    name, wanted = desired["metadata"]["name"], desired["spec"]["replicas"]
+    kind, name = desired["kind"], desired["metadata"]["name"]
+    workload = written_as(desired, observation) or {}
     seen, status = workload.get("metadata", {}), workload.get("status") or {}
-    current = seen.get("annotations", {}).get(HASH) == desired["metadata"]["annotations"][
-        HASH
-    ] and status.get("observedGeneration", 0) >= seen.get("generation", 0)
+    same = is_written(desired, workload)
+    current = same and status.get("observedGeneration", 0) >= seen.get("generation", 0)
+    # Whoever scales it after us decides how many it is.
+    wanted = (workload if same else desired)["spec"].get("replicas", 1)
+    if current and wanted == 0:
+        return _pending(f"{kind} {name} is scaled to no replicas by somebody else.")
     replicas = [
         status.get(count, 0)
         for count in ("updatedReplicas", "readyReplicas", "availableReplicas", "replicas")
@@ -147,12 +149,57 @@ def inference(observation: Observation, desired: Object | None, ready: Verdict) 
         return Verdict(truth="False", reason=wrong.reason, message=wrong.message)
     serving = status.get("readyReplicas", 0)
     if serving and not current:
-        return _pending(f"{kind} {name} is being rolled out.")
-    return _pending(f"{serving} of {wanted} replicas of {kind} {name} are ready.")
+        return _pending(f"{kind} {name} is being rolled out.", gap)
+    return _pending(f"{serving} of {wanted} replicas of {kind} {name} are ready.", gap)
 
 
-def _pending(message: str) -> Verdict:
-    return Verdict(truth="False", reason=conditions.INFERENCE_PENDING, message=message)
+def written_as(desired: Object, observation: Observation) -> Object | None:
+    """The workload that is there under the kind and name of the desired one."""
+    seen_as = {
+        DEPLOYMENTS.kind: observation.deployment,
+        STATEFUL_SETS.kind: observation.stateful_set,
+    }
+    return seen_as[desired["kind"]]
+
+
+def is_written(desired: Object, workload: Object | None) -> bool:
+    """Whether a workload has been told what is desired now."""
+    told = (workload or {}).get("metadata", {}).get("annotations") or {}
+    return bool(told.get(HASH) == desired["metadata"]["annotations"][HASH])
+
+
+def undone(declared: Revision, back: Revision, serving: Verdict, name: str) -> Verdict:
+    """That a revision did not answer in its time, and which one runs instead."""
+    why = declared.undone or Undone(reason="", message="")
+    instead = "serves instead" if serving.good else f"comes back: {serving.message.rstrip('.')}"
+    told = (
+        f"Revision {declared.number} did not answer in its time and was undone. {why.message} "
+        f"Revision {back.number} {instead}. Change the Workspace to try again, or take it back "
+        f"with kaito rollback {name}."
+    )
+    return Verdict(
+        truth="False", reason=conditions.REVISION_UNDONE, message=one_line(told, MESSAGE_LENGTH)
+    )
+
+
+def with_leaving(nodes: Verdict, crew: Crew) -> Verdict:
+    """The same, with the Machines that are not needed any more, while they go."""
+    going = [m for m in crew.leaving if m.metadata.name not in crew.blocked]
+    names = [m.metadata.name for m in (*crew.surplus, *going)]
+    if not names:
+        return nodes
+    several = len(names) > 1
+    told = (
+        f"{nodes.message} Machine{'s' if several else ''} {', '.join(sorted(names))} "
+        f"{'are' if several else 'is'} not needed any more and {'are' if several else 'is'} "
+        "deleted."
+    )
+    return replace(nodes, message=one_line(told, MESSAGE_LENGTH))
+
+
+def _pending(message: str, more: str = "") -> Verdict:
+    told = f"{message} {more}".rstrip()
+    return Verdict(truth="False", reason=conditions.INFERENCE_PENDING, message=told)
 
 
 def _failure(machine: Machine) -> str:

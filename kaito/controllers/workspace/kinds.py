@@ -24,6 +24,7 @@ DISRUPTION_BUDGETS: Resource[Object] = Resource(
 NETWORK_POLICIES: Resource[Object] = Resource(
     "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"
 )
+REVISIONS: Resource[Object] = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 

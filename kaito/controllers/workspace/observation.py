@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,6 +23,8 @@ from kaito.controllers.workspace.parameters import Config
 from kaito.controllers.workspace.strangers import Unread
 from kaito.runtime import Key, Object, Resource
 
+FIELDS_TOLD = 3  # of those that somebody changes back
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
@@ -40,6 +42,18 @@ def taken(kind: str, name: str) -> Obstacle:
         reason=conditions.NAME_TAKEN,
         message=f"{kind} {name} exists already and does not belong to this Workspace: delete it, "
         "or give the Workspace another name.",
+    )
+
+
+def changed_back(kind: str, name: str, paths: Sequence[str]) -> Obstacle:
+    """Somebody else keeps giving fields of ours other values."""
+    fields = ", ".join(paths[:FIELDS_TOLD]) or "fields"
+    return Obstacle(
+        kind=kind,
+        reason=conditions.CONTESTED,
+        message=f"{kind} {name}: somebody changes {fields} back each time that KAITO writes it. "
+        "Find who does (kubectl get -o yaml --show-managed-fields) and keep one of both; KAITO "
+        "writes it again now and then.",
     )
 
 
@@ -78,6 +92,10 @@ class Observation:
     disruption_budget: Object | None = None
     network_policy: Object | None = None
     pods: tuple[Object, ...] = ()
+    revisions: tuple[Object, ...] = ()
+    """ControllerRevisions that carry this Workspace's labels."""
+    good_config: Config | None = None
+    """The ConfigMap of the revision to go back to, where there is one."""
     obstacles: tuple[Obstacle, ...] = ()
     now: float = 0.0
     """Seconds since the epoch."""

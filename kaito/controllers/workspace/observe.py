@@ -39,6 +39,7 @@ class Stores:
     disruption_budgets: Store[Object]
     network_policies: Store[Object]
     pods: Store[Object]
+    revisions: Store[Object]
 
 
 def observe(
@@ -69,6 +70,11 @@ def observe(
         network_policy=stores.network_policies.object(key),
         pods=tuple(
             p for k in sorted(stores.pods.by(WORKSPACE, own)) if (p := stores.pods.object(k))
+        ),
+        revisions=tuple(
+            r
+            for k in sorted(stores.revisions.by(WORKSPACE, own))
+            if (r := stores.revisions.object(k))
         ),
         now=now,
     )
@@ -123,6 +129,7 @@ INDEXES: Mapping[str, Mapping[str, Index]] = {
     "machines": {WORKSPACE: by_workspace},
     "nodes": {WORKSPACE: by_workspace, FREE: by_free_label},
     "pods": {WORKSPACE: by_workspace},
+    "revisions": {WORKSPACE: by_workspace},
 }
 
 

@@ -23,7 +23,8 @@ def desired_stateful_set(plan: Plan, crew: Crew, subject: Subject, settings: Set
         "serviceName": subject.headless.name,
         "podManagementPolicy": "Parallel",
         "selector": {"matchLabels": {labels.WORKSPACE: subject.name}},
-        "updateStrategy": {"type": "RollingUpdate"},
+        # One after the other they would wait for each other: see restart.
+        "updateStrategy": {"type": "OnDelete"},
         "template": engine(plan, subject, settings, node_terms(plan, crew, subject)),
     }
     return {

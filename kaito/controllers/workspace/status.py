@@ -73,7 +73,10 @@ def status(
 def summary(resource: Verdict, inference: Verdict) -> dict[str, Verdict]:
     """WorkspaceReady and its mirror from the two that it follows from."""
     first = next((v for v in (resource, inference) if not v.good), None)
-    if first is None:
+    if resource.good and inference.reason == conditions.REVISION_UNDONE:
+        ready = Verdict(truth="False", reason=conditions.FAILED, message=inference.message)
+        succeeded = ready
+    elif first is None:
         ready = Verdict(truth="True", reason=conditions.READY, message=inference.message)
         succeeded = Verdict(truth="True", reason=conditions.SUCCEEDED, message=inference.message)
     else:

@@ -72,7 +72,7 @@ class Recording:
             self.reads.append(call.path)
             if self.unreadable and call.path.endswith(self.unreadable):
                 raise ConnectionFailed(f"{call.path} cannot be read")
-        elif "/events/" not in call.path:
+        elif "/events" not in call.path:
             self.writes.append(str(call))
         return await self._inner.send(call)
 

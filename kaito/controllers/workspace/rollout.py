@@ -1,0 +1,122 @@
+"""Which revision of a Workspace is to run, and how an edit comes to serve or is undone. Pure.
+
+A revision that was never served, while an earlier one was, is being tried. The time that it has is
+counted while its nodes are ready, for no revision is to blame for a node. One that does not answer
+in its time is undone: the last one that did runs again, until the content changes. The first one
+is never undone, for there is nothing to go back to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from kaito.controllers.workspace.kinds import STATEFUL_SETS
+from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.controllers.workspace.parameters import Config
+from kaito.controllers.workspace.revisions import (
+    Revision,
+    Undone,
+    content_of,
+    declared,
+    history,
+    last_good,
+    restored,
+    seconds_since,
+)
+from kaito.runtime import Object, find_condition, rfc3339
+
+# What the deployment controller says of a rollout that has made no progress for its deadline.
+STALLED = "ProgressDeadlineExceeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """Where a Workspace stands between its revisions."""
+
+    declared: Revision
+    """What its author asks for."""
+    good: Revision | None
+    """The last other one that answered."""
+    known: tuple[Revision, ...] = ()
+    """Those that are written down, in order of number."""
+
+    @property
+    def back(self) -> Revision | None:
+        """The revision that runs in the place of the declared one; None when that one does."""
+        return self.good if self.declared.undone is not None else None
+
+    @property
+    def trying(self) -> bool:
+        """Whether the declared one may still turn out not to work, and there is a way back."""
+        return not self.declared.served and self.declared.undone is None and self.good is not None
+
+
+def course(observation: Observation) -> Course:
+    """Where this Workspace stands."""
+    subject = Subject(observation.workspace)
+    known = history(subject, observation.revisions)
+    chosen = declared(subject, content_of(observation.workspace), known)
+    if chosen.undone is not None and chosen.undone.config != config_version(observation.config):
+        # What failed with one ConfigMap may work with another.
+        chosen = replace(chosen, undone=None, tried_since="")
+    return Course(declared=chosen, good=last_good(known, but=chosen), known=known)
+
+
+def way_back(observation: Observation) -> Revision | None:
+    """The revision that runs in the place of the declared one, or may soon; None when none does."""
+    way = course(observation)
+    return way.good if way.back is not None or way.trying else None
+
+
+def turned_back(observation: Observation, to: Revision) -> Observation:
+    """What is seen, with another revision in the place of the declared one."""
+    workspace = restored(observation.workspace, to.content)
+    return replace(observation, workspace=workspace, config=observation.good_config)
+
+
+def went_on(way: Course, *, answers: bool, nodes_ready: bool, now: float) -> Course:
+    """The course after what is seen now: whether the declared revision answers."""
+    chosen = way.declared
+    if way.back is not None:
+        return way
+    if answers or chosen.served:
+        served = chosen.served or rfc3339(now)
+        return replace(way, declared=replace(chosen, served=served, tried_since=""))
+    since = chosen.tried_since or rfc3339(now)
+    return replace(
+        way, declared=replace(chosen, tried_since=since if way.trying and nodes_ready else "")
+    )
+
+
+def seconds_left(way: Course, deadline: float, now: float) -> float | None:
+    """How long the revision that is being tried has still; None when its time does not run."""
+    if not way.trying or not way.declared.tried_since:
+        return None
+    return deadline - seconds_since(way.declared.tried_since, now)
+
+
+def stalled(workload: Object | None) -> bool:
+    """Whether a workload makes no progress. A StatefulSet does not tell: its Pods start together,
+    so the time that all of them have is what each has."""
+    if workload is None:
+        return False
+    if workload.get("kind") == STATEFUL_SETS.kind:
+        return True
+    status = workload.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+    progressing = find_condition(status.get("conditions") or [], "Progressing") or {}
+    return seen and progressing.get("reason") == STALLED
+
+
+def undone(way: Course, *, reason: str, message: str, config: Config | None) -> Course:
+    """The course once the declared revision has had its time."""
+    why = Undone(reason=reason, message=message, config=config_version(config))
+    return replace(way, declared=replace(way.declared, undone=why, tried_since=""))
+
+
+def config_version(config: Config | None) -> str:
+    """Which version of a ConfigMap it is, "" for none."""
+    if not isinstance(config, Mapping):
+        return ""
+    return str(config.get("metadata", {}).get("resourceVersion", ""))
