@@ -31,7 +31,9 @@ async def _build(
     options: Options, manager: Manager, resources: AsyncExitStack, _: ClusterConfig
 ) -> None:
     settings = await settings_of(manager.client, os.environ)
-    source = await resources.enter_async_context(aks.connect(settings, manager.clock))
+    source = await resources.enter_async_context(
+        aks.connect(settings, manager.clock, manager.metrics.registry)
+    )
     build(
         manager,
         source,

@@ -83,7 +83,7 @@ class AzureEndpoint:
         self._on_change = on_change
         self._new_id = new_id
         self._timer: Timer | None = None
-        self._throttle = Throttle(account.subscription, account.client, profile.limits.throttling)
+        self._throttle = Throttle(account.subscription, account.client, profile.limits)
         self.faults = Faults(given=profile.faults)
         """Which requests fail; may be changed at any time."""
         self._pools = AgentPools(
@@ -165,10 +165,10 @@ class AzureEndpoint:
         match where:
             case PoolList():
                 self._pools.reading(Ask.LIST)
-                return self._pages(request, self._account.pools_path, self._pool_pairs())
+                return self._pages(request, self._account.pools_path, self._pool_pairs(request))
             case OnePool(name, ""):
                 self._pools.reading(Ask.GET, name.lower())
-                return self._show(self._pools.get(name.lower()))
+                return self._show(request, self._pools.get(name.lower()))
             case Machines(pool, ""):
                 path = self._account.machines_path(pool.lower())
                 return self._pages(request, path, self._machine_pairs(pool))
@@ -227,8 +227,11 @@ class AzureEndpoint:
         error.headers.update(challenge)
         raise error
 
-    def _pool_pairs(self) -> list[tuple[str, dict[str, Any]]]:
-        return [(pool.name, pool_wire(pool, self._account)) for pool in self._pools]
+    def _pool_pairs(self, request: Request) -> list[tuple[str, dict[str, Any]]]:
+        preview = _is_preview(request)
+        return [
+            (pool.name, pool_wire(pool, self._account, preview=preview)) for pool in self._pools
+        ]
 
     def _machine_pairs(self, name: str) -> list[tuple[str, dict[str, Any]]]:
         pool = self._pools.get(name.lower())
@@ -258,17 +261,18 @@ class AzureEndpoint:
             body["nextLink"] = f"{_base(request)}{path}?api-version={version}&%24skiptoken={token}"
         return Response.json(body)
 
-    def _show(self, pool: Pool, status: int = 200) -> Response:
-        response = Response.json(pool_wire(pool, self._account), status)
+    def _show(self, request: Request, pool: Pool, status: int = 200) -> Response:
+        wire = pool_wire(pool, self._account, preview=_is_preview(request))
+        response = Response.json(wire, status)
         response.headers["etag"] = f'"{pool.etag}"'
         return response
 
     def _put(self, request: Request, name: str) -> Response:
-        sent = agent_pool(_body(request))
+        sent = agent_pool(_body(request), preview=_is_preview(request))
         pool = self._pools.put(name, sent, _conditions(request), self._clock.now())
         operation = self._pools.operation(pool.operation)
         creating = operation.verb is Verb.CREATE
-        response = self._show(pool, 201 if creating else 200)
+        response = self._show(request, pool, 201 if creating else 200)
         response.headers |= {
             "azure-asyncoperation": self._operation_url(request, operation),
             "retry-after": str(RETRY_AFTER_SECONDS),
@@ -298,7 +302,7 @@ class AzureEndpoint:
         if operation.outcome is Outcome.FAILED and operation.failure is not None:
             raise ArmError(409, operation.failure)
         pool = self._pools.find(operation.pool)
-        return Response(204) if pool is None else self._show(pool)
+        return Response(204) if pool is None else self._show(request, pool)
 
     def _operation_url(
         self, request: Request, operation: Operation, *, results: bool = False
@@ -336,6 +340,10 @@ def _check_version(request: Request) -> None:
             f"The api-version '{version}' is invalid: it must be a date such as '2024-01-01', "
             "with '-preview' after it or not.",
         )
+
+
+def _is_preview(request: Request) -> bool:
+    return request.parameters().get("api-version").endswith("-preview")
 
 
 def _body(request: Request) -> bytes:

@@ -59,7 +59,8 @@ def machines(pool: Pool, account: Account, sizes: VmSizes) -> dict[str, Machine]
         **pool.labels,
         **({FAULT_LABEL: pool.spoiled.value} if pool.spoiled is not None else {}),
     }
-    taints = (*map(_taint, pool.properties["nodeTaints"]), *([_SPOT_TAINT] if spot else []))
+    asked = (*pool.properties["nodeTaints"], *pool.properties.get("nodeInitializationTaints", ()))
+    taints = (*map(_taint, asked), *([_SPOT_TAINT] if spot else []))
     zones = pool.properties.get("availabilityZones") or ()
     return {
         (name := account.node_name(pool.name, index)): Machine(

@@ -6,10 +6,27 @@ Azure Kubernetes Service" and "Understand how Azure Resource Manager throttles r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 POOLS = 100
 NODES_PER_POOL = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """A token bucket: `size` requests at once, `refill` more each second."""
+
+    size: int
+    refill: float
+
+
+SUBSCRIPTION: Mapping[str, Budget] = {
+    "reads": Budget(size=250, refill=25),
+    "writes": Budget(size=200, refill=10),
+    "deletes": Budget(size=200, refill=10),
+}
+"""Of Resource Manager, for one principal and subscription in a region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +39,8 @@ class Limits:
     """How many times faster than Azure's the request budgets refill; 0 enforces none of them.
     Local operations take seconds where Azure's take minutes, so that Azure's own speed (1) would
     throttle clients that poll as fast as things happen here."""
+    subscription: Mapping[str, Budget] = field(default_factory=lambda: SUBSCRIPTION)
+    """Resource Manager's budgets of reads, writes and deletes."""
 
     @property
     def raised(self) -> tuple[str, ...]:
@@ -33,21 +52,6 @@ class Limits:
             words.append(f"{self.nodes_per_pool} nodes a pool (AKS allows {NODES_PER_POOL})")
         return tuple(words)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """A token bucket: `size` requests at once, `refill` more each second."""
-
-    size: int
-    refill: float
-
-
-SUBSCRIPTION = {
-    "reads": Budget(size=250, refill=25),
-    "writes": Budget(size=200, refill=10),
-    "deletes": Budget(size=200, refill=10),
-}
-"""Of Resource Manager, for one principal and subscription in a region."""
 
 PUT_POOL = Budget(size=20, refill=1 / 60)
 """Of AKS, for each agent pool."""

@@ -1,8 +1,8 @@
 """The shape of an agent pool on the wire: which properties there are, and what each can hold.
 
 Those of api-version 2026-08-01 of Microsoft.ContainerService, whatever version a request names; a
-test holds this against the models of the official SDK. AKS refuses what it does not know, so this
-does. What values mean is not decided here (validation.py).
+test holds this against the models of the official SDK. Preview versions have PREVIEW besides. AKS
+refuses what it does not know, so this does. What values mean is not decided here (validation.py).
 """
 
 from __future__ import annotations
@@ -200,13 +200,27 @@ Properties = _object(
     status=dict[str, Any],
     localDNSProfile=_LocalDNSProfile,
 )
+PREVIEW = ("nodeInitializationTaints",)
+"""Properties that only preview versions have."""
+_PreviewProperties = msgspec.defstruct(
+    "ManagedClusterAgentPoolProfilePropertiesPreview",
+    [(name, list[str] | None, None) for name in PREVIEW],
+    bases=(Properties,),
+    forbid_unknown_fields=True,
+)
 _AgentPool = _object("AgentPool", id=str, name=str, type=str, properties=Properties)
+_PreviewAgentPool = _object(
+    "AgentPoolPreview", id=str, name=str, type=str, properties=_PreviewProperties
+)
 _MachineNames = _object("AgentPoolDeleteMachinesParameter", machineNames=list[str])
 
 
-def agent_pool(body: bytes) -> dict[str, Any]:
-    """The properties that a PUT sends, those that are null left out. ArmError 400."""
-    sent = _decode(body, _AgentPool).get("properties")
+def agent_pool(body: bytes, *, preview: bool = False) -> dict[str, Any]:
+    """The properties that a PUT sends, those that are null left out. ArmError 400.
+
+    `preview`: whether it names a preview version.
+    """
+    sent = _decode(body, _PreviewAgentPool if preview else _AgentPool).get("properties")
     if sent is None:
         raise refuse_flatly("InvalidParameter", "Required parameter properties is missing (null).")
     return {name: value for name, value in sent.items() if value is not None}

@@ -14,33 +14,34 @@ from kaito.local.azure.limits import (
     GET_OPERATION,
     OTHER,
     PUT_POOL,
-    SUBSCRIPTION,
     Bucket,
     Budget,
+    Limits,
 )
 from kaito.local.azure.routes import OneCluster, OneOperation, OnePool, Route
 
 _KINDS = {"GET": "reads", "DELETE": "deletes"}
+UNENFORCED = 50.0  # times Azure's own speed
 # Buckets of single pools that are kept; those of pools long gone have filled up by then.
 _KEPT = 1000
 
 
 @dataclass(slots=True)
 class Throttle:
-    """Counts the requests of one subscription. `speed` as in Limits.throttling."""
+    """Counts the requests of one subscription."""
 
     subscription: str
     client: str
-    speed: float
+    limits: Limits
     _buckets: dict[str, Bucket] = field(default_factory=dict)
 
     def arm(self, method: str, now: float) -> dict[str, str]:
         """Count a request at Resource Manager; the headers that tell what is left. ArmError 429."""
         kind = _KINDS.get(method, "writes")
-        bucket = self._bucket(kind, SUBSCRIPTION[kind], now)
+        bucket = self._bucket(kind, self.limits.subscription[kind], now)
         wait = bucket.take(now)
         left = {f"x-ms-ratelimit-remaining-subscription-{kind}": str(int(bucket.left))}
-        if wait and self.speed:
+        if wait and self.limits.throttling:
             raise subscription_throttled(self.subscription, self.client, kind[:-1], wait, left)
         return left
 
@@ -57,7 +58,7 @@ class Throttle:
                 self._take("other", OTHER, type(where).__name__, method, now)
 
     def _take(self, key: str, budget: Budget, handler: str, method: str, now: float) -> None:
-        wait = self._bucket(key, budget, now).take(now) if self.speed else 0
+        wait = self._bucket(key, budget, now).take(now) if self.limits.throttling else 0
         if wait:
             raise provider_throttled(self.subscription, f"{handler}Handler.{method}", wait)
 
@@ -66,8 +67,10 @@ class Throttle:
             self._buckets = {
                 name: bucket for name, bucket in self._buckets.items() if not bucket.is_full(now)
             }
-        # Without enforcement the budget still shows, at Azure's own speed.
-        return self._buckets.setdefault(key, Bucket(budget, self.speed or 1.0, at=now))
+        # Without enforcement the budget still shows, as fast as local operations are: a client
+        # that goes slower when little is left would go slower for nothing.
+        speed = self.limits.throttling or UNENFORCED
+        return self._buckets.setdefault(key, Bucket(budget, speed, at=now))
 
 
 def subscription_throttled(

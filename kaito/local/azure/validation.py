@@ -28,6 +28,7 @@ _RESERVED_PREFIX = "kubernetes.azure.com"
 _IMMUTABLE = (
     *("vmSize", "osDiskSizeGB", "osDiskType", "osType", "type", "maxPods", "availabilityZones"),
     *("vnetSubnetID", "podSubnetID", "scaleSetPriority", "scaleSetEvictionPolicy"),
+    "spotMaxPrice",
     *("enableNodePublicIP", "proximityPlacementGroupID", "gpuInstanceProfile"),
 )
 # What a client sends and the service owns; it is ignored in a PUT, as ARM does.
@@ -36,9 +37,18 @@ _READ_ONLY = (
     *("nodeImageVersion", "eTag", "status", "virtualMachineNodesStatus"),
 )
 _DISK_GIB = range(30, 2049)
+_EPHEMERAL_GIB = 2040
 _MAX_PODS = range(10, 251)
 _ZONES = ("1", "2", "3")
+# Of Resource Manager.
 _TAGS, _TAG_NAME_LENGTH, _TAG_VALUE_LENGTH = 50, 512, 256
+_TAG_NAME = re.compile(r"(?!microsoft|azure|windows)[^<>%&\\?/]+", re.IGNORECASE)
+_SUBNET = re.compile(
+    r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Network"
+    r"/virtualNetworks/[^/]+/subnets/[^/]+",
+    re.IGNORECASE,
+)
+_PRICE_DECIMALS = 5
 KUBERNETES_VERSION = "1.36.0"
 
 
@@ -80,6 +90,8 @@ def desired_properties(
     defaults = before or {
         "count": 1,
         "osDiskSizeGB": 128,
+        # AKS takes Ephemeral where the size has room for it; sizes here have no caches.
+        "osDiskType": "Managed",
         "osType": "Linux",
         "osSKU": "Ubuntu",
         "type": "VirtualMachineScaleSets",
@@ -89,6 +101,8 @@ def desired_properties(
         "nodeLabels": {},
         "nodeTaints": [],
     }
+    if before is None and wanted.get("scaleSetPriority") == "Spot":
+        defaults = {**defaults, "scaleSetEvictionPolicy": "Delete", "spotMaxPrice": -1}
     properties = {**defaults, **wanted}
     # 0 stands for the service's choice.
     properties["osDiskSizeGB"] = properties["osDiskSizeGB"] or 128
@@ -121,20 +135,33 @@ def _faults(name: str, properties: Mapping[str, Any], limits: Limits) -> Iterato
                 parameter,
                 f"{properties[parameter]} is not between {allowed[0]} and {allowed[-1]}",
             )
+    if properties["osDiskType"] == "Ephemeral" and properties["osDiskSizeGB"] > _EPHEMERAL_GIB:
+        yield "osDiskSizeGB", f"an ephemeral OS disk has at most {_EPHEMERAL_GIB} GiB"
+    subnet = properties.get("vnetSubnetID")
+    if subnet and not _SUBNET.fullmatch(subnet):
+        yield "vnetSubnetID", f"{subnet!r} is not the ID of a subnet"
     for zone in properties.get("availabilityZones") or ():
         if zone not in _ZONES:
             yield "availabilityZones", f"{zone!r} is not one of the zones {', '.join(_ZONES)}"
     for key, value in properties["nodeLabels"].items():
         yield from _label(key, value)
-    for taint in properties["nodeTaints"]:
-        if not _is_taint(taint):
-            yield "nodeTaints", f"{taint!r} is not key=value:effect"
-    tags = properties.get("tags") or {}
+    for parameter in ("nodeTaints", "nodeInitializationTaints"):
+        for taint in properties.get(parameter) or ():
+            if not _is_taint(taint):
+                yield parameter, f"{taint!r} is not key=value:effect"
+    yield from _tag_faults(properties.get("tags") or {})
+
+
+def _tag_faults(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if len(tags) > _TAGS:
         yield "tags", f"{len(tags)} tags are more than {_TAGS}"
     for key, value in tags.items():
         if len(key) > _TAG_NAME_LENGTH or len(value) > _TAG_VALUE_LENGTH:
             yield "tags", f"the tag {key[:20]!r} is longer than names and values of tags can be"
+        if not _TAG_NAME.fullmatch(key):
+            yield "tags", f"{key[:20]!r} is no name of a tag"
+    if len({key.lower() for key in tags}) < len(tags):
+        yield "tags", "two tags have names that differ in case alone"
 
 
 def _scale(properties: Mapping[str, Any], limits: Limits) -> Iterator[tuple[str, str]]:
@@ -165,6 +192,8 @@ def _kind(name: str, properties: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     price = properties.get("spotMaxPrice")
     if price is not None and price != -1 and price <= 0:
         yield "spotMaxPrice", f"{price} is neither -1 nor a price"
+    elif price is not None and round(price, _PRICE_DECIMALS) != price:
+        yield "spotMaxPrice", f"{price} has more than {_PRICE_DECIMALS} decimals"
 
 
 def _label(key: str, value: str) -> Iterator[tuple[str, str]]:

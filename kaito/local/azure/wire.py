@@ -12,6 +12,7 @@ from kaito.local.azure.faults import Faults
 from kaito.local.azure.limits import Limits
 from kaito.local.azure.operation import Operation, Outcome
 from kaito.local.azure.pool import Pool
+from kaito.local.azure.schema import PREVIEW
 from kaito.local.azure.sizes import VmSizes
 from kaito.local.azure.validation import KUBERNETES_VERSION
 from kaito.runtime import rfc3339_micro
@@ -19,10 +20,11 @@ from kaito.runtime import rfc3339_micro
 NODE_IMAGE = "AKSUbuntu-2204gen2containerd-202601.01.0"
 
 
-def pool_wire(pool: Pool, account: Account) -> dict[str, Any]:
-    """An agent pool as every answer shows it."""
+def pool_wire(pool: Pool, account: Account, *, preview: bool = False) -> dict[str, Any]:
+    """An agent pool as every answer shows it, to those who ask by a preview version or not."""
+    hidden = () if preview else PREVIEW
     properties = {
-        **pool.properties,
+        **{name: value for name, value in pool.properties.items() if name not in hidden},
         "eTag": pool.etag,
         "provisioningState": pool.state.value,
         "powerState": {"code": "Stopped" if pool.stopped else "Running"},

@@ -1,82 +1,86 @@
-"""The one module that imports the Azure SDK: agent pools over Azure Resource Manager.
+"""Agent pools over Azure Resource Manager, through the Azure SDK.
 
 It speaks JSON as dicts and raises CloudError; no SDK type leaves it. Every call is one exchange,
-repeated briefly at the edge when the connection or the server failed. The SDK's own retries, which
-sleep through any Retry-After however long, are off, and so is its polling: what Azure started,
-the caller looks at when it likes.
+repeated briefly at the edge when the connection or the server failed, and ends within a minute.
+The SDK's own retries, which sleep through any Retry-After however long, are off, and so are its
+redirects and its polling: what Azure started, the caller looks at when it likes.
 """
 
 from __future__ import annotations
 
-import ssl
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import aiohttp
 from azure.core import MatchConditions
-from azure.core.credentials import AccessToken
-from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    HttpResponseError,
-    ODataV4Format,
-)
+from azure.core.exceptions import AzureError, HttpResponseError, ODataV4Format
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.mgmt.containerservice.aio import ContainerServiceClient
 from azure.mgmt.containerservice.models import AgentPool, AgentPoolDeleteMachinesParameter
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from prometheus_client import CollectorRegistry
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from kaito.provisioner.aks import errors
+from kaito.provisioner.aks.credentials import NoToken, new_credential
+from kaito.provisioner.aks.edge import Edge, new_session
 from kaito.provisioner.aks.errors import Answer, Detail
+from kaito.provisioner.aks.pacing import Pacer, retry_after
 from kaito.provisioner.aks.pool import Wire
-from kaito.provisioner.aks.remedies import advised
 from kaito.provisioner.failure import Cause, CloudError
-from kaito.provisioner.settings import CloudSettings, CredentialKind
-from kaito.runtime.clock import Clock
+from kaito.provisioner.settings import CloudSettings
+from kaito.runtime.clock import Clock, deadline
 
 if TYPE_CHECKING:
-    from azure.core.rest import AsyncHttpResponse
+    from azure.core.pipeline import PipelineResponse
+    from azure.core.rest import AsyncHttpResponse, HttpRequest
 
 T = TypeVar("T")
 
 ATTEMPTS = 3
 """Exchanges for one call at most. All calls are safe to repeat: reads, a PUT that refuses to
-overwrite, another one that says the whole of what is to be, and deletes."""
+overwrite, and deletes."""
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 15.0  # Resource Manager accepts an operation within a few seconds, or not at all
-PAUSE_SECONDS = 4.0  # longest pause between attempts; with the above, a call ends within a minute
+SILENCE_SECONDS = 15.0  # Resource Manager accepts an operation within a few seconds, or not at all
+ATTEMPT_SECONDS = 20.0  # for a whole answer, its turn and its token included
+CALL_SECONDS = 50.0
+PAUSE_SECONDS = 4.0  # longest pause between attempts
 
 
 @asynccontextmanager
-async def connect(settings: CloudSettings, clock: Clock) -> AsyncIterator[AgentPools]:
-    """The agent pools of one cluster. Sends nothing yet; connections close with the context."""
+async def connect(
+    settings: CloudSettings, clock: Clock, registry: CollectorRegistry
+) -> AsyncIterator[AgentPools]:
+    """The agent pools of one cluster. Sends nothing yet; connections close with the context.
+
+    `registry` gets the metrics of the pacing.
+    """
+    version: Any = {"api_version": settings.api_version} if settings.api_version else {}
     async with AsyncExitStack() as stack:
-        credential = await stack.enter_async_context(_credential(settings, clock))
-        tls = ssl.create_default_context(cadata=settings.ca_data or None)
-        session = await stack.enter_async_context(
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=tls),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=True,
-            )
-        )
+        session = await stack.enter_async_context(new_session(settings.ca_data))
         client = await stack.enter_async_context(
             ContainerServiceClient(
-                credential,
+                await stack.enter_async_context(new_credential(settings, session, clock)),
                 settings.subscription,
                 settings.base_url,
+                credential_scopes=[f"{settings.audience}/.default"],
                 transport=AioHttpTransport(
                     session=session,
                     session_owner=False,
                     connection_timeout=CONNECT_SECONDS,
-                    read_timeout=ANSWER_SECONDS,
+                    read_timeout=SILENCE_SECONDS,
                 ),
+                per_retry_policies=[Edge(settings.base_url, Pacer(clock, registry))],
                 retry_total=0,
+                permit_redirects=False,
                 user_agent="kaito",
+                **version,
             )
         )
         yield AgentPools(client, settings, clock)
@@ -91,7 +95,6 @@ class AgentPools:
         self._pools = client.agent_pools
         self._machines = client.machines
         self._where = (settings.resource_group, settings.cluster)
-        self._settings = settings
         self._clock = clock
 
     async def put(self, name: str, body: Wire) -> Wire | None:
@@ -105,7 +108,7 @@ class AgentPools:
                 match_condition=MatchConditions.IfMissing,
                 polling=False,
             )
-            return (await poller.result()).as_dict()
+            return _pool(await poller.result())
 
         return await self._unless(start, lambda answer: answer.status == 412)
 
@@ -113,7 +116,7 @@ class AgentPools:
         """One pool, None when Azure denies that very pool."""
 
         async def ask() -> Wire:
-            return (await self._pools.get(*self._where, name)).as_dict()
+            return _pool(await self._pools.get(*self._where, name))
 
         return await self._unless(ask, lambda answer: errors.pool_is_missing(answer, name))
 
@@ -121,7 +124,8 @@ class AgentPools:
         """All pools of the cluster."""
 
         async def ask() -> list[Wire]:
-            return [pool.as_dict() async for pool in self._pools.list(*self._where)]
+            pages = self._pools.list(*self._where, raw_response_hook=_check_page)
+            return [_pool(found) async for found in pages]
 
         return await self._call(ask)
 
@@ -156,7 +160,7 @@ class AgentPools:
                 match_condition=condition,
                 polling=False,
             )
-            return (await poller.result()).as_dict()
+            return _pool(await poller.result())
 
         return await self._call(start)
 
@@ -164,7 +168,8 @@ class AgentPools:
         """The machines of a pool, none when Azure denies that very pool."""
 
         async def ask() -> Sequence[Wire]:
-            return [each.as_dict() async for each in self._machines.list(*self._where, name)]
+            pages = self._machines.list(*self._where, name, raw_response_hook=_check_page)
+            return [each.as_dict() async for each in pages]
 
         return await self._unless(ask, lambda answer: errors.pool_is_missing(answer, name)) or []
 
@@ -200,7 +205,7 @@ class AgentPools:
             try:
                 return await call()
             except HttpResponseError as error:
-                answer = _answer(error)
+                answer = _answer(error, self._clock.now())
                 if answer is not None and expected(answer):
                     return None
                 raise
@@ -209,111 +214,96 @@ class AgentPools:
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
         attempts = AsyncRetrying(
-            retry=retry_if_exception(_worth_repeating),
-            stop=stop_after_attempt(ATTEMPTS),
+            retry=_worth_repeating,
+            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(CALL_SECONDS - ATTEMPT_SECONDS),
             wait=wait_random_exponential(multiplier=0.5, max=PAUSE_SECONDS),
             sleep=self._clock.sleep,
             reraise=True,
         )
-        try:
-            async for attempt in attempts:
-                with attempt, _classified():
+        async for attempt in attempts:
+            with attempt, _classified(self._clock):
+                async with deadline(self._clock, ATTEMPT_SECONDS):
                     return await call()
-        except CloudError as error:
-            raise CloudError(advised(error.failure, self._settings)) from error
         raise AssertionError("tenacity ends with a result or an error")
 
 
-def _worth_repeating(error: BaseException) -> bool:
+def _pool(found: AgentPool) -> Wire:
+    """As JSON. ValueError when it is none, whatever answered 200."""
+    wire: Wire = found.as_dict()
+    if not isinstance(wire.get("name"), str):
+        raise ValueError("not an agent pool")
+    return wire
+
+
+def _check_page(page: PipelineResponse[HttpRequest, AsyncHttpResponse]) -> None:
+    """ValueError when a page of a list is none: the SDK would take it for an empty one, and
+    everything that it should have named for gone."""
+    answer = page.http_response
+    if answer.status_code == 200 and not isinstance(answer.json().get("value"), list):
+        raise ValueError("not a list")
+
+
+def _worth_repeating(state: RetryCallState) -> bool:
     """Whether the next second may help. Where Azure says how long to wait, the caller waits."""
-    return (
-        isinstance(error, CloudError)
-        and error.failure.cause in {Cause.NETWORK, Cause.SERVER}
-        and error.failure.retry_after is None
-    )
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, CloudError):
+        return False
+    if state.attempt_number == 1 and _was_refused_its_token(error):
+        return True
+    passing = error.failure.cause in {Cause.NETWORK, Cause.SERVER}
+    return passing and error.failure.retry_after is None
+
+
+def _was_refused_its_token(error: CloudError) -> bool:
+    """Whether the token may have ended on its way; the SDK forgets it and gets another one."""
+    refusal = error.__cause__
+    return isinstance(refusal, HttpResponseError) and refusal.status_code == 401
+
+
+# What the SDK raises over an answer of another shape than it expects.
+_UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, zlib.error)
 
 
 @contextmanager
-def _classified() -> Iterator[None]:
+def _classified(clock: Clock) -> Iterator[None]:
     """The SDK's errors as CloudError."""
     try:
         yield
+    except NoToken as error:
+        raise CloudError(errors.unauthenticated(str(error))) from error
     except HttpResponseError as error:
-        answer = _answer(error)
-        if answer is not None:
-            raise CloudError(errors.classify(answer)) from error
-        if isinstance(error, ClientAuthenticationError):
-            raise CloudError(errors.unauthenticated(_first_line(error))) from error
+        answer = _answer(error, clock.now())
+        if answer is None:
+            raise CloudError(errors.unreachable(_first_line(error))) from error
+        if answer.status < 400:
+            said = f"what answered {answer.status} is not Resource Manager, or it is elsewhere"
+            raise CloudError(errors.unreachable(said)) from error
+        raise CloudError(errors.classify(answer)) from error
+    except TimeoutError as error:
+        said = f"no whole answer came within {ATTEMPT_SECONDS:g} seconds"
+        raise CloudError(errors.unreachable(said)) from error
+    except (AzureError, OSError) as error:
         raise CloudError(errors.unreachable(_first_line(error))) from error
-    except (AzureError, TimeoutError, OSError) as error:
-        raise CloudError(errors.unreachable(_first_line(error))) from error
+    except _UNREADABLE as error:
+        # The SDK reads what it is sent, whatever that is.
+        said = f"its answer could not be read ({type(error).__name__}: {_first_line(error)})"
+        raise CloudError(errors.unreachable(said)) from error
 
 
-def _answer(error: HttpResponseError) -> Answer | None:
+def _answer(error: HttpResponseError, now: float) -> Answer | None:
     if error.response is None or error.status_code is None:
         return None
     detail = _detail(error.error) if error.error else Detail(message=error.reason or "")
     # The SDK types the response of an error as less than it is.
     headers = cast("AsyncHttpResponse", error.response).headers
-    retry_after = headers.get("Retry-After", "")
-    return Answer(error.status_code, detail, float(retry_after) if retry_after.isdigit() else None)
+    lower = {name.lower(): value for name, value in headers.items()}
+    return Answer(error.status_code, detail, retry_after(lower, now))
 
 
 def _detail(error: ODataV4Format) -> Detail:
-    information = getattr(error, "additional_info", ())  # of ARM's form of it
-    policy = errors.policy_in(entry.info for entry in information)
-    details = tuple(map(_detail, error.details))
-    return Detail(error.code or "", error.message or "", details, policy)
+    return Detail(error.code or "", error.message or "", tuple(map(_detail, error.details)))
 
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
-
-
-def _credential(settings: CloudSettings, clock: Clock) -> AsyncTokenCredential:
-    match settings.credential:
-        case CredentialKind.WORKLOAD_IDENTITY:
-            from azure.identity.aio import WorkloadIdentityCredential  # a tenth of a second
-
-            return WorkloadIdentityCredential(
-                tenant_id=settings.tenant,
-                client_id=settings.client,
-                token_file_path=settings.federated_token_file,
-            )
-        case CredentialKind.DEFAULT:
-            from azure.identity.aio import DefaultAzureCredential
-
-            return DefaultAzureCredential()
-        case CredentialKind.TOKEN_FILE:
-            return _TokenFile(Path(settings.token_file), clock)
-
-
-class _TokenFile(AsyncTokenCredential):
-    """A bearer token in a file that somebody else renews, read for every request."""
-
-    def __init__(self, path: Path, clock: Clock) -> None:
-        self._path = path
-        self._clock = clock
-
-    async def get_token(
-        self,
-        *scopes: str,
-        claims: str | None = None,
-        tenant_id: str | None = None,
-        enable_cae: bool = False,
-        **kwargs: Any,
-    ) -> AccessToken:
-        # A few hundred bytes on a local disk: cheaper than a thread. It is offered as valid for a
-        # minute only, which is inside the SDK's margin for renewal, so that the SDK keeps none.
-        try:
-            token = self._path.read_text().strip()
-        except OSError as error:
-            raise ClientAuthenticationError(f"AZURE_TOKEN_FILE: {error}") from error
-        return AccessToken(token, int(self._clock.now()) + 60)
-
-    async def close(self) -> None:
-        """Nothing is held open."""
-
-    async def __aexit__(self, *exit_: object) -> None:
-        """Nothing is held open."""

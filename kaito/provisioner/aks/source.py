@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kaito.provisioner.aks import errors, pool, provider_id, remedies
+from prometheus_client import CollectorRegistry
+
+from kaito.provisioner.aks import errors, pool, provider_id
 from kaito.provisioner.failure import Cause, CloudError
 from kaito.provisioner.request import NodeRequest, Unsatisfiable
 from kaito.provisioner.settings import CloudSettings
@@ -24,12 +26,18 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def connect(
-    settings: CloudSettings, clock: Clock | None = None
+    settings: CloudSettings,
+    clock: Clock | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> AsyncIterator[AksNodeSource]:
-    """The cluster's agent pools as a source of nodes. Nothing is sent before the first call."""
+    """The cluster's agent pools as a source of nodes. Nothing is sent before the first call.
+
+    Metrics of the requests go to `registry`.
+    """
     from kaito.provisioner.aks import client  # the Azure SDK takes a third of a second to load
 
-    async with client.connect(settings, clock or SystemClock()) as pools:
+    metrics = registry or CollectorRegistry()
+    async with client.connect(settings, clock or SystemClock(), metrics) as pools:
         yield AksNodeSource(pools, settings)
 
 
@@ -50,13 +58,6 @@ class AksNodeSource:
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         try:
-            return await self._launch(request, instance_type)
-        except CloudError as error:
-            told = remedies.advised(error.failure, self._settings, instance_type)
-            raise CloudError(told) from error
-
-    async def _launch(self, request: NodeRequest, instance_type: str) -> Pool:
-        try:
             body = pool.body(request, instance_type, self._settings.pools, self._settings.location)
         except Unsatisfiable as error:
             raise CloudError(errors.invalid(str(error))) from None
@@ -69,7 +70,7 @@ class AksNodeSource:
                 raise
             made, refusal = None, error
         if made is not None:
-            return self._read(made)
+            return pool.read(made)
         there = await self.observe(request.name)
         if isinstance(there, Pool):
             return there
@@ -80,10 +81,10 @@ class AksNodeSource:
             # AKS answers such a name with a refusal, which would hold a Machine's deletion up.
             return Absent()
         found = await self._pools.get(name)
-        return Absent() if found is None else self._read(found)
+        return Absent() if found is None else pool.read(found)
 
     async def pools(self) -> list[Pool]:
-        return [self._read(found) for found in await self._pools.list()]
+        return [pool.read(found) for found in await self._pools.list()]
 
     async def delete(self, pool_: Pool) -> Pool | Absent:
         there = await self.observe(pool_.name)
@@ -100,11 +101,3 @@ class AksNodeSource:
                 await self._pools.abort(there.name)
             raise
         return replace(there, state=PoolState.DELETING, said="Deleting", etag="")
-
-    def _read(self, wire: pool.Wire) -> Pool:
-        """A pool from Azure's JSON; one that failed says what can be done about it."""
-        found = pool.read(wire)
-        if found.failure is None:
-            return found
-        told = remedies.advised(found.failure, self._settings, found.instance_type)
-        return replace(found, failure=told)

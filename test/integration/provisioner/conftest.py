@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from kaito.catalog.catalog import load
 from kaito.local.apiserver.front import HttpsFront
@@ -43,6 +44,9 @@ class Azure:
     pki: Pki
     directory: Path
     front: HttpsFront
+    server: ApiServer
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    """The metrics of the last source."""
     sent: list[Request] = field(default_factory=list)
     answers: list[Response] = field(default_factory=list)
     """Given instead of the endpoint's own, in order."""
@@ -69,8 +73,12 @@ class Azure:
         return CloudSettings(**{**defaults, **changes})  # type: ignore[arg-type]  # of a test's own
 
     @asynccontextmanager
-    async def source(self, **changes: object) -> AsyncIterator[AksNodeSource]:
-        async with connect(self.settings(**changes), Impatient()) as source:
+    async def source(
+        self, timing: Clock | None = None, **changes: object
+    ) -> AsyncIterator[AksNodeSource]:
+        self.registry = CollectorRegistry()
+        settings = self.settings(**changes)
+        async with connect(settings, timing or Impatient(), self.registry) as source:
             yield source
 
     async def finish(self) -> None:
@@ -98,7 +106,7 @@ async def serving(
         clock=clock,
         on_change=on_change,
     )
-    made = Azure(endpoint, clock, pki, directory, front)
+    made = Azure(endpoint, clock, pki, directory, front, server)
     server.mount(MOUNT, made.handle)
     await server.start()
     await front.start()
