@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -216,7 +217,7 @@ def test_however_often_it_is_asked_writes_do_not_follow_each_other_quickly(
         if contest.pause("uid", {"spec": 1}, ["spec"], now) == 0.0:
             contest.wrote("uid", {"spec": 1}, ["spec"], now)
             writes.append(now)
-    assert all(later - earlier >= PAUSE for earlier, later in zip(writes, writes[1:], strict=False))
+    assert all(later - earlier >= PAUSE for earlier, later in pairwise(writes))
 
 
 def test_another_wish_other_fields_and_other_objects_are_written_at_once() -> None:
