@@ -2,6 +2,9 @@
 
     python -m kaito.local.simulated_engine --port 5000 --model phi-3-mini-4k-instruct
 
+On several nodes it is a leader, which answers once all workers are there, or a worker, which
+answers nothing but how it is.
+
 It answers every question with a sentence that says that the answer is simulated; the header
 `x-kaito-simulated` says so, too. Standard library alone, because pods start it by the hundred.
 It counts words where an engine counts tokens.
@@ -11,7 +14,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hmac
 import json
+import os
 import signal
 import sys
 import threading
@@ -21,8 +26,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from kaito.local.simulated_group import Leader, Place, join
+
 MAX_BODY = 1024 * 1024
 MARK = "simulated"
+KEYS = ("VLLM_API_KEY", "KAITO_API_KEY")  # variables with the key that clients must bring
 
 
 class BadQuestion(Exception):
@@ -35,10 +43,34 @@ class Engine:
 
     model: str
     loaded_at: float
+    adapters: tuple[str, ...] = ()
+    """Names that it serves under besides."""
+    key: str = ""
+    """What clients must bring, "" for nothing."""
+    leader: Leader | None = None
+    """Who counts the workers; None where there are none."""
+    works: bool = False
+    """Whether it is a worker itself."""
     requests: int = 0
     prompt_tokens: int = 0
     generation_tokens: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def ready(self) -> bool:
+        """Whether questions are answered."""
+        complete = self.leader is None or self.leader.complete
+        return complete and time.monotonic() >= self.loaded_at
+
+    def knows(self, model: object) -> bool:
+        """Whether it serves under this name."""
+        return model in (None, "", self.model, *self.adapters)
+
+    def admits(self, authorization: str) -> bool:
+        """Whether a client with this header may ask."""
+        scheme, _, token = authorization.partition(" ")
+        right = hmac.compare_digest(token.strip().encode(), self.key.encode())
+        return not self.key or (scheme.lower() == "bearer" and right)
 
     def answer(self, prompt: str, limit: int | None = None) -> list[str]:
         """The words of the answer, cut at `limit`."""
@@ -111,15 +143,18 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:
             case "/" | "/health" | "/healthz":
-                if time.monotonic() < self.engine.loaded_at:
-                    self._json(503, {"status": "Loading", MARK: True})
-                else:
+                if self.engine.ready:
                     self._json(200, {"status": "Healthy", MARK: True})
+                else:
+                    self._json(503, {"status": "Loading", MARK: True})
             case "/metrics":
                 text = self.engine.metrics().encode()
                 self._send(200, "text/plain; version=0.0.4; charset=utf-8", text)
             case "/v1/models":
-                self._json(200, {"object": "list", "data": [self._model()]})
+                if self._may_ask():
+                    names = (self.engine.model, *self.engine.adapters)
+                    data = [self._model(each) for each in names]
+                    self._json(200, {"object": "list", "data": data})
             case "/version":
                 self._json(200, {"version": MARK, MARK: True})
             case _:
@@ -128,6 +163,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         try:
             body = self._body()
+            if not self._may_ask():
+                return
             match self.path.partition("?")[0]:
                 case "/chat":
                     words = self.engine.answer(prompt_of(body), limit_of(body))
@@ -148,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _complete(self, body: dict[str, Any], *, chat: bool) -> None:
         wanted = body.get("model")
-        if wanted not in (None, "", self.engine.model):
+        if not self.engine.knows(wanted):
             self._error(404, "NotFoundError", f"The model `{wanted}` does not exist.")
             return
         prompt, limit = prompt_of(body), limit_of(body)
@@ -158,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
             "id": f"{MARK}-{self.engine.requests}",
             "object": "chat.completion" if chat else "text_completion",
             "created": int(time.time()),
-            "model": self.engine.model,
+            "model": wanted or self.engine.model,
             MARK: True,
         }
         if body.get("stream"):
@@ -193,8 +230,21 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
 
-    def _model(self) -> dict[str, Any]:
-        return {"id": self.engine.model, "object": "model", "owned_by": "kaito", MARK: True}
+    def _may_ask(self) -> bool:
+        """Whether the question may be answered now; if not, that has been said."""
+        if not self.engine.admits(self.headers.get("Authorization", "")):
+            self._error(401, "AuthenticationError", "This model needs an API key.")
+        elif self.engine.works:
+            self._error(404, "NotFoundError", "This is a worker: the leader answers.")
+        elif not self.engine.ready:
+            self._error(503, "ServiceUnavailableError", "The model is not loaded yet.")
+        else:
+            return True
+        return False
+
+    def _model(self, name: str) -> dict[str, Any]:
+        base = {} if name == self.engine.model else {"parent": self.engine.model}
+        return {"id": name, "object": "model", "owned_by": "kaito", **base, MARK: True}
 
     def _body(self) -> dict[str, Any]:
         length = self.headers.get("Content-Length", "")
@@ -256,15 +306,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=5000)
     parser.add_argument("--model", default=MARK, help="the name it serves under")
     parser.add_argument(
+        "--adapter", action="append", default=[], help="another name that it serves under"
+    )
+    parser.add_argument(
         "--load-seconds", type=float, default=0.0, help="how long /health answers 503"
     )
     options = parser.parse_args(arguments)
     loaded_at = time.monotonic() + options.load_seconds
+    place = Place.of(os.environ)
+    engine = Engine(
+        options.model,
+        loaded_at,
+        adapters=tuple(options.adapter),
+        key=next((key for name in KEYS if (key := os.environ.get(name, ""))), ""),
+        works=not place.leads,
+    )
     try:
-        server = serve(options.host, options.port, Engine(options.model, loaded_at))
+        if place.nodes > 1 and place.leads:
+            engine.leader = Leader(place)
+            engine.leader.start()
+        server = serve(options.host, options.port, engine)
     except OSError as error:
-        print(f"Cannot listen on port {options.port}: {error.strerror}.", file=sys.stderr)  # noqa: T201
+        print(f"Cannot listen: {error.strerror}.", file=sys.stderr)  # noqa: T201
         return 1
+    if engine.works:
+        join(place)
     for number in (signal.SIGTERM, signal.SIGINT):
         # shutdown() waits for the loop that this handler interrupts, so it needs another thread.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -11,6 +11,8 @@ from typing import Any
 
 from kaito.runtime import Object
 
+ADAPTERS = "/mnt/adapter/"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
@@ -22,6 +24,9 @@ class Program:
     container port on which the program listens (0 when none is known). `simulated` says what
     about it is not real, "" when nothing is.
 
+    `health` is the path at which it answers what exec probes ask of the image; "" where they always
+    succeed.
+
     `own_commands` says that commands of the pod mean something to the program: its command and
     arguments are run as they are, and so are exec probes, hooks and `kubectl exec`. Whoever may
     create pods may then run anything on this machine.
@@ -32,6 +37,7 @@ class Program:
     command: Callable[[Mapping[str, Any], Object, int], Sequence[str]]
     simulated: str = ""
     own_commands: bool = False
+    health: str = ""
 
     def stands_for(self, image: str) -> bool:
         """Whether an image reference is this program's."""
@@ -43,6 +49,15 @@ class Program:
             head, slash, last = name.rpartition("/")
             name = f"{head}{slash}{last.partition(':')[0]}"
         return fnmatchcase(name, self.image)
+
+    def asked(self, container: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The container with probes that this program understands."""
+        instead = {"httpGet": {"path": self.health, "port": self.port}}
+        return dict(container) | {
+            field: {k: v for k, v in container[field].items() if k != "exec"} | instead
+            for field in ("startupProbe", "livenessProbe", "readinessProbe")
+            if self.health and "exec" in container.get(field, ())
+        }
 
 
 class Images:
@@ -80,7 +95,10 @@ def parse_program(text: str) -> Program:
 
 def _simulated_engine(container: Mapping[str, Any], pod: Object, port: int) -> list[str]:
     module = "kaito.local.simulated_engine"
-    return [sys.executable, "-m", module, "--port", str(port), "--model", served_name(container)]
+    line = [sys.executable, "-m", module, "--port", str(port), "--model", served_name(container)]
+    for name in adapter_names(container):
+        line += ["--adapter", name]
+    return line
 
 
 def served_name(container: Mapping[str, Any]) -> str:
@@ -92,7 +110,7 @@ def served_name(container: Mapping[str, Any]) -> str:
     for word in [*(container.get("command") or ()), *(container.get("args") or ())]:
         # A command line may be one word for a shell.
         words += str(word).split()
-    for flag in ("--served-model-name", "--model"):
+    for flag in ("--served-model-name", "--served_model_name", "--model"):
         for position, word in enumerate(words):
             name, equals, value = word.partition("=")
             if name == flag:
@@ -101,9 +119,16 @@ def served_name(container: Mapping[str, Any]) -> str:
     return str(container["name"])
 
 
+def adapter_names(container: Mapping[str, Any]) -> list[str]:
+    """The adapters that a container finds: directories in the place where engines look."""
+    mounts = (str(each["mountPath"]) for each in container.get("volumeMounts") or ())
+    return [path.removeprefix(ADAPTERS) for path in mounts if path.startswith(ADAPTERS)]
+
+
 KAITO_BASE = Program(
     image="kaito-base:*",
     port=5000,
     command=_simulated_engine,
     simulated="a stand-in answers instead of the model",
+    health="/health",
 )

@@ -307,7 +307,7 @@ class Kubelet:
         wearer = Wearer(pod, node, container, program, run.ports)
         process = ContainerProcess(
             Plan(
-                container=container,
+                container=program.asked(container),
                 pod=f"{key.name}_{key.namespace}({run.uid})",
                 address=self._addresses.of(run.uid),
                 policy=restart_policy(pod, container),

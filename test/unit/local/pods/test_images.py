@@ -33,6 +33,7 @@ def test_an_image_is_known_by_its_last_part(image: str, known: bool) -> None:
         ({"command": ["run", "--model=/weights"]}, "/weights"),
         ({"args": ["--model", "a", "--served-model-name", "b"]}, "b"),
         ({"args": ["--served-model-name"]}, "engine"),
+        ({"command": ["accelerate", "--served_model_name=phi"]}, "phi"),
         ({}, "engine"),
     ],
 )
@@ -51,6 +52,27 @@ def test_the_simulated_engine_gets_port_and_name() -> None:
         "phi",
     ]
     assert KAITO_BASE.simulated
+
+
+def test_the_simulated_engine_gets_the_names_of_adapters() -> None:
+    mounts = [{"mountPath": path} for path in ("/dev/shm", "/mnt/adapter/a", "/mnt/adapter/b.c")]
+    command = KAITO_BASE.command({"name": "e", "volumeMounts": mounts}, {}, 1)
+    assert command[-4:] == ["--adapter", "a", "--adapter", "b.c"]
+
+
+def test_what_a_probe_would_run_in_the_image_is_asked_of_the_stand_in() -> None:
+    probe = {"exec": {"command": ["python3", "check.py"]}, "periodSeconds": 3}
+    asked = KAITO_BASE.asked({"name": "e", "startupProbe": probe, "livenessProbe": {"grpc": {}}})
+    assert asked["startupProbe"] == {
+        "httpGet": {"path": "/health", "port": 5000},
+        "periodSeconds": 3,
+    }
+    assert asked["livenessProbe"] == {"grpc": {}}
+
+
+def test_what_a_probe_runs_in_a_program_with_commands_of_its_own_is_run() -> None:
+    container = {"name": "e", "startupProbe": {"exec": {"command": ["true"]}}}
+    assert entrypoint("python", ["python3"]).asked(container) == container
 
 
 @pytest.mark.parametrize(
