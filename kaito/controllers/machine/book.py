@@ -8,6 +8,7 @@ was asked for, so that a slow list cannot undo what a later call has learnt.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -19,10 +20,13 @@ from kaito.controllers.machine.cloud import (
     Ask,
     CloudFacts,
     Confirm,
+    DeleteMachine,
     Destroy,
     Launch,
+    ListMachines,
     Look,
     Refusal,
+    Resize,
     Trouble,
     Unknown,
 )
@@ -47,11 +51,21 @@ class Subject(NamedTuple):
 
     kind: str
     name: str
-    """The claim's, and the pool's."""
+    """The claim's, and the pool's unless `pool` says another one."""
     uid: str = ""
     """Of the claim; "" when there is none."""
     generation: int = 0
+    pool: str = ""
 
+    @property
+    def about(self) -> str:
+        """The name of the pool that is asked about."""
+        return self.pool or self.name
+
+
+# What is not asked of one pool as a whole has no pool for an answer.
+PoolAsk = Launch | Look | Confirm | Destroy | Resize | DeleteMachine
+CHANGES = (Launch, Destroy, Resize, DeleteMachine)
 
 log = structlog.get_logger("kaito.controllers.machine")
 
@@ -60,8 +74,14 @@ log = structlog.get_logger("kaito.controllers.machine")
 class _Entry:
     subject: Subject
     facts: CloudFacts = UNASKED
-    changed_at: float = 0.0
-    """When the cloud was last asked to make or delete this pool."""
+
+
+class _Changed(NamedTuple):
+    at: float
+    by: tuple[str, str] | None
+
+
+UNCHANGED = _Changed(0.0, None)
 
 
 @dataclass(slots=True)
@@ -83,17 +103,31 @@ class PoolBook:
         self._poll = poll_seconds
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._listing = _Listing()
+        self._changed: dict[str, _Changed] = {}
+        """Who last asked the cloud to change a pool, if that was after the last list."""
+        self._launched: set[str] = set()
+        """Pools that were asked for after the last list."""
         self._lock = asyncio.Lock()
 
     def facts(self, subject: Subject) -> CloudFacts:
         """What is known about one pool. Refusals of an earlier subject are forgotten."""
         entry = self._entries.get(subject[:2])
         if entry is None:
-            return self._listed(subject.name)
+            return replace(self._listed(subject.about), crowd=self._crowd())
         if entry.subject != subject:
-            entry.subject = subject
-            entry.facts = replace(entry.facts, refusals=())
-        return entry.facts
+            before, entry.subject = entry.subject, subject
+            same = before.about == subject.about
+            known = entry.facts if same else self._listed(subject.about)
+            entry.facts = replace(known, refusals=())
+        changed = self._changed.get(subject.about, UNCHANGED)
+        if changed.at > entry.facts.at and changed.by != subject[:2]:
+            # What this claim knows of the pool is of before.
+            entry.facts = replace(entry.facts, at=0.0, confirmed=False, machines=None)
+        return replace(entry.facts, crowd=self._crowd())
+
+    def listed(self) -> Mapping[str, Pool]:
+        """The pools of the last list, by name."""
+        return self._listing.pools
 
     def forget(self, subject: Subject) -> None:
         """Nobody asks about this pool any more."""
@@ -104,23 +138,31 @@ class PoolBook:
 
         Cancelled in the middle of a change, it leaves the pool UNKNOWN.
         """
-        facts, name = self.facts(subject), subject.name
+        facts, name = self.facts(subject), subject.about
         entry = self._entries.setdefault(subject[:2], _Entry(subject, facts))
         asked_at = self._clock.now()
-        if isinstance(ask, Launch | Destroy):
-            entry.changed_at = asked_at
-            entry.facts = replace(facts, pool=UNKNOWN, confirmed=False)
+        if isinstance(ask, CHANGES):
+            self._changed[name] = _Changed(asked_at, subject[:2])
+            entry.facts = replace(facts, pool=UNKNOWN, confirmed=False, machines=None, at=asked_at)
+        if isinstance(ask, Launch):
+            self._launched.add(name)
         try:
-            pool = await self._put(name, entry, ask)
+            if isinstance(ask, ListMachines):
+                found = tuple(await self._source.machines(name))
+                entry.facts = replace(facts, machines=found, trouble=None)
+                return
+            pool = await self._put(name, facts, ask)
         except CloudError as error:
             log.warning("cloud refused", pool=name, ask=type(ask).__name__, error=str(error))
-            entry.facts = _refused(entry.facts, ask, error.failure, self._clock.now())
+            entry.facts = _refused(facts, ask, error.failure, self._clock.now())
+            if isinstance(ask, Launch) and isinstance(entry.facts.pool, Absent):
+                self._launched.discard(name)
         else:
-            answered = _answered(entry.facts, ask, pool, facts.pool, asked_at)
+            answered = _answered(facts, ask, pool, asked_at)
             listed = isinstance(ask, Look)
             entry.facts = replace(answered, at=self._listed_at(asked_at)) if listed else answered
 
-    async def _put(self, name: str, entry: _Entry, ask: Ask) -> Pool | Absent:
+    async def _put(self, name: str, facts: CloudFacts, ask: PoolAsk) -> Pool | Absent:
         """Put the question."""
         match ask:
             case Launch(request, instance_type, _):
@@ -129,23 +171,35 @@ class PoolBook:
             case Destroy(pool, _):
                 log.info("deleting", pool=name, state=pool.said)
                 return await self._source.delete(pool)
+            case Resize(pool, count, _):
+                log.info("resizing", pool=name, machines=count)
+                return await self._source.resize(pool, count)
+            case DeleteMachine(pool, machine):
+                log.info("deleting machine", pool=name, machine=machine.name)
+                return await self._source.delete_machine(pool, machine)
             case Confirm():
                 return await self._source.observe(name)
             case Look():
-                return await self._look(name, entry)
+                return await self._look(name, facts)
 
-    async def _look(self, name: str, entry: _Entry) -> Pool | Absent:
+    async def _look(self, name: str, facts: CloudFacts) -> Pool | Absent:
         """From a list of all pools, made now unless there is a recent one."""
         async with self._lock:
             if not self._recent():
                 await self._list()
         if self._listing.failure is not None:
             raise CloudError(self._listing.failure)
-        if self._listing.at is not None and self._listing.at >= entry.changed_at:
+        changed = self._changed.get(name, UNCHANGED).at
+        if self._listing.at is not None and self._listing.at >= changed:
             return self._listing.pools.get(name, Absent())
-        # The list is from before our own last call, and another one is not due yet.
-        known = entry.facts.pool
-        return await self._source.observe(name) if known is UNKNOWN else known
+        # The list is from before the last call about the pool, and another one is not due yet.
+        if facts.pool is UNKNOWN or facts.at == 0.0:
+            return await self._source.observe(name)
+        return facts.pool
+
+    def _crowd(self) -> int:
+        listed = self._listing.pools
+        return len(listed) + sum(name not in listed for name in self._launched)
 
     def _listed_at(self, now: float) -> float:
         """How old a look's answer is. By that all who look come together at the next list."""
@@ -166,6 +220,8 @@ class PoolBook:
             self._listing = replace(self._listing, at=started, failure=error.failure)
         else:
             self._listing = _Listing(pools, started, self._clock.now() - started)
+            self._changed = {name: it for name, it in self._changed.items() if it.at > started}
+            self._launched &= set(self._changed)
 
     def _listed(self, name: str) -> CloudFacts:
         """From the last list, for a pool that nobody has asked about yet."""
@@ -175,30 +231,27 @@ class PoolBook:
         return CloudFacts(pool=pool, at=self._listing.at, since=self._listing.at)
 
 
-def _answered(
-    facts: CloudFacts,
-    ask: Ask,
-    pool: Pool | Absent,
-    before: Pool | Absent | Unknown,
-    asked_at: float,
-) -> CloudFacts:
+def _answered(facts: CloudFacts, ask: PoolAsk, pool: Pool | Absent, asked_at: float) -> CloudFacts:
     refusals = facts.refusals
     match ask:
         case Launch(afresh=True):
             refusals = ()
-        case Destroy(refusal=Refusal() as refusal):
+        case Destroy(refusal=Refusal() as refusal) | Resize(refusal=Refusal() as refusal):
             refusals = (*refusals, refusal)[-REMEMBERED:]
+    same = _state(pool) == _state(facts.pool)
     return CloudFacts(
         pool=pool,
         at=asked_at,
-        since=facts.since if _state(pool) == _state(before) else asked_at,
+        since=facts.since if same else asked_at,
         confirmed=isinstance(ask, Confirm | Destroy),
         refusals=refusals,
+        # A change makes it unknown which machines there are, whatever had been asked.
+        machines=facts.machines if same and isinstance(ask, Look | Confirm) else None,
     )
 
 
-def _state(pool: Pool | Absent | Unknown) -> PoolState | None:
-    return pool.state if isinstance(pool, Pool) else None
+def _state(pool: Pool | Absent | Unknown) -> tuple[PoolState, int] | None:
+    return (pool.state, pool.count) if isinstance(pool, Pool) else None
 
 
 def _refused(facts: CloudFacts, ask: Ask, failure: Failure, now: float) -> CloudFacts:
@@ -209,7 +262,12 @@ def _refused(facts: CloudFacts, ask: Ask, failure: Failure, now: float) -> Cloud
             # After a failure that may pass, the pool may have been made all the same.
             pool = UNKNOWN if failure.way is Way.RETRY else Absent()
             return CloudFacts(pool=pool, at=now, refusals=refusals)
+        case Resize(pool=asked):
+            # It may have grown all the same: it is looked at again before anything else.
+            refusals = (*facts.refusals, Refusal(asked.instance_type, failure, now))[-REMEMBERED:]
+            return CloudFacts(pool=UNKNOWN, refusals=refusals)
         case _:
             times = facts.trouble.times + 1 if facts.trouble else 1
-            known = ask.pool if isinstance(ask, Destroy) else facts.pool
-            return replace(facts, pool=known, trouble=Trouble(failure, now, times))
+            known = ask.pool if isinstance(ask, Destroy | DeleteMachine) else facts.pool
+            trouble = Trouble(failure, now, times)
+            return replace(facts, pool=known, trouble=trouble, machines=None)

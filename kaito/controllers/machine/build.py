@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Literal
 
 from kaito.api.machine import FINALIZER
 from kaito.catalog.catalog import Catalog, load
 from kaito.controllers.kinds import NODE_PARTS, NODES, Node
+from kaito.controllers.machine import mates
 from kaito.controllers.machine.archive import CONFIG_MAPS, LEDGER, Archive
 from kaito.controllers.machine.book import PoolBook
 from kaito.controllers.machine.broom import Broom
@@ -19,6 +21,7 @@ from kaito.controllers.machine.disruption import fleet
 from kaito.controllers.machine.findings import Inventory
 from kaito.controllers.machine.kinds import CLAIMS
 from kaito.controllers.machine.ledger import Ledger
+from kaito.controllers.machine.mates import PoolMates, by_pool, mates_of
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.sweep import Sweep
 from kaito.controllers.machine.tallies import PoolTallies, SweepTallies
@@ -49,6 +52,8 @@ WORKERS = 32
 """A worker is held for one exchange with the cloud at a time, seconds at worst, and costs nothing
 while it waits."""
 BY_POOL = "pool"
+SHARE = 0.9
+"""Of the pools that the cloud allows: from there on claims share them."""
 SILENCE_SECONDS = 120.0
 """Without a word from the API server, which sends a bookmark a minute, a cache may be stale."""
 
@@ -94,7 +99,10 @@ def build(
         if label in view.header.labels:
             yield view.header.labels[label]
 
-    claims = {kind.kind: manager.informer(CLAIMS[kind.kind]) for kind in kinds}
+    claims = {
+        kind.kind: manager.informer(CLAIMS[kind.kind], indexes={mates.BY_POOL: by_pool})
+        for kind in kinds
+    }
     nodes = manager.informer(
         NODES, labels=label, indexes={BY_POOL: pool_named}, transform=NODE_PARTS
     )
@@ -122,6 +130,7 @@ def build(
         gpus=gpus,
         image_label=source.image_label,
         cluster=cluster,
+        share_from=ceil(SHARE * source.most_pools),
         expire=chosen.expire,
         repair=chosen.repair,
         drain_seconds=chosen.drain_seconds,
@@ -139,6 +148,7 @@ def build(
             DIALECTS[kind],
             claim=_finder(informer.store),
             nodes=lambda name: nodes_of(source, nodes.store, name),
+            mates=PoolMates(client, informer.store),
             fleet=count,
             book=book,
             tenants=Tenants(ApiPods(client), clock),
@@ -157,7 +167,10 @@ def build(
                         generation_changed, labels_changed, annotations_changed, finalizers_changed
                     ),
                 ),
-                watches=[watch(nodes, to=_claim_of(DIALECTS[kind], pool_named))],
+                watches=[
+                    watch(nodes, to=_claims_of(DIALECTS[kind], pool_named, informer.store)),
+                    watch(informer, to=mates_of(informer.store)),
+                ],
                 workers=WORKERS,
             )
         )
@@ -224,16 +237,19 @@ def _finder(store: Store[Claim]) -> Callable[[str], Claim | None]:
     return lambda name: store.get(Key("", name))
 
 
-def _claim_of(
-    dialect: Dialect, pool_named: Callable[[View], Iterable[str]]
+def _claims_of(
+    dialect: Dialect, pool_named: Callable[[View], Iterable[str]], claims: Store[Claim]
 ) -> Callable[[Change], Iterable[Key]]:
-    """From a Node to the claim that it may answer."""
+    """From a Node to the claims that it may answer."""
 
     def mapper(change: Change) -> Iterable[Key]:
         labels = change.header.labels
         of_kind = dialect.provisioner in labels and served(labels)
         if of_kind or FINALIZER in change.header.finalizers:
-            return [Key("", name) for name in pool_named(change)]
+            pools = list(pool_named(change))
+            return {Key("", pool) for pool in pools}.union(
+                *(claims.by(mates.BY_POOL, pool) for pool in pools)
+            )
         return []
 
     return mapper

@@ -1,4 +1,4 @@
-"""What is known of the cloud about one Machine's pool: the facts that decisions are made from.
+"""What is known of the cloud about one claim's pool: the facts that decisions are made from.
 
 Facts live in memory only. After a restart they are UNKNOWN and are asked for again; nothing that
 money depends on is read from them alone.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from kaito.provisioner import Absent, Failure, NodeRequest, Pool
+from kaito.provisioner import Absent, Failure, NodeRequest, Pool, PoolMachine
 
 
 class Unknown(Enum):
@@ -53,6 +53,10 @@ class CloudFacts:
     refusals: tuple[Refusal, ...] = ()
     """Launches of this generation that failed, in order."""
     trouble: Trouble | None = None
+    machines: tuple[PoolMachine, ...] | None = None
+    """The pool's machines, None when nobody has asked since the pool was last changed."""
+    crowd: int = 0
+    """How many pools the cluster has, whoever made them, as far as we know."""
 
 
 UNASKED = CloudFacts()
@@ -87,4 +91,27 @@ class Destroy:
     """What made it useless, to be remembered when it is gone."""
 
 
-Ask = Launch | Look | Confirm | Destroy
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Ask the cloud to give this pool, whose labels have been judged, so many machines."""
+
+    pool: Pool
+    count: int
+    refusal: Refusal | None = None
+    """Why the last attempt failed, to be remembered while this one is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListMachines:
+    """Ask which machines the pool has."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMachine:
+    """Ask the cloud to delete one machine of this pool, whose labels have been judged."""
+
+    pool: Pool
+    machine: PoolMachine
+
+
+Ask = Launch | Look | Confirm | Destroy | Resize | ListMachines | DeleteMachine

@@ -19,7 +19,8 @@ from dataclasses import replace
 from kaito.api.labels import INSTANCE_TYPE, ZONE
 from kaito.controllers.kinds import Node
 from kaito.controllers.machine import conditions
-from kaito.controllers.machine.cloud import Confirm
+from kaito.controllers.machine.allotment import allotted
+from kaito.controllers.machine.cloud import Confirm, ListMachines
 from kaito.controllers.machine.conditions import (
     DONE,
     Progress,
@@ -40,7 +41,9 @@ from kaito.controllers.machine.decision import (
 )
 from kaito.controllers.machine.dismantle import dismantle
 from kaito.controllers.machine.disruption import beyond_repair, expire, expiry, replace_node
+from kaito.controllers.machine.joining import join
 from kaito.controllers.machine.launch import remaining_pause
+from kaito.controllers.machine.leaving import tidy
 from kaito.controllers.machine.making import make, take_on
 from kaito.controllers.machine.readiness import (
     INITIALIZED_LABEL,
@@ -67,6 +70,7 @@ def decide(seen: Observation, policy: Policy) -> Decision:
         return _let_go(seen, policy)
     if not ours(claim):
         return NOTHING
+    seen = allotted(claim, seen, policy)
     if claim.metadata.deleting:
         return dismantle(claim, seen, policy)
     if not claim.held:
@@ -74,7 +78,15 @@ def decide(seen: Observation, policy: Policy) -> Decision:
     end = expiry(claim, policy)
     if end is not None and seen.now >= end:
         return expire(claim, seen, policy)
-    return _no_later_than(end, _serve(claim, seen, policy), seen.now)
+    tidied = tidy(claim, seen, policy)
+    if tidied is None:
+        return _no_later_than(end, _serve(claim, seen, policy), seen.now)
+    if tidied.ask is not None or tidied.writes:
+        return tidied
+    tidied_at = seen.now + (tidied.again or 0.0)
+    return _no_later_than(
+        tidied_at if end is None else min(end, tidied_at), _serve(claim, seen, policy), seen.now
+    )
 
 
 def _serve(claim: Claim, seen: Observation, policy: Policy) -> Decision:
@@ -83,7 +95,7 @@ def _serve(claim: Claim, seen: Observation, policy: Policy) -> Decision:
         return _node_deleted(claim, leaving, seen, policy)
     if claim.launched or _has_node(claim, seen):
         return _prepare(claim, seen, policy)
-    return make(claim, seen, policy)
+    return join(claim, seen, policy) if seen.shared else make(claim, seen, policy)
 
 
 def _no_later_than(moment: float | None, decision: Decision, now: float) -> Decision:
@@ -164,9 +176,25 @@ def _described(claim: Claim, node: Node) -> list[Write]:
 def _node_missing(claim: Claim, missing: Step, seen: Observation, policy: Policy) -> Decision:
     """No Node: it is on its way, or being replaced, or its pool has been deleted behind us."""
     if isinstance(seen.cloud.pool, Absent) and seen.cloud.confirmed:
-        said = f"Agent pool {seen.name} has been deleted; so is its {claim.kind}."
+        said = f"Agent pool {seen.pool} has been deleted; so is its {claim.kind}."
         return _give_up(claim, said)
+    if seen.shared and _settled(seen, policy):
+        machines, own = seen.cloud.machines, claim.status.provider_id
+        if machines is None:
+            return Decision(ask=ListMachines())
+        if own and not any(machine.behind(own) for machine in machines):
+            said = (
+                f"Its machine of agent pool {seen.pool} has been deleted; so is its {claim.kind}."
+            )
+            return _give_up(claim, said)
     return watch(claim, unregistered(claim, missing), seen, policy, confirm=True)
+
+
+def _settled(seen: Observation, policy: Policy) -> bool:
+    """Whether what the cloud says of the pool's machines is to be believed."""
+    pool = seen.cloud.pool
+    trouble = remaining_pause(seen.cloud.trouble, seen.now, policy)
+    return isinstance(pool, Pool) and pool.state is PoolState.READY and not trouble
 
 
 def _node_deleted(claim: Claim, leaving: list[Node], seen: Observation, policy: Policy) -> Decision:
@@ -202,7 +230,8 @@ def _let_go(seen: Observation, policy: Policy) -> Decision:
         for node in seen.nodes
         if node.deleting and node.held and _was_ours(node, seen.dialect.provisioner)
     ]
-    if not held:
+    if not held or seen.mates:
+        # Where others use the pool, too, they see to it.
         return NOTHING
     pool = seen.cloud.pool
     if isinstance(pool, Absent) and seen.cloud.confirmed:

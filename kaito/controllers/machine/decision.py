@@ -10,7 +10,9 @@ from kaito.controllers.kinds import Node
 from kaito.controllers.machine import cloud
 from kaito.controllers.machine.cloud import UNASKED, CloudFacts
 from kaito.controllers.machine.kinds import Pod
+from kaito.provisioner import Pool
 from kaito.provisioner.claim import Claim, Dialect
+from kaito.provisioner.sharing import pool_of
 from kaito.runtime import Object
 
 
@@ -43,6 +45,15 @@ class Fleet:
         return max(1, self.claims // 5)
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A pool that a claim might share."""
+
+    pool: Pool
+    living: int
+    """How many claims it has that are not being deleted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """One claim's world at one moment."""
@@ -52,7 +63,19 @@ class Observation:
     claim: Claim | None
     """None when there is no such claim (any more)."""
     nodes: tuple[Node, ...] = ()
-    """The Nodes that say they are of the pool of that name, the oldest first."""
+    """The Nodes that say they are of the claim's pool, the oldest first."""
+    mates: tuple[Claim, ...] = ()
+    """The other claims of its kind whose pool it is."""
+    live: tuple[Claim, ...] | None = None
+    """The same, as the API server says at this moment; None until somebody has asked."""
+    hosts: tuple[Host, ...] | None = None
+    """All pools of the cluster; None until somebody has asked."""
+    shared: bool = False
+    """Whether others use the pool, too: `nodes` are then the claim's alone."""
+    beside: tuple[Node, ...] = ()
+    """The other Nodes of a shared pool."""
+    strays: tuple[Node, ...] = ()
+    """Those of them that are nobody's and that nobody waits for."""
     tenancy: Tenancy | None = None
     """None until somebody has asked."""
     fleet: Fleet | None = None
@@ -60,6 +83,11 @@ class Observation:
     cloud: CloudFacts = UNASKED
     now: float
     """Seconds since the epoch."""
+
+    @property
+    def pool(self) -> str:
+        """The name of the claim's pool."""
+        return self.name if self.claim is None else pool_of(self.claim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +111,9 @@ class Policy:
     a busy API server is no reason to throw nodes away."""
     most_useless: int = 3
     """Pools that may prove useless for one claim before somebody has to look why."""
+    share_from: int = 90
+    """As soon as the cluster has so many pools, claims share them: nine tenths of what AKS
+    allows, so that those who cannot share find room."""
     drain_seconds: float = 3600.0
     """How long Pods may take to leave a Node whose claim does not say so itself."""
     expire: bool = False
@@ -119,6 +150,16 @@ class ListPods:
 @dataclass(frozen=True, slots=True)
 class Count:
     """Ask how all the claims are doing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListMates:
+    """Ask the API server, and no cache, which other claims are in the claim's pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListHosts:
+    """Ask which pools there are, and how many claims are in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +223,7 @@ class Tell:
     message: str
 
 
-Question = cloud.Ask | ListPods | Count
+Question = cloud.Ask | ListPods | Count | ListMates | ListHosts
 PodWrite = Evict | DeletePod
 ObjectWrite = PatchClaim | DeleteClaim | PatchNode | DeleteNode | SetStatus | Tell
 Write = PodWrite | ObjectWrite

@@ -1,5 +1,6 @@
 """What to do about a claim that is being deleted: empty its Node, have the pool removed, and let
-go only when the cloud has confirmed that there is no such pool. Pure."""
+go only when the cloud has confirmed that there is no such pool, or in a pool that others use, too,
+no such machine. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from kaito.controllers.machine.conditions import Progress, Step, report
 from kaito.controllers.machine.decision import (
     Decision,
     DeleteNode,
+    ListMates,
     ListPods,
     Observation,
     PatchClaim,
@@ -21,6 +23,7 @@ from kaito.controllers.machine.decision import (
 )
 from kaito.controllers.machine.drain import asking, closing, deadline, staying, told
 from kaito.controllers.machine.launch import remaining_pause
+from kaito.controllers.machine.leaving import last_of_all, leave, waits_for_others
 from kaito.controllers.machine.readiness import release
 from kaito.controllers.machine.waiting import NEARLY, watch
 from kaito.provisioner import Absent, Pool, PoolState
@@ -37,6 +40,8 @@ def dismantle(claim: Claim, seen: Observation, policy: Policy) -> Decision:
         case Absent() if seen.cloud.confirmed:
             return _finish(claim, seen, policy)
         case Pool() as pool if belongs_to(pool.labels, claim):
+            if seen.shared and pool.state is not PoolState.DELETING:
+                return _withdraw(claim, pool, seen, policy)
             return _destroy(claim, pool, seen, policy)
         case Pool() as pool if not claim.launched:
             # Never ours: there is nothing of ours to delete.
@@ -49,7 +54,7 @@ def dismantle(claim: Claim, seen: Observation, policy: Policy) -> Decision:
             )
             return watch(claim, _terminating(claim, said), seen, policy, confirm=True)
         case _:
-            progress = _terminating(claim, f"Looking for agent pool {seen.name}.")
+            progress = _terminating(claim, f"Looking for agent pool {seen.pool}.")
             return watch(claim, progress, seen, policy, confirm=True)
 
 
@@ -72,6 +77,28 @@ def _destroy(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Dec
         DeleteNode(node.name, node.metadata.uid) for node in seen.nodes if not node.deleting
     )
     return replace(decision, writes=(*deletions, *decision.writes))
+
+
+def _withdraw(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decision:
+    """From a pool that others use, too: its own machine alone, unless it is the last of them."""
+    emptying = _empty(claim, seen, policy)
+    if emptying is not None:
+        return emptying
+    if seen.live is None:
+        return Decision(ask=ListMates())
+    if last_of_all(claim, seen):
+        return _destroy(claim, pool, seen, policy)
+    if waits_for_others(claim, seen):
+        said = f"Agent pool {pool.name} goes when the other claims that use it have gone."
+        return watch(claim, _terminating(claim, said), seen, policy, confirm=True)
+    match leave(claim, pool, seen, policy):
+        case None:
+            return _finish(claim, seen, policy)
+        case str() as said:
+            progress = _terminating(claim, said, _drained(claim, seen, policy), instance=True)
+            return watch(claim, progress, seen, policy, confirm=True)
+        case decision:
+            return decision
 
 
 def _empty(claim: Claim, seen: Observation, policy: Policy) -> Decision | None:

@@ -41,9 +41,14 @@ def deadline(claim: Claim, policy: Policy) -> float:
     return (claim.dying_since or 0.0) + (policy.drain_seconds if grace is None else grace)
 
 
+def is_closed(node: Node) -> bool:
+    """Whether new Pods are kept away from a Node because it is to go."""
+    return any((t.get("key"), t.get("effect")) == TAINT for t in node.spec.taints)
+
+
 def closing(node: Node) -> PatchNode | None:
     """The write that keeps new Pods and users away from a Node; None when it has been made."""
-    if any((t.get("key"), t.get("effect")) == TAINT for t in node.spec.taints):
+    if is_closed(node):
         return None
     key, effect = TAINT
     kept = [taint for taint in node.spec.taints if taint.get("key") != key]

@@ -15,6 +15,7 @@ from kaito.controllers.machine import conditions
 from kaito.controllers.machine.cloud import Destroy, Launch, Look, Refusal
 from kaito.controllers.machine.conditions import Progress, Step, refused, report, unlaunched
 from kaito.controllers.machine.decision import Decision, Observation, PatchClaim, Policy
+from kaito.controllers.machine.hosting import host_for
 from kaito.controllers.machine.launch import (
     Attempt,
     Wait,
@@ -23,7 +24,7 @@ from kaito.controllers.machine.launch import (
     remaining_pause,
     stopped,
 )
-from kaito.controllers.machine.useless import entering, useless
+from kaito.controllers.machine.useless import entering, mark_of, useless
 from kaito.controllers.machine.waiting import due, watch
 from kaito.provisioner import (
     Absent,
@@ -36,7 +37,8 @@ from kaito.provisioner import (
     node_request,
 )
 from kaito.provisioner.claim import Claim
-from kaito.provisioner.ownership import LAUNCHED, belongs_to, label_of
+from kaito.provisioner.ownership import LAUNCHED, SHAPE, belongs_to, label_of
+from kaito.provisioner.sharing import shape_of
 from kaito.runtime import Object
 
 
@@ -59,33 +61,37 @@ def take_on(claim: Claim) -> Decision:
 def make(claim: Claim, seen: Observation, policy: Policy) -> Decision:
     """The next step towards a pool, and towards its Node."""
     try:
-        request = node_request(claim, policy.cluster)
+        request = replace(node_request(claim, policy.cluster), name=seen.pool)
     except Unsatisfiable as error:
-        return _show(claim, _failed(claim, Cause.INVALID, f"{error}."), seen, policy)
+        return show(claim, failed(claim, Cause.INVALID, f"{error}."), seen, policy)
     match seen.cloud.pool:
         case Pool() as pool:
             return _await_node(claim, request, pool, seen, policy)
         case Absent():
-            match _next(claim, request, seen, policy):
+            elsewhere = host_for(claim, request, seen, policy)
+            if elsewhere is not None:
+                return elsewhere
+            match next_step(claim, request, seen, policy):
                 case Attempt(instance_type, afresh):
-                    born = {LAUNCHED: label_of(seen.now)}
+                    born = {LAUNCHED: label_of(seen.now), SHAPE: shape_of(request)}
                     asked = replace(request, labels={**request.labels, **born})
                     return Decision(ask=Launch(asked, instance_type, afresh))
                 case Wait(seconds=seconds) as wait:
-                    return _show(claim, _waiting(claim, wait), seen, policy, seconds)
+                    return show(claim, held_up(claim, wait), seen, policy, seconds)
                 case Step() as step:
-                    return _show(claim, unlaunched(claim, step), seen, policy)
+                    return show(claim, unlaunched(claim, step), seen, policy)
         case _:
             return watch(claim, _expected(claim, request, "requested", seen, policy), seen, policy)
 
 
-def _show(
+def show(
     claim: Claim,
     progress: Progress,
     seen: Observation,
     policy: Policy,
     again: float | None = None,
 ) -> Decision:
+    """How far the claim is, and nothing else until `again`."""
     writes = report(claim, progress, None, seen.now, policy)
     return Decision(writes=tuple(writes), again=again)
 
@@ -94,7 +100,7 @@ def _await_node(
     claim: Claim, request: NodeRequest, pool: Pool, seen: Observation, policy: Policy
 ) -> Decision:
     if not belongs_to(pool.labels, claim):
-        progress = _failed(claim, Cause.NAME_TAKEN, _foreign(claim, pool, policy))
+        progress = failed(claim, Cause.NAME_TAKEN, _foreign(claim, pool, policy))
         return watch(claim, progress, seen, policy, slow=True)
     if pool.state is PoolState.DELETING:
         said = "an earlier pool of that name is being deleted"
@@ -103,7 +109,7 @@ def _await_node(
     if failure is not None:
         return _useless(claim, pool, failure, seen, policy)
     if pool.instance_type.lower() in {wanted.lower() for wanted in request.instance_types}:
-        return watch(claim, _coming(claim, pool), seen, policy)
+        return watch(claim, coming(claim, pool), seen, policy)
     return _remove(claim, pool, None, "it is of another instance type.", seen, policy)
 
 
@@ -112,8 +118,8 @@ def _useless(
 ) -> Decision:
     """It failed or brings no Node: it may cost money, and its name is needed for the next one."""
     paid = failure.way is Way.RETRY
-    if paid and not useless(claim).holds(pool):
-        return Decision(writes=(PatchClaim(entering(claim, pool, str(failure))),))
+    if paid and not useless(claim).holds(mark_of(pool)):
+        return Decision(writes=(PatchClaim(entering(claim, mark_of(pool), str(failure))),))
     refusal = Refusal(pool.instance_type, failure, seen.now)
     return _remove(claim, pool, refusal, str(failure), seen, policy)
 
@@ -129,7 +135,7 @@ def _remove(
     if remaining_pause(seen.cloud.trouble, seen.now, policy):
         cause = refusal.failure.cause if refusal else Cause.UNKNOWN
         said = f"Agent pool {pool.name} has to be deleted first: {why}"
-        progress = _failed(claim, cause, said)
+        progress = failed(claim, cause, said)
         return watch(claim, progress, seen, policy)
     if due(seen, policy.poll_seconds):
         # Somebody may have mended it since.
@@ -137,7 +143,7 @@ def _remove(
     return Decision(ask=Destroy(pool, refusal))
 
 
-def _next(
+def next_step(
     claim: Claim, request: NodeRequest, seen: Observation, policy: Policy
 ) -> Attempt | Wait | Step:
     """A Step when nothing is asked for any more until somebody has acted."""
@@ -153,20 +159,20 @@ def _expected(
     claim: Claim, request: NodeRequest, said: str, seen: Observation, policy: Policy
 ) -> Progress:
     """While it cannot be asked for: why the last attempt failed, if another has to wait for it."""
-    match _next(claim, request, seen, policy):
+    match next_step(claim, request, seen, policy):
         case Wait() as wait:
-            return _waiting(claim, wait)
+            return held_up(claim, wait)
         case Step() as step:
             return unlaunched(claim, step)
         case Attempt():
             return _launching(claim, request.name, said)
 
 
-def _failed(claim: Claim, cause: Cause, message: str) -> Progress:
+def failed(claim: Claim, cause: Cause, message: str) -> Progress:
     return unlaunched(claim, refused(cause, message))
 
 
-def _waiting(claim: Claim, wait: Wait) -> Progress:
+def held_up(claim: Claim, wait: Wait) -> Progress:
     return unlaunched(claim, refused(wait.cause, wait.message, passing=wait.passing))
 
 
@@ -175,7 +181,7 @@ def _launching(claim: Claim, name: str, said: str) -> Progress:
     return unlaunched(claim, Step("Unknown", conditions.LAUNCHING, message))
 
 
-def _coming(claim: Claim, pool: Pool) -> Progress:
+def coming(claim: Claim, pool: Pool) -> Progress:
     if pool.state is not PoolState.READY:
         return _launching(claim, pool.name, pool.said)
     message = f"Agent pool {pool.name} has been made; its Node has not joined the cluster yet."

@@ -17,6 +17,7 @@ from kaito.controllers.machine.conditions import DONE, Step, pending
 from kaito.provisioner import Unsatisfiable, node_request
 from kaito.provisioner.claim import Claim, Taint
 from kaito.provisioner.request import reserved
+from kaito.provisioner.sharing import pool_of
 from kaito.runtime import Object, parse_quantity
 
 REGISTERED_LABEL = "karpenter.sh/registered"
@@ -51,13 +52,13 @@ def the_node(claim: Claim, nodes: Sequence[Node]) -> Node | Step:
         case []:
             return pending(
                 conditions.NODE_NOT_FOUND,
-                f"No Node of agent pool {claim.metadata.name} has joined the cluster yet.",
+                f"No Node of agent pool {pool_of(claim)} has joined the cluster yet.",
             )
         case several:
             return Step(
                 "False",
                 conditions.MULTIPLE_NODES,
-                f"Agent pool {claim.metadata.name} has several Nodes "
+                f"Agent pool {pool_of(claim)} has several Nodes "
                 f"({', '.join(node.name for node in several)}): scale it to one.",
             )
 

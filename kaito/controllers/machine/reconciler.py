@@ -7,6 +7,8 @@ exchanges only, and the next look is a wake-up at a stated time or a change of a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from kaito.controllers.kinds import Node
 from kaito.controllers.machine.book import PoolBook, Subject
@@ -14,6 +16,9 @@ from kaito.controllers.machine.decide import decide
 from kaito.controllers.machine.decision import (
     Count,
     Fleet,
+    Host,
+    ListHosts,
+    ListMates,
     ListPods,
     Observation,
     PodWrite,
@@ -22,11 +27,35 @@ from kaito.controllers.machine.decision import (
 from kaito.controllers.machine.tenants import Tenants
 from kaito.controllers.machine.writes import Writes
 from kaito.provisioner.claim import Claim, Dialect
+from kaito.provisioner.sharing import pool_of
 from kaito.runtime import Again, Clock, Key
 
-# Questions in one run. Three are common (what is there, make it, and who was first); a run that
-# needs more is caught in a quarrel with somebody else about the pool and waits for the next poll.
-QUESTIONS = 8
+# Questions in one run. Three are common (what is there, make it, and who was first), and seven of
+# a shared pool; a run that needs more is caught in a quarrel with somebody else about the pool and
+# waits for the next poll.
+QUESTIONS = 10
+
+
+class Mates(Protocol):
+    """Who else is in a pool."""
+
+    def of(self, pool: str) -> Iterable[Claim]:
+        """The claims whose pool it is, as the cache has them."""
+
+    async def live(self, pool: str) -> Iterable[Claim]:
+        """The same, as the API server has them now."""
+
+    def living(self, pool: str) -> int:
+        """How many of them are not being deleted, as the cache has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What was learnt in this run, and holds no longer."""
+
+    fleet: Fleet | None = None
+    live: tuple[Claim, ...] | None = None
+    hosts: tuple[Host, ...] | None = None
 
 
 class Reconciler:
@@ -38,6 +67,7 @@ class Reconciler:
         *,
         claim: Callable[[str], Claim | None],
         nodes: Callable[[str], Iterable[Node]],
+        mates: Mates,
         fleet: Callable[[], Fleet],
         book: PoolBook,
         tenants: Tenants,
@@ -48,6 +78,7 @@ class Reconciler:
         self._dialect = dialect
         self._claim = claim
         self._nodes = nodes
+        self._mates = mates
         self._fleet = fleet
         self._book = book
         self._tenants = tenants
@@ -57,15 +88,20 @@ class Reconciler:
 
     async def reconcile(self, key: Key) -> Again | None:
         """One run. Raises what a write raises; the cloud's refusals are facts, not errors."""
-        fleet: Fleet | None = None
+        known = _Answers()
         for _ in range(QUESTIONS):
-            seen, subject = self._observe(key.name, fleet)
+            seen, subject = self._observe(key.name, known)
             decision = decide(seen, self._policy)
             match decision.ask:
                 case None:
                     break
                 case Count():
-                    fleet = self._fleet()
+                    known = replace(known, fleet=self._fleet())
+                case ListMates():
+                    others = await self._mates.live(seen.pool)
+                    known = replace(known, live=_without(subject, others))
+                case ListHosts():
+                    known = replace(known, hosts=tuple(self._hosts()))
                 case ListPods(nodes):
                     await self._tenants.look(key.name, nodes)
                 case ask:
@@ -82,19 +118,32 @@ class Reconciler:
             self._tenants.forget(key.name)
         return None if decision.again is None else Again.after(decision.again)
 
-    def _observe(self, name: str, fleet: Fleet | None) -> tuple[Observation, Subject]:
+    def _observe(self, name: str, known: _Answers) -> tuple[Observation, Subject]:
         claim = self._claim(name)
-        meta = claim.metadata if claim else None
-        kind = self._dialect.kind
-        subject = Subject(kind, name, meta.uid, meta.generation) if meta else Subject(kind, name)
+        meta, kind = claim.metadata if claim else None, self._dialect.kind
+        pool = pool_of(claim) if claim else name
+        subject = Subject(kind, name, pool=pool)
+        if meta is not None:
+            subject = Subject(kind, name, meta.uid, meta.generation, pool)
         seen = Observation(
             name=name,
             dialect=self._dialect,
             claim=claim,
-            nodes=tuple(self._nodes(name)),
+            nodes=tuple(self._nodes(pool)),
+            mates=_without(subject, self._mates.of(pool)),
+            live=known.live,
+            hosts=known.hosts,
             tenancy=self._tenants.tenancy(name),
-            fleet=fleet,
+            fleet=known.fleet,
             cloud=self._book.facts(subject),
             now=self._clock.now(),
         )
         return seen, subject
+
+    def _hosts(self) -> Iterable[Host]:
+        for name, pool in self._book.listed().items():
+            yield Host(pool, self._mates.living(name))
+
+
+def _without(subject: Subject, claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    return tuple(each for each in claims if each.metadata.name != subject.name)

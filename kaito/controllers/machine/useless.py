@@ -1,4 +1,5 @@
-"""The ledger of pools that were paid for and brought no usable Node, kept on the claim itself.
+"""The ledger of pools, and of machines of shared ones, that were paid for and brought no usable
+Node, kept on the claim itself.
 
 A restart must not make us forget them: a node that never joins would be bought again and again.
 It counts for one generation, and ends when somebody takes the annotation away.
@@ -27,7 +28,7 @@ class _Ledger(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Useless:
-    """Why each useless pool was one, by when it was launched, in order."""
+    """Why each useless pool was one, by its mark, in order."""
 
     pools: Mapping[str, str]
 
@@ -36,9 +37,14 @@ class Useless:
         """Why the last one was useless, "" when there was none."""
         return next(reversed(list(self.pools.values())), "")
 
-    def holds(self, pool: Pool) -> bool:
-        """Whether this very pool has been entered."""
-        return pool.labels.get(LAUNCHED, "") in self.pools
+    def holds(self, mark: str) -> bool:
+        """Whether this very pool or machine has been entered."""
+        return mark in self.pools
+
+
+def mark_of(pool: Pool) -> str:
+    """What tells a claim's pools apart: when they were launched."""
+    return pool.labels.get(LAUNCHED, "")
 
 
 def useless(claim: Claim) -> Useless:
@@ -51,9 +57,9 @@ def useless(claim: Claim) -> Useless:
     return Useless(ledger.pools if current else {})
 
 
-def entering(claim: Claim, pool: Pool, why: str) -> Object:
-    """The merge patch that enters a pool."""
-    pools = {**useless(claim).pools, pool.labels.get(LAUNCHED, ""): why[:MAX_WHY]}
+def entering(claim: Claim, mark: str, why: str) -> Object:
+    """The merge patch that enters a pool or machine."""
+    pools = {**useless(claim).pools, mark: why[:MAX_WHY]}
     text = msgspec.json.encode(_Ledger(claim.metadata.generation, pools)).decode()
     return {
         "metadata": {

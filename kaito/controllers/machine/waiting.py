@@ -56,7 +56,7 @@ def _troubled(progress: Progress, seen: Observation, policy: Policy) -> Progress
     if trouble is None or trouble.times < 2:
         return progress
     cause = trouble.failure.cause
-    message = f"{policy.cloud} does not let us see to agent pool {seen.name}: {trouble.failure}"
+    message = f"{policy.cloud} does not let us see to agent pool {seen.pool}: {trouble.failure}"
     if progress.terminating is not None:
         step = replace(progress.terminating, message=message, verdict=cause.value)
         return replace(progress, terminating=step)

@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from kaito.controllers.machine.useless import ANNOTATION, entering, useless
+from kaito.controllers.machine.useless import ANNOTATION, entering, mark_of, useless
 from kaito.provisioner import Pool, PoolState
 from kaito.provisioner.claim import Claim
 from test.unit.provisioner.machines import A100, NAME, machine, machine_object
 
 
-def pool(launched: str) -> Pool:
+def mark(launched: str) -> str:
     labels = {"kaito.sh/launch-timestamp": launched} if launched else {}
-    return Pool(
-        name=NAME, state=PoolState.READY, said="Succeeded", instance_type=A100, labels=labels
+    return mark_of(
+        Pool(name=NAME, state=PoolState.READY, said="Succeeded", instance_type=A100, labels=labels)
     )
 
 
 def entered(claim: Claim, launched: str, why: str) -> Claim:
     """The claim after the patch."""
-    annotations: dict[str, Any] = entering(claim, pool(launched), why)["metadata"]["annotations"]
+    annotations: dict[str, Any] = entering(claim, mark(launched), why)["metadata"]["annotations"]
     return noted(annotations[ANNOTATION])
 
 
@@ -34,8 +34,8 @@ def noted(text: str, generation: int = 1) -> Claim:
 
 def test_a_pool_is_known_by_when_it_was_launched() -> None:
     once = entered(machine(), "2026-01-01T00-00-00Z", "no Node")
-    assert useless(once).holds(pool("2026-01-01T00-00-00Z"))
-    assert not useless(once).holds(pool("2026-01-01T01-00-00Z"))
+    assert useless(once).holds(mark("2026-01-01T00-00-00Z"))
+    assert not useless(once).holds(mark("2026-01-01T01-00-00Z"))
 
 
 def test_the_same_pool_counts_once() -> None:
@@ -51,7 +51,7 @@ def test_the_last_words_are_those_of_the_last_pool() -> None:
 
 
 def test_a_pool_of_another_provisioners_making_counts_too() -> None:
-    assert useless(entered(machine(), "", "no Node")).holds(pool(""))
+    assert useless(entered(machine(), "", "no Node")).holds(mark(""))
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", '{"generation": "1"}'])

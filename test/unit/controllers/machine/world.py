@@ -39,11 +39,14 @@ from kaito.provisioner import (
     Failure,
     NodeRequest,
     Pool,
+    PoolMachine,
     PoolState,
     Way,
 )
 from kaito.provisioner.aks.provider_id import pool_of
 from kaito.provisioner.claim import MACHINE, Claim, Dialect
+from kaito.provisioner.ownership import SHARED
+from kaito.provisioner.sharing import pool_of as pool_name
 from kaito.runtime import Conflict, Forbidden, Key, NotFound, Status, rfc3339
 from test.unit.provisioner.machines import A100, NAME, machine_object, nodeclaim_object
 
@@ -106,6 +109,7 @@ class Cloud:
     cloud: str = "azure"
     pool_label: str = "agentpool"
     image_label: str = IMAGE
+    most_pools: int = 100
     seconds: float = 60.0
     there: dict[str, Pool] = field(default_factory=dict)
     due: dict[str, float] = field(default_factory=dict)
@@ -121,6 +125,14 @@ class Cloud:
     busy: bool = False
     """Whether pools that are being created cannot be deleted."""
     asked: list[str] = field(default_factory=list)
+    numbers: dict[str, list[int]] = field(default_factory=dict)
+    """The numbers of each pool's machines."""
+    born: dict[str, int] = field(default_factory=dict)
+    """How many machines each pool has ever had: no number is given twice."""
+    dying: dict[str, int] = field(default_factory=dict)
+    """The machine of each pool that is being deleted."""
+    chosen: list[str] = field(default_factory=list)
+    """Machines that the cloud chose to delete, because somebody lowered a count."""
 
     def pool_of(self, provider_id: str) -> str | None:
         return pool_of(provider_id)
@@ -129,6 +141,8 @@ class Cloud:
         self.launches.append(instance_type)
         if self.refuse:
             raise CloudError(self.refuse.pop(0))
+        if request.name not in self.there and len(self.there) >= self.most_pools:
+            raise CloudError(NO_POOLS)
         if request.name not in self.there:
             self.there[request.name] = Pool(
                 name=request.name,
@@ -160,15 +174,65 @@ class Cloud:
         there = self.there.get(pool.name)
         if there is None:
             return Absent()
-        if there.labels != pool.labels:
+        if (there.labels, there.count) != (pool.labels, pool.count):
             return there
-        if self.busy and there.state is PoolState.CREATING:
+        if (self.busy and there.state is PoolState.CREATING) or there.state is PoolState.UPDATING:
             raise CloudError(BUSY)
         if there.state is not PoolState.DELETING:
             self.there[pool.name] = replace(there, state=PoolState.DELETING, said="Deleting")
             self.due[pool.name] = self.clock.at + self.seconds
             self.effects.happened()
         return self.there[pool.name]
+
+    async def resize(self, pool: Pool, count: int) -> Pool | Absent:
+        there = self.there.get(pool.name)
+        if there is None:
+            return Absent()
+        if (there.labels, there.count) != (pool.labels, pool.count):
+            return there
+        if there.state not in (PoolState.READY, PoolState.FAILED):
+            raise CloudError(BUSY)
+        if self.refuse:
+            raise CloudError(self.refuse.pop(0))
+        labels = {**there.labels, SHARED: "true"}
+        self._update(replace(there, count=count, labels=labels))
+        if self.lose_answers:
+            self.lose_answers -= 1
+            raise CloudError(LOST)
+        return self.there[pool.name]
+
+    async def machines(self, name: str) -> list[PoolMachine]:
+        self.asked.append(f"machines {name}")
+        if self.blind:
+            raise CloudError(self.blind)
+        return [machine(name, number) for number in self.numbers.get(name, ())]
+
+    async def delete_machine(self, pool: Pool, machine_: PoolMachine) -> Pool | Absent:
+        there = self.there.get(pool.name)
+        if there is None or there.labels != pool.labels:
+            return there or Absent()
+        if there.state in (PoolState.CREATING, PoolState.UPDATING, PoolState.DELETING):
+            raise CloudError(BUSY)
+        known = {machine(pool.name, number): number for number in self.numbers[pool.name]}
+        if machine_ not in known:
+            raise CloudError(WRONG)
+        self.dying[pool.name] = known[machine_]
+        self._update(there)
+        return self.there[pool.name]
+
+    def _update(self, pool: Pool) -> None:
+        self.there[pool.name] = replace(
+            pool, state=PoolState.UPDATING, said="Updating", failure=None
+        )
+        self.due[pool.name] = self.clock.at + self.seconds
+        self.effects.happened()
+
+    def _scale(self, pool: Pool) -> None:
+        numbers, born = self.numbers.setdefault(pool.name, []), self.born.get(pool.name, 0)
+        more = pool.count - len(numbers)
+        self.numbers[pool.name] = [*numbers, *range(born, born + more)][: pool.count]
+        self.chosen += [machine(pool.name, number).name for number in numbers[pool.count :]]
+        self.born[pool.name] = born + max(0, more)
 
     def settle(self) -> None:
         """Finish what is due."""
@@ -179,10 +243,17 @@ class Cloud:
             pool = self.there[name]
             if pool.state is PoolState.DELETING:
                 del self.there[name]
+                self.numbers.pop(name, None)
+            elif name in self.dying:
+                self.numbers[name].remove(self.dying.pop(name))
+                self.there[name] = replace(
+                    pool, state=PoolState.READY, said="Succeeded", count=pool.count - 1
+                )
             elif self.fail:
                 why = self.fail.pop(0)
                 self.there[name] = replace(pool, state=PoolState.FAILED, said="Failed", failure=why)
             else:
+                self._scale(pool)
                 self.there[name] = replace(pool, state=PoolState.READY, said="Succeeded")
 
 
@@ -301,6 +372,23 @@ class Pods:
 
 
 @dataclass
+class Mates:
+    """Who is in which pool."""
+
+    objects: Objects
+
+    def of(self, pool: str) -> list[Claim]:
+        claims = [msgspec.convert(claim, Claim) for claim in self.objects.claims.values()]
+        return [claim for claim in claims if pool_name(claim) == pool]
+
+    async def live(self, pool: str) -> list[Claim]:
+        return self.of(pool)
+
+    def living(self, pool: str) -> int:
+        return sum(not claim.metadata.deleting for claim in self.of(pool))
+
+
+@dataclass
 class World:
     """The claim, its cloud, and the controller, which may die."""
 
@@ -312,6 +400,8 @@ class World:
     joins: bool = True
     node_ready: bool = True
     gpu_plugin: bool = True
+    joined: set[str] = field(default_factory=set)
+    """The Nodes that have ever joined."""
 
     def __post_init__(self) -> None:
         self.cloud = Cloud(self.clock, self.effects)
@@ -325,6 +415,7 @@ class World:
             self.dialect,
             claim=self.claim,
             nodes=self.nodes,
+            mates=Mates(self.objects),
             fleet=self.fleet,
             tenants=Tenants(Pods(self.objects), self.clock),
             book=PoolBook(self.cloud, self.clock, poll_seconds=POLL),
@@ -386,11 +477,25 @@ class World:
         """Nodes follow their pools."""
         self.cloud.settle()
         for pool in self.cloud.there.values():
-            if pool.state is PoolState.READY and self.joins and not any(self.nodes(pool.name)):
-                self.join(pool)
+            if not self.joins or pool.state is not PoolState.READY:
+                continue
+            # A Node that was deleted comes back only where there is no other one.
+            alone = not any(self.nodes(pool.name))
+            for number in self.cloud.numbers.get(pool.name, ()):
+                if alone or machine(pool.name, number).name not in self._known():
+                    self.join(pool, number)
         for name, node in list(self.objects.nodes.items()):
-            if node["metadata"]["labels"]["agentpool"] not in self.cloud.there:
+            if not self._has_machine(name, node):
                 self.objects.delete(self.objects.nodes, name)
+
+    def _known(self) -> set[str]:
+        return self.joined | set(self.objects.nodes)
+
+    def _has_machine(self, name: str, node: Wire) -> bool:
+        """Nodes that a test has put there by hand have one while there is their pool."""
+        pool = node["metadata"]["labels"]["agentpool"]
+        made = {machine(pool, number).name for number in self.cloud.numbers.get(pool, ())}
+        return pool in self.cloud.there and (name in made or name not in self.joined)
 
     def join(self, pool: Pool, number: int = 0) -> None:
         node = node_object(pool.name, number, pool.labels, pool.instance_type)
@@ -400,7 +505,12 @@ class World:
             ]
         if not self.gpu_plugin:
             node["status"]["allocatable"].pop("nvidia.com/gpu")
-        self.objects.nodes[node["metadata"]["name"]] = node
+        name = node["metadata"]["name"]
+        self.objects.nodes[name] = node
+        self.joined.add(name)
+        numbers = self.cloud.numbers.setdefault(pool.name, [])
+        if number not in numbers:
+            numbers.append(number)
 
 
 def node_object(
@@ -412,7 +522,7 @@ def node_object(
     """A Node that is ready and whose device plugin runs."""
     return {
         "metadata": {
-            "name": f"aks-{pool}-12345678-vmss{number:06}",
+            "name": machine(pool, number).name,
             "uid": f"node-{pool}-{number}",
             "resourceVersion": "7",
             "labels": {
@@ -424,10 +534,7 @@ def node_object(
             "finalizers": [],
         },
         "spec": {
-            "providerID": (
-                "azure:///subscriptions/s/resourceGroups/MC/providers/Microsoft.Compute"
-                f"/virtualMachineScaleSets/aks-{pool}-12345678-vmss/virtualMachines/{number}"
-            ),
+            "providerID": machine(pool, number).provider_id,
             "taints": [{"key": "sku", "value": "gpu", "effect": "NoSchedule"}],
         },
         "status": {
@@ -436,6 +543,16 @@ def node_object(
             "conditions": [{"type": "Ready", "status": "True"}],
         },
     }
+
+
+def machine(pool: str, number: int = 0) -> PoolMachine:
+    """A machine of a pool. Its Node has the same name."""
+    scale_set = f"aks-{pool}-12345678-vmss"
+    return PoolMachine(
+        f"{scale_set}{number:06}",
+        "azure:///subscriptions/s/resourceGroups/MC/providers/Microsoft.Compute"
+        f"/virtualMachineScaleSets/{scale_set}/virtualMachines/{number}",
+    )
 
 
 def pod_object(name: str, node: str = f"aks-{NAME}-12345678-vmss000000", **spec: Any) -> Wire:
@@ -472,4 +589,5 @@ BUSY = failure(Way.RETRY, Cause.BUSY, "in progress")
 NO_ROOM = failure(Way.ANOTHER, Cause.ALLOCATION, "no room")
 NO_QUOTA = failure(Way.ANOTHER, Cause.FAMILY_QUOTA, "no quota")
 NO_RIGHT = failure(Way.USER, Cause.AUTHORIZATION, "no right")
+NO_POOLS = failure(Way.USER, Cause.POOL_LIMIT, "no more pools")
 WRONG = failure(Way.HOPELESS, Cause.INVALID, "wrong")

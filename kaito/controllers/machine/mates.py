@@ -1,0 +1,50 @@
+"""Who else is in a claim's pool: from the cache by an index, or from the API server itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from kaito.provisioner.claim import Claim
+from kaito.provisioner.sharing import POOL, pool_of
+from kaito.runtime import Change, Client, Key, Store, View
+
+BY_POOL = "pool"
+
+
+def by_pool(view: View) -> Iterator[str]:
+    """Index of claims by the pool that they use, or are to use."""
+    annotations = view.object["metadata"].get("annotations") or {}
+    yield annotations.get(POOL) or view.key.name
+
+
+class PoolMates:
+    """The claims of one kind, pool by pool. The store has the index BY_POOL."""
+
+    def __init__(self, client: Client, claims: Store[Claim]) -> None:
+        self._client = client
+        self._claims = claims
+
+    def of(self, pool: str) -> Iterable[Claim]:
+        """See Mates."""
+        found = map(self._claims.get, self._claims.by(BY_POOL, pool))
+        return [claim for claim in found if claim is not None]
+
+    async def live(self, pool: str) -> Iterable[Claim]:
+        """See Mates. Raises the client's errors."""
+        listing = await self._client.list(self._claims.resource)
+        return [claim for claim in listing.items if pool_of(claim) == pool]
+
+    def living(self, pool: str) -> int:
+        """See Mates."""
+        headers = map(self._claims.header, self._claims.by(BY_POOL, pool))
+        return sum(header is not None and not header.deleting for header in headers)
+
+
+def mates_of(claims: Store[Claim]) -> Callable[[Change], Iterable[Key]]:
+    """From a claim to the others in its pool: one that comes or goes may concern them."""
+
+    def mapper(change: Change) -> Iterable[Key]:
+        for pool in by_pool(change):
+            yield from (key for key in claims.by(BY_POOL, pool) if key != change.key)
+
+    return mapper
