@@ -33,6 +33,7 @@ from kaito.provisioner.aks.edge import Edge, new_session
 from kaito.provisioner.aks.errors import Answer, Detail
 from kaito.provisioner.aks.pacing import Pacer, retry_after
 from kaito.provisioner.aks.pool import Wire
+from kaito.provisioner.aks.remedies import advised
 from kaito.provisioner.failure import Cause, CloudError
 from kaito.provisioner.settings import CloudSettings
 from kaito.runtime.clock import Clock, deadline
@@ -95,6 +96,7 @@ class AgentPools:
         self._pools = client.agent_pools
         self._machines = client.machines
         self._where = (settings.resource_group, settings.cluster)
+        self._settings = settings
         self._clock = clock
 
     async def put(self, name: str, body: Wire) -> Wire | None:
@@ -220,10 +222,13 @@ class AgentPools:
             sleep=self._clock.sleep,
             reraise=True,
         )
-        async for attempt in attempts:
-            with attempt, _classified(self._clock):
-                async with deadline(self._clock, ATTEMPT_SECONDS):
-                    return await call()
+        try:
+            async for attempt in attempts:
+                with attempt, _classified(self._clock):
+                    async with deadline(self._clock, ATTEMPT_SECONDS):
+                        return await call()
+        except CloudError as error:
+            raise CloudError(advised(error.failure, self._settings)) from error
         raise AssertionError("tenacity ends with a result or an error")
 
 
@@ -301,7 +306,10 @@ def _answer(error: HttpResponseError, now: float) -> Answer | None:
 
 
 def _detail(error: ODataV4Format) -> Detail:
-    return Detail(error.code or "", error.message or "", tuple(map(_detail, error.details)))
+    information = getattr(error, "additional_info", ())  # of ARM's form of it
+    policy = errors.policy_in(entry.info for entry in information)
+    details = tuple(map(_detail, error.details))
+    return Detail(error.code or "", error.message or "", details, policy)
 
 
 def _first_line(error: BaseException) -> str:

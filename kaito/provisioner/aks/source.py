@@ -1,7 +1,8 @@
 """Nodes from AKS agent pools: the NodeSource that KAITO uses on Azure.
 
-Creation never overwrites (the PUT says If-None-Match: *), deletion reads first and insists on the
-labels and, where Azure gives one, on the version it read. What Azure refuses arrives as CloudError.
+Creation never overwrites (the PUT says If-None-Match: *), change and deletion read first and insist
+on the labels and, where Azure gives one, on the version they read. What Azure refuses arrives as
+CloudError.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from kaito.provisioner.aks import errors, pool, provider_id
+from kaito.provisioner.aks import errors, pool, provider_id, remedies
 from kaito.provisioner.failure import Cause, CloudError
 from kaito.provisioner.request import NodeRequest, Unsatisfiable
 from kaito.provisioner.settings import CloudSettings
-from kaito.provisioner.source import Absent, Pool, PoolState
+from kaito.provisioner.source import Absent, Pool, PoolMachine, PoolState
 from kaito.runtime.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def connect(
 
 
 class AksNodeSource:
-    """One agent pool with one node for each claim."""
+    """One agent pool with one node for each claim, or with a node for each that shares it."""
 
     name = "Azure"
     cloud = "azure"
@@ -53,10 +54,21 @@ class AksNodeSource:
         self._pools = pools
         self._settings = settings
 
+    @property
+    def most_pools(self) -> int:
+        return self._settings.most_pools
+
     def pool_of(self, provider_id_: str) -> str | None:
         return provider_id.pool_of(provider_id_)
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
+        try:
+            return await self._launch(request, instance_type)
+        except CloudError as error:
+            told = remedies.advised(error.failure, self._settings, instance_type)
+            raise CloudError(told) from error
+
+    async def _launch(self, request: NodeRequest, instance_type: str) -> Pool:
         try:
             body = pool.body(request, instance_type, self._settings.pools, self._settings.location)
         except Unsatisfiable as error:
@@ -70,7 +82,7 @@ class AksNodeSource:
                 raise
             made, refusal = None, error
         if made is not None:
-            return pool.read(made)
+            return self._read(made)
         there = await self.observe(request.name)
         if isinstance(there, Pool):
             return there
@@ -81,16 +93,16 @@ class AksNodeSource:
             # AKS answers such a name with a refusal, which would hold a Machine's deletion up.
             return Absent()
         found = await self._pools.get(name)
-        return Absent() if found is None else pool.read(found)
+        return Absent() if found is None else self._read(found)
 
     async def pools(self) -> list[Pool]:
-        return [pool.read(found) for found in await self._pools.list()]
+        return [self._read(found) for found in await self._pools.list()]
 
     async def delete(self, pool_: Pool) -> Pool | Absent:
         there = await self.observe(pool_.name)
         if isinstance(there, Absent) or there.state is PoolState.DELETING:
             return there
-        if there.labels != pool_.labels:
+        if (there.labels, there.count) != (pool_.labels, pool_.count):
             return there
         try:
             await self._pools.delete(there.name, there.etag)
@@ -101,3 +113,32 @@ class AksNodeSource:
                 await self._pools.abort(there.name)
             raise
         return replace(there, state=PoolState.DELETING, said="Deleting", etag="")
+
+    async def resize(self, pool_: Pool, count: int) -> Pool | Absent:
+        found = await self._pools.get(pool_.name)
+        if found is None:
+            return Absent()
+        there = self._read(found)
+        if (there.labels, there.count, there.etag) != (pool_.labels, pool_.count, pool_.etag):
+            return there
+        return self._read(
+            await self._pools.update(there.name, pool.resized(found, count), there.etag)
+        )
+
+    async def machines(self, name: str) -> list[PoolMachine]:
+        return [pool.machine(found) for found in await self._pools.machines(name)]
+
+    async def delete_machine(self, pool_: Pool, machine: PoolMachine) -> Pool | Absent:
+        there = await self.observe(pool_.name)
+        if isinstance(there, Absent) or there.labels != pool_.labels:
+            return there
+        await self._pools.delete_machine(there.name, machine.name)
+        return replace(there, state=PoolState.UPDATING, said="Updating", etag="")
+
+    def _read(self, wire: pool.Wire) -> Pool:
+        """A pool from Azure's JSON; one that failed says what can be done about it."""
+        found = pool.read(wire)
+        if found.failure is None:
+            return found
+        told = remedies.advised(found.failure, self._settings, found.instance_type)
+        return replace(found, failure=told)
