@@ -21,7 +21,9 @@ from kaito.controllers.machine.disruption import fleet
 from kaito.controllers.machine.findings import Inventory
 from kaito.controllers.machine.kinds import CLAIMS
 from kaito.controllers.machine.ledger import Ledger
+from kaito.controllers.machine.lifecycle_tallies import LifecycleTallies
 from kaito.controllers.machine.mates import PoolMates, by_pool, mates_of
+from kaito.controllers.machine.measured import CallTallies, Measured
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.sweep import Sweep
 from kaito.controllers.machine.tallies import PoolTallies, SweepTallies
@@ -122,7 +124,9 @@ def build(
     registry = manager.metrics.registry
     ledger = Ledger()
     chronicle = Chronicle(ledger, PoolTallies(registry, listed), cluster=cluster, price=price)
-    source = Witness(source, chronicle, clock)
+    measured = Measured(source, CallTallies(registry, listed), clock)
+    source = Witness(measured, chronicle, clock)
+    lifecycle = LifecycleTallies(registry)
     book = PoolBook(source, clock, poll_seconds=poll_seconds)
     policy = Policy(
         cloud=source.name,
@@ -155,6 +159,7 @@ def build(
             writes=ApiWrites(client, informer.store, manager.recorder),
             policy=policy,
             clock=clock,
+            performed=lifecycle.performed,
         )
         manager.add(
             Controller(

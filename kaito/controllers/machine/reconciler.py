@@ -15,6 +15,7 @@ from kaito.controllers.machine.book import PoolBook, Subject
 from kaito.controllers.machine.decide import decide
 from kaito.controllers.machine.decision import (
     Count,
+    Decision,
     Fleet,
     Host,
     ListHosts,
@@ -74,6 +75,7 @@ class Reconciler:
         writes: Writes,
         policy: Policy,
         clock: Clock,
+        performed: Callable[[Claim | None, Decision], None] = lambda claim, decision: None,
     ) -> None:
         self._dialect = dialect
         self._claim = claim
@@ -85,6 +87,7 @@ class Reconciler:
         self._writes = writes
         self._policy = policy
         self._clock = clock
+        self._performed = performed
 
     async def reconcile(self, key: Key) -> Again | None:
         """One run. Raises what a write raises; the cloud's refusals are facts, not errors."""
@@ -113,6 +116,7 @@ class Reconciler:
                 await self._tenants.perform(key.name, write)
             else:
                 await self._writes.perform(key.name, subject.uid, write)
+        self._performed(seen.claim, decision)
         if seen.claim is None and decision.again is None:
             self._book.forget(subject)
             self._tenants.forget(key.name)
