@@ -16,7 +16,6 @@ from kaito.api.words import one_line
 from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace.changes import differences, leaving_to_others
 from kaito.controllers.workspace.contest import Contest, Contested
-from kaito.controllers.workspace.decide import machine_deletion
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.kinds import (
     DEPLOYMENTS,
@@ -27,6 +26,7 @@ from kaito.controllers.workspace.kinds import (
     STATEFUL_SETS,
     WORKSPACES,
 )
+from kaito.controllers.workspace.leaving import machine_deletion
 from kaito.controllers.workspace.observation import (
     Observation,
     Obstacle,

@@ -7,20 +7,19 @@ be: it stays until the edit is mended or the Workspace is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from kaito.api import conditions
 from kaito.api.conditions import State
-from kaito.api.machine import Machine
 from kaito.catalog.catalog import Catalog
-from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace import judgement
 from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes, muster
 from kaito.controllers.workspace.deadline import progress_seconds, start_on_nodes
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
 from kaito.controllers.workspace.judgement import Verdict
 from kaito.controllers.workspace.kinds import REVISIONS
+from kaito.controllers.workspace.leaving import belongings, leave, machine_deletion
 from kaito.controllers.workspace.machine import desired_machine
 from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
@@ -44,7 +43,7 @@ from kaito.controllers.workspace.sizes import gpus_advice
 from kaito.controllers.workspace.status import events, state_after, status, summary
 from kaito.controllers.workspace.surge import gap_told, with_room
 from kaito.controllers.workspace.workload import companions, desired_workload
-from kaito.runtime import Key, Object, Resource
+from kaito.runtime import Key, Object
 
 # Somebody else's object with our name: it is not watched, so we look again.
 OBSTACLE_SECONDS = 60.0
@@ -54,7 +53,7 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
     """What is to be done about this Workspace now."""
     subject = Subject(observation.workspace)
     if subject.deleting:
-        return _leave(observation, subject)
+        return leave(observation)
     planned = plan_of(observation, catalog, settings)
     if isinstance(planned, Refusal):
         unread = observation.unread
@@ -160,7 +159,7 @@ def _serve(
             deletions += restarts(observation.stateful_set, observation.pods)
             objects += served
             # What is wanted no more goes when what is wanted instead can be had.
-            deletions += () if observation.obstacles else _own(observation, served)
+            deletions += () if observation.obstacles else belongings(observation, served)
         elif crew.missing and not crew.machines:
             trial = served
     return Decision(
@@ -215,36 +214,6 @@ def _nothing(
         status=said,
         events=events(observation, said),
     )
-
-
-def _leave(observation: Observation, subject: Subject) -> Decision:
-    if not subject.held:
-        return Decision()
-    deletions = _own(observation, ())
-    if not observation.machines:
-        return Decision(finalizer=Finalizer.REMOVE, deletions=tuple(deletions))
-    deletions += [machine_deletion(m) for m in observation.machines if not m.metadata.deleting]
-    names = ", ".join(m.metadata.name for m in observation.machines)
-    waits = Verdict(
-        truth="True",
-        reason=conditions.DELETED,
-        message=f"Waiting until the nodes are gone that cost money: Machines {names}.",
-    )
-    gone = Verdict(
-        truth="False", reason=conditions.DELETED, message="The Workspace is being deleted."
-    )
-    said = status(
-        observation,
-        {
-            conditions.RESOURCE_READY: gone,
-            conditions.INFERENCE_READY: gone,
-            conditions.WORKSPACE_READY: gone,
-            conditions.WORKSPACE_SUCCEEDED: gone,
-            conditions.WORKSPACE_DELETING: waits,
-        },
-        state=state_after(subject.status.get("state", ""), ready=False),
-    )
-    return Decision(deletions=tuple(deletions), status=said, events=events(observation, said))
 
 
 def _workload(
@@ -302,23 +271,6 @@ def _soonest(*seconds: float | None) -> float | None:
     return max(0.0, min(known)) if known else None
 
 
-def _own(observation: Observation, kept: Iterable[Object]) -> list[Deletion]:
-    """The deletions of all that is its own and not among what is kept, nodes apart."""
-    subject = Subject(observation.workspace)
-    stays = {(each["kind"], each["metadata"]["name"]) for each in kept}
-    return [
-        Deletion(
-            resource=child.resource,
-            key=Key(subject.namespace, child.metadata["name"]),
-            uid=child.metadata["uid"],
-        )
-        for child in observation.children
-        if (child.resource.kind, child.metadata["name"]) not in stays
-        and subject.owns(child.object)
-        and not child.metadata.get("deletionTimestamp")
-    ]
-
-
 def _machines(planned: Plan, crew: Crew, subject: Subject) -> list[Object]:
     kept = [desired_machine(planned, subject, m.metadata.name, m) for m in crew.machines]
     return kept + [desired_machine(planned, subject, name, None) for name in crew.missing]
@@ -354,9 +306,3 @@ def _worker_nodes(crew: Crew) -> list[str]:
     """Ready nodes made for it, and nodes brought for it, ready or not: that is its claim."""
     made = [node.name for node in crew.nodes.values() if node.ready]
     return sorted({*made, *(node.name for node in crew.brought)})
-
-
-def machine_deletion(machine: Machine) -> Deletion:
-    """The deletion of this very Machine."""
-    untyped: Resource[Object] = MACHINES.read_as(dict)
-    return Deletion(resource=untyped, key=Key("", machine.metadata.name), uid=machine.metadata.uid)
