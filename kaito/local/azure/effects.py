@@ -26,6 +26,10 @@ DESCRIPTIONS: Mapping[FaultKind, str] = {
     FaultKind.UNAUTHORIZED: "403 AuthorizationFailed: the identity may not do this",
     FaultKind.UNAUTHENTICATED: "401 ExpiredAuthenticationToken",
     FaultKind.LOCKED: "409 ScopeLocked: a lock on the resource group",
+    FaultKind.CLUSTER_GONE: "404 ResourceNotFound: the managed cluster was deleted",
+    FaultKind.GROUP_GONE: "404 ResourceGroupNotFound: its resource group was deleted",
+    FaultKind.DISABLED: "409 ReadOnlyDisabledSubscription: nothing can be changed",
+    FaultKind.FORGOTTEN: "404 NotFound for the state of a long operation (on poll)",
     FaultKind.BUSY: "409 OperationNotAllowed: an operation on the cluster is in progress",
     FaultKind.THROTTLED: "429 Throttled of AKS, with Retry-After",
     FaultKind.SUBSCRIPTION_THROTTLED: "429 SubscriptionRequestsThrottled, with Retry-After",
@@ -155,6 +159,30 @@ def _refusal(fault: PoolFault, about: Circumstances) -> ArmError | None:
                 f"because following scope(s) are locked: '{scope}'. Please remove the lock and "
                 "try again.",
             )
+        case FaultKind.CLUSTER_GONE:
+            return refuse(
+                404,
+                "ResourceNotFound",
+                f"The Resource 'Microsoft.ContainerService/managedClusters/{account.cluster}' "
+                f"under resource group '{account.resource_group}' was not found. For more details "
+                "please go to https://aka.ms/ARMResourceNotFoundFix",
+            )
+        case FaultKind.GROUP_GONE:
+            return refuse(
+                404,
+                "ResourceGroupNotFound",
+                f"Resource group '{account.resource_group}' could not be found.",
+            )
+        case FaultKind.DISABLED:
+            return refuse(
+                409,
+                "ReadOnlyDisabledSubscription",
+                f"The subscription '{account.subscription}' is disabled and therefore marked as "
+                "read only. You cannot perform any write actions on this subscription until it is "
+                "re-enabled.",
+            )
+        case FaultKind.FORGOTTEN:
+            return refuse(404, "NotFound", "The entity was not found.")
         case FaultKind.BUSY:
             return refuse(
                 409,
