@@ -36,7 +36,12 @@ async def _build(
     config: ClusterConfig,
 ) -> None:
     catalog = load()
-    settings = Settings(cloud=arguments.cloud, reads_models=arguments.hub != NO_HUB)
+    settings = Settings(
+        cloud=arguments.cloud,
+        reads_models=arguments.hub != NO_HUB,
+        engine_user=arguments.engine_user,
+        nvme_class=arguments.nvme_class,
+    )
     strangers = None
     if settings.reads_models:
         token = os.environ.get("HF_TOKEN", "")

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 HUB = "https://huggingface.co"
 NO_HUB = "none"
+MOST_USERS = 2**31  # Kubernetes' bound
+USER_DIGITS = 10
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -175,6 +177,7 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
         "--offline", action="store_true", help="ask neither a cluster nor Hugging Face"
     )
     cloud_option(parser)
+    engine_options(parser)
     hub_option(parser)
     parser.add_argument(
         "--model-config",
@@ -191,6 +194,32 @@ def cloud_option(parser: argparse.ArgumentParser) -> None:
         default="azure",
         help="whose sizes resource.instanceType names (default: azure)",
     )
+
+
+def engine_options(parser: argparse.ArgumentParser) -> None:
+    """How the engine of presets runs."""
+    parser.add_argument(
+        "--engine-user",
+        metavar="UID",
+        type=user,
+        default=0,
+        help="the user that the engine runs as, for images that need no root (default: the image's "
+        "own)",
+    )
+    parser.add_argument(
+        "--nvme-class",
+        metavar="NAME",
+        default="",
+        help="the StorageClass of nodes' own NVMe disks, for weights (default: none)",
+    )
+
+
+def user(text: str) -> int:
+    """The number of a user that is not root."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= USER_DIGITS else 0
+    if not 0 < number < MOST_USERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no user: write a number from 1 on")
+    return number
 
 
 def hub_option(parser: argparse.ArgumentParser) -> None:

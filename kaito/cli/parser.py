@@ -14,6 +14,7 @@ from kaito.cli.options import (
     amount,
     cloud_option,
     daemon_options,
+    engine_options,
     hub_option,
     ledger_options,
     namespaces,
@@ -143,6 +144,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="look after these namespaces only (default: all)",
     )
     cloud_option(manager)
+    engine_options(manager)
     hub_option(manager)
     webhook_options(manager)
     provisioner = command(

@@ -49,7 +49,12 @@ CLUSTER_SECONDS = 5.0  # for one call; a plan without the cluster is better than
 def run(arguments: argparse.Namespace) -> int:
     """Print the plans; 1 when one of the Workspaces cannot be, or what it takes cannot be told."""
     # What only Hugging Face knows is read here, and not by the daemon.
-    settings = Settings(cloud=arguments.cloud, reads_models=False)
+    settings = Settings(
+        cloud=arguments.cloud,
+        reads_models=False,
+        engine_user=arguments.engine_user,
+        nvme_class=arguments.nvme_class,
+    )
     manifests = [each for name in arguments.filename for each in read(name)]
     wanted = [_placed(each, arguments.namespace) for each in manifests if _is_workspace(each)]
     if not wanted:

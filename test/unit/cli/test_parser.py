@@ -17,6 +17,10 @@ from kaito.cli.parser import FAILED, build_parser
     [
         (["manager", "--lease-seconds", "0"], "'0' is no lease time; take 1 to 3600 seconds"),
         (["manager", "--lease-seconds", "nan"], "'nan' is no lease time"),
+        (["manager", "--engine-user", "0"], "'0' is no user: write a number from 1 on"),
+        (["manager", "--engine-user", "root"], "'root' is no user"),
+        (["plan", "-f", "a", "--engine-user", "2147483648"], "'2147483648' is no user"),
+        (["plan", "-f", "a", "--engine-user", "9" * 5000], "is no user"),
         (["manager", "--namespaces", "a/b"], "'a/b' is no namespace"),
         (["manager", "--namespaces", "a, B"], "'B' is no namespace"),
         (["manager", "--namespaces", f"{'a' * 64}"], "is no namespace"),
