@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kaito.api import labels
+from kaito.api.patterns import LABEL_VALUE, matches
 from kaito.provisioner.aks.errors import Detail, pool_failure
 from kaito.provisioner.claim import Taint
 from kaito.provisioner.failure import Failure
@@ -31,6 +32,7 @@ DISK_GIB = range(30, 2049)  # osDiskSizeGB; 0 stands for the size's default
 EPHEMERAL_GIB = 2040  # at most, of a disk on the host; many sizes have room for less
 # Kubernetes' zone label: the region, and the number that AKS wants.
 _ZONE = re.compile(r"(?P<region>[a-z][a-z0-9]*)-(?P<number>[123])")
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # Karpenter's, on a Node that has not been registered yet.
 UNREGISTERED = Taint(key="karpenter.sh/unregistered", effect="NoExecute")
 
@@ -155,7 +157,14 @@ def _known(annotation: str, value: str, known: Mapping[str, str]) -> str:
 
 
 def _taint(taint: Taint) -> str:
-    return f"{taint.key}={taint.value}:{taint.effect}"
+    text = f"{taint.key}={taint.value}:{taint.effect}"
+    named = labels.is_key(taint.key) and matches(LABEL_VALUE, taint.value)
+    if not named or len(taint.value) > labels.VALUE_LENGTH or taint.effect not in EFFECTS:
+        raise Unsatisfiable(
+            f"spec.taints or spec.startupTaints has {text[:100]!r}, which no node can have: write "
+            f"key and value as a label's, and the effect as one of {', '.join(EFFECTS)}"
+        )
+    return text
 
 
 def _zones(zones: Sequence[str], region: str) -> list[str]:

@@ -67,7 +67,7 @@ async def test_after_a_refusal_nobody_asks_before_the_time_that_it_named(azure: 
         azure.answers = [Response(429, headers, body)]
         first = await asyncio.gather(source.pools(), return_exceptions=True)
         others = await asyncio.gather(*(source.pools() for _ in range(19)), return_exceptions=True)
-    failures = [error.failure for error in first + others if isinstance(error, CloudError)]
+    failures = [error.failure for error in [*first, *others] if isinstance(error, CloudError)]
     assert len(failures) == 20
     assert {failure.cause for failure in failures} == {Cause.THROTTLED}
     assert all(failure.retry_after and 50 < failure.retry_after <= 60 for failure in failures)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kaito.local.azure.faults import FAULT_LABEL
-from kaito.local.azure.limits import Limits
+from kaito.local.azure.limits import SUBSCRIPTION, Budget, Limits
 from kaito.local.profile import Profile
-from test.unit.local.azure.azure_client import ACCOUNT, Cloud, error, nodes, read
+from test.unit.local.azure.azure_client import ACCOUNT, GPU, Cloud, error, nodes, read
 
 if TYPE_CHECKING:
     from test.unit.local.conftest import ManualClock
@@ -186,11 +186,52 @@ async def test_a_bad_name_is_refused(cloud: Cloud, name: str) -> None:
         ({"spotMaxPrice": -1}, "InvalidParameter"),
         ({"scaleSetPriority": "Spot", "spotMaxPrice": 0}, "InvalidParameter"),
         ({"scaleSetPriority": "Spot", "mode": "System"}, "InvalidParameter"),
+        ({"scaleSetPriority": "Spot", "spotMaxPrice": 1.000001}, "InvalidParameter"),
         ({"tags": {"a": "b" * 257}}, "InvalidParameter"),
+        ({"tags": {"a/b": "c"}}, "InvalidParameter"),
+        ({"tags": {"AzureTeam": "c"}}, "InvalidParameter"),
+        ({"tags": {"a": "1", "A": "2"}}, "InvalidParameter"),
+        ({"osDiskType": "Ephemeral", "osDiskSizeGB": 2048}, "InvalidParameter"),
+        ({"osDiskType": "SSD"}, "InvalidParameter"),
+        ({"gpuProfile": {"driver": "Latest"}}, "InvalidParameter"),
+        ({"vnetSubnetID": "aks-subnet"}, "InvalidParameter"),
+        ({"nodeInitializationTaints": ["a=b:NoSchedule"]}, "UnmarshalError"),
     ],
 )
 async def test_a_bad_body_is_refused(cloud: Cloud, properties: Any, code: str) -> None:
     assert error(await cloud.put(properties=properties)) == (400, code)
+
+
+async def test_what_aks_fills_in_is_shown(cloud: Cloud) -> None:
+    plain = read(await cloud.put("a"))["properties"]
+    assert plain["osDiskType"] == "Managed"
+    assert not {"spotMaxPrice", "scaleSetEvictionPolicy"} & set(plain)
+    spot = read(await cloud.put("b", {"scaleSetPriority": "Spot"}))["properties"]
+    assert (spot["spotMaxPrice"], spot["scaleSetEvictionPolicy"]) == (-1, "Delete")
+    own = {"scaleSetPriority": "Spot", "spotMaxPrice": 1.25, "tags": {"team": "ml"}}
+    assert read(await cloud.put("c", own))["properties"].items() >= own.items()
+
+
+async def test_the_price_of_a_spot_pool_cannot_change(cloud: Cloud, clock: ManualClock) -> None:
+    spot = {"scaleSetPriority": "Spot", "spotMaxPrice": 1.25}
+    await cloud.put(properties=spot)
+    clock.advance(10)
+    changed = await cloud.put(properties={**spot, "spotMaxPrice": 2})
+    assert error(changed) == (400, "PropertyChangeNotAllowed")
+
+
+async def test_a_preview_version_has_taints_for_the_start_of_a_node(cloud: Cloud) -> None:
+    path, taints = f"{ACCOUNT.pools_path}/ws1", ["a=b:NoExecute"]
+    preview = f"{path}?api-version=2026-07-02-preview"
+    body = {"properties": {"vmSize": GPU, "nodeInitializationTaints": taints}}
+    made = read(await cloud.ask("PUT", preview, body, content_type="application/json"))
+    assert made["properties"]["nodeInitializationTaints"] == taints
+    assert read(await cloud.ask("GET", preview))["properties"] == made["properties"]
+    stable = read(await cloud.ask("GET", path))["properties"]
+    assert "nodeInitializationTaints" not in stable
+    wrong = {"properties": {"vmSize": GPU, "nodeInitializationTaints": ["a"]}}
+    answer = await cloud.ask("PUT", preview, wrong, content_type="application/json")
+    assert error(answer) == (400, "InvalidParameter")
 
 
 async def test_a_list_comes_in_pages(cloud: Cloud) -> None:
@@ -355,6 +396,14 @@ class TestManners:
         put = await cloud.put()
         assert put.headers["x-ms-ratelimit-remaining-subscription-writes"] == "199"
         assert put.headers["retry-after"] == "1"
+
+    async def test_how_much_there_is_of_a_budget_is_a_choice(self, clock: ManualClock) -> None:
+        small = {**SUBSCRIPTION, "reads": Budget(size=2, refill=1)}
+        cloud = Cloud(clock, Profile(limits=Limits(throttling=1.0, subscription=small)))
+        answers = [await cloud.get() for _ in range(3)]
+        assert [answer.status for answer in answers] == [404, 404, 429]
+        reads = "x-ms-ratelimit-remaining-subscription-reads"
+        assert [answer.headers[reads] for answer in answers] == ["1", "0", "0"]
 
     async def test_budgets_are_enforced_when_asked_for_and_fill_up_again(
         self, clock: ManualClock

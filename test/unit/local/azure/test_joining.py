@@ -107,3 +107,9 @@ def test_a_size_has_what_azure_says(name: str, cores: int, memory: int, gpus: in
 @pytest.mark.parametrize("name", ["Standard_Nothing", "p4d.24xlarge", "D4s_v5", ""])
 def test_what_is_not_sold_is_not_found(name: str) -> None:
     assert SIZES.find(name) is None
+
+
+def test_taints_for_the_start_of_a_node_are_on_it_from_the_start() -> None:
+    more = {"nodeInitializationTaints": ["karpenter.sh/unregistered=:NoExecute"]}
+    (machine,) = machines(pool(more=more), ACCOUNT, SIZES).values()
+    assert ("karpenter.sh/unregistered", "", "NoExecute") in machine.taints
