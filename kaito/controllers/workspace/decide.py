@@ -143,7 +143,10 @@ def _serve(
     said = status(
         observation,
         verdicts,
-        state=state_after(subject.status.get("state", ""), resource.good and inference.good),
+        # What was undone needs a person, though something serves.
+        state="Failed"
+        if resource.good and way.back is not None
+        else state_after(subject.status.get("state", ""), resource.good and inference.good),
         worker_nodes=_worker_nodes(crew),
         target_node_count=planned.nodes,
     )

@@ -152,11 +152,11 @@ def test_a_time_is_seconds_ago() -> None:
     assert seconds_since("2023-11-14T22:13:20Z", 1_700_000_060.0) == 60.0
 
 
-annotations = st.dictionaries(
+notes: st.SearchStrategy[Object] = st.dictionaries(
     st.sampled_from(["kaito.sh/runtime", "kaito.sh/enablelb", "team", "kaito.sh/unknown"]),
     st.text(max_size=3),
 )
-contents = st.fixed_dictionaries(
+contents: st.SearchStrategy[Object] = st.fixed_dictionaries(
     {},
     optional={
         "inference": st.dictionaries(st.text(max_size=3), st.none() | st.integers() | st.text()),
@@ -171,7 +171,7 @@ def with_content(content: Object, noted: Object) -> Object:
     return {**made, **content}
 
 
-@given(contents, annotations, contents, annotations)
+@given(contents, notes, contents, notes)
 def test_the_way_back_leads_to_the_content_that_was(
     old: Object, old_notes: Object, new: Object, new_notes: Object
 ) -> None:
