@@ -125,8 +125,12 @@ class PoolBook:
             entry.facts = replace(entry.facts, at=0.0, confirmed=False, machines=None)
         return replace(entry.facts, crowd=self._crowd())
 
-    def listed(self) -> Mapping[str, Pool]:
-        """The pools of the last list, by name."""
+    async def browse(self) -> Mapping[str, Pool]:
+        """All pools by name: those of a list that is no older than a poll, and those that were
+        asked for since. Of before, when the cloud refuses to list them."""
+        async with self._lock:
+            if not self._recent():
+                await self._list()
         return self._listing.pools
 
     def forget(self, subject: Subject) -> None:
@@ -167,7 +171,10 @@ class PoolBook:
         match ask:
             case Launch(request, instance_type, _):
                 log.info("launching", pool=name, instance_type=instance_type)
-                return await self._source.launch(request, instance_type)
+                pool = await self._source.launch(request, instance_type)
+                # For those who look for a pool to share: the next list may be far away.
+                self._listing.pools[name] = pool
+                return pool
             case Destroy(pool, _):
                 log.info("deleting", pool=name, state=pool.said)
                 return await self._source.delete(pool)

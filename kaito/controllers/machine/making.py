@@ -77,6 +77,9 @@ def make(claim: Claim, seen: Observation, policy: Policy) -> Decision:
                     asked = replace(request, labels={**request.labels, **born})
                     return Decision(ask=Launch(asked, instance_type, afresh))
                 case Wait(seconds=seconds) as wait:
+                    if wait.cause is Cause.POOL_LIMIT and seconds is not None:
+                        # A pool to share may come sooner.
+                        seconds = min(seconds, policy.longest_pause)
                     return show(claim, held_up(claim, wait), seen, policy, seconds)
                 case Step() as step:
                     return show(claim, unlaunched(claim, step), seen, policy)

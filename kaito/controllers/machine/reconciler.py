@@ -6,7 +6,7 @@ exchanges only, and the next look is a wake-up at a stated time or a change of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from kaito.controllers.machine.decision import (
 )
 from kaito.controllers.machine.tenants import Tenants
 from kaito.controllers.machine.writes import Writes
+from kaito.provisioner import Pool
 from kaito.provisioner.claim import Claim, Dialect
 from kaito.provisioner.sharing import pool_of
 from kaito.runtime import Again, Clock, Key
@@ -104,7 +105,8 @@ class Reconciler:
                     others = await self._mates.live(seen.pool)
                     known = replace(known, live=_without(subject, others))
                 case ListHosts():
-                    known = replace(known, hosts=tuple(self._hosts()))
+                    pools = await self._book.browse()
+                    known = replace(known, hosts=tuple(self._hosts(pools)))
                 case ListPods(nodes):
                     await self._tenants.look(key.name, nodes)
                 case ask:
@@ -144,8 +146,8 @@ class Reconciler:
         )
         return seen, subject
 
-    def _hosts(self) -> Iterable[Host]:
-        for name, pool in self._book.listed().items():
+    def _hosts(self, pools: Mapping[str, Pool]) -> Iterable[Host]:
+        for name, pool in pools.items():
             yield Host(pool, self._mates.living(name))
 
 

@@ -1,0 +1,262 @@
+"""Near the limit of pools claims of one workspace share them, and none loses its Node by that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kaito.provisioner import PoolState
+from kaito.provisioner.claim import MACHINE, NODECLAIM, Dialect
+from kaito.provisioner.ownership import SHARED
+from kaito.provisioner.sharing import POOL
+from test.unit.controllers.machine.town import SHARING, Town
+from test.unit.controllers.machine.world import BUSY, LOST, NO_ROOM, pod_object
+from test.unit.provisioner.machines import A10
+
+KINDS = pytest.mark.parametrize("dialect", [MACHINE, NODECLAIM], ids=lambda each: each.kind)
+
+
+async def town_of(*names: str, dialect: Dialect = MACHINE) -> Town:
+    """A town whose claims have come one after another, and are ready."""
+    town = Town(dialect)
+    for name in names:
+        town.ask(name)
+        await town.turns(10)
+    assert town.ready() == list(names)
+    return town
+
+
+@KINDS
+async def test_claims_that_are_alike_share_one_pool(dialect: Dialect) -> None:
+    town = await town_of("wsa", "wsb", "wsc", dialect=dialect)
+    assert set(town.cloud.there) == {"system", "wsa"}
+    assert town.cloud.there["wsa"].count == 3
+    assert town.machines() == 3
+    assert len({town.node_of(name) for name in town.names}) == 3
+
+
+async def test_below_the_limit_everybody_has_a_pool_of_its_own() -> None:
+    town = Town()
+    town.policy = replace(SHARING, share_from=9)
+    town.cloud.most_pools = 9
+    town.start()
+    town.ask("wsa")
+    town.ask("wsb")
+    await town.turns(10)
+    assert {"wsa", "wsb"} < set(town.cloud.there)
+    assert all(SHARED not in pool.labels for pool in town.cloud.there.values())
+
+
+async def test_claims_that_come_at_once_wait_for_the_pool_and_grow_it_in_one_step() -> None:
+    town = Town()
+    for name in ("wsa", "wsb", "wsc", "wsd"):
+        town.ask(name)
+    await town.turns(30)
+    assert len(town.ready()) == 4
+    assert town.cloud.born == {"wsa": 4}
+    assert town.machines() == 4
+
+
+async def test_a_limit_that_the_list_did_not_show_makes_claims_share_too() -> None:
+    town = Town()
+    town.policy = replace(SHARING, share_from=100)
+    town.start()
+    town.ask("wsa")
+    await town.turns(10)
+    town.ask("wsb")
+    await town.turns(10)
+    assert town.ready() == ["wsa", "wsb"]
+    assert town.cloud.there["wsa"].count == 2
+
+
+async def test_a_claim_of_another_workspace_does_not_share_and_is_told_why() -> None:
+    town = await town_of("wsa")
+    town.ask("wsb")
+    town.objects.claims["wsb"]["metadata"]["labels"]["kaito.sh/workspace"] = "other"
+    await town.turns(10)
+    assert town.ready() == ["wsa"]
+    status, reason, message = town.condition("MachineLaunched", "wsb")
+    assert (status, reason) == ("False", "PoolLimitReached")
+    assert "KAITO tries again" in message
+    town.drop("wsa")
+    await town.turns(200)
+    assert town.ready() == ["wsb"]
+
+
+async def test_a_claim_for_another_disk_does_not_share() -> None:
+    town = await town_of("wsa")
+    town.ask("wsb", resources={"requests": {"storage": "500Gi"}})
+    await town.turns(10)
+    assert town.ready() == ["wsa"]
+    assert POOL not in town.objects.claims["wsb"]["metadata"].get("annotations", {})
+
+
+@KINDS
+@pytest.mark.parametrize("gone", ["wsa", "wsb", "wsc"])
+async def test_one_claim_goes_with_its_own_machine_and_no_other(
+    gone: str, dialect: Dialect
+) -> None:
+    town = await town_of("wsa", "wsb", "wsc", dialect=dialect)
+    left = {name: town.node_of(name) for name in town.names if name != gone}
+    for name, node in left.items():
+        town.objects.pods[name] = pod_object(name, node)
+    lost = town.node_of(gone)
+    town.drop(gone)
+    await town.turns(30)
+    assert town.objects.evicted == []
+    assert sorted(town.ready()) == sorted(left)
+    assert {name: town.node_of(name) for name in left} == left
+    assert lost not in town.objects.nodes
+    assert town.machines() == 2
+
+
+async def test_the_pool_goes_with_its_last_claim() -> None:
+    town = await town_of("wsa", "wsb")
+    town.drop("wsa")
+    await town.turns(20)
+    assert "wsa" in town.cloud.there
+    town.drop("wsb")
+    await town.turns(20)
+    assert town.left() == ["system"]
+
+
+async def test_claims_that_go_together_take_the_pool_with_them() -> None:
+    town = await town_of("wsa", "wsb", "wsc")
+    for name in town.names:
+        town.drop(name)
+    await town.turns(60)
+    assert town.left() == ["system"]
+
+
+async def test_a_pod_on_the_node_of_a_claim_that_goes_is_asked_to_leave_first() -> None:
+    town = await town_of("wsa", "wsb")
+    town.objects.budget = "a budget"
+    town.objects.pods["a"] = pod_object("a", town.node_of("wsb"))
+    town.drop("wsb")
+    await town.turns(10)
+    assert town.machines() == 2
+    town.objects.budget = ""
+    await town.turns(20)
+    assert town.objects.evicted == ["a"]
+    assert town.machines() == 1
+
+
+async def test_a_claim_that_goes_before_its_node_came_leaves_no_machine() -> None:
+    town = await town_of("wsa")
+    town.ask("wsb")
+    while town.cloud.there["wsa"].state is not PoolState.UPDATING:
+        await town.turns(1)
+    town.drop("wsb")
+    await town.turns(40)
+    assert list(town.objects.claims) == ["wsa"]
+    assert town.ready() == ["wsa"]
+    assert town.machines() == 1
+    assert town.cloud.there["wsa"].count == 1
+
+
+async def test_a_claim_removed_by_force_has_its_machine_taken_away() -> None:
+    town = await town_of("wsa", "wsb")
+    lost = town.node_of("wsb")
+    del town.objects.claims["wsb"]
+    await town.turns(40, ["wsa"])
+    assert town.ready() == ["wsa"]
+    assert town.machines() == 1
+    assert lost not in town.objects.nodes
+
+
+async def test_a_pool_that_cannot_grow_says_so_and_costs_nobody_a_node() -> None:
+    town = await town_of("wsa")
+    node = town.node_of("wsa")
+    town.ask("wsb")
+    town.cloud.fail = [NO_ROOM]
+    while town.condition_of("wsb") != NO_ROOM.cause:
+        await town.turns(1)
+    assert town.condition("Ready", "wsa")[0] == "True"
+    assert town.node_of("wsa") == node
+    await town.turns(80)
+    assert sorted(town.ready()) == ["wsa", "wsb"]
+    assert town.node_of("wsa") == node
+
+
+async def test_a_growth_that_was_refused_or_whose_answer_was_lost_happens_once() -> None:
+    town = await town_of("wsa")
+    town.ask("wsb")
+    town.cloud.refuse = [BUSY]
+    town.cloud.lose_answers = 1
+    await town.turns(30)
+    assert sorted(town.ready()) == ["wsa", "wsb"]
+    assert town.cloud.born == {"wsa": 2}
+
+
+async def test_a_first_machine_that_fails_is_given_up_for_all_who_wait() -> None:
+    town = Town()
+    town.cloud.fail = [LOST]
+    town.ask("wsa")
+    town.ask("wsb")
+    await town.turns(60)
+    assert sorted(town.ready()) == ["wsa", "wsb"]
+    assert town.machines() == 2
+
+
+async def test_a_machine_that_never_joins_is_given_up_alone() -> None:
+    town = await town_of("wsa")
+    node = town.node_of("wsa")
+    town.joins = False
+    town.ask("wsb")
+    while town.condition_of("wsb") != "LaunchStopped":
+        await town.turns(1)
+    assert town.cloud.born == {"wsa": 4}
+    assert town.machines() == 1
+    assert town.node_of("wsa") == node
+    assert town.ready() == ["wsa"]
+
+
+async def test_a_machine_deleted_behind_us_takes_its_claim_with_it_and_no_other() -> None:
+    town = await town_of("wsa", "wsb")
+    lost = town.node_of("wsb")
+    [number] = [n for n in town.cloud.numbers["wsa"] if lost.endswith(f"{n:06}")]
+    town.cloud.numbers["wsa"].remove(number)
+    town.cloud.there["wsa"] = replace(town.cloud.there["wsa"], count=1)
+    del town.objects.nodes[lost]
+    await town.turns(30)
+    assert list(town.objects.claims) == ["wsa"]
+    assert town.machines() == 1
+
+
+async def test_a_host_that_comes_back_under_its_name_shares_the_pool_that_others_kept() -> None:
+    town = await town_of("wsa", "wsb")
+    kept = town.node_of("wsb")
+    town.drop("wsa")
+    await town.turns(20)
+    town.ask("wsa")
+    await town.turns(20)
+    assert sorted(town.ready()) == ["wsa", "wsb"]
+    assert town.node_of("wsb") == kept
+    assert town.machines() == 2
+
+
+async def test_a_host_that_comes_back_as_another_takes_nobodys_node() -> None:
+    town = await town_of("wsa", "wsb")
+    kept = town.node_of("wsb")
+    town.drop("wsa")
+    await town.turns(20)
+    town.ask("wsa", resources={"requests": {"storage": "500Gi"}})
+    await town.turns(20)
+    assert town.condition("MachineLaunched", "wsa")[1] == "PoolNameTaken"
+    assert town.ready() == ["wsb"]
+    assert town.node_of("wsb") == kept
+    assert town.cloud.there["wsa"].instance_type != A10
+
+
+async def test_a_pool_that_vanishes_before_the_guest_came_is_not_waited_for() -> None:
+    town = await town_of("wsa")
+    town.ask("wsb")
+    await town.turns(2, ["wsb"])
+    assert town.objects.claims["wsb"]["metadata"]["annotations"][POOL] == "wsa"
+    del town.cloud.there["wsa"]
+    town.cloud.numbers.pop("wsa")
+    town.settle()
+    await town.turns(60)
+    assert town.ready() == ["wsb"]
+    assert set(town.cloud.there) == {"system", "wsb"}
