@@ -12,7 +12,7 @@ from kaito.cli.parser import CommandError
 from kaito.cli.sweep_report import spell
 from kaito.cli.table import WIDTH, headed
 from kaito.controllers.machine.archive import read_ledger
-from kaito.controllers.machine.ledger import Entry, Outcome
+from kaito.controllers.machine.ledger import Entry
 from kaito.runtime import Client, ExitCode, RuntimeFailure, SystemClock, load, rfc3339
 
 
@@ -47,20 +47,14 @@ def lines(entries: Sequence[Entry], now: float) -> Iterator[str]:
             each.size,
             f"{spell(max(0.0, now - each.asked))} ago",
             UNKNOWN if each.ready_after is None else f"{each.ready_after}s",
-            _lifetime(each, now),
+            UNKNOWN if each.lifetime is None else spell(each.lifetime),
             outcome(each),
         )
         for each in entries
     ]
     yield from headed(header, rows, right=("READY", "LIFETIME"), width=WIDTH)
     there = sum(not each.over for each in entries)
-    yield f"{count(len(entries), 'entry').replace('entrys', 'entries')}, {there} still there"
-
-
-def _lifetime(entry: Entry, now: float) -> str:
-    if entry.outcome is Outcome.REFUSED:
-        return UNKNOWN
-    return spell(max(0.0, now - entry.asked) if entry.lifetime is None else entry.lifetime)
+    yield f"{count(len(entries), 'request')}, {count(there, 'pool')} still there"
 
 
 def outcome(entry: Entry) -> str:

@@ -73,22 +73,28 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"Nothing is left over; {count(report.own, 'agent pool')} of this cluster."
         return
     rows = [_row(report, each) for each in report.findings]
-    header = ("NAME", "WHAT", "SIZE", "AGE", "$/HOUR", "FATE")
+    header = ("NAME", "WHAT", "SIZE", "AGE", "$/HOUR", "WHAT NEXT")
     yield from headed(header, rows, right=("$/HOUR", "AGE"), width=WIDTH)
     yield ""
     for each in report.findings:
         yield from _wrapped(f"{each.name}: {each.why}; {each.proof}.")
-        yield from _wrapped(f"It is {report.fate(each)}.", INDENT)
+        if each.missing:
+            yield from _wrapped(f"Not proven: {each.missing}. It is never deleted.", INDENT)
     yield ""
     unknown = any(report.cost(each) is None for each in report.findings)
     more = " and what has no known price" if unknown else ""
     yield f"{count(len(report.findings), 'finding')}: ${dollars(report.total)} an hour{more}."
+    if any(each.proven for each in report.findings) and not report.blocked:
+        yield from _wrapped(
+            "The provisioner deletes what is proven, counted from when it saw it first, if it "
+            "runs. --delete NAME deletes it now."
+        )
     if report.blocked:
         proven = sum(each.proven for each in report.findings)
         yield from _wrapped(
             f"The provisioner deletes nothing: {proven} are left over at once, and no more than "
             f"{report.limit} of {count(report.own, 'pool')} are believed to be. Look for a common "
-            "cause first."
+            "cause first; --delete NAME deletes one all the same."
         )
 
 

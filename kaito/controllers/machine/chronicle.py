@@ -140,9 +140,9 @@ class Chronicle:
             self._become(entry, was, now, leaked=None)
 
     def swept(self, pool: Pool, now: float) -> None:
-        """It is being deleted because nobody claims it."""
-        entry = self._entry(pool)
-        if entry is not None:
+        """It has been deleted because nobody claims it, and may be gone already."""
+        entry = self._ledger.last(pool.name)
+        if entry is not None and _of(pool, entry):
             self._become(entry, Outcome.SWEPT, now)
 
     def _ours(self, pool: Pool) -> bool:
@@ -155,14 +155,19 @@ class Chronicle:
     def _entry(self, pool: Pool) -> Entry | None:
         """The open entry of this very pool: one of its name, asked for at the same time."""
         entry = self._open(pool.name)
-        asked = time_of(pool.labels, LAUNCHED)
-        return entry if entry and (asked is None or entry.asked == int(asked)) else None
+        return entry if entry is not None and _of(pool, entry) else None
 
     def _become(self, entry: Entry, outcome: Outcome, now: float, **more: object) -> None:
         if outcome is not entry.outcome:
             self._tallies.outcome(outcome, str(more.get("cause", "")))
         changed = max(int(now), entry.changed)
         self._ledger.put(msgspec.structs.replace(entry, outcome=outcome, changed=changed, **more))
+
+
+def _of(pool: Pool, entry: Entry) -> bool:
+    """Whether the entry of its name is of this very pool, and not of an earlier one."""
+    asked = time_of(pool.labels, LAUNCHED)
+    return asked is None or entry.asked == int(asked)
 
 
 _GOING = frozenset({Outcome.DELETING, Outcome.SWEPT, Outcome.GONE})

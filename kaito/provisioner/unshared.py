@@ -1,0 +1,43 @@
+"""What a source of nodes says whose pools have one machine each, for ever: adapters derive from it.
+
+Pools are shared only where a cloud allows few of them. A source that sets no limit is never asked
+to resize one, unless somebody has written another claim's pool into a claim by hand.
+"""
+
+from __future__ import annotations
+
+from kaito.provisioner.failure import Cause, CloudError, Failure, Way
+from kaito.provisioner.source import Absent, Pool, PoolMachine
+
+BEYOND_COUNT = 1_000_000
+
+
+class Unshared:
+    """The part of NodeSource that is about pools of several machines."""
+
+    @property
+    def most_pools(self) -> int:
+        """See NodeSource."""
+        return BEYOND_COUNT
+
+    async def resize(self, pool: Pool, count: int) -> Pool | Absent:
+        """Refused."""
+        raise CloudError(_alone(pool.name))
+
+    async def machines(self, name: str) -> list[PoolMachine]:
+        """None that could be told apart from its pool."""
+        return []
+
+    async def delete_machine(self, pool: Pool, machine: PoolMachine) -> Pool | Absent:
+        """Refused."""
+        raise CloudError(_alone(pool.name))
+
+
+def _alone(name: str) -> Failure:
+    return Failure(
+        way=Way.HOPELESS,
+        cause=Cause.INVALID,
+        code="",
+        message=f"{name} has one machine, and no more can be added or taken away",
+        advice="remove the annotation kaito.sh/pool from the claim",
+    )
