@@ -43,11 +43,16 @@ WORKSPACES: Resource[Object] = Resource("kaito.sh", "v1beta1", "workspaces", "Wo
 MACHINES: Resource[Object] = Resource(
     "karpenter.sh", "v1alpha5", "machines", "Machine", namespaced=False
 )
+NODECLAIMS: Resource[Object] = Resource(
+    "karpenter.sh", "v1", "nodeclaims", "NodeClaim", namespaced=False
+)
 NODES: Resource[Object] = Resource("", "v1", "nodes", "Node", namespaced=False)
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 DEPLOYMENTS: Resource[Object] = Resource("apps", "v1", "deployments", "Deployment")
 SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
 LEASES: Resource[Object] = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+
+WATCHED = (WORKSPACES, MACHINES, NODECLAIMS, NODES, PODS, DEPLOYMENTS, SERVICES, LEASES)
 
 PHI = Key("default", "workspace-phi-3-mini")
 IN_A_POD = """
@@ -145,7 +150,7 @@ class Stage:
         self._changed = asyncio.Event()
         self._ever: dict[Resource[Any], set[str]] = {}
         self._informers: dict[Resource[Any], Informer[Object]] = {}
-        for resource in (WORKSPACES, MACHINES, NODES, PODS, DEPLOYMENTS, SERVICES, LEASES):
+        for resource in WATCHED:
             informer = Informer(self.client, resource)
             informer.on_change(self._noticing(resource))
             self._informers[resource] = informer
@@ -276,7 +281,8 @@ async def stage(scratch: Path, *options: str) -> AsyncIterator[Stage]:
                     await informer.wait_synced()
                 await made.enroll()
                 yield made
-                assert await made.refused() == {}
+                if refused := await made.refused():
+                    raise AssertionError(f"config/rbac does not grant {refused}")
             finally:
                 for task in running:
                     task.cancel()

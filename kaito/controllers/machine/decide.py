@@ -206,9 +206,11 @@ def _node_deleted(claim: Claim, leaving: list[Node], seen: Observation, policy: 
     pause = remaining_pause(seen.cloud.trouble, seen.now, policy)
     if pause:
         return Decision(again=pause)
-    if due(seen, policy.poll_seconds):
-        return Decision(ask=Confirm())
     pool = seen.cloud.pool
+    # What a list says of a pool that has brought a Node may be from before that.
+    old = isinstance(pool, Pool) and pool.state is PoolState.CREATING and not seen.cloud.confirmed
+    if old or due(seen, policy.poll_seconds):
+        return Decision(ask=Confirm())
     wanted_gone = isinstance(pool, Pool) and pool.state in {PoolState.READY, PoolState.DELETING}
     if wanted_gone or isinstance(pool, Absent):
         names = ", ".join(node.name for node in leaving)

@@ -138,6 +138,8 @@ TABLE: list[tuple[str, Observation, type | None, list[type], bool]] = [
     ("node being deleted", at(LIVING, None, [LEAVING]), Confirm, [], False),
     ("node deleted, pool healthy", at(LIVING, facts(READY), [LEAVING]), None,
      [DeleteClaim], False),
+    ("node deleted, pool known from before it was ready", at(LIVING, facts(OURS), [LEAVING]),
+     Confirm, [], False),
     ("node deleted, pool stopped",
      at(LIVING, facts(replace(READY, state=PoolState.STOPPED)), [LEAVING]), None,
      [PatchNode], False),
