@@ -186,6 +186,20 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def workspace_options(parser: argparse.ArgumentParser) -> None:
+    """Which Workspace of which cluster."""
+    parser.add_argument("name", metavar="WORKSPACE")
+    parser.add_argument(
+        "-n",
+        "--namespace",
+        metavar="NS",
+        type=namespace,
+        default="default",
+        help="where it is (default: default)",
+    )
+    parser.add_argument("--kubeconfig", metavar="FILE", help="default: $KUBECONFIG, ~/.kube/config")
+
+
 def cloud_option(parser: argparse.ArgumentParser) -> None:
     """Whose sizes there are."""
     parser.add_argument(

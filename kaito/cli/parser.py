@@ -23,6 +23,7 @@ from kaito.cli.options import (
     provisioner_options,
     sweep_options,
     webhook_options,
+    workspace_options,
 )
 from kaito.cli.selection import models_options, skus_options
 
@@ -179,6 +180,27 @@ def build_parser() -> argparse.ArgumentParser:
         "plan:run",
     )
     plan_options(plan)
+    past = command(
+        commands,
+        "history",
+        "List what a Workspace was: its revisions, which serves, and why one was undone.",
+        "revisions:show",
+    )
+    workspace_options(past)
+    past.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    rollback = command(
+        commands,
+        "rollback",
+        "Make a Workspace again what it was in an earlier revision.",
+        "revisions:rollback",
+    )
+    workspace_options(rollback)
+    rollback.add_argument(
+        "--to-revision",
+        type=amount,
+        metavar="N",
+        help="see `kaito history` (default: the last other one that served)",
+    )
     models = command(
         commands, "models", "List the models of the catalogue, or tell of one.", "models:run"
     )
