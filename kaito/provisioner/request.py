@@ -153,18 +153,21 @@ def _capacity(asked: Sequence[Requirement], price: str) -> _Capacity:
             f"annotation {labels.SPOT_MAX_PRICE} is {price!r} and spec.requirements allows only "
             f"{labels.CAPACITY_TYPE} {', '.join(allowed)}: remove the one, or allow spot"
         )
-    return _Capacity(spot=True, spot_price=spot_price(price))
+    try:
+        return _Capacity(spot=True, spot_price=spot_price(price))
+    except ValueError as error:
+        raise Unsatisfiable(f"annotation {labels.SPOT_MAX_PRICE} {error}") from None
 
 
 def spot_price(text: str) -> float | None:
-    """Dollars an hour, None for up to the on-demand price. Unsatisfiable when it is no price."""
+    """Dollars an hour, None for up to the on-demand price. ValueError when it is no price."""
     if text == ANY_PRICE:
         return None
     price = float(text) if _PRICE.fullmatch(text) else 0.0
     if price <= 0:
-        raise Unsatisfiable(
-            f"annotation {labels.SPOT_MAX_PRICE} is {text[:40]!r}: write dollars an hour with up "
-            f"to five decimals, such as 1.25, or {ANY_PRICE} for up to the on-demand price"
+        raise ValueError(
+            f"is {text[:40]!r}: write dollars an hour with up to five decimals, such as 1.25, or "
+            f"{ANY_PRICE} for up to the on-demand price"
         )
     return price
 

@@ -15,6 +15,8 @@ from kaito.api.patterns import NAME, matches
 from kaito.api.words import listed, shown
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import RUNTIMES
+from kaito.provisioner.pool_settings import DISK_TYPES, GPU_DRIVERS, IMAGE_FAMILIES
+from kaito.provisioner.request import ANY_PRICE, spot_price
 
 PREFIX = "kaito.sh/"  # of every annotation that is ours
 SWITCH = ("true", "false")
@@ -22,7 +24,9 @@ OWN_NAMESPACE = "namespace"
 
 # What annotations may say, compared without regard to case.
 DECIDING: Mapping[str, Sequence[str]] = {
-    labels.NODE_IMAGE_FAMILY: ("ubuntu", "azurelinux"),
+    labels.NODE_IMAGE_FAMILY: tuple(IMAGE_FAMILIES),
+    labels.GPU_DRIVER: tuple(GPU_DRIVERS),
+    labels.OS_DISK_TYPE: tuple(DISK_TYPES),
     labels.RUNTIME: RUNTIMES,
     labels.PERFORMANCE_MODE: ("balanced", "interactivity", "throughput"),
     labels.USE_LOCAL_WEIGHTS: SWITCH,
@@ -82,6 +86,10 @@ def annotation_objections(annotations: Mapping[str, str]) -> Iterator[Refusal]:
             labels.PROGRESS_DEADLINE,
             f"is {shown(deadline)}: write whole seconds, 1 to {DEADLINE_MOST}, or remove it.",
         )
+    try:
+        spot_price(annotations.get(labels.SPOT_MAX_PRICE) or ANY_PRICE)
+    except ValueError as error:
+        yield _refusal(labels.SPOT_MAX_PRICE, f"{error}.")
     named = annotations.get(labels.NODE_CLASS_NAME, "")
     if named:
         yield _refusal(

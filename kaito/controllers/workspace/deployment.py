@@ -12,7 +12,7 @@ import json
 from kaito.api import labels
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.deadline import progress_seconds
-from kaito.controllers.workspace.engine import TOLERATIONS, engine
+from kaito.controllers.workspace.engine import engine, tolerations
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.settings import Settings
@@ -33,7 +33,7 @@ def desired_deployment(plan: Plan, crew: Crew, subject: Subject, settings: Setti
             inference.template,
             labels=subject.identity,
             terms=terms,
-            tolerations=TOLERATIONS,
+            tolerations=tolerations(plan),
         )
     else:
         pod = engine(plan, subject, settings, terms)

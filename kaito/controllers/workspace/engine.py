@@ -11,6 +11,7 @@ from math import ceil
 from kaito.api import labels
 from kaito.controllers.workspace import adapters, group, weights
 from kaito.controllers.workspace.command import CONFIG, command
+from kaito.controllers.workspace.machine import asks_for_spot
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pulling import scratch
@@ -30,11 +31,23 @@ TOLERATIONS: tuple[Object, ...] = (
     {"key": labels.GPU_RESOURCE, "operator": "Exists", "effect": "NoSchedule"},
     {"key": "sku", "operator": "Equal", "value": "gpu", "effect": "NoSchedule"},
 )
+# AKS's own taint on spot nodes.
+SPOT_TOLERATION: Object = {
+    "key": "kubernetes.azure.com/scalesetpriority",
+    "operator": "Equal",
+    "value": "spot",
+    "effect": "NoSchedule",
+}
 # Models whose kernels are compiled at run time.
 DEEP_GEMM_ARCHITECTURES = frozenset(["DeepseekV4ForCausalLM"])
 # How each engine is told the key that its clients must bring, and where that is in the Secret.
 API_KEY_VARIABLES = {"vllm": "VLLM_API_KEY", "transformers": "KAITO_API_KEY"}
 API_KEY = "API_KEY"
+
+
+def tolerations(plan: Plan) -> list[Object]:
+    """Of the taints of its nodes."""
+    return [*TOLERATIONS, *([SPOT_TOLERATION] if asks_for_spot(plan) else [])]
 
 
 def start_seconds(plan: Plan) -> int:
@@ -73,7 +86,7 @@ def engine(plan: Plan, subject: Subject, settings: Settings, terms: Sequence[Obj
         "enableServiceLinks": False,
         "securityContext": pod_context(settings),
         "affinity": _affinity(plan, subject, terms),
-        "tolerations": list(TOLERATIONS),
+        "tolerations": tolerations(plan),
     }
     if fetched:
         spec["initContainers"] = [each.container for each in fetched]

@@ -13,6 +13,13 @@ from kaito.runtime import Object
 GPU_TAINT = {"key": "sku", "value": "gpu", "effect": "NoSchedule"}
 # Labels that only the cloud can give a node: a selector on them is a wish about the node itself.
 ASKED_OF_CLOUD = (labels.ZONE, labels.CAPACITY_TYPE)
+# Annotations of a Workspace that say what its nodes are to be made of.
+PASSED_ON = (
+    labels.NODE_IMAGE_FAMILY,
+    labels.SPOT_MAX_PRICE,
+    labels.GPU_DRIVER,
+    labels.OS_DISK_TYPE,
+)
 
 
 def desired_machine(plan: Plan, subject: Subject, name: str, existing: Machine | None) -> Object:
@@ -32,11 +39,9 @@ def desired_machine(plan: Plan, subject: Subject, name: str, existing: Machine |
             **subject.identity,
         },
     }
-    annotations = {labels.WORKSPACE_UID: subject.uid}
-    family = plan.workspace.metadata.annotations.get(labels.NODE_IMAGE_FAMILY)
-    if family:
-        annotations[labels.NODE_IMAGE_FAMILY] = family.lower()
-    metadata["annotations"] = annotations
+    said = plan.workspace.metadata.annotations
+    passed_on = {key: said[key].lower() for key in PASSED_ON if said.get(key)}
+    metadata["annotations"] = {labels.WORKSPACE_UID: subject.uid, **passed_on}
     return {
         "apiVersion": api.API_VERSION,
         "kind": api.KIND,
@@ -56,6 +61,12 @@ def desired_machine(plan: Plan, subject: Subject, name: str, existing: Machine |
 def takes_gpus(plan: Plan) -> bool:
     """Whether its nodes have GPUs: all sizes that we know have, and Azure's N series."""
     return plan.sku is not None or plan.instance_type.lower().startswith("standard_n")
+
+
+def asks_for_spot(plan: Plan) -> bool:
+    """Whether its nodes may be taken away again for somebody who pays more."""
+    priced = bool(plan.workspace.metadata.annotations.get(labels.SPOT_MAX_PRICE))
+    return priced or plan.selector.get(labels.CAPACITY_TYPE) == "spot"
 
 
 def _storage(plan: Plan, existing: Machine | None) -> str:

@@ -274,7 +274,17 @@ REFUSALS: list[tuple[Object, str, str]] = [
     (
         held(metadata={"annotations": {"kaito.sh/node-image-family": "windows"}}),
         "InvalidSpec",
-        "Annotation kaito.sh/node-image-family is windows: write ubuntu or azurelinux",
+        "Annotation kaito.sh/node-image-family is windows: write ubuntu, ubuntu2204, ",
+    ),
+    (
+        held(metadata={"annotations": {"kaito.sh/spot-max-price": "cheap"}}),
+        "InvalidSpec",
+        "Annotation kaito.sh/spot-max-price is 'cheap': write dollars an hour",
+    ),
+    (
+        held(metadata={"annotations": {"kaito.sh/gpu-driver": "operator"}}),
+        "InvalidSpec",
+        "Annotation kaito.sh/gpu-driver is operator: write install or none, or remove it.",
     ),
     (
         held(

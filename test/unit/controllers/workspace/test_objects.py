@@ -115,6 +115,16 @@ def test_the_operating_system_of_a_node_can_be_chosen() -> None:
     assert annotations["kaito.sh/node-image-family"] == "azurelinux"
 
 
+def test_what_a_node_is_made_of_is_passed_on_to_its_machine() -> None:
+    wishes = {
+        "kaito.sh/spot-max-price": "1.25",
+        "kaito.sh/gpu-driver": "None",
+        "kaito.sh/os-disk-type": "Ephemeral",
+    }
+    annotations = asked_for(held(metadata={"annotations": wishes}))["metadata"]["annotations"]
+    assert annotations.items() >= {key: value.lower() for key, value in wishes.items()}.items()
+
+
 def test_a_node_without_gpus_is_said_to_be_one() -> None:
     found = held(resource={"instanceType": "Standard_D4s_v5"})
     found["inference"] = {"template": {"spec": {"containers": [{"name": "c"}]}}}
@@ -159,6 +169,22 @@ def test_the_deployment_is_the_workspaces_own_and_replaces_its_pod_in_place() ->
     assert spec["selector"] == {"matchLabels": {"kaito.sh/workspace": "w"}}
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
     assert spec["template"]["metadata"]["labels"] == IDENTITY
+
+
+TEMPLATE = {"template": {"spec": {"containers": [{"name": "c"}]}}}
+
+
+@pytest.mark.parametrize("inference", [None, TEMPLATE])
+def test_pods_go_to_spot_nodes_where_these_are_asked_for(inference: Object | None) -> None:
+    def tolerated(annotations: dict[str, str]) -> list[str]:
+        found = held(metadata={"annotations": annotations})
+        found["inference"] = inference or found["inference"]
+        pod = made("Deployment", found)["spec"]["template"]["spec"]
+        return [toleration["key"] for toleration in pod["tolerations"]]
+
+    plain = tolerated({})
+    spot = tolerated({"kaito.sh/spot-max-price": "-1"})
+    assert spot == [*plain, "kubernetes.azure.com/scalesetpriority"]
 
 
 def test_the_engine_is_run_with_all_gpus_of_a_node() -> None:
