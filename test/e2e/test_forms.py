@@ -1,0 +1,125 @@
+"""The forms in which a preset is served, with real daemons: several nodes, transformers, adapters,
+a key, local disks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kaito.runtime import ApiError, Call, Key, Object, Resource
+from test.e2e.stage import DEPLOYMENTS, NODES, PODS, ROOT, SERVICES, WORKSPACES, Stage
+
+EXAMPLES = ROOT / "examples" / "workspaces"
+SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
+CLAIMS: Resource[Object] = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+CLAIM: Object = {
+    "metadata": {"name": "domain-adapter", "namespace": "default"},
+    "spec": {
+        "accessModes": ["ReadWriteOnce"],
+        "resources": {"requests": {"storage": "1Gi"}},
+    },
+}
+SEVERAL = Key("default", "workspace-several-nodes")
+NOWHERE = "local-nvme"
+
+
+async def apply(stage: Stage, file: Path, **secrets: dict[str, str]) -> Key:
+    """An example, and the Secrets that it names."""
+    for name, data in secrets.items():
+        metadata = {"name": name.replace("_", "-"), "namespace": "default"}
+        await stage.client.create(SECRETS, {"metadata": metadata, "stringData": data})
+    manifest = yaml.safe_load(file.read_text())
+    manifest["metadata"]["namespace"] = "default"
+    made = await stage.client.create(WORKSPACES, {**manifest, "apiVersion": "kaito.sh/v1beta1"})
+    return Key.of(made)
+
+
+async def ready(stage: Stage, key: Key) -> None:
+    await stage.until(lambda: stage.is_true("WorkspaceReady", key), f"{key} ready")
+
+
+# Any: what a model answers.
+async def asked(stage: Stage, key: Key, path: str) -> Any:
+    where = f"/api/v1/namespaces/{key.namespace}/services/{key.name}:80/proxy{path}"
+    return json.loads(await stage.client.send(Call(method="GET", path=where)))
+
+
+async def models(stage: Stage, key: Key) -> list[str]:
+    return [each["id"] for each in (await asked(stage, key, "/v1/models"))["data"]]
+
+
+def pod_of(stage: Stage, name: str) -> Object:
+    return stage.find(PODS, Key("default", name)) or {"metadata": {}}
+
+
+async def test_a_model_on_several_nodes_answers_while_all_of_them_are_there(
+    running: Stage,
+) -> None:
+    file = EXAMPLES / "several-nodes.yaml"
+    key = await apply(running, file, hugging_face={"HF_TOKEN": "t"})
+    assert key == SEVERAL
+    await ready(running, key)
+    pods = {each["metadata"]["name"]: each for each in running.all(PODS)}
+    assert sorted(pods) == [f"{key.name}-{index}" for index in range(3)]
+    assert len({each["spec"]["nodeName"] for each in pods.values()}) == 3
+    assert await models(running, key) == ["meta-llama/Llama-3.3-70B-Instruct"]
+
+    lost = pods[f"{key.name}-2"]
+    await running.client.delete(PODS, Key.of(lost), uid=lost["metadata"]["uid"])
+    await running.until(
+        lambda: (
+            pod_of(running, f"{key.name}-2")["metadata"].get("uid", lost["metadata"]["uid"])
+            != lost["metadata"]["uid"]
+        ),
+        "another worker",
+    )
+    await ready(running, key)
+
+    await running.client.delete(WORKSPACES, key)
+    await running.until(lambda: not running.all(WORKSPACES), "the Workspace gone")
+    await running.until(lambda: not running.all(PODS), "its Pods gone")
+    assert running.all(NODES) == []
+    assert [each for each in running.all(SERVICES) if key.name in each["metadata"]["name"]] == []
+
+
+async def test_adapters_answer_under_their_names_and_take_the_engine_that_knows_strengths(
+    running: Stage,
+) -> None:
+    await running.client.create(CLAIMS, CLAIM)
+    key = await apply(
+        running,
+        EXAMPLES / "adapters-with-strength.yaml",
+        adapters={".dockerconfigjson": "{}"},
+    )
+    await ready(running, key)
+    assert await models(running, key) == ["phi-4-mini-instruct", "style", "domain"]
+    deployment = running.find(DEPLOYMENTS, key) or {}
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["command"][0] == "accelerate"
+
+
+async def test_a_guarded_model_answers_nobody_without_its_key(running: Stage) -> None:
+    key = await apply(running, EXAMPLES / "guarded.yaml", guarded_key={"API_KEY": "sesame"})
+    await ready(running, key)
+    assert (await asked(running, key, "/health"))["status"] == "Healthy"
+    with pytest.raises(ApiError) as refused:
+        await asked(running, key, "/v1/models")
+    assert refused.value.status.code == 401
+
+
+async def test_weights_of_ones_own_lie_on_the_nodes_own_disks(bare: Stage) -> None:
+    for daemon in (["manager", "--nvme-class", NOWHERE, "--engine-user", "1000"], ["provisioner"]):
+        await bare.process(*daemon).start()
+    file = EXAMPLES / "private-weights.yaml"
+    key = await apply(bare, file, models={".dockerconfigjson": "{}"})
+    await ready(bare, key)
+    deployment = bare.find(DEPLOYMENTS, key) or {}
+    spec = deployment["spec"]["template"]["spec"]
+    (weights,) = (each for each in spec["volumes"] if each["name"] == "model-weights-volume")
+    claim = weights["ephemeral"]["volumeClaimTemplate"]["spec"]
+    assert claim["storageClassName"] == NOWHERE
+    assert spec["securityContext"]["runAsNonRoot"] is True
