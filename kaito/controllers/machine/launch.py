@@ -102,8 +102,11 @@ def overdue(pool: Pool, since: float, now: float, policy: Policy) -> Failure | N
     says, without a Node; None while there is nothing to it."""
     launched = time_of(pool.labels, LAUNCHED)
     age = 0.0 if launched is None else now - launched
+    making = age if pool.state is PoolState.FAILED else max(now - since, age)
+    # One that fails without a word after all that time was called off by us for it.
+    silent = pool.failure is None or not pool.failure.code
     match pool.state:
-        case PoolState.CREATING if max(now - since, age) >= policy.making_patience:
+        case PoolState.CREATING | PoolState.FAILED if making >= policy.making_patience and silent:
             cause = Cause.MAKING_TIMEOUT
             said = f"agent pool {pool.name} was not made within {_spoken(policy.making_patience)}"
         case PoolState.READY if (

@@ -108,7 +108,7 @@ def _await_node(
     if pool.state is PoolState.DELETING:
         said = "an earlier pool of that name is being deleted"
         return watch(claim, _expected(claim, request, said, seen, policy), seen, policy)
-    failure = pool.failure or overdue(pool, seen.cloud.since, seen.now, policy)
+    failure = overdue(pool, seen.cloud.since, seen.now, policy) or pool.failure
     if failure is not None:
         return _useless(claim, pool, failure, seen, policy)
     if pool.instance_type.lower() in {wanted.lower() for wanted in request.instance_types}:
@@ -135,11 +135,14 @@ def _remove(
     seen: Observation,
     policy: Policy,
 ) -> Decision:
-    if remaining_pause(seen.cloud.trouble, seen.now, policy):
+    trouble = seen.cloud.trouble
+    if trouble is not None and remaining_pause(trouble, seen.now, policy):
         cause = refusal.failure.cause if refusal else Cause.UNKNOWN
         said = f"Agent pool {pool.name} has to be deleted first: {why}"
-        progress = failed(claim, cause, said)
-        return watch(claim, progress, seen, policy)
+        step = Step("False", cause.value, said)
+        if trouble.failure.way is not Way.RETRY:
+            step = refused(trouble.failure.cause, f"{said} {trouble.failure}")
+        return watch(claim, unlaunched(claim, step), seen, policy)
     if due(seen, policy.poll_seconds):
         # Somebody may have mended it since.
         return Decision(ask=Look())

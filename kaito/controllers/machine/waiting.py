@@ -8,6 +8,7 @@ from kaito.controllers.machine.cloud import Confirm, Look
 from kaito.controllers.machine.conditions import Progress, refused, report
 from kaito.controllers.machine.decision import Decision, Observation, Policy
 from kaito.controllers.machine.launch import remaining_pause
+from kaito.provisioner import Way
 from kaito.provisioner.claim import Claim
 
 # A look is due a little early: a timer may fire a moment before the clock says so.
@@ -51,9 +52,9 @@ def _pace(claim: Claim, now: float, policy: Policy) -> float:
 
 
 def _troubled(progress: Progress, seen: Observation, policy: Policy) -> Progress:
-    """With what keeps us from knowing more, once it has lasted."""
+    """With what keeps us from knowing more, once it has lasted or when it will not pass."""
     trouble = seen.cloud.trouble
-    if trouble is None or trouble.times < 2:
+    if trouble is None or (trouble.times < 2 and trouble.failure.way is Way.RETRY):
         return progress
     cause = trouble.failure.cause
     message = f"{policy.cloud} does not let us see to agent pool {seen.pool}: {trouble.failure}"

@@ -109,6 +109,9 @@ _RULES = (
     _rule(Cause.POOL_LIMIT, _QUOTA_CODES, "number of agent pools"),
     _rule(Cause.POOL_LIMIT, _QUOTA_CODES, "agent pool count"),
     _rule(Cause.POOL_LIMIT, _QUOTA_CODES, "number of node pools"),
+    # Before the next one: AKS has a link to a page about quotas in these words.
+    _rule(Cause.SKU, "BadRequest InvalidParameter", "vm size"),
+    _rule(Cause.SKU, "BadRequest InvalidParameter", "virtual machine size"),
     _rule(Cause.SUBSCRIPTION_QUOTA, "OperationNotAllowed BadRequest", "quota"),
     _rule(Cause.SUBSCRIPTION_QUOTA, "QuotaExceeded InsufficientVCPUQuota CoreQuotaExceeded"),
     _rule(Cause.SUBSCRIPTION_QUOTA, "ErrCode_InsufficientVCPUQuota SubscriptionQuotaReached"),
@@ -125,8 +128,6 @@ _RULES = (
     _rule(Cause.OVERCONSTRAINED, "OverconstrainedAllocationRequest"),
     _rule(Cause.SKU, "SkuNotAvailable VMSizeNotSupported VMSizeDoesntSupport InvalidVMSize"),
     _rule(Cause.SKU, "VMSizeNotAvailable NotAvailableForSubscription SkuNotAvailableInZone"),
-    _rule(Cause.SKU, "BadRequest InvalidParameter", "vm size"),
-    _rule(Cause.SKU, "BadRequest InvalidParameter", "virtual machine size"),
     _rule(Cause.POOL_LIMIT, "MaxAgentPoolCountReached AgentPoolCountLimitReached"),
     _rule(Cause.SUBNET, "SubnetIsFull InsufficientSubnetSize"),
     _rule(Cause.AUTHENTICATION, "ExpiredAuthenticationToken InvalidAuthenticationTokenTenant"),

@@ -138,6 +138,17 @@ def test_the_time_that_a_pool_has_taken_is_known_to_a_process_that_has_just_begu
     assert overdue(joining, NOW, NOW + 1.0, POLICY) is not None
 
 
+def test_a_pool_that_was_called_off_was_too_late_and_did_not_fail_for_no_reason() -> None:
+    late = {LAUNCHED: label_of(NOW - 3600.0)}
+    silent = replace(BUSY, code="", cause=Cause.SERVER)
+    failed = replace(pool(PoolState.FAILED), labels=late, failure=silent)
+    told = overdue(failed, NOW, NOW, POLICY)
+    assert told is not None
+    assert told.cause is Cause.MAKING_TIMEOUT
+    assert overdue(replace(failed, failure=NO_ROOM), NOW, NOW, POLICY) is None
+    assert overdue(replace(failed, labels={}), NOW - 3600.0, NOW, POLICY) is None
+
+
 def test_patience_with_a_pool_ends_but_not_with_one_that_is_stopped_or_upgraded() -> None:
     assert overdue(pool(PoolState.CREATING), NOW - 3599.0, NOW, POLICY) is None
     assert overdue(pool(PoolState.CREATING), NOW - 3600.0, NOW, POLICY) is not None

@@ -53,7 +53,10 @@ AKS_REGIONAL_QUOTA = (
 IN_PROGRESS = (
     "Operation is not allowed because there's an in progress create node pool operation on ws1"
 )
-NOT_ALLOWED = "The VM size of Standard_X is not allowed in your subscription in location 'eastus'"
+NOT_ALLOWED = (
+    "The VM size of Standard_X is not allowed in your subscription in location 'eastus'. For more "
+    "details, please visit https://aka.ms/cpu-quota"
+)
 NOT_SUPPORTED = "Virtual Machine size: 'Standard_X' is not supported for subscription S in location"
 
 TABLE = [
