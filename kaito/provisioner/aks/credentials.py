@@ -17,6 +17,8 @@ from azure.core.pipeline.transport import AioHttpTransport
 from kaito.provisioner.settings import CloudSettings, CredentialKind
 from kaito.runtime.clock import Clock
 
+ATTEMPT_LENGTH = 90  # characters for each credential of a chain
+
 
 class NoToken(ClientAuthenticationError):
     """No token could be had; the message says why."""
@@ -74,7 +76,7 @@ class _Told(AsyncTokenCredential):
         try:
             return await self._credential.get_token(*scopes, **options, **kwargs)
         except ClientAuthenticationError as error:
-            raise NoToken(" ".join(str(error).split())) from error
+            raise NoToken(_in_short(str(error))) from error
         except AzureError:
             raise
         except Exception as error:
@@ -85,6 +87,13 @@ class _Told(AsyncTokenCredential):
 
     async def __aexit__(self, *exit_: object) -> None:
         await self.close()
+
+
+def _in_short(text: str) -> str:
+    """What a chain of credentials says, of each the beginning: it is the same advice that follows
+    every time, and the last one's words count as much as the first one's."""
+    attempts = [line.strip() for line in text.splitlines() if line.startswith("\t")]
+    return " ".join(attempt[:ATTEMPT_LENGTH] for attempt in attempts) or " ".join(text.split())
 
 
 class _TokenFile(AsyncTokenCredential):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -50,9 +52,13 @@ class Azure:
     sent: list[Request] = field(default_factory=list)
     answers: list[Response] = field(default_factory=list)
     """Given instead of the endpoint's own, in order."""
+    before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    """What happens once before a request with this method is answered."""
 
     async def handle(self, request: Request) -> Response:
         self.sent.append(request)
+        if request.method in self.before:
+            await self.before.pop(request.method)()
         if self.answers:
             return self.answers.pop(0)
         return await self.endpoint.handle(request)
@@ -80,6 +86,15 @@ class Azure:
         settings = self.settings(**changes)
         async with connect(settings, timing or Impatient(), self.registry) as source:
             yield source
+
+    async def take_over(self, name: str, **properties: Any) -> None:
+        """Somebody else changes a pool, and is done with it."""
+        path = f"{self.endpoint.account.pools_path}/{name}"
+        headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+        body = json.dumps({"properties": properties}).encode()
+        request = Request("PUT", path, "api-version=2026-08-01", headers, body)
+        assert (await self.endpoint.handle(request)).status == 200
+        await self.finish()
 
     async def finish(self) -> None:
         """Every running operation ends."""

@@ -11,7 +11,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from kaito.local.apiserver.front import HttpsFront
 from kaito.local.apiserver.http import Request, Response
+from kaito.local.apiserver.server import ApiServer
 from kaito.local.apiserver.watches import Cut
 from kaito.provisioner import Absent, Cause, CloudError, CredentialKind, Failure, Pool, Way
 from kaito.provisioner import node_request as request_of
@@ -268,15 +270,73 @@ async def test_a_federated_token_that_is_missing_needs_the_user(azure: Azure) ->
     assert azure.sent == []
 
 
-async def test_an_authority_that_breaks_off_may_come_back(
-    azure: Azure, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_authority_that_breaks_off_may_come_back(azure: Azure) -> None:
     async with federated(azure) as (authority, _, source):
         authority.broken = True
         async with asyncio.timeout(20):
             assert (await refused(source)).way is Way.RETRY
         authority.broken = False
         assert await source.observe(NAME) == Absent()
+
+
+@asynccontextmanager
+async def managed(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Request]]:
+    """A machine that has the managed identity `mine`, and what it is asked."""
+    asked: list[Request] = []
+
+    async def identity(request: Request) -> Response:
+        asked.append(request)
+        if request.parameters().get("client_id") != "mine":
+            return Response.json({"message": "no such identity"}, 400)
+        token = {"access_token": TOKEN, "expires_on": "4102444800", "token_type": "Bearer"}
+        return Response.json({**token, "resource": request.parameters().get("resource")})
+
+    server = ApiServer()
+    server.mount("/identity", identity)
+    front = HttpsFront(server)
+    await server.start()
+    await front.start()
+    for name in ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "prod")  # asks no programs of this machine
+    monkeypatch.setenv("IDENTITY_ENDPOINT", f"{front.url}/identity")
+    monkeypatch.setenv("IDENTITY_HEADER", "secret")
+    try:
+        yield asked
+    finally:
+        await front.aclose()
+        await server.aclose()
+
+
+async def test_the_default_chain_finds_the_managed_identity_of_the_settings(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        managed(azure, monkeypatch) as asked,
+        azure.source(
+            credential=CredentialKind.DEFAULT, client="mine", audience="https://a.example.com"
+        ) as source,
+    ):
+        assert await source.observe(NAME) == Absent()
+    assert [request.parameters().get("client_id") for request in asked] == ["mine"]
+    assert asked[0].parameters().get("resource") == "https://a.example.com"
+
+
+async def test_a_chain_without_a_token_says_what_each_of_its_links_said(
+    azure: Azure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        managed(azure, monkeypatch),
+        azure.source(credential=CredentialKind.DEFAULT, client="other") as source,
+    ):
+        failure = await refused(source)
+    assert failure.way is Way.USER
+    for link in (
+        "EnvironmentCredential",
+        "WorkloadIdentityCredential",
+        "ManagedIdentityCredential",
+    ):
+        assert f"{link}: " in failure.message
 
 
 async def test_the_proxy_of_the_environment_is_used(
@@ -314,8 +374,23 @@ async def test_conditions_that_azure_ignores_delete_nothing_of_somebody_else(
         await azure.finish()
         mine = await source.observe(NAME)
         assert isinstance(mine, Pool)
-        changed = Pool(
-            name=NAME, state=mine.state, said="", instance_type=A100, labels={"team": "blue"}
-        )
-        assert await source.delete(changed) == mine
+        # Between the judgement and the call, the pool has become somebody else's.
+        await azure.take_over(NAME, vmSize=A100, nodeLabels={"team": "blue"})
+        there = await source.delete(mine)
+        assert isinstance(there, Pool)
+        assert there.labels == {"team": "blue"}
     assert "DELETE" not in {request.method for request in azure.sent}
+
+
+async def test_a_pool_that_changes_between_the_look_and_the_deletion_stays(azure: Azure) -> None:
+    async with azure.source() as source:
+        await source.launch(REQUEST, A100)
+        await azure.finish()
+        mine = await source.observe(NAME)
+        assert isinstance(mine, Pool)
+        azure.before["DELETE"] = lambda: azure.take_over(NAME, vmSize=A100, tags={"a": "b"})
+        with pytest.raises(CloudError) as caught:
+            await source.delete(mine)
+        assert (caught.value.failure.cause, caught.value.failure.way) == (Cause.BUSY, Way.RETRY)
+    assert azure.endpoint.pool(NAME) is not None
+    assert azure.sent[-1].headers["if-match"]
