@@ -15,6 +15,7 @@ WORKSPACE_READY = "WorkspaceReady"
 WORKSPACE_SUCCEEDED = "WorkspaceSucceeded"
 JOB_STARTED = "JobStarted"
 MACHINE_READY = "MachineReady"
+NODE_CLAIM_READY = "NodeClaimReady"
 NODES_READY = "NodesReady"
 WORKSPACE_DELETING = "WorkspaceDeleting"
 
@@ -26,6 +27,11 @@ RESOURCE_NOT_READY = "workspaceResourceStatusNotReady"
 MACHINES_READY = "installNodePluginsSuccess"
 MACHINE_PENDING = "CreateMachinePending"
 MACHINE_FAILED = "machineFailedCreation"
+
+# Reasons of NodeClaimReady.
+NODE_CLAIMS_READY = "NodeClaimsReady"
+NODE_CLAIM_NOT_READY = "NodeClaimNotReady"
+NODE_CLAIM_FAILED = "LaunchFailed"
 
 # Reasons of NodesReady.
 NODES_ARE_READY = "NodesReady"
@@ -64,6 +70,9 @@ TUNING_NOT_SUPPORTED = "TuningNotSupported"
 NAME_TAKEN = "NameTaken"
 REFUSED = "RefusedByApiServer"
 CONTESTED = "ChangedBackByOthers"
+
+# Reason of the Event that tells of nodes of another size.
+INSTANCE_TYPE_CHANGED = "InstanceTypeChanged"
 
 # Reasons of warnings, which end nothing.
 ADAPTERS_WITHOUT_EFFECT = "AdaptersWithoutEffect"

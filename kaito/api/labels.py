@@ -30,6 +30,7 @@ OS_DISK_TYPE = "kaito.sh/os-disk-type"
 PERFORMANCE_MODE = "kaito.sh/performance-mode"
 USE_LOCAL_WEIGHTS = "kaito.sh/use-local-weights"
 NODE_CLASS_NAME = "kaito.sh/node-class-name"
+INSTANCE_TYPES = "kaito.sh/instance-types"
 DISABLE_BENCHMARK = "kaito.sh/disable-benchmark"
 MODEL_STREAMING = "kaito.sh/model-streaming"
 MODEL_MIRROR_STORAGE_CLASS = "kaito.sh/model-mirror-storage-class"
@@ -41,8 +42,14 @@ PROGRESS_DEADLINE = "kaito.sh/progress-deadline-seconds"
 # An annotation that upstream's manager writes while it upgrades a Workspace.
 UPGRADE_START_TIME = "kaito.sh/upgrade-start-time"
 
-# On Machines: the Workspace that they were made for, so that they can go when it went unseen.
+# On what asks for nodes: the Workspace that it was made for, so that it can go when that went
+# unseen; which attempt to get nodes it is part of, from 0, and what was tried before it; whether
+# all nodes of its attempt have been there together; when and why a pool was given up.
 WORKSPACE_UID = "kaito.sh/workspace-uid"
+ATTEMPT = "kaito.sh/attempt"
+FAILED_SIZES = "kaito.sh/failed-instance-types"
+SIZE_SETTLED = "kaito.sh/instance-type-settled"
+GIVEN_UP = "kaito.sh/given-up"
 
 # Machines and nodes.
 MACHINE_TYPE = "kaito.sh/machine-type"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
-from kaito.controllers.kinds import MACHINES, NODES
+from kaito.controllers.kinds import NODES
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.kinds import (
     CHILDREN,
@@ -18,6 +18,7 @@ from kaito.controllers.workspace.kinds import (
     WORKSPACES,
 )
 from kaito.controllers.workspace.observation import Subject
+from kaito.controllers.workspace.order import ORDERS
 from kaito.controllers.workspace.parameters import config_name
 from kaito.runtime import Call, Client, Forbidden, Key, Listing, NotFound, Object, Resource
 
@@ -51,8 +52,9 @@ class Live:
         if name := config_name(workspace):
             self._file(documents, await self._get(CONFIG_MAPS, Key(subject.namespace, name)))
         mine = ",".join(f"{key}={value}" for key, value in subject.identity.items())
-        for each in await self._list(MACHINES.read_as(dict), labels=mine):
-            self._file(documents, each)
+        for orders in ORDERS.values():
+            for each in await self._list(orders.read_as(dict), labels=mine):
+                self._file(documents, each)
         for each in await self._list(PODS, namespace=subject.namespace, labels=mine):
             self._file(documents, each)
 

@@ -10,10 +10,11 @@ from functools import partial
 from kaito.catalog.catalog import load
 from kaito.cli.daemon import run_daemon, until_exit
 from kaito.cli.options import NO_HUB
+from kaito.cli.settings import settings_of
 from kaito.cli.strangers import reader
 from kaito.cli.webhook import add_webhook
 from kaito.controllers.workspace.controller import build
-from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.discovery import readable_kinds
 from kaito.controllers.workspace.strangers import Strangers
 from kaito.runtime import ClusterConfig, Manager
 
@@ -36,17 +37,12 @@ async def _build(
     config: ClusterConfig,
 ) -> None:
     catalog = load()
-    settings = Settings(
-        cloud=arguments.cloud,
-        reads_models=arguments.hub != NO_HUB,
-        engine_user=arguments.engine_user,
-        nvme_class=arguments.nvme_class,
-    )
+    settings = settings_of(arguments, reads_models=arguments.hub != NO_HUB)
     strangers = None
     if settings.reads_models:
         token = os.environ.get("HF_TOKEN", "")
         read = await resources.enter_async_context(reader(token=token, address=arguments.hub))
         strangers = Strangers(read, manager.clock)
         resources.push_async_callback(strangers.aclose)
-    build(manager, settings, catalog, strangers)
     await add_webhook(manager, resources, arguments, config, catalog=catalog, settings=settings)
+    build(manager, settings, catalog, strangers, await readable_kinds(manager.client))

@@ -177,6 +177,7 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
         "--offline", action="store_true", help="ask neither a cluster nor Hugging Face"
     )
     cloud_option(parser)
+    node_options(parser)
     engine_options(parser)
     hub_option(parser)
     parser.add_argument(
@@ -208,6 +209,36 @@ def cloud_option(parser: argparse.ArgumentParser) -> None:
         default="azure",
         help="whose sizes resource.instanceType names (default: azure)",
     )
+
+
+def node_options(parser: argparse.ArgumentParser) -> None:
+    """How nodes are asked for."""
+    parser.add_argument(
+        "--node-request",
+        choices=["machine", "nodeclaim", "nodepool", "byo"],
+        default="machine",
+        help="what asks for nodes: Machines (default) or NodeClaims, one a node, NodePools of "
+        "Karpenter, one a Workspace; byo: nothing, they are brought",
+    )
+    parser.add_argument(
+        "--node-class",
+        metavar="GROUP/KIND/NAME",
+        type=node_class,
+        help="of NodeClaims and NodePools that another provisioner than KAITO's answers, such as "
+        "karpenter.azure.com/AKSNodeClass/default",
+    )
+
+
+def node_class(text: str) -> tuple[str, str, str]:
+    """A node class as it is written: its API group, its kind and its name."""
+    parts = tuple(text.split("/"))
+    if len(parts) != 3 or not all(parts):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no node class; write GROUP/KIND/NAME, such as "
+            "karpenter.azure.com/AKSNodeClass/default"
+        )
+    group, kind, name = parts
+    return group, kind, name
 
 
 def engine_options(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from kaito.cli.options import (
     hub_option,
     ledger_options,
     namespaces,
+    node_options,
     plan_options,
     port,
     provisioner_options,
@@ -145,6 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="look after these namespaces only (default: all)",
     )
     cloud_option(manager)
+    node_options(manager)
     engine_options(manager)
     hub_option(manager)
     webhook_options(manager)

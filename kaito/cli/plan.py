@@ -27,12 +27,12 @@ from kaito.cli.answer import Answer
 from kaito.cli.manifests import read
 from kaito.cli.options import NO_HUB
 from kaito.cli.parser import CommandError
+from kaito.cli.settings import settings_of
 from kaito.controllers.workspace.changes import Change, change
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.kinds import DEPLOYMENTS, STATEFUL_SETS, WORKSPACES
 from kaito.controllers.workspace.observation import preset_name
 from kaito.controllers.workspace.quote import Quote, quote
-from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Unread, noted
 from kaito.runtime import Key, Object
 
@@ -49,12 +49,7 @@ CLUSTER_SECONDS = 5.0  # for one call; a plan without the cluster is better than
 def run(arguments: argparse.Namespace) -> int:
     """Print the plans; 1 when one of the Workspaces cannot be, or what it takes cannot be told."""
     # What only Hugging Face knows is read here, and not by the daemon.
-    settings = Settings(
-        cloud=arguments.cloud,
-        reads_models=False,
-        engine_user=arguments.engine_user,
-        nvme_class=arguments.nvme_class,
-    )
+    settings = settings_of(arguments, reads_models=False)
     manifests = [each for name in arguments.filename for each in read(name)]
     wanted = [_placed(each, arguments.namespace) for each in manifests if _is_workspace(each)]
     if not wanted:

@@ -7,14 +7,17 @@ only told of, for upstream KAITO lets them pass.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from kaito.api import conditions, labels
 from kaito.api.patterns import NAME, matches
 from kaito.api.words import listed, shown
+from kaito.controllers.workspace.alternatives import MOST, alternatives
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import RUNTIMES
+from kaito.controllers.workspace.settings import Settings
 from kaito.provisioner.pool_settings import DISK_TYPES, GPU_DRIVERS, IMAGE_FAMILIES
 from kaito.provisioner.request import ANY_PRICE, spot_price
 
@@ -47,6 +50,7 @@ FOR_USERS = (
     *dict.fromkeys([*DECIDING, *MEANT, *IDLE]),
     labels.BYPASS_RESOURCE_CHECKS,
     labels.NODE_CLASS_NAME,
+    labels.INSTANCE_TYPES,
     labels.API_KEY_SECRET,
     labels.PROGRESS_DEADLINE,
 )
@@ -67,7 +71,7 @@ def seconds_of(deadline: str) -> int | None:
     return int(deadline) if digits and 1 <= int(deadline) <= DEADLINE_MOST else None
 
 
-def annotation_objections(annotations: Mapping[str, str]) -> Iterator[Refusal]:
+def annotation_objections(annotations: Mapping[str, str], settings: Settings) -> Iterator[Refusal]:
     """Every annotation that decides something and cannot be understood."""
     for key, accepted in DECIDING.items():
         value = annotations.get(key, "")
@@ -91,11 +95,45 @@ def annotation_objections(annotations: Mapping[str, str]) -> Iterator[Refusal]:
     except ValueError as error:
         yield _refusal(labels.SPOT_MAX_PRICE, f"{error}.")
     named = annotations.get(labels.NODE_CLASS_NAME, "")
-    if named:
+    if named and not takes_node_class(settings):
         yield _refusal(
             labels.NODE_CLASS_NAME,
             f"is {shown(named)}, and node classes are Karpenter's, which does not bring up the "
             "nodes here: remove it.",
+        )
+    elif named and not matches(NAME, named):
+        yield _refusal(
+            labels.NODE_CLASS_NAME,
+            f"is {shown(named)}, which is no name of an object: write the name of a node class.",
+        )
+    yield from _alternatives(annotations)
+
+
+def takes_node_class(settings: Settings) -> bool:
+    """Whether another provisioner than KAITO's brings up the nodes, by a class of its own."""
+    if settings.node_request == "nodeclaim":
+        return settings.node_class is not None
+    return settings.node_request == "nodepool"
+
+
+def _alternatives(annotations: Mapping[str, str]) -> Iterator[Refusal]:
+    """What is wrong with the list of sizes, whatever sizes there are."""
+    listed_sizes = alternatives(annotations)
+    if "" in listed_sizes:
+        yield _refusal(
+            labels.INSTANCE_TYPES,
+            "has an empty place: write sizes with a comma between each two.",
+        )
+    twice = [size for size, n in Counter(s.lower() for s in listed_sizes if s).items() if n > 1]
+    if twice:
+        spelt = next(size for size in listed_sizes if size.lower() == twice[0])
+        yield _refusal(
+            labels.INSTANCE_TYPES, f"names {shown(spelt)} more than once: leave one of them."
+        )
+    if len(listed_sizes) > MOST:
+        yield _refusal(
+            labels.INSTANCE_TYPES,
+            f"names {len(listed_sizes)} sizes, and {MOST} at most are tried: leave the best.",
         )
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from kaito.api import conditions, labels
 from kaito.api.labels import VALUE_LENGTH
 from kaito.api.words import one_line
-from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace.changes import differences, leaving_to_others
 from kaito.controllers.workspace.contest import Contest, Contested
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
@@ -26,7 +25,7 @@ from kaito.controllers.workspace.kinds import (
     STATEFUL_SETS,
     WORKSPACES,
 )
-from kaito.controllers.workspace.leaving import machine_deletion
+from kaito.controllers.workspace.leaving import order_deletion
 from kaito.controllers.workspace.observation import (
     Observation,
     Obstacle,
@@ -68,7 +67,7 @@ class Writer:
         self._stores = stores
         # Any: each store reads its kind as another type.
         self._store_of: dict[str, Store[Any]] = {
-            MACHINES.kind: stores.machines,
+            **stores.orders,
             DEPLOYMENTS.kind: stores.deployments,
             STATEFUL_SETS.kind: stores.stateful_sets,
             SERVICES.kind: stores.services,
@@ -111,7 +110,7 @@ class Writer:
             await self._delete(deletion)
         if not decision.announces:
             await self.status(decision, observation)
-        if decision.finalizer is Finalizer.REMOVE and not await self._machines_left(subject):
+        if decision.finalizer is Finalizer.REMOVE and not await self._orders_left(subject):
             left = [name for name in subject.finalizers if name != labels.FINALIZER]
             with suppress(NotFound):  # somebody else let it go
                 await self._set_finalizers(subject, left)
@@ -122,25 +121,26 @@ class Writer:
             await self._status(Subject(observation.workspace), decision.status)
 
     async def orphans(self, key: Key) -> None:
-        """Delete the Machines that we made for a Workspace that is not there any more.
+        """Delete the orders that we made for a Workspace that is not there any more.
 
         Its finalizer keeps it until they have gone; but somebody may have taken that off by force,
         and nodes cost money.
         """
         left = [
-            machine
-            for found in self._stores.machines.by(WORKSPACE, str(key))
-            if (machine := self._stores.machines.get(found)) is not None
-            and labels.WORKSPACE_UID in machine.metadata.annotations
-            and not machine.metadata.deleting
+            order
+            for store in self._stores.orders.values()
+            for found in store.by(WORKSPACE, str(key))
+            if (order := store.get(found)) is not None
+            and labels.WORKSPACE_UID in order.metadata.annotations
+            and not order.deleting
         ]
         if not left:
             return
         try:
             await self._client.get(WORKSPACES, key)
         except NotFound:
-            for machine in left:
-                await self._delete(machine_deletion(machine))
+            for order in left:
+                await self._delete(order_deletion(order))
         except Forbidden:  # a namespace that is none of ours
             return
 
@@ -242,9 +242,15 @@ class Writer:
         patch = {"metadata": {"resourceVersion": version, "finalizers": finalizers}}
         await self._client.patch(WORKSPACES, subject.key, patch)
 
-    async def _machines_left(self, subject: Subject) -> bool:
-        """Asked of the server and not of a cache: a Machine that is overlooked costs money."""
+    async def _orders_left(self, subject: Subject) -> bool:
+        """Asked of the server and not of a cache: an order that is overlooked costs money."""
         if len(subject.name) > VALUE_LENGTH:
-            return False  # no label can hold such a name, so no Machine was ever made
+            return False  # no label can hold such a name, so nothing was ever asked for
         selector = ",".join(f"{key}={value}" for key, value in subject.identity.items())
-        return bool((await self._client.list(MACHINES, labels=selector)).items)
+        for store in self._stores.orders.values():
+            untyped: Resource[Object] = store.resource.read_as(dict)
+            # Its definition may have been removed, and all of its kind with it.
+            with suppress(NotFound):
+                if (await self._client.list(untyped, labels=selector)).items:
+                    return True
+        return False

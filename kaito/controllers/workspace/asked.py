@@ -35,6 +35,7 @@ from kaito.controllers.workspace.told import (
     sound,
     split_problems,
 )
+from kaito.controllers.workspace.ways import way_of
 
 NEAREST = 5  # sizes that are named instead
 SMALLER = 3  # models that are named instead
@@ -160,7 +161,7 @@ def asked(observation: Observation, catalog: Catalog, settings: Settings) -> Ask
     there = candidates(base, observation)
     told = (gpus_of(node) for node in (*made_nodes(observation), *there))
     found = replace(found, gpus=found.gpus or next(filter(None, told), None))
-    brought = {node.name for node in muster(base, observation).brought}
+    brought = {node.name for node in muster(base, observation, way_of(settings)).brought}
     taken = [node for node in there if node.name in brought]
     if not taken:
         return found

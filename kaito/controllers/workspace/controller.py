@@ -8,11 +8,7 @@ from dataclasses import replace
 from kaito.api import labels
 from kaito.catalog.catalog import Catalog, load
 from kaito.catalog.hub import is_model_name
-from kaito.controllers.kinds import (
-    MACHINES,
-    NODE_PARTS,
-    NODES,
-)
+from kaito.controllers.kinds import NODE_PARTS, NODES
 from kaito.controllers.workspace.apply import Writer
 from kaito.controllers.workspace.configs import Configs
 from kaito.controllers.workspace.decide import decide
@@ -40,10 +36,12 @@ from kaito.controllers.workspace.observe import (
     waiting_for,
     workers,
 )
+from kaito.controllers.workspace.order import ORDERS
 from kaito.controllers.workspace.revisions import restored
 from kaito.controllers.workspace.rollout import way_back
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Strangers, Unread, noted
+from kaito.controllers.workspace.ways import KINDS
 from kaito.runtime import (
     Again,
     Applier,
@@ -180,14 +178,22 @@ def build(
     settings: Settings,
     catalog: Catalog | None = None,
     strangers: Strangers | None = None,
+    kinds: Iterable[str] = (),
 ) -> None:
     """Add the workspace controller to a manager.
 
     `catalog` None takes the one KAITO comes with; without `strangers` no other model is served.
+    `kinds` are those of other ways to ask for nodes than the one chosen that the API server has:
+    what was asked for in those ways is kept, and deleted with its Workspace.
     """
     mine = labels.WORKSPACE
     workspaces = manager.informer(WORKSPACES, indexes=INDEXES["workspaces"])
-    machines = manager.informer(MACHINES, labels=mine, indexes=INDEXES["machines"])
+    read = dict.fromkeys([*KINDS[settings.node_request], *kinds])
+    orders = {
+        kind: manager.informer(ORDERS[kind], labels=mine, indexes=INDEXES["orders"])
+        for kind in ORDERS
+        if kind in read
+    }
     # Nodes that users bring carry labels of their own, so all nodes are seen, but little of each.
     nodes = manager.informer(NODES, indexes=INDEXES["nodes"], transform=NODE_PARTS)
     deployments = manager.informer(DEPLOYMENTS, labels=mine)
@@ -201,7 +207,7 @@ def build(
     revisions = manager.informer(REVISIONS, labels=mine, indexes=INDEXES["revisions"])
     stores = Stores(
         workspaces=workspaces.store,
-        machines=machines.store,
+        orders={kind: informer.store for kind, informer in orders.items()},
         nodes=nodes.store,
         deployments=deployments.store,
         stateful_sets=stateful_sets.store,
@@ -227,7 +233,7 @@ def build(
         Controller(
             "workspace",
             reconciler.reconcile,
-            # Without our finalizer a deletion would leave Machines behind, which cost money.
+            # Without our finalizer a deletion would leave nodes behind, which cost money.
             primary=watch(
                 workspaces,
                 when=any_of(generation_changed, annotations_changed, finalizers_changed),
@@ -237,7 +243,7 @@ def build(
                 for each in (deployments, stateful_sets, services, budgets, policies, revisions)
             ],
             watches=[
-                watch(machines, to=wakes.labelled),
+                *(watch(informer, to=wakes.labelled) for informer in orders.values()),
                 watch(nodes, to=wakes.node),
                 watch(pods, to=wakes.labelled),
                 watch(workspaces, to=wakes.rivals),

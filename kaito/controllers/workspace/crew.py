@@ -1,24 +1,25 @@
-"""Who does the work: the nodes and Machines of a Workspace, and which Machines are missing.
+"""Who does the work: the nodes of a Workspace, what asks for them, and what is to be asked besides.
 
-Machines that exist are kept, whoever made them; then nodes that users bring are counted; only
-what is still missing is asked for. So a node that comes back never costs a second one, and a
-Workspace takes nodes of nobody else: a Machine must carry its labels, and a node too, or those of
-nobody.
+Orders that exist are kept, whoever made them and in whichever way; then nodes that users bring are
+counted; only what is still missing is asked for, in the way that is chosen. So a node that comes
+back never costs a second one, another way takes no node from anybody, and a Workspace takes nodes
+of nobody else: an order must carry its labels, and a node too, or those of nobody.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count, islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 
-from kaito.api import labels
-from kaito.api.machine import READY, Machine
-from kaito.api.meta import is_true
+from kaito.api import labels, nodepool
 from kaito.catalog.sku import Gpus, gpus_of_node
 from kaito.controllers.kinds import Node
+from kaito.controllers.workspace.ask import Ask, Way
+from kaito.controllers.workspace.attempt import Choice, notes
 from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.controllers.workspace.order import NODE_POOL, Order
 from kaito.controllers.workspace.plan import Plan
 
 NAME_DIGITS = 9  # a pool name holds 12 characters, "ws" among them
@@ -28,59 +29,75 @@ NAME_DIGITS = 9  # a pool name holds 12 characters, "ws" among them
 class Crew:
     """What serves a Workspace now, and what is missing."""
 
-    machines: tuple[Machine, ...] = ()
-    """Those that count, none of them being deleted."""
-    leaving: tuple[Machine, ...] = ()
-    """Those being deleted."""
-    surplus: tuple[Machine, ...] = ()
+    kept: tuple[Ask, ...] = ()
+    """What asks for nodes and counts, none of it being deleted."""
+    leaving: tuple[Order, ...] = ()
+    """Orders being deleted."""
+    surplus: tuple[Order, ...] = ()
     """Those that are too many."""
-    missing: tuple[str, ...] = ()
-    """Names of Machines to ask for now."""
-    blocked: tuple[str, ...] = ()
-    """Names of Machines to ask for as soon as those in deletion have gone."""
+    missing: tuple[Ask, ...] = ()
+    """What to ask for now."""
+    blocked: tuple[Ask, ...] = ()
+    """What to ask for as soon as those in deletion have gone."""
     brought: tuple[Node, ...] = ()
     """Nodes that the user brings and that count."""
-    nodes: Mapping[str, Node]
-    """The node of each Machine that has one, by the Machine's name."""
+    nodes: tuple[Node, ...] = ()
+    """Nodes that were made and are there."""
     lacking: int = 0
     """Nodes that the user has yet to bring."""
 
 
-def muster(plan: Plan, observation: Observation) -> Crew:
+def muster(plan: Plan, observation: Observation, way: Way, choice: Choice | None = None) -> Crew:
     """Who does the work of this plan."""
     subject = Subject(observation.workspace)
-    leaving = tuple(m for m in observation.machines if m.metadata.deleting)
-    present = [m for m in observation.machines if not m.metadata.deleting]
-    kept, surplus = _keep(plan, present)
-    brought = _brought(plan, observation, plan.nodes - len(kept))
-    short = plan.nodes - len(kept) - len(brought)
-    wanted = short if plan.brings_up_nodes else 0
-    in_use = {m.metadata.name for m in (*kept, *surplus)}
-    going = {m.metadata.name for m in leaving}
-    free = (machine_name(subject.uid, i) for i in count())
-    names = tuple(islice((n for n in free if n not in in_use), wanted))
+    choice = choice or Choice()
+    own = [order for order in observation.orders if not order.pool]
+    leaving = tuple(order for order in own if order.deleting)
+    present = [order for order in own if not order.deleting]
+    if choice.lost is not None:
+        return _resting(choice, observation, present, leaving)
+    kept = _keep(plan, present, way)
+    held = sum(ask.nodes for ask in kept)
+    brought = _brought(plan, observation, plan.nodes - held)
+    short = plan.nodes - held - len(brought)
+    names = _names(subject.uid, choice.attempt, in_use={order.name for order in present})
+    noted = notes(choice)
+    asked = (
+        [replace(ask, notes=noted) for ask in way.more(kept, short, names)]
+        if plan.brings_up_nodes
+        else []
+    )
+    # A pool that is there is asked for more nodes, and not for a second pool.
+    grown = {ask.name: ask for ask in asked if ask.order is not None}
+    kept = tuple(
+        replace(ask, nodes=grown[ask.name].nodes) if ask.name in grown else ask for ask in kept
+    )
+    going = {order.name for order in leaving}
+    new = [ask for ask in asked if ask.order is None]
+    got = sum(ask.nodes for ask in (*kept, *new))
     return Crew(
-        machines=tuple(kept),
+        kept=kept,
         leaving=leaving,
-        surplus=tuple(surplus),
-        missing=tuple(n for n in names if n not in going),
-        blocked=tuple(n for n in names if n in going),
+        surplus=tuple(o for o in present if o.name not in {ask.name for ask in kept}),
+        missing=tuple(ask for ask in new if ask.name not in going),
+        blocked=tuple(ask for ask in new if ask.name in going),
         brought=brought,
-        nodes=_nodes_of(kept, observation.nodes),
-        lacking=short - wanted,
+        nodes=_nodes_of([ask.order for ask in kept if ask.order], observation),
+        lacking=plan.nodes - got - len(brought),
     )
 
 
-def machine_name(uid: str, index: int) -> str:
-    """The name of a Workspace's Machine: from nothing but its uid and an index, so that a decision
-    made twice asks for the same node twice."""
-    return "ws" + hashlib.sha256(f"{uid}/{index}".encode()).hexdigest()[:NAME_DIGITS]
+def order_name(uid: str, index: int, attempt: int = 0) -> str:
+    """The name of what asks for a Workspace's node: from nothing but its uid, an index and which
+    attempt it is, so that a decision made twice asks for the same node twice."""
+    place = f"{uid}/{index}/{attempt}" if attempt else f"{uid}/{index}"
+    return "ws" + hashlib.sha256(place.encode()).hexdigest()[:NAME_DIGITS]
 
 
 def made_nodes(observation: Observation) -> list[Node]:
     """Nodes that were made for this Workspace and are there."""
-    present = [m for m in observation.machines if not m.metadata.deleting]
-    return list(_nodes_of(present, observation.nodes).values())
+    present = [order for order in observation.orders if not (order.pool or order.deleting)]
+    return [*_nodes_of(present, observation)]
 
 
 def gpus_of(node: Node) -> Gpus | None:
@@ -119,21 +136,57 @@ def candidates(plan: Plan, observation: Observation) -> list[Node]:
     )
 
 
-def _keep(plan: Plan, machines: Sequence[Machine]) -> tuple[list[Machine], list[Machine]]:
-    """The Machines that count, ready ones first where there is a choice, and the others."""
+def _names(uid: str, attempt: int, in_use: set[str]) -> Iterator[str]:
+    """Names that no order has, those of orders that are being deleted among them."""
+    names = (order_name(uid, index, attempt) for index in count())
+    return (name for name in names if name not in in_use)
+
+
+def _resting(
+    choice: Choice,
+    observation: Observation,
+    present: Sequence[Order],
+    leaving: tuple[Order, ...],
+) -> Crew:
+    """Nothing is asked for: what cannot be had stays and tells so, the rest goes."""
+    lost = choice.lost or {}
+    kept = tuple(
+        Ask(
+            kind=order.kind,
+            name=order.name,
+            nodes=0 if order.kind == nodepool.KIND else 1,
+            order=order,
+        )
+        for order in present
+        if order.name in lost
+    )
+    return Crew(
+        kept=kept,
+        leaving=leaving,
+        surplus=tuple(order for order in present if order.name not in lost),
+        nodes=_nodes_of([ask.order for ask in kept if ask.order], observation),
+    )
+
+
+def _keep(plan: Plan, orders: Sequence[Order], way: Way) -> tuple[Ask, ...]:
+    """The orders that count, as far as there are places: those of single nodes before
+    pools, ready ones before others."""
     ranked = sorted(
-        (m for m in machines if _asks_for(m, plan.instance_type)),
-        key=lambda m: (not is_true(m.status.conditions, READY), m.metadata.name),
+        (order for order in orders if _asks_for(order, plan.instance_type)),
+        key=lambda o: (o.kind == nodepool.KIND, not o.ready, o.kind != way.kind, o.name),
     )
-    kept = sorted(ranked[: plan.nodes], key=lambda m: m.metadata.name)
-    return kept, [m for m in machines if m not in kept]
+    kept: list[Ask] = []
+    places = plan.nodes
+    for order in ranked:
+        nodes = min(order.nodes, places)
+        if nodes > 0:
+            kept.append(Ask(kind=order.kind, name=order.name, nodes=nodes, order=order))
+            places -= nodes
+    return tuple(sorted(kept, key=lambda ask: ask.name))
 
 
-def _asks_for(machine: Machine, instance_type: str) -> bool:
-    return instance_type != "" and any(
-        r.key == labels.INSTANCE_TYPE and instance_type.lower() in {v.lower() for v in r.values}
-        for r in machine.spec.requirements
-    )
+def _asks_for(order: Order, instance_type: str) -> bool:
+    return instance_type != "" and instance_type.lower() in {v.lower() for v in order.sizes}
 
 
 def _brought(plan: Plan, observation: Observation, places: int) -> tuple[Node, ...]:
@@ -141,14 +194,21 @@ def _brought(plan: Plan, observation: Observation, places: int) -> tuple[Node, .
     return tuple(sorted(chosen, key=lambda node: node.name))
 
 
-def _nodes_of(machines: Sequence[Machine], nodes: Sequence[Node]) -> dict[str, Node]:
-    by_name = {node.name: node for node in nodes}
-    by_provider = {node.spec.provider_id: node for node in nodes if node.spec.provider_id}
-    found = {
-        m.metadata.name: by_name.get(m.status.node_name) or by_provider.get(m.status.provider_id)
-        for m in machines
-    }
-    return {name: node for name, node in found.items() if node is not None}
+def _nodes_of(orders: Sequence[Order], observation: Observation) -> tuple[Node, ...]:
+    by_name = {node.name: node for node in observation.nodes}
+    by_provider = {n.spec.provider_id: n for n in observation.nodes if n.spec.provider_id}
+    own = Subject(observation.workspace).identity.items()
+    found: dict[str, Node] = {}
+    for order in orders:
+        if order.kind == nodepool.KIND:
+            # A label that anybody may carry names no pool of ours without our own labels.
+            of_pool = (n for n in observation.nodes if n.labels.get(NODE_POOL) == order.name)
+            found |= {node.name: node for node in of_pool if own <= node.labels.items()}
+            continue
+        one = by_name.get(order.status.node_name) or by_provider.get(order.status.provider_id)
+        if one is not None:
+            found[one.name] = one
+    return tuple(found.values())
 
 
 def _carries(node: Node, wanted: Mapping[str, str]) -> bool:

@@ -14,15 +14,17 @@ from kaito.api import conditions
 from kaito.api.conditions import State
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace import judgement
+from kaito.controllers.workspace.alternatives import sized
+from kaito.controllers.workspace.attempt import choose, told, until
 from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes, muster
 from kaito.controllers.workspace.deadline import progress_seconds, start_on_nodes
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
 from kaito.controllers.workspace.judgement import Verdict
 from kaito.controllers.workspace.kinds import REVISIONS
-from kaito.controllers.workspace.leaving import belongings, leave, machine_deletion
-from kaito.controllers.workspace.machine import desired_machine
+from kaito.controllers.workspace.leaving import belongings, leave, order_deletion
 from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.controllers.workspace.orders import changes, wanted
 from kaito.controllers.workspace.plan import Plan, on_gpus, plan
 from kaito.controllers.workspace.pods import trouble
 from kaito.controllers.workspace.refusal import Refusal
@@ -42,6 +44,7 @@ from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import gpus_advice
 from kaito.controllers.workspace.status import events, state_after, status, summary
 from kaito.controllers.workspace.surge import gap_told, with_room
+from kaito.controllers.workspace.ways import way_of
 from kaito.controllers.workspace.workload import companions, desired_workload
 from kaito.runtime import Key, Object
 
@@ -70,10 +73,10 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
 
 
 def plan_of(observation: Observation, catalog: Catalog, settings: Settings) -> Plan | Refusal:
-    """What this Workspace takes; on GPUs that only its nodes know, when they are there."""
-    planned = plan(
-        observation.workspace, catalog=catalog, settings=settings, config=observation.config
-    )
+    """What this Workspace takes on nodes of the size that is asked for now; on GPUs that only its
+    nodes know, when they are there."""
+    workspace = sized(observation.workspace, choose(observation).size)
+    planned = plan(workspace, catalog=catalog, settings=settings, config=observation.config)
     if isinstance(planned, Plan) and planned.model is not None and planned.gpus is None:
         nodes = [*made_nodes(observation), *candidates(planned, observation)]
         own = next((gpus for node in nodes if (gpus := gpus_of(node))), None)
@@ -106,10 +109,11 @@ def _serve(
     observation: Observation, planned: Plan, way: Course, catalog: Catalog, settings: Settings
 ) -> Decision:
     subject = Subject(observation.workspace)
-    crew = muster(planned, observation)
-    machines = judgement.machines(planned, crew, observation.obstacles)
+    choice = choose(observation)
+    crew = muster(planned, observation, way_of(settings), choice)
+    ordered = judgement.orders(planned, crew, observation, choice)
     nodes = judgement.with_leaving(judgement.nodes(planned, crew), crew)
-    resource = judgement.resources(machines, nodes)
+    resource = judgement.resources(ordered[1] if ordered else None, nodes, told(choice))
     workload = _workload(planned, crew, observation, settings, resource)
     gap = _gap(observation, planned, way, workload)
     inference = judgement.inference(observation, workload, resource, gap)
@@ -138,8 +142,8 @@ def _serve(
         conditions.INFERENCE_READY: inference,
         **summary(resource, inference),
     }
-    if machines is not None:
-        verdicts[conditions.MACHINE_READY] = machines
+    if ordered is not None:
+        verdicts[ordered[0]] = ordered[1]
     said = status(
         observation,
         verdicts,
@@ -150,9 +154,9 @@ def _serve(
         worker_nodes=_worker_nodes(crew),
         target_node_count=planned.nodes,
     )
-    objects = _machines(planned, crew, subject)
+    objects = wanted(planned, crew, observation, settings, choice, whole=resource.good)
     trial: list[Object] = []
-    deletions = [machine_deletion(m) for m in crew.surplus]
+    deletions = [*_superfluous(observation, crew)]
     revision: Object | None = None
     if workload is not None:
         served = [*companions(planned, subject), workload]
@@ -163,7 +167,7 @@ def _serve(
             objects += served
             # What is wanted no more goes when what is wanted instead can be had.
             deletions += () if observation.obstacles else belongings(observation, served)
-        elif crew.missing and not crew.machines:
+        elif crew.missing and not crew.kept:
             trial = served
     return Decision(
         finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,
@@ -174,12 +178,23 @@ def _serve(
         status=said,
         events=(
             *events(observation, said),
+            *changes(choice, observation),
             *_replaced(crew),
             *_warnings(observation, planned, crew, catalog, settings, starts=resource.good),
         ),
         announces=bool(crew.surplus or (gap and not inference.good)),
-        look_again=_soonest(OBSTACLE_SECONDS if observation.obstacles else None, left),
+        look_again=_soonest(
+            OBSTACLE_SECONDS if observation.obstacles else None, left, until(choice, observation)
+        ),
     )
+
+
+def _superfluous(observation: Observation, crew: Crew) -> tuple[Deletion, ...]:
+    """Orders to delete; none while what replaces them cannot be written, for they tell what was
+    tried before."""
+    if observation.obstacles and crew.missing:
+        return ()
+    return tuple(order_deletion(order) for order in crew.surplus)
 
 
 def _wait(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:
@@ -259,12 +274,12 @@ def _forgotten(way: Course, subject: Subject) -> list[Deletion]:
 
 
 def _replaced(crew: Crew) -> Iterator[Event]:
-    for machine in crew.surplus:
-        node = machine.status.node_name
+    for order in crew.surplus:
+        node = order.status.node_name
         yield Event(
             type="Warning",
             reason=conditions.NODES_REPLACED,
-            message=f"Machine {machine.metadata.name} is not needed any more and is deleted"
+            message=f"{order.kind} {order.name} is not needed any more and is deleted"
             f"{f' with node {node}' if node else ''}.",
         )
 
@@ -272,11 +287,6 @@ def _replaced(crew: Crew) -> Iterator[Event]:
 def _soonest(*seconds: float | None) -> float | None:
     known = [each for each in seconds if each is not None]
     return max(0.0, min(known)) if known else None
-
-
-def _machines(planned: Plan, crew: Crew, subject: Subject) -> list[Object]:
-    kept = [desired_machine(planned, subject, m.metadata.name, m) for m in crew.machines]
-    return kept + [desired_machine(planned, subject, name, None) for name in crew.missing]
 
 
 def _warnings(
@@ -290,8 +300,8 @@ def _warnings(
 ) -> list[Event]:
     """What the author should know though it stops nothing; told once: when nodes are asked for, and
     when it starts on nodes that its user brings."""
-    asks = crew.missing and not crew.machines
-    own = crew.brought[0] if starts and crew.brought and not crew.machines else None
+    asks = crew.missing and not crew.kept
+    own = crew.brought[0] if starts and crew.brought and not crew.kept else None
     if observation.obstacles or not (asks or (own and observation.workload is None)):
         return []
     said = [
@@ -307,5 +317,5 @@ def _warnings(
 
 def _worker_nodes(crew: Crew) -> list[str]:
     """Ready nodes made for it, and nodes brought for it, ready or not: that is its claim."""
-    made = [node.name for node in crew.nodes.values() if node.ready]
+    made = [node.name for node in crew.nodes if node.ready]
     return sorted({*made, *(node.name for node in crew.brought)})

@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from kaito.api.workspace import GROUP as WORKSPACE_GROUP
 from kaito.api.workspace import as_stored
-from kaito.controllers.kinds import MACHINES, NODES
+from kaito.controllers.kinds import NODES
 from kaito.controllers.workspace.kinds import (
     CONFIG_MAPS,
     DEPLOYMENTS,
@@ -27,6 +27,7 @@ from kaito.controllers.workspace.kinds import (
 )
 from kaito.controllers.workspace.observation import Observation
 from kaito.controllers.workspace.observe import INDEXES, Stores, observe
+from kaito.controllers.workspace.order import ORDERS
 from kaito.controllers.workspace.parameters import Config, Missing, config_name
 from kaito.controllers.workspace.strangers import Unread
 from kaito.runtime import Key, Object, Resource
@@ -46,7 +47,10 @@ class Documents:
         self._namespace = namespace
         self.stores = Stores(
             workspaces=WritableStore(WORKSPACES, INDEXES["workspaces"]),
-            machines=WritableStore(MACHINES, INDEXES["machines"]),
+            orders={
+                kind: WritableStore(resource, INDEXES["orders"])
+                for kind, resource in ORDERS.items()
+            },
             nodes=WritableStore(NODES, INDEXES["nodes"]),
             deployments=WritableStore(DEPLOYMENTS),
             stateful_sets=WritableStore(STATEFUL_SETS),
@@ -63,7 +67,7 @@ class Documents:
             (store.resource.group, store.resource.kind): store
             for store in (
                 stores.workspaces,
-                stores.machines,
+                *stores.orders.values(),
                 stores.nodes,
                 stores.deployments,
                 stores.stateful_sets,
@@ -119,6 +123,6 @@ class Documents:
         if resource.namespaced:
             metadata["namespace"] = metadata.get("namespace") or self._namespace
         where = f"{resource.plural}/{metadata.get('namespace', '')}/{metadata.get('name', '')}"
-        # Of its own for each, because the names of Machines follow from it.
+        # Of its own for each, because the names of what asks for nodes follow from it.
         metadata.setdefault("uid", str(uuid5(UIDS, where)))
         return {**obj, "apiVersion": resource.api_version, "metadata": metadata}

@@ -10,8 +10,8 @@ from math import ceil
 
 from kaito.api import labels
 from kaito.controllers.workspace import adapters, group, weights
+from kaito.controllers.workspace.ask import asks_for_spot
 from kaito.controllers.workspace.command import CONFIG, command
-from kaito.controllers.workspace.machine import asks_for_spot
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pulling import scratch

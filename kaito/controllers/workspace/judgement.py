@@ -1,4 +1,4 @@
-"""What the parts of a Workspace say of themselves: Machines, nodes, Deployment. Pure.
+"""What the parts of a Workspace say of themselves: orders of nodes, nodes, workload. Pure.
 
 Each part gets one verdict, which becomes a condition: whether it is so, why in one word, and one
 sentence about the first thing that is missing.
@@ -6,20 +6,23 @@ sentence about the first thing that is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from kaito.api import conditions, labels
-from kaito.api.machine import LAUNCHED, LIVING, READY, Machine
-from kaito.api.meta import find_condition, is_true
-from kaito.api.words import one_line
+from kaito.api import conditions, labels, machine, nodeclaim, nodepool
+from kaito.api.launch import unavailable
+from kaito.api.meta import Condition
+from kaito.api.words import listed, one_line
 from kaito.controllers.kinds import (
     Node,
 )
+from kaito.controllers.workspace.ask import Ask
+from kaito.controllers.workspace.attempt import Choice
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.deployment import HASH
 from kaito.controllers.workspace.kinds import CHILDREN, DEPLOYMENTS, REVISIONS, STATEFUL_SETS
-from kaito.controllers.workspace.observation import Observation, Obstacle
+from kaito.controllers.workspace.observation import Observation
+from kaito.controllers.workspace.order import ORDERS, Order
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
 from kaito.controllers.workspace.revisions import Revision, Undone
@@ -42,42 +45,67 @@ class Verdict:
         return self.truth == "True"
 
 
-def machines(plan: Plan, crew: Crew, obstacles: Sequence[Obstacle]) -> Verdict | None:
-    """Whether every Machine is ready; None when the Workspace has and needs none."""
-    for obstacle in obstacles:
-        if obstacle.kind == "Machine" or not crew.machines:
+def orders(
+    plan: Plan,
+    crew: Crew,
+    observation: Observation,
+    choice: Choice,
+) -> tuple[str, Verdict] | None:
+    """The type of the condition that tells of what asks for nodes, and whether all of that is
+    ready; None when the Workspace has and needs none."""
+    asked = (*crew.kept, *crew.missing, *crew.blocked)
+    kinds = dict.fromkeys(ask.kind for ask in asked)
+    told = _TOLD_OF_MACHINES if machine.KIND in kinds else _TOLD_OF_CLAIMS
+    for obstacle in observation.obstacles:
+        if obstacle.kind in ORDERS or not crew.kept:
             # What would run on the nodes was tried first: none has been asked for.
-            return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
-    total = len(crew.machines) + len(crew.missing) + len(crew.blocked)
-    if total == 0:
+            verdict = Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
+            return told.type, verdict
+    if not asked:
         return None
-    for machine in crew.machines:
-        failure = _failure(machine)
+    for ask in crew.kept:
+        failure = _failure(ask, observation, choice)
         if failure:
-            return Verdict(truth="False", reason=conditions.MACHINE_FAILED, message=failure)
-    waiting = _waiting(plan, crew)
+            return told.type, Verdict(truth="False", reason=told.failed, message=failure)
+    waiting = next(_waits(plan, crew, observation), "")
     if waiting:
-        return Verdict(
-            truth="Unknown",
-            reason=conditions.MACHINE_PENDING,
-            message=waiting,
-        )
-    return Verdict(
+        truth: Truth = "Unknown" if told is _TOLD_OF_MACHINES else "False"
+        return told.type, Verdict(truth=truth, reason=told.pending, message=waiting)
+    total = len(asked)
+    return told.type, Verdict(
         truth="True",
-        reason=conditions.MACHINES_READY,
-        message=f"{total} of {total} Machines are ready.",
+        reason=told.ready,
+        message=f"{total} of {total} {listed([f'{kind}s' for kind in kinds])} are ready.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What a condition about orders is called, and its reasons."""
+
+    type: str
+    ready: str
+    pending: str
+    failed: str
+
+
+_TOLD_OF_MACHINES = _Words(
+    conditions.MACHINE_READY,
+    conditions.MACHINES_READY,
+    conditions.MACHINE_PENDING,
+    conditions.MACHINE_FAILED,
+)
+_TOLD_OF_CLAIMS = _Words(
+    conditions.NODE_CLAIM_READY,
+    conditions.NODE_CLAIMS_READY,
+    conditions.NODE_CLAIM_NOT_READY,
+    conditions.NODE_CLAIM_FAILED,
+)
 
 
 def nodes(plan: Plan, crew: Crew) -> Verdict:
     """Whether every node that the workload needs is there and can take its Pods."""
-    for machine in crew.machines:
-        node = crew.nodes.get(machine.metadata.name)
-        if node is not None:
-            wrong = _unfit(plan, node)
-            if wrong:
-                return wrong
-    for node in crew.brought:
+    for node in (*crew.nodes, *crew.brought):
         wrong = _unfit(plan, node)
         if wrong:
             return wrong
@@ -93,26 +121,34 @@ def nodes(plan: Plan, crew: Crew) -> Verdict:
         selector = ",".join(f"{k}={v}" for k, v in plan.selector.items())
         missing = f"{crew.lacking} ready GPU node{'s' if crew.lacking > 1 else ''}"
         message += (
-            " resource.instanceType is empty, so none are brought up: "
+            f" {_why_none(plan)}, so none are brought up: "
             f"{'label' if selector else 'bring'} {missing} that no other Workspace uses"
             f"{f' with {selector}' if selector else ''}."
         )
     return Verdict(truth="False", reason=conditions.NODE_NOT_READY, message=message)
 
 
-def resources(machine_verdict: Verdict | None, node_verdict: Verdict) -> Verdict:
-    """Machines and nodes together: may the workload start?"""
-    if node_verdict.good and (machine_verdict is None or machine_verdict.good):
+def resources(order_verdict: Verdict | None, node_verdict: Verdict, attempts: str = "") -> Verdict:
+    """Orders and nodes together: may the workload start? `attempts` says where the attempts
+    stand to get nodes of one of several sizes."""
+    if node_verdict.good and (order_verdict is None or order_verdict.good):
         return Verdict(
-            truth="True", reason=conditions.RESOURCE_SUCCESS, message=node_verdict.message
+            truth="True",
+            reason=conditions.RESOURCE_SUCCESS,
+            message=_both(node_verdict.message, attempts),
         )
-    first = machine_verdict if machine_verdict and not machine_verdict.good else node_verdict
-    known = first.truth == "False" and first is machine_verdict
+    first = order_verdict if order_verdict and not order_verdict.good else node_verdict
+    waits = first.truth != "False" or first.reason == conditions.NODE_CLAIM_NOT_READY
+    known = first is order_verdict and not waits
     return Verdict(
         truth="False",
         reason=first.reason if known else conditions.RESOURCE_NOT_READY,
-        message=first.message,
+        message=_both(first.message, attempts),
     )
+
+
+def _both(message: str, attempts: str) -> str:
+    return f"{message} {attempts}" if attempts else message
 
 
 def inference(
@@ -183,16 +219,16 @@ def undone(declared: Revision, back: Revision, serving: Verdict, name: str) -> V
 
 
 def with_leaving(nodes: Verdict, crew: Crew) -> Verdict:
-    """The same, with the Machines that are not needed any more, while they go."""
-    going = [m for m in crew.leaving if m.metadata.name not in crew.blocked]
-    names = [m.metadata.name for m in (*crew.surplus, *going)]
+    """The same, with the orders that are not needed any more, while they go."""
+    followed = {ask.name for ask in crew.blocked}
+    going = [order for order in crew.leaving if order.name not in followed]
+    names = sorted(f"{order.kind} {order.name}" for order in (*crew.surplus, *going))
     if not names:
         return nodes
     several = len(names) > 1
     told = (
-        f"{nodes.message} Machine{'s' if several else ''} {', '.join(sorted(names))} "
-        f"{'are' if several else 'is'} not needed any more and {'are' if several else 'is'} "
-        "deleted."
+        f"{nodes.message} {listed(names)} {'are' if several else 'is'} not needed any more and "
+        f"{'are' if several else 'is'} deleted."
     )
     return replace(nodes, message=one_line(told, MESSAGE_LENGTH))
 
@@ -202,39 +238,60 @@ def _pending(message: str, more: str = "") -> Verdict:
     return Verdict(truth="False", reason=conditions.INFERENCE_PENDING, message=told)
 
 
-def _failure(machine: Machine) -> str:
-    """Why a Machine was not launched, "" when that did not fail."""
-    launched = find_condition(machine.status.conditions, LAUNCHED)
-    if launched is None or launched.status != "False":
-        return ""
-    return one_line(
-        f"Machine {machine.metadata.name}: {launched.message or launched.reason}", MESSAGE_LENGTH
-    )
+def _failure(ask: Ask, observation: Observation, choice: Choice) -> str:
+    """Why nodes were not launched, "" when that did not fail."""
+    for order in _claims(ask, observation):
+        launched = order.condition(machine.LAUNCHED, nodeclaim.LAUNCHED)
+        lost = unavailable(order.status.conditions)
+        failed = launched if launched is not None and launched.status == "False" else lost
+        if failed is not None:
+            said = failed.message or failed.reason
+            return one_line(f"{order.kind} {order.name}: {said}", MESSAGE_LENGTH)
+    why = (choice.lost or {}).get(ask.name)
+    return f"{ask.kind} {ask.name}: {why.rstrip('.')}." if why else ""
 
 
-def _waiting(plan: Plan, crew: Crew) -> str:
-    """The first Machine that is not ready and what it waits for, "" when all are."""
-    return next(_waits(plan, crew), "")
+def _claims(ask: Ask, observation: Observation) -> list[Order]:
+    """What tells how the launch goes: the order itself, or the claims that a pool is made into."""
+    if ask.kind == nodepool.KIND:
+        return [each for each in observation.orders if each.pool == ask.name]
+    return [ask.order] if ask.order else []
 
 
-def _waits(plan: Plan, crew: Crew) -> Iterator[str]:
-    for name in crew.missing:
+def _waits(plan: Plan, crew: Crew, observation: Observation) -> Iterator[str]:
+    """What is not ready and what it waits for."""
+    for ask in crew.missing:
         # As of one that has just been asked for: saying both would be one more write each time.
-        yield f"Machine {name} ({plan.instance_type}): {ON_ITS_WAY}"
-    for name in crew.blocked:
-        yield f"Machine {name} is being deleted; another one follows when it has gone."
-    for machine in crew.machines:
-        name = machine.metadata.name
-        if not is_true(machine.status.conditions, READY):
-            said = next(
-                (
-                    c.message
-                    for c in (find_condition(machine.status.conditions, t) for t in LIVING)
-                    if c is not None and c.status != "True" and c.message
-                ),
-                ON_ITS_WAY,
-            )
-            yield one_line(f"Machine {name} ({plan.instance_type}): {said}", MESSAGE_LENGTH)
+        yield f"{ask.kind} {ask.name} ({plan.instance_type}): {_on_its_way(ask)}"
+    for ask in crew.blocked:
+        yield f"{ask.kind} {ask.name} is being deleted; another one follows when it has gone."
+    for ask in crew.kept:
+        claims = _claims(ask, observation)
+        waiting = [each for each in claims if not each.ready]
+        if ask.kind == nodepool.KIND and len(claims) < ask.nodes:
+            yield f"{ask.kind} {ask.name} ({plan.instance_type}): {_on_its_way(ask)}"
+        for order in waiting:
+            said = next((c.message for c in _steps(order) if c.message), ON_ITS_WAY)
+            about = f"{order.kind} {order.name} ({plan.instance_type}): {said}"
+            yield one_line(about, MESSAGE_LENGTH)
+
+
+def _steps(order: Order) -> Iterator[Condition]:
+    """The steps of an order that are not done."""
+    for type_ in (*machine.LIVING, *nodeclaim.LIVING):
+        found = order.condition(type_)
+        if found is not None and found.status != "True":
+            yield found
+
+
+def _on_its_way(ask: Ask) -> str:
+    return ON_ITS_WAY if ask.nodes == 1 else f"{ask.nodes} nodes are on their way."
+
+
+def _why_none(plan: Plan) -> str:
+    if plan.instance_type:
+        return f"Nodes are brought by their users here ({plan.instance_type})"
+    return "resource.instanceType is empty"
 
 
 def _unfit(plan: Plan, node: Node) -> Verdict | None:

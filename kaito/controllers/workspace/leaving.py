@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from kaito.api import conditions
-from kaito.api.machine import FINALIZER, READY, Machine
-from kaito.api.meta import find_condition
+from kaito.api import conditions, nodepool
+from kaito.api.machine import FINALIZER, READY
 from kaito.api.words import one_line
-from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.judgement import MESSAGE_LENGTH, Verdict
 from kaito.controllers.workspace.observation import Child, Observation, Subject
+from kaito.controllers.workspace.order import ORDERS, Order
 from kaito.controllers.workspace.status import events, state_after, status
 from kaito.runtime import Key, Object, Resource
 
@@ -33,11 +32,17 @@ def leave(observation: Observation) -> Decision:
         return Decision()
     orphaned = ORPHAN in subject.finalizers
     own = [] if orphaned else [c for c in observation.children if subject.owns(c.object)]
-    if not observation.machines and not own:
+    if not observation.orders and not own:
         return Decision(finalizer=Finalizer.REMOVE)
     deletions = [] if orphaned else belongings(observation, ())
-    deletions += [machine_deletion(m) for m in observation.machines if not m.metadata.deleting]
-    told = ", ".join([*map(_of_machine, observation.machines), *_of_children(own)])
+    # Claims that a pool was made into go with it.
+    pools = {order.name for order in observation.orders if order.kind == nodepool.KIND}
+    deletions += [
+        order_deletion(order)
+        for order in observation.orders
+        if not order.deleting and order.pool not in pools
+    ]
+    told = ", ".join([*map(_of_order, observation.orders), *_of_children(own)])
     waits = Verdict(
         truth="True",
         reason=conditions.DELETED,
@@ -77,18 +82,18 @@ def belongings(observation: Observation, kept: Iterable[Object]) -> list[Deletio
     ]
 
 
-def machine_deletion(machine: Machine) -> Deletion:
-    """The deletion of this very Machine."""
-    untyped: Resource[Object] = MACHINES.read_as(dict)
-    return Deletion(resource=untyped, key=Key("", machine.metadata.name), uid=machine.metadata.uid)
+def order_deletion(order: Order) -> Deletion:
+    """The deletion of this very order."""
+    untyped: Resource[Object] = ORDERS[order.kind].read_as(dict)
+    return Deletion(resource=untyped, key=Key("", order.name), uid=order.metadata.uid)
 
 
-def _of_machine(machine: Machine) -> str:
-    name = f"{MACHINES.kind} {machine.metadata.name}"
-    if not machine.metadata.deleting:
+def _of_order(order: Order) -> str:
+    name = f"{order.kind} {order.name}"
+    if not order.deleting:
         return name
-    held = _held([each for each in machine.metadata.finalizers if each != FINALIZER])
-    found = (find_condition(machine.status.conditions, type_) for type_ in PROGRESS)
+    held = _held([each for each in order.metadata.finalizers if each != FINALIZER])
+    found = (order.condition(type_) for type_ in PROGRESS)
     said = next((c.message.rstrip(".") for c in found if c is not None and c.message), "")
     return f"{name}{held}{f' ({said})' if said else ''}"
 

@@ -15,6 +15,7 @@ from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.model import Model
 from kaito.controllers.workspace.adapters import adapter_advice, adapter_objections
+from kaito.controllers.workspace.alternatives import MOST, alternatives, with_size
 from kaito.controllers.workspace.annotations import annotation_advice, annotation_objections
 from kaito.controllers.workspace.parameters import (
     Config,
@@ -31,6 +32,7 @@ from kaito.controllers.workspace.selector import selector_advice, selector_objec
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import fit, size_advice, size_objections, size_of
 from kaito.controllers.workspace.template import unusable
+from kaito.controllers.workspace.told import Told
 
 FULL_STRENGTH = 1.0
 
@@ -42,7 +44,7 @@ def objections(
 
     `config` is the ConfigMap that it names, None when it was not looked at.
     """
-    yield from annotation_objections(workspace.metadata.annotations)
+    yield from annotation_objections(workspace.metadata.annotations, settings)
     yield from _strengths(workspace)
     yield from selector_objections(workspace.resource)
     template = workspace.inference.template if workspace.inference else None
@@ -59,6 +61,7 @@ def objections(
     model, sku = model_of(workspace, catalog), size_of(workspace, catalog, settings)
     if config is not None:
         yield from _unusable_config(workspace, model, config)
+    yield from _unusable_alternatives(workspace, catalog, settings, told)
     if workspace.inference is None or model is None or sku is None or wrong_size:
         return
     split = fit(workspace, model, sku.gpus, told=told, catalog=catalog, settings=settings)
@@ -79,6 +82,47 @@ def advice(
         for slip in inference_slips(config):
             yield Advice(reason=conditions.FLAG_UNKNOWN, message=slip)
     yield from size_advice(workspace, catalog, settings, told_by(config))
+
+
+def _unusable_alternatives(
+    workspace: Workspace, catalog: Catalog, settings: Settings, told: Told
+) -> Iterator[Refusal]:
+    """Sizes to ask for instead that there are not, or that the model does not fit on."""
+    named = [size for size in alternatives(workspace.metadata.annotations) if size][:MOST]
+    if named and not workspace.resource.instance_type:
+        yield _alternative(
+            "lists sizes, and resource.instanceType is empty, so no nodes are brought up: remove "
+            "the annotation, or create the Workspace with a size."
+        )
+        return
+    known = {each.message for each in selector_objections(workspace.resource)}
+    for size in named:
+        if size.lower() == workspace.resource.instance_type.lower():
+            continue
+        other = with_size(workspace, size)
+        wrong = [
+            *(each for each in selector_objections(other.resource) if each.message not in known),
+            *size_objections(other, catalog, settings, told),
+        ]
+        model, sku = model_of(other, catalog), size_of(other, catalog, settings)
+        if not wrong and other.inference is not None and model is not None and sku is not None:
+            split = fit(other, model, sku.gpus, told=told, catalog=catalog, settings=settings)
+            # What is wrong with the ConfigMap is told once.
+            wrong = (
+                [split] if isinstance(split, Refusal) and split.path != "inference.config" else []
+            )
+        for each in wrong[:1]:
+            said = each.message.removeprefix(f"resource.instanceType is {shown(size)}, ")
+            joined = f", {said}" if said != each.message else f": {said}"
+            yield _alternative(f"names {shown(size)}{joined}", reason=each.reason)
+
+
+def _alternative(what: str, reason: str = conditions.INVALID_SPEC) -> Refusal:
+    return Refusal(
+        path=f"metadata.annotations[{labels.INSTANCE_TYPES}]",
+        reason=reason,
+        message=f"Annotation {labels.INSTANCE_TYPES} {what}",
+    )
 
 
 # What the author of a template says in it, and what vLLM alone understands.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kaito.api import conditions, labels
-from kaito.api.machine import Machine
 from kaito.controllers.kinds import (
     Node,
 )
@@ -19,6 +18,7 @@ from kaito.controllers.workspace.kinds import (
     STATEFUL_SETS,
     WORKSPACES,
 )
+from kaito.controllers.workspace.order import Order
 from kaito.controllers.workspace.parameters import Config
 from kaito.controllers.workspace.strangers import Unread
 from kaito.runtime import Key, Object, Resource
@@ -74,8 +74,8 @@ class Observation:
     """Everything that a decision about one Workspace depends on, at one moment."""
 
     workspace: Object
-    machines: tuple[Machine, ...] = ()
-    """Those that carry this Workspace's labels, in order of name."""
+    orders: tuple[Order, ...] = ()
+    """What asks for nodes and carries this Workspace's labels, in order of kind and name."""
     nodes: tuple[Node, ...] = ()
     """Those that carry this Workspace's labels, and those of nobody that its selector allows."""
     taken: frozenset[str] = frozenset()

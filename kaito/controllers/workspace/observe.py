@@ -1,6 +1,6 @@
 """Reads what is known of a Workspace out of the caches. No request, no judgement.
 
-The indexes that make this cheap are here too: who a Machine, Node or Pod belongs to, which nodes
+The indexes that make this cheap are here too: whose an order, Node or Pod is, which nodes
 belong to nobody, which Workspaces count a node and which wait for one.
 """
 
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kaito.api import conditions, labels
-from kaito.api.machine import Machine
 from kaito.controllers.kinds import (
     Node,
 )
 from kaito.controllers.workspace.observation import Observation, Subject, identity_index
+from kaito.controllers.workspace.order import Order
 from kaito.controllers.workspace.parameters import Config, config_name
 from kaito.runtime import Header, Index, Key, Object, Store, View, is_true
 
@@ -31,7 +31,8 @@ class Stores:
     """The caches of what a Workspace consists of."""
 
     workspaces: Store[Object]
-    machines: Store[Machine]
+    orders: Mapping[str, Store[Order]]
+    """By kind; those kinds that the API server has."""
     nodes: Store[Node]
     deployments: Store[Object]
     stateful_sets: Store[Object]
@@ -52,8 +53,11 @@ def observe(
     free = sorted(_free_nodes(stores.nodes, workspace))
     return Observation(
         workspace=workspace,
-        machines=tuple(
-            m for k in sorted(stores.machines.by(WORKSPACE, own)) if (m := stores.machines.get(k))
+        orders=tuple(
+            order
+            for store in stores.orders.values()
+            for k in sorted(store.by(WORKSPACE, own))
+            if (order := store.get(k))
         ),
         nodes=tuple(
             n
@@ -126,7 +130,7 @@ def by_config(view: View) -> Iterable[str]:
 
 INDEXES: Mapping[str, Mapping[str, Index]] = {
     "workspaces": {WORKER: by_worker, WAITING: by_wish, CONFIG: by_config},
-    "machines": {WORKSPACE: by_workspace},
+    "orders": {WORKSPACE: by_workspace},
     "nodes": {WORKSPACE: by_workspace, FREE: by_free_label},
     "pods": {WORKSPACE: by_workspace},
     "revisions": {WORKSPACE: by_workspace},

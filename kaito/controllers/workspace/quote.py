@@ -16,7 +16,6 @@ from kaito.catalog.estimate import Estimate
 from kaito.catalog.offer import Offer
 from kaito.catalog.sku import Price
 from kaito.catalog.timing import Known, Phase, time_to_ready
-from kaito.controllers.kinds import MACHINES
 from kaito.controllers.workspace.asked import Asked, asked
 from kaito.controllers.workspace.crew import made_nodes, muster
 from kaito.controllers.workspace.decide import plan_of
@@ -25,12 +24,14 @@ from kaito.controllers.workspace.judge import judge
 from kaito.controllers.workspace.needs import Needed, needed
 from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.controllers.workspace.order import ORDERS, Order
 from kaito.controllers.workspace.plan import Plan, later
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Unread
 from kaito.controllers.workspace.unknown import unknown_fields
+from kaito.controllers.workspace.ways import way_of
 from kaito.runtime import Object, find_condition
 
 HOURS_A_MONTH = 730  # 365 * 24 / 12, as clouds count
@@ -120,7 +121,7 @@ class Quote:
     @property
     def made(self) -> int:
         """How many nodes are brought up for it, those that are there among them."""
-        return sum(each["kind"] == MACHINES.kind for each in self.objects)
+        return sum(each.nodes for each in _asking(self.objects))
 
     @property
     def needs(self) -> tuple[Needed, ...]:
@@ -172,9 +173,9 @@ def _carried_out(
 ) -> Quote:
     """The same with what would be done."""
     rehearsal = rehearse(observation, catalog, settings)
-    made = [o for o in rehearsal.objects if o["kind"] == MACHINES.kind]
-    there = {machine.metadata.name for machine in observation.machines}
-    new = sum(each["metadata"]["name"] not in there for each in made)
+    made = sum(order.nodes for order in _asking(rehearsal.objects))
+    there = {order.name: order.nodes for order in observation.orders}
+    new = sum(o.nodes - there.get(o.name, 0) for o in _asking(rehearsal.objects))
     price = planned.sku.price if planned.sku else None
     what = base.asked
     hindrance = what.hindrance if what and planned.estimate is not None else None
@@ -183,7 +184,7 @@ def _carried_out(
         plan=planned,
         estimate=planned.estimate,
         hindrance=hindrance,
-        cost=Cost(nodes=len(made), new=new, each=price) if made and price else None,
+        cost=Cost(nodes=made, new=new, each=price) if made and price else None,
         phases=_phases(planned, observation, settings) if hindrance is None else (),
         objects=rehearsal.objects,
         status=None if base.problems else rehearsal.last.status,
@@ -192,6 +193,11 @@ def _carried_out(
         sizes=base.sizes if planned.estimate is not None else (),
         models=() if base.possible else base.models,
     )
+
+
+def _asking(objects: Iterable[Object]) -> list[Order]:
+    """Those of the objects that ask for nodes."""
+    return [Order.model_validate(each) for each in objects if each["kind"] in ORDERS]
 
 
 def _problems(
@@ -237,7 +243,7 @@ def _waits(planned: Plan, what: Asked | None, last: Decision) -> str:
 def _phases(planned: Plan, observation: Observation, settings: Settings) -> tuple[Phase, ...]:
     if planned.model is None:
         return ()
-    crew = muster(planned, observation)
+    crew = muster(planned, observation, way_of(settings))
     there = [*made_nodes(observation), *crew.brought]
     if not planned.brings_up_nodes:
         known = Known(node="ready")

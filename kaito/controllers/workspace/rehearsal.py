@@ -1,7 +1,7 @@
 """What would come of a Workspace if all went well: every decision, played to its end.
 
-The controller's own decide is asked again and again over a world in which each Machine brings its
-node at once and each rollout succeeds. So what is told before money is spent, and what is done
+The controller's own decide is asked again and again over a world in which what asks for nodes
+gets them at once and each rollout succeeds. So what is told before money is spent, and what is done
 afterwards, cannot differ. Pure.
 """
 
@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from kaito.api import labels
-from kaito.api.machine import LIVING, READY, Machine
+from kaito.api import labels, machine, nodeclaim, nodepool
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.kinds import NODES, Node
 from kaito.controllers.workspace.decide import decide
@@ -25,12 +24,13 @@ from kaito.controllers.workspace.kinds import (
     STATEFUL_SETS,
 )
 from kaito.controllers.workspace.observation import Observation, Obstacle, Subject, taken
+from kaito.controllers.workspace.order import NODE_POOL, ORDERS, Order
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object
 
 TURNS = 10  # more than any Workspace takes; a decision that never settles ends here
 
-_GOOD = (*LIVING, READY)
+_GOOD = (*machine.LIVING, *nodeclaim.LIVING, machine.READY)
 _COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
 
 
@@ -102,26 +102,27 @@ def _later(
     if decision.status is not None:
         workspace["status"] = decision.status
     gone = {each.uid for each in decision.deletions}
-    gone |= {each.metadata.uid for each in observation.machines if each.metadata.deleting}
-    lost = {each.status.node_name for each in observation.machines if each.metadata.uid in gone}
+    gone |= {each.metadata.uid for each in observation.orders if each.deleting}
+    lost = {name for o in observation.orders if o.metadata.uid in gone for name in _names(o)}
     stay = tuple(node for node in observation.nodes if node.name not in lost)
-    asked = {each["metadata"]["name"]: each for each in decision.objects if _is_machine(each)}
-    machines = tuple(
-        _ready(machine)
-        for machine in _merged(observation.machines, asked)
-        if machine.metadata.uid not in gone
+    asked = {each["metadata"]["name"]: each for each in decision.objects if each["kind"] in ORDERS}
+    orders = tuple(
+        _ready(order)
+        for order in _merged(observation.orders, asked)
+        if order.metadata.uid not in gone
     )
     there = {node.name for node in stay}
     children = _children(observation, decision, gone)
     brought_up = (
-        _node(machine, catalog, settings)
-        for machine in machines
-        if machine.status.node_name not in there
+        _node(order, name, catalog, settings)
+        for order in orders
+        for name in _names(order)
+        if name not in there
     )
     return replace(
         observation,
         workspace=workspace,
-        machines=machines,
+        orders=orders,
         nodes=(*stay, *brought_up),
         deployment=children.get((DEPLOYMENTS.kind, subject.name)),
         stateful_set=children.get((STATEFUL_SETS.kind, subject.name)),
@@ -145,46 +146,49 @@ def _children(
     return found | {(each["kind"], each["metadata"]["name"]): each for each in written}
 
 
-def _is_machine(obj: Object) -> bool:
-    return bool(obj["kind"] == "Machine")
-
-
-def _merged(machines: Iterable[Machine], asked: dict[str, Object]) -> list[Machine]:
-    found = {machine.metadata.name: machine for machine in machines}
+def _merged(orders: Iterable[Order], asked: dict[str, Object]) -> list[Order]:
+    """What was there, and what is asked for now; of a pool the latest number of nodes counts."""
+    found = {order.name: order for order in orders}
     for name, obj in asked.items():
-        if name not in found:
-            metadata = {**obj["metadata"], "uid": name}
-            found[name] = Machine.model_validate({**obj, "metadata": metadata})
+        known = found.get(name)
+        if known is None or known.kind == nodepool.KIND:
+            uid = known.metadata.uid if known else name
+            found[name] = Order.model_validate({**obj, "metadata": {**obj["metadata"], "uid": uid}})
     return [found[name] for name in sorted(found)]
 
 
-def _ready(machine: Machine) -> Machine:
-    name = machine.metadata.name
+def _ready(order: Order) -> Order:
     conditions = [{"type": type_, "status": "True", "reason": "Rehearsed"} for type_ in _GOOD]
     status = {
-        "nodeName": machine.status.node_name or f"node-of-{name}",
-        "providerID": machine.status.provider_id or f"rehearsed://{name}",
+        "nodeName": order.status.node_name or f"node-of-{order.name}",
+        "providerID": order.status.provider_id or f"rehearsed://{order.name}",
         "conditions": conditions,
     }
-    written = machine.model_dump(by_alias=True, exclude_none=True)
-    return Machine.model_validate({**written, "status": status})
+    return Order.model_validate({**order.wire(), "status": status})
 
 
-def _node(machine: Machine, catalog: Catalog, settings: Settings) -> Node:
-    """The node that a Machine would bring, with what its requirements and labels say.
+def _names(order: Order) -> list[str]:
+    """The nodes that an order brings."""
+    if order.kind != nodepool.KIND:
+        return [order.status.node_name]
+    return [f"node-of-{order.name}-{place}" for place in range(order.nodes)]
+
+
+def _node(order: Order, name: str, catalog: Catalog, settings: Settings) -> Node:
+    """A node that an order would bring, with what its requirements and labels say.
 
     What GPUs a size has that is in no catalogue nobody knows before the node is there.
     """
-    asked = {each.key: each.values[0] for each in machine.spec.requirements if each.values}
+    asked = {each.key: each.values[0] for each in order.wish.requirements if each.values}
     sku = catalog.find_sku(asked.get(labels.INSTANCE_TYPE, ""), cloud=settings.cloud)
+    template = order.spec.template
+    carried = template.metadata.labels if template else order.metadata.labels
+    pooled = {NODE_POOL: order.name} if template else {}
     return NODES.decode(
         NODES.encode(
             {
-                "metadata": {
-                    "name": machine.status.node_name,
-                    "labels": {**asked, **machine.metadata.labels},
-                },
-                "spec": {"providerID": machine.status.provider_id},
+                "metadata": {"name": name, "labels": {**asked, **carried, **pooled}},
+                "spec": {"providerID": order.status.provider_id if not template else ""},
                 "status": {
                     "allocatable": {labels.GPU_RESOURCE: str(sku.gpus.count)} if sku else {},
                     "conditions": [{"type": "Ready", "status": "True"}],

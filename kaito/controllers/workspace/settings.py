@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+NodeRequest: TypeAlias = Literal["machine", "nodeclaim", "nodepool", "byo"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeClass:
+    """The class of nodes that another provisioner than KAITO's is asked for."""
+
+    group: str
+    kind: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +29,10 @@ class Settings:
     """Whose node sizes resource.instanceType names: azure, aws or arc."""
     reads_models: bool = True
     """Whether the daemon reads models that are in no catalogue from Hugging Face."""
+    node_request: NodeRequest = "machine"
+    """What asks for nodes; byo: nothing, they are brought."""
+    node_class: NodeClass | None = None
+    """Of NodeClaims and NodePools; None for the provisioner's usual one (see ways.py)."""
     engine_user: int = 0
     """The user that the engine runs as; 0 for the one of its image, which is root in upstream's."""
     nvme_class: str = ""
@@ -26,8 +41,6 @@ class Settings:
     """What fetches adapters that come in images."""
     oras_image: str = "mcr.microsoft.com/oss/v2/oras-project/oras:v1.2.3"
     """What fetches weights that come in artifacts."""
-    node_request: Literal["machine"] = "machine"
-    """The kind of object that asks for a node."""
 
     @property
     def image(self) -> str:

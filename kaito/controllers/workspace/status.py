@@ -14,6 +14,7 @@ from kaito.runtime import Object, find_condition, set_condition
 # In the order in which people read them; a condition without a verdict is not written.
 ORDER = (
     conditions.MACHINE_READY,
+    conditions.NODE_CLAIM_READY,
     conditions.NODES_READY,
     conditions.RESOURCE_READY,
     conditions.INFERENCE_READY,

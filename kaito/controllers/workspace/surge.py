@@ -58,7 +58,7 @@ def places(crew: Crew, gpus: int) -> int:
     """How many Pods with so many GPUs the nodes hold that were made for the Workspace."""
     offered = (
         node.status.allocatable.get(labels.GPU_RESOURCE, "0")
-        for node in crew.nodes.values()
+        for node in crew.nodes
         if node.ready and not node.deleting and not node.spec.unschedulable
     )
     return sum(_count(amount) // gpus for amount in offered)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kaito.api.machine import LAUNCHED, LIVING, Machine
+from kaito.api.machine import LAUNCHED, LIVING
 from kaito.catalog.catalog import load
 from kaito.controllers.kinds import (
     NODES,
     Node,
 )
-from kaito.controllers.workspace.crew import machine_name
+from kaito.controllers.workspace.crew import order_name
 from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Decision, Finalizer
 from kaito.controllers.workspace.observation import Observation
+from kaito.controllers.workspace.order import ORDERS, Order
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Object, find_condition, rfc3339
 
@@ -23,8 +24,8 @@ SETTINGS = Settings()
 UID = "11111111-2222-3333-4444-555555555555"
 NOW = 1_700_000_000.0
 SIZE = "Standard_NC6s_v3"
-FIRST = machine_name(UID, 0)
-SECOND = machine_name(UID, 1)
+FIRST = order_name(UID, 0)
+SECOND = order_name(UID, 1)
 
 
 def workspace(**changes: Any) -> Object:
@@ -69,7 +70,7 @@ def machine(
     owner: str = "w",
     deleting: bool = False,
     **conditions: str | tuple[str, str],
-) -> Machine:
+) -> Order:
     """A Machine with these conditions: a status, or a status and a message."""
     metadata: Object = {
         "name": name,
@@ -87,8 +88,10 @@ def machine(
         }
         for type_, said in conditions.items()
     ]
-    return Machine.model_validate(
+    return Order.model_validate(
         {
+            "apiVersion": "karpenter.sh/v1alpha5",
+            "kind": "Machine",
             "metadata": metadata,
             "spec": {
                 "requirements": [
@@ -105,11 +108,11 @@ def machine(
     )
 
 
-def ready_machine(name: str = FIRST, **details: Any) -> Machine:
+def ready_machine(name: str = FIRST, **details: Any) -> Order:
     return machine(name, **details, **dict.fromkeys([*LIVING, "Ready"], "True"))
 
 
-def failed_machine(message: str) -> Machine:
+def failed_machine(message: str) -> Order:
     return machine(**{LAUNCHED: ("False", message), "Ready": ("False", message)})
 
 
@@ -193,13 +196,13 @@ def after(observation: Observation, decision: Decision, *, later: float = 0.0) -
         }
     if decision.status is not None:
         found["status"] = decision.status
-    known = {m.metadata.name for m in observation.machines}
+    known = {order.name for order in observation.orders}
     made = tuple(
-        Machine.model_validate({**o, "metadata": {**o["metadata"], "uid": o["metadata"]["name"]}})
+        Order.model_validate({**o, "metadata": {**o["metadata"], "uid": o["metadata"]["name"]}})
         for o in decision.objects
-        if o["kind"] == "Machine" and o["metadata"]["name"] not in known
+        if o["kind"] in ORDERS and o["metadata"]["name"] not in known
     )
-    deleted = {d.key.name for d in decision.deletions if d.resource.kind == "Machine"}
+    deleted = {d.key.name for d in decision.deletions if d.resource.kind in ORDERS}
     children = {
         o["kind"].lower(): {**o, "metadata": {**o["metadata"], "uid": f"uid-of-{o['kind']}"}}
         for o in decision.objects
@@ -208,7 +211,7 @@ def after(observation: Observation, decision: Decision, *, later: float = 0.0) -
     return replace(
         observation,
         workspace=found,
-        machines=tuple(m for m in observation.machines if m.metadata.name not in deleted) + made,
+        orders=tuple(order for order in observation.orders if order.name not in deleted) + made,
         deployment=observation.deployment or children.get("deployment"),
         service=observation.service or children.get("service"),
         now=observation.now + later,
@@ -217,7 +220,7 @@ def after(observation: Observation, decision: Decision, *, later: float = 0.0) -
 
 def serving(**surroundings: Any) -> Observation:
     """A Workspace whose model answers, with its status written."""
-    observation = seen(held(), machines=(ready_machine(),), nodes=(own_node(),), **surroundings)
+    observation = seen(held(), orders=(ready_machine(),), nodes=(own_node(),), **surroundings)
     observation = after(observation, decided(observation))
     assert observation.deployment is not None
     observation = replace(observation, deployment=rolled_out(observation.deployment))

@@ -38,7 +38,7 @@ from test.unit.controllers.workspace.scene import (
 
 PENDING = ("False", "WorkspaceInferenceStatusPending")
 NOT_READY = ("False", "workspaceResourceStatusNotReady")
-DEPLOYED = seen(held(), machines=(ready_machine(),), nodes=(own_node(),))
+DEPLOYED = seen(held(), orders=(ready_machine(),), nodes=(own_node(),))
 
 
 # From new to ready
@@ -64,13 +64,13 @@ def test_a_new_workspace_gets_our_finalizer_and_one_machine() -> None:
     [
         (seen(held()), f"Machine {FIRST} (Standard_NC6s_v3): the node is on its way."),
         (
-            seen(held(), machines=(machine(),)),
+            seen(held(), orders=(machine(),)),
             f"Machine {FIRST} (Standard_NC6s_v3): the node is on its way.",
         ),
         (
             seen(
                 held(),
-                machines=(
+                orders=(
                     machine(
                         MachineLaunched="True",
                         MachineRegistered=("False", "No Node has joined the cluster yet."),
@@ -80,20 +80,20 @@ def test_a_new_workspace_gets_our_finalizer_and_one_machine() -> None:
             f"Machine {FIRST} (Standard_NC6s_v3): No Node has joined the cluster yet.",
         ),
         (
-            seen(held(), machines=(machine(deleting=True),)),
+            seen(held(), orders=(machine(deleting=True),)),
             f"Machine {FIRST} is being deleted; another one follows when it has gone.",
         ),
-        (seen(held(), machines=(ready_machine(),)), "0 of 1 nodes are there."),
+        (seen(held(), orders=(ready_machine(),)), "0 of 1 nodes are there."),
         (
-            seen(held(), machines=(ready_machine(),), nodes=(own_node(ready=False),)),
+            seen(held(), orders=(ready_machine(),), nodes=(own_node(ready=False),)),
             f"Node node-{FIRST} is not ready.",
         ),
         (
-            seen(held(), machines=(ready_machine(),), nodes=(own_node(gpus=0),)),
+            seen(held(), orders=(ready_machine(),), nodes=(own_node(gpus=0),)),
             f"Node node-{FIRST} reports no nvidia.com/gpu: its device plugin has not started yet.",
         ),
         (
-            seen(held(), machines=(ready_machine(),), nodes=(own_node(apps=""),)),
+            seen(held(), orders=(ready_machine(),), nodes=(own_node(apps=""),)),
             f"Node node-{FIRST} lacks the label apps=phi-3 of resource.labelSelector.",
         ),
     ],
@@ -107,7 +107,7 @@ def test_what_is_waited_for_is_said(observation: Observation, message: str) -> N
 
 
 def test_a_machine_is_asked_for_again_only_when_its_predecessor_has_gone() -> None:
-    assert kinds(decided(seen(held(), machines=(machine(deleting=True),)))) == []
+    assert kinds(decided(seen(held(), orders=(machine(deleting=True),)))) == []
     assert kinds(decided(seen(held()))) == ["Machine"]
 
 
@@ -142,13 +142,13 @@ def test_a_model_that_answers_makes_the_workspace_ready() -> None:
     "observation",
     [
         seen(workspace()),
-        seen(held(), machines=(machine(),)),
-        seen(held(), machines=(failed_machine("no quota"),)),
+        seen(held(), orders=(machine(),)),
+        seen(held(), orders=(failed_machine("no quota"),)),
         DEPLOYED,
         serving(),
         seen(held(inference={"preset": {"name": "phi-9"}})),
         seen(held(resource={"instanceType": ""}), nodes=(node("a"), node("b"))),
-        seen(held(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}), machines=(machine(),)),
+        seen(held(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}), orders=(machine(),)),
     ],
 )
 def test_deciding_over_what_was_decided_changes_nothing(observation: Observation) -> None:
@@ -178,7 +178,7 @@ def test_a_decision_depends_on_nothing_but_its_arguments() -> None:
 
 def test_a_machine_that_cannot_be_had_is_said_in_its_own_words() -> None:
     words = "all requested instance types were unavailable during launch. No quota."
-    decision = decided(seen(held(), machines=(failed_machine(words),)))
+    decision = decided(seen(held(), orders=(failed_machine(words),)))
     assert says(decision, "MachineReady") == ("False", "machineFailedCreation")
     assert says(decision, "ResourceReady") == ("False", "machineFailedCreation")
     assert condition(decision, "ResourceReady")["message"] == f"Machine {FIRST}: {words}"
@@ -186,10 +186,8 @@ def test_a_machine_that_cannot_be_had_is_said_in_its_own_words() -> None:
 
 
 def test_a_machine_that_is_had_after_all_mends_it() -> None:
-    failed = seen(held(), machines=(failed_machine("no quota"),))
-    mended = replace(
-        after(failed, decided(failed)), machines=(ready_machine(),), nodes=(own_node(),)
-    )
+    failed = seen(held(), orders=(failed_machine("no quota"),))
+    mended = replace(after(failed, decided(failed)), orders=(ready_machine(),), nodes=(own_node(),))
     assert says(decided(mended), "ResourceReady")[0] == "True"
 
 
@@ -568,7 +566,7 @@ def test_deletion_takes_the_machines_first_and_waits_for_them() -> None:
 
 
 def test_a_machine_in_deletion_is_not_deleted_again() -> None:
-    decision = decided(seen(gone(), machines=(machine(deleting=True),)))
+    decision = decided(seen(gone(), orders=(machine(deleting=True),)))
     assert decision.deletions == ()
     assert decision.finalizer is Finalizer.KEEP
 
@@ -610,14 +608,14 @@ def test_a_template_takes_as_many_nodes_as_it_asks_for() -> None:
 
 
 def test_only_what_is_missing_is_asked_for() -> None:
-    decision = decided(seen(with_template(2), machines=(ready_machine(SECOND),)))
+    decision = decided(seen(with_template(2), orders=(ready_machine(SECOND),)))
     assert [o["metadata"]["name"] for o in decision.objects] == [SECOND, FIRST]
 
 
 def test_a_template_is_deployed_when_all_its_nodes_are_ready() -> None:
     observation = seen(
         with_template(2),
-        machines=(ready_machine(FIRST), ready_machine(SECOND)),
+        orders=(ready_machine(FIRST), ready_machine(SECOND)),
         nodes=(own_node(FIRST), own_node(SECOND)),
     )
     decision = decided(observation)
@@ -627,7 +625,7 @@ def test_a_template_is_deployed_when_all_its_nodes_are_ready() -> None:
 
 
 def test_a_machine_too_many_is_deleted_and_a_ready_one_kept() -> None:
-    observation = seen(held(), machines=(machine(FIRST), ready_machine("wsother")))
+    observation = seen(held(), orders=(machine(FIRST), ready_machine("wsother")))
     decision = decided(observation)
     assert [o["metadata"]["name"] for o in decision.objects] == ["wsother"]
     assert [d.key.name for d in decision.deletions] == [FIRST]
@@ -635,7 +633,7 @@ def test_a_machine_too_many_is_deleted_and_a_ready_one_kept() -> None:
 
 def test_a_machine_of_another_size_does_not_count() -> None:
     other = held(resource={"instanceType": "Standard_NC24ads_A100_v4"})
-    decision = decided(seen(other, machines=(ready_machine("wsother"),)))
+    decision = decided(seen(other, orders=(ready_machine("wsother"),)))
     assert [o["metadata"]["name"] for o in decision.objects] == [FIRST]
     assert [d.key.name for d in decision.deletions] == ["wsother"]
 

@@ -75,7 +75,7 @@ def answering(observation: Observation, **status: Any) -> Observation:
 
 def serving(workspace: Object | None = None) -> Observation:
     """A template that answers, with its revision written down."""
-    found = seen(workspace or templated(), machines=(ready_machine(),), nodes=(own_node(),))
+    found = seen(workspace or templated(), orders=(ready_machine(),), nodes=(own_node(),))
     _, found = turn(found)
     _, found = turn(answering(found))
     return found
@@ -110,7 +110,7 @@ def image(decision: Decision) -> str:
 
 
 def test_the_first_revision_is_written_with_the_workload_and_marked_when_it_answers() -> None:
-    found = seen(templated(), machines=(ready_machine(),), nodes=(own_node(),))
+    found = seen(templated(), orders=(ready_machine(),), nodes=(own_node(),))
     decision, found = turn(found)
     assert decision.revision is not None
     assert (decision.revision["revision"], decision.revision["data"]["inference"]) == (
@@ -170,7 +170,7 @@ def test_a_rollout_without_a_free_gpu_announces_its_gap_before_it_begins() -> No
 
 
 def test_a_preset_says_for_how_long() -> None:
-    found = seen(held(), machines=(ready_machine(),), nodes=(own_node(),))
+    found = seen(held(), orders=(ready_machine(),), nodes=(own_node(),))
     _, found = turn(found)
     _, found = turn(answering(found))
     named = {"inference": {**found.workspace["inference"], "config": "c"}}
@@ -270,7 +270,7 @@ def test_a_revision_that_served_is_never_undone() -> None:
 
 
 def test_the_first_revision_is_never_undone() -> None:
-    found = seen(templated(), machines=(ready_machine(),), nodes=(own_node(),))
+    found = seen(templated(), orders=(ready_machine(),), nodes=(own_node(),))
     _, found = turn(found, later=1e6)
     decision, found = turn(replace(answering(found, **STALLED), pods=(CRASHING,)))
     assert image(decision) == "good"
@@ -352,7 +352,7 @@ def test_whoever_scales_decides_how_many_are_enough(replicas: int, ready: bool) 
 
 def test_a_machine_that_is_not_needed_any_more_is_announced_before_it_goes() -> None:
     second = ready_machine("wsz")
-    found = replace(serving(), machines=(ready_machine(), second))
+    found = replace(serving(), orders=(ready_machine(), second))
     decision = decided(found)
     assert decision.announces
     assert [each.key.name for each in decision.deletions if each.resource.kind == "Machine"] == [

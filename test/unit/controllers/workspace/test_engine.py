@@ -243,7 +243,7 @@ def test_a_strength_takes_the_engine_that_knows_strengths() -> None:
 
 def test_the_secrets_that_pods_read_are_known_before_they_start() -> None:
     found = adapted(image("poet", "pull"), api_key_secret="key")
-    observation = seen(found, machines=(ready_machine(),), nodes=(own_node(),))
+    observation = seen(found, orders=(ready_machine(),), nodes=(own_node(),))
     assert set(needed(decided(observation).objects)) == {
         Needed(secret=Key("default", "pull"), key=".dockerconfigjson"),
         Needed(secret=Key("default", "key"), key="API_KEY"),
@@ -304,7 +304,7 @@ def test_a_key_comes_from_the_secret_that_the_annotation_names(runtime: str, var
 
 
 def policy(found: Object) -> Object | None:
-    observation = seen(found, machines=(ready_machine(),), nodes=(own_node(),))
+    observation = seen(found, orders=(ready_machine(),), nodes=(own_node(),))
     decision = decided(observation)
     return of_kind(decision, "NetworkPolicy") if "NetworkPolicy" in kinds(decision) else None
 

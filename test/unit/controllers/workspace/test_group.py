@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kaito.controllers.workspace.crew import machine_name
+from kaito.controllers.workspace.crew import order_name
 from kaito.controllers.workspace.observation import Observation
 from kaito.runtime import Object
 from test.unit.controllers.workspace.scene import (
@@ -40,7 +40,7 @@ def large(**changes: Any) -> Object:
 
 
 def with_nodes(found: Object, count: int = 2) -> Observation:
-    names = [machine_name(UID, index) for index in range(count)]
+    names = [order_name(UID, index) for index in range(count)]
     requirement = {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": [LARGE]}
     machines = []
     for name in names:
@@ -49,7 +49,7 @@ def with_nodes(found: Object, count: int = 2) -> Observation:
         machines.append(type(ready_machine(name)).model_validate(made))
     size = {"node.kubernetes.io/instance-type": LARGE}
     nodes = tuple(own_node(name, **size) for name in names)
-    return seen(found, machines=tuple(machines), nodes=nodes)
+    return seen(found, orders=tuple(machines), nodes=nodes)
 
 
 def served(found: Object | None = None) -> dict[tuple[str, str], Object]:
@@ -220,7 +220,7 @@ def test_a_deployment_goes_when_several_nodes_take_its_place() -> None:
 def test_all_that_stands_around_a_set_goes_with_it() -> None:
     found = {place: owned(each) for place, each in served().items()}
     small = held()
-    observation = seen(small, machines=(ready_machine(),), nodes=(own_node(),))
+    observation = seen(small, orders=(ready_machine(),), nodes=(own_node(),))
     observation = replace(
         observation,
         stateful_set=found["StatefulSet", "w"],
@@ -241,7 +241,7 @@ def test_all_that_stands_around_a_set_goes_with_it() -> None:
 
 def test_what_belongs_to_somebody_else_stays() -> None:
     strangers = {"metadata": {"name": "w-headless", "uid": "u"}}
-    observation = seen(held(), machines=(ready_machine(),), nodes=(own_node(),), headless=strangers)
+    observation = seen(held(), orders=(ready_machine(),), nodes=(own_node(),), headless=strangers)
     assert decided(observation).deletions == ()
 
 

@@ -103,8 +103,8 @@ def test_deciding_never_fails(resource: Any, inference: Any, tuning: Any, config
         found["tuning"] = tuning
     for observation in (
         seen(found, config=config),
-        seen(found, machines=(ready_machine(),), nodes=(own_node(),)),
-        seen(found, machines=(machine(),)),
+        seen(found, orders=(ready_machine(),), nodes=(own_node(),)),
+        seen(found, orders=(machine(),)),
     ):
         decision = decided(observation)
         assert decision.status is not None
@@ -152,7 +152,7 @@ def test_somebody_elses_sentence_is_put_on_one_line() -> None:
 def test_the_users_objects_are_never_written_to() -> None:
     found: Object = held()
     before = str(found)
-    decided(seen(found, machines=(ready_machine(),), nodes=(own_node(),)))
+    decided(seen(found, orders=(ready_machine(),), nodes=(own_node(),)))
     assert str(found) == before
 
 

@@ -33,7 +33,7 @@ OWNER = {
 
 
 def made(kind: str, found: Object | None = None, settings: Settings | None = None) -> Object:
-    observation = seen(found or held(), machines=(ready_machine(),), nodes=(own_node(),))
+    observation = seen(found or held(), orders=(ready_machine(),), nodes=(own_node(),))
     return of_kind(decided(observation, settings or Settings()), kind)
 
 
@@ -421,7 +421,7 @@ def test_the_users_template_itself_is_not_written_to() -> None:
     template: Object = {"spec": {"containers": []}}
     found = held()
     found["inference"] = {"template": template}
-    observation = seen(found, machines=(ready_machine(),), nodes=(own_node(),))
+    observation = seen(found, orders=(ready_machine(),), nodes=(own_node(),))
     decided(observation)
     assert template == {"spec": {"containers": []}}
     assert decided(replace(observation)) == decided(observation)

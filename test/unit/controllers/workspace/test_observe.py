@@ -69,10 +69,10 @@ def test_machines_and_pods_are_known_by_name_and_namespace() -> None:
     caches.workspace()
     for name, labels in [("b", OWNER), ("a", OWNER), ("c", OTHERS), ("d", SAME_NAME), ("e", {})]:
         meta = {"name": name, "labels": labels}
-        caches.put(caches.stores.machines, {"metadata": meta})
+        caches.put(caches.stores.orders["Machine"], {"metadata": meta})
         caches.put(caches.stores.pods, {"metadata": {**meta, "namespace": "default"}})
     observation = caches.seen()
-    assert [m.metadata.name for m in observation.machines] == ["a", "b"]
+    assert [m.metadata.name for m in observation.orders] == ["a", "b"]
     assert [p["metadata"]["name"] for p in observation.pods] == ["a", "b"]
     assert observation.now == 5.0
 
@@ -103,11 +103,13 @@ def test_two_workspaces_with_one_selector_never_see_each_others_machines_and_nod
     caches.workspace("v")
     for owner, labels in [("w", OWNER), ("v", OTHERS)]:
         caches.node(f"node-{owner}", **FREE, **labels)
-        caches.put(caches.stores.machines, {"metadata": {"name": f"m-{owner}", "labels": labels}})
+        caches.put(
+            caches.stores.orders["Machine"], {"metadata": {"name": f"m-{owner}", "labels": labels}}
+        )
     for owner in ("w", "v"):
         observation = caches.seen(Key("default", owner))
         assert [n.name for n in observation.nodes] == [f"node-{owner}"]
-        assert [m.metadata.name for m in observation.machines] == [f"m-{owner}"]
+        assert [m.metadata.name for m in observation.orders] == [f"m-{owner}"]
 
 
 def test_a_node_that_somebody_counts_is_taken() -> None:
@@ -143,9 +145,11 @@ def test_a_selector_that_is_none_selects_every_node_of_nobody() -> None:
 
 def test_what_carries_a_workspaces_labels_wakes_it() -> None:
     caches = Caches()
-    change = caches.put(caches.stores.machines, {"metadata": {"name": "m", "labels": OWNER}})
+    change = caches.put(
+        caches.stores.orders["Machine"], {"metadata": {"name": "m", "labels": OWNER}}
+    )
     assert list(caches.wakes.labelled(change)) == [W]
-    stray = caches.put(caches.stores.machines, {"metadata": {"name": "m"}})
+    stray = caches.put(caches.stores.orders["Machine"], {"metadata": {"name": "m"}})
     assert list(caches.wakes.labelled(stray)) == []
 
 

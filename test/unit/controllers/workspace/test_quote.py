@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from kaito.api.machine import Machine
 from kaito.controllers.workspace.changes import change
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.needs import needed
+from kaito.controllers.workspace.order import Order
 from kaito.controllers.workspace.quote import Quote, quote
 from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
@@ -114,7 +114,7 @@ def test_a_node_that_is_there_takes_no_more_time() -> None:
     there = own_node(**size)
     written = ready_machine().model_dump(by_alias=True)
     written["spec"]["requirements"][0]["values"] = [A100]
-    told = asked(planned, machines=(Machine.model_validate(written),), nodes=(there,))
+    told = asked(planned, orders=(Order.model_validate(written),), nodes=(there,))
     assert told.phases[0].name == "image"
     assert told.cost is not None
     assert (told.cost.nodes, told.cost.new) == (1, 0)

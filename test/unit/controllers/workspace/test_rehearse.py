@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kaito.controllers.workspace.crew import machine_name
+from kaito.controllers.workspace.crew import order_name
 from kaito.controllers.workspace.rehearsal import Rehearsal, rehearse
 from kaito.runtime import Object, find_condition
 from test.unit.controllers.workspace.scene import (
@@ -53,7 +53,7 @@ def test_what_serves_already_needs_nothing_new() -> None:
 
 
 def test_a_machine_that_is_going_is_replaced_when_it_has_gone() -> None:
-    found = rehearsed(held(), machines=(machine(FIRST, deleting=True),))
+    found = rehearsed(held(), orders=(machine(FIRST, deleting=True),))
     assert found.settled
     assert [each["metadata"]["name"] for each in found.objects if each["kind"] == "Machine"] == [
         FIRST
@@ -62,10 +62,10 @@ def test_a_machine_that_is_going_is_replaced_when_it_has_gone() -> None:
 
 
 def test_a_machine_too_many_goes() -> None:
-    second = machine_name(UID, 1)
+    second = order_name(UID, 1)
     found = rehearsed(
         held(),
-        machines=(ready_machine(FIRST), ready_machine(second)),
+        orders=(ready_machine(FIRST), ready_machine(second)),
         nodes=(own_node(FIRST), own_node(second)),
     )
     assert found.settled
@@ -84,7 +84,7 @@ def test_an_object_of_somebody_else_stops_it_before_a_node_is_bought() -> None:
 
 def test_an_object_of_somebody_else_is_left_alone_beside_nodes_that_are_there() -> None:
     foreign = {"kind": "Deployment", "metadata": {"name": "w", "namespace": "default"}}
-    found = rehearsed(held(), machines=(ready_machine(),), nodes=(own_node(),), deployment=foreign)
+    found = rehearsed(held(), orders=(ready_machine(),), nodes=(own_node(),), deployment=foreign)
     assert [each["kind"] for each in found.objects] == ["Machine", "Service"]
 
 

@@ -108,7 +108,7 @@ def desired(gpus: Any, replicas: int = 1) -> Object:
 
 
 def crew(**details: Any) -> Crew:
-    return Crew(nodes={"m": own_node(**details)})
+    return Crew(nodes=(own_node(**details),))
 
 
 @pytest.mark.parametrize(
@@ -121,10 +121,8 @@ def crew(**details: Any) -> Crew:
         pytest.param(desired("1"), crew(gpus=2), {"spec": {"replicas": 2}}, True, id="scaled up"),
         pytest.param(desired("1"), crew(gpus=2, ready=False), None, True, id="not ready"),
         pytest.param(desired("1"), crew(gpus=2, cordoned=True), None, True, id="cordoned"),
-        pytest.param(desired("1"), Crew(nodes={}), None, True, id="nobody's nodes"),
-        pytest.param(
-            desired("1"), Crew(nodes={}, brought=(own_node(gpus=8),)), None, True, id="brought"
-        ),
+        pytest.param(desired("1"), Crew(), None, True, id="nobody's nodes"),
+        pytest.param(desired("1"), Crew(brought=(own_node(gpus=8),)), None, True, id="brought"),
         pytest.param(desired(None), crew(gpus=8), None, True, id="no GPU asked for"),
         pytest.param(desired("many"), crew(gpus=8), None, True, id="no number"),
     ],

@@ -231,7 +231,7 @@ def test_a_model_that_was_read_is_served_at_its_commit() -> None:
         held(
             inference={"preset": {"name": "acme/llm"}},
         ),
-        machines=(ready_machine(),),
+        orders=(ready_machine(),),
         nodes=(own_node(),),
     )
     decision = decide(found, CATALOG.with_model(LLM), SETTINGS)
