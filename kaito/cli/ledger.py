@@ -12,7 +12,7 @@ from kaito.cli.parser import CommandError
 from kaito.cli.sweep_report import spell
 from kaito.cli.table import WIDTH, headed
 from kaito.controllers.machine.archive import read_ledger
-from kaito.controllers.machine.ledger import Entry
+from kaito.controllers.machine.ledger import Entry, Outcome
 from kaito.runtime import Client, ExitCode, RuntimeFailure, SystemClock, load, rfc3339
 
 
@@ -40,27 +40,37 @@ def lines(entries: Sequence[Entry], now: float) -> Iterator[str]:
     if not entries:
         yield "No pool has been asked for, or the ledger has not been written yet."
         return
-    header = ("POOL", "SIZE", "ASKED", "READY", "LIFETIME", "OUTCOME")
+    header = ("POOL", "SIZE", "ASKED", "LIFETIME", "OUTCOME")
     rows = [
         (
-            each.pool,
-            each.size,
+            short(each.pool, 12),
+            short(each.size, 25),
             f"{spell(max(0.0, now - each.asked))} ago",
-            UNKNOWN if each.ready_after is None else f"{each.ready_after}s",
             UNKNOWN if each.lifetime is None else spell(each.lifetime),
             outcome(each),
         )
         for each in entries
     ]
-    yield from headed(header, rows, right=("READY", "LIFETIME"), width=WIDTH)
+    heading, *table = headed(header, rows, right=("LIFETIME",), width=WIDTH)
+    yield heading
+    for each, line in zip(entries, table, strict=True):
+        yield line
+        if each.cause:
+            yield f"  {each.cause}"
     there = sum(not each.over for each in entries)
     yield f"{count(len(entries), 'request')}, {count(there, 'pool')} still there"
 
 
 def outcome(entry: Entry) -> str:
-    """With its cause, and how often."""
-    said = f"{entry.outcome}: {entry.cause}" if entry.cause else str(entry.outcome)
-    return f"{said} ({entry.attempts} times)" if entry.attempts > 1 else said
+    """What became of it last, after how long, and how often."""
+    if entry.outcome is Outcome.READY:
+        return f"ready after {spell(entry.ready_after or 0)}"
+    return f"{entry.outcome}, {entry.attempts} times" if entry.attempts > 1 else str(entry.outcome)
+
+
+def short(word: str, most: int) -> str:
+    """A word of somebody else, cut where it is longer."""
+    return word if len(word) <= most else f"{word[: most - 3]}..."
 
 
 def entry_json(entry: Entry) -> dict[str, Json]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from kaito.catalog.catalog import load as load_catalog
 from kaito.cli.cloud import cluster_uid, settings_of
 from kaito.cli.facts import Json
+from kaito.cli.logging import configure
 from kaito.cli.parser import CommandError
 from kaito.cli.sweep_report import Report, as_json, text
 from kaito.controllers.machine import served_kinds
@@ -27,7 +28,7 @@ from kaito.controllers.machine.ledger import Ledger
 from kaito.controllers.machine.sweep import DELAY
 from kaito.provisioner import CloudError, aks
 from kaito.provisioner.settings import SettingsError
-from kaito.runtime import Client, ExitCode, NotFound, RuntimeFailure, SystemClock, load
+from kaito.runtime import Client, ConfigError, ExitCode, NotFound, RuntimeFailure, SystemClock, load
 
 FOUND = 1
 """Exit code when something is left over, or was named and could not be deleted."""
@@ -46,9 +47,10 @@ class _Way:
 
 def run(arguments: argparse.Namespace) -> int:
     """Report, or delete what is named."""
+    configure("warning", None)
     try:
-        return asyncio.run(_run(arguments))
-    except SettingsError as error:
+        code, said = asyncio.run(answer(arguments))
+    except (SettingsError, ConfigError) as error:
         raise CommandError(str(error), code=ExitCode.MISCONFIGURED) from error
     except NotFound as error:
         raise CommandError(
@@ -57,24 +59,26 @@ def run(arguments: argparse.Namespace) -> int:
         ) from error
     except (RuntimeFailure, CloudError) as error:
         raise CommandError(str(error), code=ExitCode.UNAVAILABLE) from error
+    print(said, end="")
+    return code
 
 
-async def _run(arguments: argparse.Namespace) -> int:
+async def answer(arguments: argparse.Namespace) -> tuple[int, str]:
+    """The exit code, and what to print. Raises what the cluster and the cloud refuse."""
     async with _reached(arguments.kubeconfig) as way:
         report = await _report(way)
         names: Sequence[str] = arguments.delete or ()
+        as_data = arguments.output == "json"
         if not names:
-            print(as_json(report) if arguments.output == "json" else text(report), end="")
-            return FOUND if report.findings else 0
+            said = as_json(report) if as_data else text(report)
+            return FOUND if report.findings else 0, said
         chosen = [_named(report.findings, name) for name in dict.fromkeys(names)]
         outcomes = [await _delete(way, each, dry_run=arguments.dry_run) for each in chosen]
-        if arguments.output == "json":
-            print(json.dumps([each for _, each in outcomes], indent=2))
-        else:
-            print(
-                "\n".join(f"{each['what']} {each['name']}: {each['said']}" for _, each in outcomes)
-            )
-        return 0 if all(done for done, _ in outcomes) else FOUND
+        code = 0 if all(done for done, _ in outcomes) else FOUND
+        told = [each for _, each in outcomes]
+        if as_data:
+            return code, json.dumps(told, indent=2) + "\n"
+        return code, "".join(f"{each['what']} {each['name']}: {each['said']}\n" for each in told)
 
 
 @asynccontextmanager
@@ -133,18 +137,18 @@ def _named(findings: Sequence[Finding], name: str) -> Finding:
 async def _delete(way: _Way, finding: Finding, *, dry_run: bool) -> tuple[bool, dict[str, Json]]:
     """Whether all is well with it, and what to say."""
 
-    def answer(said: str, *, deleted: bool = False) -> dict[str, Json]:
+    def told(said: str, *, deleted: bool = False) -> dict[str, Json]:
         named: dict[str, Json] = {"what": finding.what, "name": finding.name}
         return {**named, "deleted": deleted, "proof": finding.proof, "said": said}
 
     if not finding.proven:
-        return False, answer(f"left alone: {finding.missing}; delete it with the cloud's own tools")
+        return False, told(f"left alone: {finding.missing}; delete it with the cloud's own tools")
     if dry_run:
-        return True, answer(f"would be deleted ({finding.proof})")
+        return True, told(f"would be deleted ({finding.proof})")
     try:
         done = await way.broom.remove(finding)
     except CloudError as error:
-        return False, answer(f"not deleted: {error}")
+        return False, told(f"not deleted: {error}")
     if not done.deleted:
-        return False, answer(f"left alone: {done.said}")
-    return True, answer(f"{done.said} ({finding.proof})", deleted=True)
+        return False, told(f"left alone: {done.said}")
+    return True, told(f"{done.said} ({finding.proof})", deleted=True)

@@ -49,18 +49,16 @@ class Report:
         return sum(self.cost(each) or 0.0 for each in self.findings)
 
     def fate(self, finding: Finding) -> str:
-        """What becomes of it, and when, as a clause."""
+        """What becomes of it, and when, in a few words."""
         if not finding.proven:
-            return f"left alone, for {finding.missing}"
+            return "kept: not proven"
         if self.blocked:
-            return f"left alone, for too much is left over: --delete {finding.name} deletes it"
+            return "kept: too many"
         since = self.leaked.get(finding.name) if finding.kind is Kind.POOL else None
         if since is None:
-            return f"deleted {spell(self.delay)} after the provisioner has seen it first"
+            return f"deleted in {spell(self.delay)}"
         left = since + self.delay - self.now
-        return (
-            f"deleted in {spell(left)}" if left > 0 else "deleted at the provisioner's next sweep"
-        )
+        return f"deleted in {spell(left)}" if left > 0 else "deleted soon"
 
 
 def text(report: Report) -> str:
@@ -101,16 +99,8 @@ def _lines(report: Report) -> Iterator[str]:
 def _row(report: Report, each: Finding) -> tuple[str, ...]:
     age = UNKNOWN if each.born is None else spell(max(0.0, report.now - each.born))
     cost = "" if not each.nodes else dollars(report.cost(each))
-    fate = "left alone" if report.blocked or not each.proven else "deleted"
-    size = each.instance_type
-    return (
-        each.name,
-        each.what,
-        f"{each.nodes}x {size}" if each.nodes > 1 else size,
-        age,
-        cost,
-        fate,
-    )
+    size = f"{each.nodes} x {each.instance_type}" if each.nodes > 1 else each.instance_type
+    return each.name, each.what, size, age, cost, report.fate(each)
 
 
 def _wrapped(words: str, indent: str = "") -> list[str]:
