@@ -33,8 +33,8 @@ ENDED = {
         "Standard_NC6s_v3",
     ),
     "a model that does not fit": (
-        workspace("a", inference={"preset": {"name": "falcon-40b"}}),
-        "falcon-40b",
+        workspace("a", inference={"preset": {"name": "deepseek-r1-0528"}}),
+        "does not fit",
         "Standard_",
     ),
 }
