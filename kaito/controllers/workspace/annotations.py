@@ -147,6 +147,13 @@ def annotation_advice(annotations: Mapping[str, str]) -> Iterator[Advice]:
                 message=f"Annotation {key} is {shown(value)}, which means nothing: write "
                 f"{listed(accepted, 'or')}.",
             )
+    balanced = annotations.get(labels.ENABLE_LOAD_BALANCER, "").lower() == "true"
+    if balanced and annotations.get(labels.NETWORK_POLICY):
+        yield Advice(
+            reason=conditions.ANNOTATION_WITHOUT_EFFECT,
+            message=f"Annotation {labels.NETWORK_POLICY} keeps out what comes through the load "
+            f"balancer that {labels.ENABLE_LOAD_BALANCER} asks for: remove one of them.",
+        )
     for key in IDLE:
         if key in annotations:
             yield Advice(

@@ -128,5 +128,6 @@ def _dtype(plan: Plan) -> str:
 def _revision(plan: Plan) -> list[tuple[str, str]]:
     """The files that the estimate was made from, and no later ones."""
     model = plan.model
-    fixed = model and plan.stranger and model.revision and weights(plan).origin == "hub"
-    return [("revision", str(model.revision))] if model and fixed else []
+    if model is None or not plan.stranger or model.revision is None:
+        return []
+    return [("revision", model.revision)] if weights(plan).origin == "hub" else []

@@ -31,6 +31,7 @@ from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Unread
 from kaito.controllers.workspace.unknown import unknown_fields
+from kaito.controllers.workspace.weights import weights
 from kaito.controllers.workspace.ways import way_of
 from kaito.runtime import Object, find_condition
 
@@ -245,14 +246,15 @@ def _phases(planned: Plan, observation: Observation, settings: Settings) -> tupl
         return ()
     crew = muster(planned, observation, way_of(settings))
     there = [*made_nodes(observation), *crew.brought]
+    there_already = weights(planned).origin == "host"
     if not planned.brings_up_nodes:
-        known = Known(node="ready")
+        known = Known(node="ready", weights=there_already)
     elif crew.missing or crew.blocked or len(there) < planned.nodes:
-        known = Known()
+        known = Known(weights=there_already)
     elif all(node.ready and node.has_gpus for node in there):
-        known = Known(node="ready")
+        known = Known(node="ready", weights=there_already)
     else:
-        known = Known(node="registered")
+        known = Known(node="registered", weights=there_already)
     found = time_to_ready(planned.model, known)
     return tuple(_elsewhere(phase, settings.cloud) for phase in found)
 

@@ -201,6 +201,10 @@ def test_what_cannot_be_changed_is_not_spoken_of_before_it_is_stored() -> None:
             {"performance_mode": "throughput", "runtime": "transformers"},
             "kaito.sh/performance-mode has no effect with the runtime transformers.",
         ),
+        (
+            {"network_policy": "namespace", "enablelb": "True"},
+            "kaito.sh/network-policy keeps out what comes through the load balancer",
+        ),
         ({"model_streaming": "disabled"}, "kaito.sh/model-streaming has no effect"),
         ({"model_streaming": "off"}, "kaito.sh/model-streaming is off, which means nothing"),
         ({"runtme": "vllm"}, "KAITO knows; the nearest that it knows is kaito.sh/runtime."),

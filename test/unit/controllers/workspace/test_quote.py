@@ -53,6 +53,29 @@ def test_a_model_that_runs_is_told_with_its_price_time_and_objects() -> None:
     assert found.waits == ""
 
 
+def test_a_model_on_several_nodes_is_told_with_all_of_them() -> None:
+    large = {"preset": {"name": "qwen2.5-coder-32b-instruct"}}
+    found = asked(workspace(resource={"instanceType": A100}, inference=large))
+    assert found.possible
+    assert found.cost is not None
+    assert (found.cost.nodes, found.estimate and found.estimate.pipeline_parallel) == (2, 2)
+    assert [each["kind"] for each in found.objects] == [
+        "Machine",
+        "Machine",
+        "Service",
+        "Service",
+        "PodDisruptionBudget",
+        "NetworkPolicy",
+        "StatefulSet",
+    ]
+
+
+def test_weights_that_are_on_the_node_take_no_time_to_arrive() -> None:
+    found = workspace(resource={"instanceType": A100}, inference=PHI)
+    found["metadata"]["annotations"] = {"kaito.sh/use-local-weights": "true"}
+    assert "download" not in [phase.name for phase in asked(found).phases]
+
+
 def test_two_nodes_cost_twice() -> None:
     template = {"template": {"spec": {"containers": [{"name": "c", "image": "i"}]}}}
     found = workspace(resource={"instanceType": A100, "count": 2})
