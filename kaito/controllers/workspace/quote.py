@@ -31,8 +31,8 @@ from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Unread
 from kaito.controllers.workspace.unknown import unknown_fields
-from kaito.controllers.workspace.weights import weights
 from kaito.controllers.workspace.ways import way_of
+from kaito.controllers.workspace.weights import weights
 from kaito.runtime import Object, find_condition
 
 HOURS_A_MONTH = 730  # 365 * 24 / 12, as clouds count
