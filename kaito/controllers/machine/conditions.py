@@ -7,7 +7,7 @@ Ready repeats the first of them; a NodeClaim's follows karpenter's arithmetic an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -156,9 +156,12 @@ def _steps(claim: Claim, progress: Progress) -> dict[str, Step]:
         return {**steps, READY: progress.terminating or first}
     if progress.drained is not None:
         steps[DRAINED] = progress.drained
-    if progress.instance_terminating:
-        said = progress.terminating.message if progress.terminating else ""
-        steps[INSTANCE_TERMINATING] = Step("True", INSTANCE_TERMINATING, said)
+    end = progress.terminating
+    if end is not None and progress.instance_terminating:
+        steps[INSTANCE_TERMINATING] = replace(end, truth="True", reason=INSTANCE_TERMINATING)
+    elif end is not None and end.verdict:
+        # Karpenter has no condition for an end that cannot even begin.
+        steps[INSTANCE_TERMINATING] = replace(end, truth="Unknown", reason=end.verdict)
     return steps
 
 

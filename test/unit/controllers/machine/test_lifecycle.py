@@ -211,6 +211,23 @@ async def test_a_verdict_that_stays_is_told_once_however_often_it_is_asked_again
     assert [event.reason for event in world.objects.told] == ["AuthorizationFailed"]
 
 
+async def test_a_failed_pool_that_may_not_be_deleted_says_what_is_in_the_way() -> None:
+    world = World()
+    world.create()
+    world.cloud.fail = [NO_ROOM]
+    while not world.cloud.there or world.cloud.there[NAME].failure is None:
+        await world.step()
+    world.cloud.blind = NO_RIGHT
+    await world.steps(5)
+    status, reason, message = world.condition("MachineLaunched")
+    assert status == "False"
+    assert reason == "AuthorizationFailed"
+    assert "no right" in message
+    assert [event.reason for event in world.objects.told] == ["AuthorizationFailed"]
+    world.cloud.blind = None
+    await ready(world)
+
+
 async def test_a_verdict_that_changes_is_told_again() -> None:
     world = World()
     world.create()

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from kaito.controllers.machine.conditions import DONE, Progress, Step, pending, report, unlaunched
-from kaito.controllers.machine.decision import SetStatus
+from kaito.controllers.machine.decision import SetStatus, Tell
 from kaito.provisioner import Failure
 from kaito.provisioner.claim import NODECLAIM
 from kaito.runtime import Key
 from test.unit.controllers.machine.world import (
     BUSY,
     IMAGE,
+    NO_RIGHT,
     NO_ROOM,
     POLICY,
     START,
@@ -125,6 +126,31 @@ async def test_what_becomes_of_its_instance_is_told_while_it_goes() -> None:
         await world.controller.reconcile(Key("", NAME))
     assert world.condition("InstanceTerminating")[0] == "True"
     assert finalizers(world.objects.claims[NAME])
+
+
+async def test_what_keeps_its_instance_from_going_is_told() -> None:
+    world = claimed()
+    await ready(world)
+    world.cloud.blind = NO_RIGHT
+    world.objects.delete(world.objects.claims, NAME)
+    await world.steps(5)
+    assert "no right" in world.condition("InstanceTerminating")[2]
+    told = [event.reason for event in world.objects.told if event.type == "Warning"]
+    assert told == ["AuthorizationFailed"]
+    world.cloud.blind = None
+    await world.steps()
+    assert world.left() == []
+
+
+def test_an_end_that_cannot_even_begin_is_told_as_one_whose_instance_stays() -> None:
+    done = Step("True")
+    end = Step("False", "Terminating", "no right", verdict="AuthorizationFailed")
+    progress = Progress(launched=done, registered=done, initialized=done, terminating=end)
+    status, *news = report(nodeclaim(), progress, None, START, POLICY)
+    assert isinstance(status, SetStatus)
+    found = {c["type"]: c for c in status.status["conditions"]}["InstanceTerminating"]
+    assert (found["status"], found["reason"]) == ("Unknown", "AuthorizationFailed")
+    assert Tell("Warning", "AuthorizationFailed", "no right") in news
 
 
 async def test_a_nodeclaim_without_kaito_labels_is_served_for_its_class() -> None:
