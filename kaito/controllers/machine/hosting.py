@@ -19,7 +19,8 @@ from kaito.provisioner.claim import Claim
 from kaito.provisioner.ownership import SHAPE, belongs_to
 from kaito.provisioner.sharing import POOL, shape_of
 
-GROWING = {PoolState.CREATING, PoolState.READY, PoolState.UPDATING}
+# One that failed serves those who have their Node, and may grow the next time.
+TO_BE_SHARED = {PoolState.CREATING, PoolState.READY, PoolState.UPDATING, PoolState.FAILED}
 
 
 def host_for(
@@ -34,7 +35,7 @@ def host_for(
     fit = [host for host in seen.hosts if _fits(host, claim, shape)]
     if not fit:
         return None
-    best = min(fit, key=lambda host: (host.living, host.pool.name))
+    best = min(fit, key=_preference)
     return Decision(writes=(PatchClaim(_moving(claim, best.pool.name)),))
 
 
@@ -54,13 +55,18 @@ def _crowded(seen: Observation, policy: Policy) -> bool:
     return full or seen.cloud.crowd >= policy.share_from
 
 
+def _preference(host: Host) -> tuple[bool, int, str]:
+    """Those that work first, and among them those with the fewest claims: many grow at once."""
+    return host.pool.state is PoolState.FAILED, host.living, host.pool.name
+
+
 def _fits(host: Host, claim: Claim, shape: str) -> bool:
     """A pool without a living claim is about to go."""
     pool = host.pool
     return (
         host.living > 0
         and pool.name != claim.metadata.name
-        and pool.state in GROWING
+        and pool.state in TO_BE_SHARED
         and pool.labels.get(SHAPE) == shape
         and belongs_to(pool.labels, claim)
     )

@@ -91,11 +91,12 @@ def _grow(
     policy: Policy,
 ) -> Decision:
     wanted = needed(crew(claim, seen.mates), machines, seen, policy)
-    broken = pool.state is PoolState.FAILED and len(machines) < wanted
-    if pool.count >= wanted and not broken:
+    settled = seen.now - seen.cloud.since >= policy.longest_pause
+    short = len(machines) < wanted and (pool.state is PoolState.FAILED or settled)
+    if pool.count >= wanted and not short:
         return _await_node(claim, pool, machines, seen, policy)
     refusal = None
-    if broken and pool.failure is not None:
+    if pool.failure is not None:
         refusal = Refusal(pool.instance_type, pool.failure, seen.cloud.since)
     refusals = (*seen.cloud.refusals, *([refusal] if refusal else []))
     of_type = replace(request, instance_types=(pool.instance_type,))

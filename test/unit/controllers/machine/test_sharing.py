@@ -260,3 +260,25 @@ async def test_a_pool_that_vanishes_before_the_guest_came_is_not_waited_for() ->
     await town.turns(60)
     assert town.ready() == ["wsb"]
     assert set(town.cloud.there) == {"system", "wsb"}
+
+
+async def test_a_claim_finds_room_in_a_pool_that_once_failed_to_grow() -> None:
+    town = await town_of("wsa")
+    town.ask("wsb")
+    town.cloud.fail = [NO_ROOM]
+    while town.cloud.there["wsa"].state is not PoolState.FAILED:
+        await town.turns(1)
+    town.drop("wsb")
+    await town.turns(10)
+    town.ask("wsc")
+    await town.turns(20)
+    assert sorted(town.ready()) == ["wsa", "wsc"]
+
+
+async def test_a_machine_that_the_count_promises_and_that_is_not_there_is_asked_for_again() -> None:
+    town = await town_of("wsa")
+    town.cloud.there["wsa"] = replace(town.cloud.there["wsa"], count=2)
+    town.ask("wsb")
+    await town.turns(40)
+    assert sorted(town.ready()) == ["wsa", "wsb"]
+    assert town.machines() == 2
