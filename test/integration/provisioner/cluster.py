@@ -15,7 +15,7 @@ from kaito.local.cluster import LocalCluster
 from kaito.local.profile import Profile
 from kaito.provisioner.aks import connect
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
-from kaito.runtime import Informer, Key, Manager, Object, Resource, is_true
+from kaito.runtime import Informer, Key, Manager, Metrics, Object, Resource, is_true
 from test.accounts import access, enroll
 from test.unit.provisioner.machines import NAME, machine_object, nodeclaim_object
 
@@ -39,6 +39,7 @@ MACHINES: Resource[Object] = Resource(
 NODECLAIMS: Resource[Object] = Resource(
     "karpenter.sh", "v1", "nodeclaims", "NodeClaim", namespaced=False
 )
+EVENTS: Resource[Object] = Resource("events.k8s.io", "v1", "events", "Event")
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 NODES: Resource[Object] = Resource("", "v1", "nodes", "Node", namespaced=False)
 
@@ -50,6 +51,7 @@ class Stage:
         self.cluster = cluster
         self.token = ""
         self.options = Options()
+        self.metrics = Metrics()
         self.client = cluster.client(field_manager="test")
         self._changed = asyncio.Event()
         self.nodes_ever: set[str] = set()
@@ -59,6 +61,7 @@ class Stage:
         self._nodes = self._informer(NODES)
         self._nodes.on_change(lambda change: self.nodes_ever.add(change.header.uid))
         self._pods = self._informer(PODS)
+        self._events = self._informer(EVENTS)
         self._daemon: asyncio.Task[None] | None = None
 
     def _informer(self, resource: Resource[Object]) -> Informer[Object]:
@@ -68,7 +71,7 @@ class Stage:
 
     @property
     def informers(self) -> list[Informer[Object]]:
-        return [self._definitions, *self._claims, self._nodes, self._pods]
+        return [self._definitions, *self._claims, self._nodes, self._pods, self._events]
 
     def serves_claims(self) -> bool:
         definitions = self._definitions.store.list()
@@ -79,6 +82,7 @@ class Stage:
 
     def start(self) -> None:
         """The daemon, as a new process would be: it knows nothing."""
+        self.metrics = Metrics()
         self._daemon = asyncio.create_task(self._serve(), name="daemon")
 
     async def kill(self) -> None:
@@ -91,7 +95,7 @@ class Stage:
         client = self.cluster.client(field_manager="kaito-provisioner", token=self.token)
         config = await client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
         async with client, connect(read({}, config["data"])) as source:
-            manager = Manager(client, name="kaito-provisioner")
+            manager = Manager(client, name="kaito-provisioner", metrics=self.metrics)
             system = await client.get(NAMESPACES, Key("", "kube-system"))
             build(
                 manager,
@@ -129,6 +133,18 @@ class Stage:
             for pod in self._pods.store.list()
             if is_true(pod.get("status", {}).get("conditions", []), "Ready")
         ]
+
+    def warnings(self, name: str = NAME) -> list[str]:
+        """The reasons of the claim's Warning Events, one for each Event."""
+        return [
+            event["reason"]
+            for event in self._events.store.list()
+            if event["type"] == "Warning" and event["regarding"]["name"] == name
+        ]
+
+    def counted(self, metric: str, **labels: str) -> float:
+        """A metric of the daemon."""
+        return self.metrics.registry.get_sample_value(metric, labels) or 0.0
 
     def pools(self) -> list[str]:
         return [pool.name for pool in self.cluster.azure.pools()]
