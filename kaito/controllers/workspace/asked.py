@@ -132,6 +132,9 @@ class Asked:
             return False
         if not self.gpus.memory_gib:
             return self.hindrance is None
+        together = self.estimate
+        if together is not None and together.nodes > 1:
+            return self.hindrance is None and not together.problems
         engine = ENGINES[runtime_of(self.workspace)]
         bootable = self.sku is None or self.sku.architecture == ARCHITECTURE
         return bootable and sound(engine, self.model, self.gpus, self.told)

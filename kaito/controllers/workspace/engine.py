@@ -69,6 +69,8 @@ def engine(plan: Plan, subject: Subject, settings: Settings, terms: Sequence[Obj
         "env": [*_environment(plan, subject), *own_variables],
         "resources": _resources(plan),
         **_probes(plan, subject),
+        # What went wrong is read in the Pod's status.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": contained(settings.engine_user),
         "volumeMounts": [*_mounts(plan), *own_mounts],
     }

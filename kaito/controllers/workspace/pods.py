@@ -69,7 +69,7 @@ def _of_container(pod: str, container: Object) -> Iterator[Trouble]:
     for ended in (state.get("terminated"), last.get("terminated")):
         if ended and ended.get("reason") == "OOMKilled" and not container.get("ready"):
             yield _trouble(
-                conditions.CONTAINER_OOM_KILLED, subject, "ran out of memory", ended.get("message")
+                conditions.CONTAINER_OOM_KILLED, subject, "ran out of memory", _last_words(ended)
             )
     waiting = state.get("waiting") or {}
     reason = WAITING.get(str(waiting.get("reason")))
@@ -78,7 +78,15 @@ def _of_container(pod: str, container: Object) -> Iterator[Trouble]:
         code = (last.get("terminated") or {}).get("exitCode")
         if reason == conditions.CRASH_LOOP and code is not None:
             said = f"its last exit code was {code}"
+            words = _last_words(last["terminated"])
+            said += f", its last words: {words}" if words else ""
         yield _trouble(reason, subject, f"waits: {waiting['reason']}", said)
+
+
+def _last_words(ended: Object) -> str:
+    """What a container said at its end: the last line of a message that may be a log's end."""
+    lines = str(ended.get("message") or "").splitlines()
+    return next((each.strip() for each in reversed(lines) if each.strip()), "")
 
 
 def _trouble(reason: str, subject: str, words: str, said: object) -> Trouble:

@@ -114,6 +114,8 @@ def _puller(
             {"name": SCRATCH, "mountPath": "/tmp"},  # noqa: S108 - the same
             *secrets.mounts,
         ],
+        # What went wrong is read in the Pod's status.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             **contained(settings.engine_user or USER),
             "readOnlyRootFilesystem": True,

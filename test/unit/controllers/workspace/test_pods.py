@@ -55,6 +55,14 @@ UNSCHEDULABLE = {
         (
             container(
                 state={"waiting": {"reason": "CrashLoopBackOff"}},
+                lastState={"terminated": {"exitCode": 1, "message": "loading\nno such model\n \n"}},
+            ),
+            "ContainerCrashLoopBackOff",
+            "its last exit code was 1, its last words: no such model.",
+        ),
+        (
+            container(
+                state={"waiting": {"reason": "CrashLoopBackOff"}},
                 lastState={"terminated": {"reason": "OOMKilled"}},
             ),
             "ContainerOOMKilled",

@@ -59,6 +59,7 @@ def test_a_model_on_several_nodes_is_told_with_all_of_them() -> None:
     assert found.possible
     assert found.cost is not None
     assert (found.cost.nodes, found.estimate and found.estimate.pipeline_parallel) == (2, 2)
+    assert found.sizes == ()
     assert [each["kind"] for each in found.objects] == [
         "Machine",
         "Machine",
