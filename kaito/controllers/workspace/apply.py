@@ -13,7 +13,7 @@ from typing import Any
 from kaito.api import conditions, labels
 from kaito.api.labels import VALUE_LENGTH
 from kaito.api.words import one_line
-from kaito.controllers.workspace.changes import differences, leaving_to_others
+from kaito.controllers.workspace.changes import leaving_to_others
 from kaito.controllers.workspace.contest import Contest, Contested
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.kinds import (
@@ -61,8 +61,7 @@ class Writer:
 
     def __init__(self, client: Client, applier: Applier, stores: Stores, clock: Clock) -> None:
         self._client = client
-        self._clock = clock
-        self._contest = Contest()
+        self._contest = Contest(clock)
         self._applier = applier
         self._stores = stores
         # Any: each store reads its kind as another type.
@@ -154,26 +153,12 @@ class Writer:
         store = self._store_of[desired["kind"]]
         live = store.object(Key.of(desired)) if store.resource.namespaced else None
         wish = leaving_to_others(desired, live, manager=self._client.field_manager)
-        wrote: tuple[str, tuple[str, ...]] | None = None
-
-        def ask(found: Object | None) -> None:
-            nonlocal wrote
-            if found is None:
-                return
-            uid, paths = found["metadata"].get("uid", ""), tuple(differences(wish, found))
-            if self._contest.pause(uid, wish, paths, self._clock.now()):
-                raise Contested(paths)
-            wrote = uid, paths
-
         try:
-            obstacle = await self._overcome(
-                subject, desired, lambda: self._applier.apply(store, wish, before=ask)
+            return await self._overcome(
+                subject, desired, lambda: self._applier.apply(store, wish, umpire=self._contest)
             )
         except Contested as error:
             return changed_back(desired["kind"], desired["metadata"]["name"], error.paths)
-        if wrote is not None:
-            self._contest.wrote(wrote[0], wish, wrote[1], self._clock.now())
-        return obstacle
 
     async def _overcome(
         self, subject: Subject, desired: Object, write: Callable[[], Awaitable[object]]

@@ -48,14 +48,19 @@ def leaving_to_others(desired: Object, live: Object | None, *, manager: str) -> 
     return {**desired, "spec": {k: v for k, v in spec.items() if k != "replicas"}}
 
 
-# Any: both sides are JSON of a shape that only the server knows.
-def differences(desired: Any, live: Any, path: str = "") -> Iterator[str]:
+def differences(desired: Object, live: Object) -> Iterator[str]:
     """The fields of `desired` that have another value in `live` or none, as paths."""
+    return (path for path, _ in differing(desired, live))
+
+
+# Any: both sides are JSON of a shape that only the server knows.
+def differing(desired: Any, live: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The same paths, each with what is there in `live`."""
     if isinstance(desired, dict) and isinstance(live, dict):
         for name, value in desired.items():
-            yield from differences(value, live.get(name), f"{path}.{name}" if path else name)
+            yield from differing(value, live.get(name), f"{path}.{name}" if path else name)
     elif isinstance(desired, list) and isinstance(live, list) and len(desired) == len(live):
         for place, (wanted, found) in enumerate(zip(desired, live, strict=True)):
-            yield from differences(wanted, found, f"{path}[{place}]")
+            yield from differing(wanted, found, f"{path}[{place}]")
     elif desired != live:
-        yield path
+        yield path, live

@@ -1,16 +1,12 @@
-"""How an edit comes to serve or is undone: its time, room to surge, groups, and contests."""
+"""How an edit comes to serve or is undone: its time, room to surge, and groups."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kaito.controllers.workspace.contest import LONGEST, PAUSE, Contest
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.restart import restarts
 from kaito.controllers.workspace.revisions import Revision, Undone
@@ -189,38 +185,3 @@ def test_all_pods_of_the_old_template_go_together() -> None:
 )
 def test_a_pod_stays_that(found: Object | None, pod: Object) -> None:
     assert restarts(found, [pod]) == ()
-
-
-# A contest
-
-
-def test_the_same_fields_are_written_again_only_after_longer_and_longer_pauses() -> None:
-    contest, now, pauses = Contest(), 0.0, []
-    for _ in range(12):
-        now += contest.pause("uid", {"spec": 1}, ["spec"], now)
-        assert contest.pause("uid", {"spec": 1}, ["spec"], now) == 0.0
-        contest.wrote("uid", {"spec": 1}, ["spec"], now)
-        pauses.append(contest.pause("uid", {"spec": 1}, ["spec"], now))
-    assert pauses[:3] == [PAUSE, 2 * PAUSE, 4 * PAUSE]
-    assert pauses[-1] == LONGEST
-
-
-@given(st.lists(st.floats(0, 1000), max_size=40))
-def test_however_often_it_is_asked_writes_do_not_follow_each_other_quickly(
-    waits: list[float],
-) -> None:
-    contest, now, writes = Contest(), 0.0, []
-    for wait in waits:
-        now += wait
-        if contest.pause("uid", {"spec": 1}, ["spec"], now) == 0.0:
-            contest.wrote("uid", {"spec": 1}, ["spec"], now)
-            writes.append(now)
-    assert all(later - earlier >= PAUSE for earlier, later in pairwise(writes))
-
-
-def test_another_wish_other_fields_and_other_objects_are_written_at_once() -> None:
-    contest = Contest()
-    contest.wrote("uid", {"spec": 1}, ["spec"], 0.0)
-    assert contest.pause("uid", {"spec": 2}, ["spec"], 1.0) == 0.0
-    assert contest.pause("uid", {"spec": 1}, ["metadata.labels"], 1.0) == 0.0
-    assert contest.pause("other", {"spec": 1}, ["spec"], 1.0) == 0.0

@@ -1,0 +1,301 @@
+"""Edits on a whole local cluster, over HTTP: rolled out, undone, taken back, and shared fields."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from kaito.api import crds
+from kaito.cli import main
+from kaito.controllers.workspace.controller import build
+from kaito.controllers.workspace.kinds import DEPLOYMENTS, REVISIONS, WORKSPACES
+from kaito.controllers.workspace.settings import Settings
+from kaito.runtime import (
+    Call,
+    Client,
+    HttpTransport,
+    Key,
+    Manager,
+    Object,
+    Reply,
+    Resource,
+    find_condition,
+    from_kubeconfig,
+)
+from kaito.testing import Cluster, eventually
+from test.integration.workspace.stage import EVENTS, NODES
+
+pytestmark = pytest.mark.kube(nodes=1)
+
+W = Key("default", "w")
+PATIENCE = 30.0  # seconds; reached only when something is broken
+FAULT = "local.kaito.sh/fault"
+
+
+class Counting:
+    """A transport that remembers what is written through it."""
+
+    def __init__(self, inner: HttpTransport) -> None:
+        self._inner = inner
+        self.writes: list[str] = []
+
+    @property
+    def host(self) -> str:
+        return self._inner.host
+
+    async def send(self, call: Call) -> Reply:
+        if call.method != "GET" and "/events" not in call.path:
+            self.writes.append(str(call))
+        return await self._inner.send(call)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class World:
+    """A cluster with one node, the manager, and somebody who edits."""
+
+    def __init__(self, kube: Cluster, config: Path) -> None:
+        self.kube = kube
+        self.config = config
+        self.client = kube.client()
+        self.counted: Counting | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._manager: Manager | None = None
+
+    async def start(self) -> None:
+        """The manager, as a process would run it."""
+        found = await from_kubeconfig(str(self.config))
+        self.counted = Counting(found.transport("kaito-manager"))
+        client = Client(self.counted, field_manager="kaito-workspace")
+        self._manager = Manager(client, name="kaito-workspace")
+        build(self._manager, Settings())
+        self._running = asyncio.create_task(self._manager.run(), name="manager")
+
+    async def stop(self) -> None:
+        if self._manager is not None and self._running is not None:
+            self._manager.stop()
+            await self._running
+            self._manager = None
+
+    async def create(self, template: Object, name: str = "w") -> None:
+        await self.client.create(
+            WORKSPACES,
+            {
+                "apiVersion": "kaito.sh/v1beta1",
+                "kind": "Workspace",
+                "metadata": {
+                    "name": name,
+                    "namespace": "default",
+                    "annotations": {"kaito.sh/progress-deadline-seconds": "1"},
+                },
+                "resource": {"labelSelector": {"matchLabels": {"apps": name}}},
+                "inference": {"template": template},
+            },
+        )
+
+    async def edit(self, template: Object) -> None:
+        found = await self.client.get(WORKSPACES, W)
+        await self.client.update(WORKSPACES, {**found, "inference": {"template": template}})
+
+    async def see(self, what: Callable[[Object], object]) -> Object:
+        """The Workspace, as soon as this holds of it."""
+        return await self._see(WORKSPACES, what)
+
+    async def see_deployment(self, what: Callable[[Object], object]) -> Object:
+        """Its Deployment, as soon as this holds of it."""
+        return await self._see(DEPLOYMENTS, what)
+
+    async def _see(self, resource: Resource[Object], what: Callable[[Object], object]) -> Object:
+        async def seen() -> Object:
+            found = await self.client.get(resource, W)
+            assert what(found), found.get("status")
+            return found
+
+        return await eventually(seen, self.kube, within=PATIENCE)
+
+    async def ready(self, generation: int) -> Object:
+        return await self.see(
+            lambda each: says(each, "WorkspaceReady") == ("True", "workspaceReady", generation)
+        )
+
+    async def later_told(self) -> bool:
+        """Whether the manager has been at the Workspace v."""
+        return "status" in await self.client.get(WORKSPACES, Key("default", "v"))
+
+    async def revisions(self) -> list[Object]:
+        found = await self.client.list(
+            REVISIONS, namespace="default", labels="kaito.sh/workspace=w"
+        )
+        return sorted(found.items, key=lambda each: int(each["revision"]))
+
+    async def kaito(self, *arguments: str) -> int:
+        return await asyncio.to_thread(main, [*arguments, "--kubeconfig", str(self.config)])
+
+
+def says(workspace: Object, type_: str) -> tuple[str, str, int]:
+    found = find_condition((workspace.get("status") or {}).get("conditions") or [], type_) or {}
+    return found.get("status", ""), found.get("reason", ""), found.get("observedGeneration", 0)
+
+
+def reason(workspace: Object) -> str:
+    return says(workspace, "InferenceReady")[1]
+
+
+def told(workspace: Object) -> str:
+    """What InferenceReady says."""
+    found = find_condition(workspace["status"]["conditions"], "InferenceReady") or {}
+    message: str = found.get("message", "")
+    return message
+
+
+def template(image: str, **annotations: str) -> Object:
+    return {
+        "metadata": {"annotations": annotations},
+        "spec": {"containers": [{"name": "c", "image": image}]},
+    }
+
+
+def image_of(deployment: Object) -> str:
+    found: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    return found
+
+
+@pytest.fixture
+async def world(kube: Cluster, kube_config: Path) -> AsyncIterator[World]:
+    """A Workspace that answers, on a node that its user brings."""
+    await kube.install(*crds())
+    made = World(kube, kube_config)
+    (node,) = (await made.client.list(NODES)).items
+    await made.client.patch(
+        NODES, Key("", node["metadata"]["name"]), {"metadata": {"labels": {"apps": "w"}}}
+    )
+    await made.start()
+    try:
+        await made.create(template("one"))
+        await made.ready(1)
+        yield made
+    finally:
+        await made.stop()
+        await made.client.aclose()
+
+
+async def test_an_edit_is_rolled_out_announced_and_becomes_ready(world: World) -> None:
+    await world.edit(template("two", team="blue"))
+    await world.ready(2)
+    deployment = await world.client.get(DEPLOYMENTS, W)
+    assert image_of(deployment) == "two"
+    assert [each["revision"] for each in await world.revisions()] == [1, 2]
+
+    async def announced() -> bool:
+        found = (await world.client.list(EVENTS)).items
+        return any("does not answer meanwhile" in each.get("message", "") for each in found)
+
+    await eventually(announced, world.kube)
+    # What is no longer in the template disappears from the Pods.
+    await world.edit({"spec": {"containers": [{"name": "c", "image": "two"}]}})
+    await world.see_deployment(
+        lambda each: "annotations" not in each["spec"]["template"]["metadata"]
+    )
+
+
+async def test_an_edit_that_does_not_answer_is_undone_and_outlives_a_restart(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await world.edit(template("bad", **{FAULT: "image-pull"}))
+    await world.see(lambda each: reason(each) == "RevisionUndone")
+    deployment = await world.see_deployment(lambda each: image_of(each) == "one")
+    found = await world.see(
+        lambda each: "Revision 1 serves instead" in str(each["status"]["conditions"])
+    )
+    assert found["status"]["state"] == "Failed"
+    assert "waits: " in told(found)
+
+    await world.stop()
+    await world.start()
+    # A manager that knows nothing but what is written down has been at both when it tells of one
+    # that comes later.
+    await world.create(template("one"), "v")
+    await eventually(world.later_told, world.kube, within=PATIENCE)
+    seen = await world.client.get(DEPLOYMENTS, W)
+    assert seen["metadata"]["generation"] == deployment["metadata"]["generation"]
+    assert image_of(seen) == "one"
+
+    assert await world.kaito("history", "w", "-o", "json") == 0
+    printed = capsys.readouterr().out
+    (good, bad), _ = json.JSONDecoder().raw_decode(printed, printed.index("[\n"))
+    assert (good["revision"], good["state"]) == (1, "serves")
+    assert (bad["revision"], bad["state"]) == (2, "undone")
+    assert any("image" in each for each in bad["changed"])
+
+    assert await world.kaito("rollback", "w") == 0
+    await world.see(lambda each: each["inference"]["template"] == template("one"))
+    await world.see(lambda each: says(each, "WorkspaceReady")[:2] == ("True", "workspaceReady"))
+    assert image_of(await world.client.get(DEPLOYMENTS, W)) == "one"
+
+
+async def test_a_rollback_makes_the_workspace_what_it_was(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await world.edit(template("two"))
+    await world.ready(2)
+    await world.edit(template("three"))
+    await world.ready(3)
+    assert await world.kaito("rollback", "w", "--to-revision", "1") == 0
+    assert "again what revision 1 held" in capsys.readouterr().out
+    found = await world.ready(4)
+    assert found["inference"]["template"] == template("one")
+    assert image_of(await world.client.get(DEPLOYMENTS, W)) == "one"
+    assert [each["revision"] for each in await world.revisions()] == [2, 3, 4]
+
+    assert await world.kaito("rollback", "w", "--to-revision", "1") == 1
+    assert "has no revision 1; it has 2, 3, 4." in capsys.readouterr().err
+    assert await world.kaito("rollback", "w", "--to-revision", "4") == 1
+    assert "is what revision 4 held already" in capsys.readouterr().err
+    assert await world.kaito("rollback", "nothing") == 1
+    assert "There is no Workspace nothing" in capsys.readouterr().err
+
+
+async def test_replicas_belong_to_whoever_scales_and_annotations_to_who_restarts(
+    world: World,
+) -> None:
+    await world.client.patch(DEPLOYMENTS, W, {"spec": {"replicas": 2}}, subresource="scale")
+    restarted = {"kubectl.kubernetes.io/restartedAt": "2026-11-21T10:00:00Z"}
+    await world.client.patch(
+        DEPLOYMENTS, W, {"spec": {"template": {"metadata": {"annotations": restarted}}}}
+    )
+    await world.see(lambda each: "2 of 2 replicas" in str(each["status"]["conditions"]))
+    # An edit leaves both as they are.
+    await world.edit(template("two"))
+    deployment = await world.see_deployment(lambda each: image_of(each) == "two")
+    assert deployment["spec"]["replicas"] == 2
+    noted = deployment["spec"]["template"]["metadata"]["annotations"]
+    assert restarted.items() <= noted.items()
+    await world.ready(2)
+    assert (await world.client.get(DEPLOYMENTS, W))["spec"]["replicas"] == 2
+
+
+async def test_who_changes_back_what_is_written_is_named_and_not_fought(world: World) -> None:
+    theirs = {"containers": [{"name": "c", "image": "theirs"}]}
+
+    async def change_back() -> None:
+        while True:
+            await world.see_deployment(lambda each: image_of(each) != "theirs")
+            await world.client.patch(DEPLOYMENTS, W, {"spec": {"template": {"spec": theirs}}})
+
+    assert world.counted is not None
+    before = len(world.counted.writes)
+    async with asyncio.TaskGroup() as group:
+        rival = group.create_task(change_back())
+        found = await world.see(
+            lambda each: says(each, "InferenceReady")[1] == "ChangedBackByOthers"
+        )
+        rival.cancel()
+    message = told(found)
+    assert "spec.template.spec.containers" in message
+    written = [each for each in world.counted.writes[before:] if "/deployments/" in each]
+    assert len(written) == 1
