@@ -130,16 +130,6 @@ async def test_what_passes_is_told_and_gone_through(
     assert stage.pools() == [NAME]
 
 
-async def test_throttling_is_waited_out_at_azures_pace(stage: Stage) -> None:
-    throttled = stage.cluster.azure.faults.add(PoolFault(kind=FaultKind.THROTTLED))
-    await stage.create()
-    await stage.until(lambda: launch(stage).get("reason") == "Throttled", "Throttled")
-    asked = stage.counted("kaito_cloud_refusals_total", cause="Throttled", instance_type=A100)
-    assert asked <= 2
-    stage.cluster.azure.faults.remove(throttled)
-    await ready(stage)
-
-
 async def test_a_state_that_azure_has_forgotten_is_not_needed(stage: Stage) -> None:
     stage.cluster.azure.faults.add(PoolFault(kind=FaultKind.FORGOTTEN, on=Ask.POLL))
     await stage.create()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from kaito.provisioner import Pool, PoolState
+from kaito.provisioner import Cause, Pool, PoolState
 from kaito.runtime import Key
 from test.unit.controllers.machine.world import (
+    BUSY,
     LOST,
     NO_QUOTA,
     NO_RIGHT,
@@ -226,6 +228,25 @@ async def test_a_failed_pool_that_may_not_be_deleted_says_what_is_in_the_way() -
     assert [event.reason for event in world.objects.told] == ["AuthorizationFailed"]
     world.cloud.blind = None
     await ready(world)
+
+
+async def test_a_cloud_that_throttles_for_a_minute_is_asked_once_in_it() -> None:
+    world = World()
+    world.create()
+    world.cloud.refuse = [replace(BUSY, cause=Cause.THROTTLED, retry_after=60.0)]
+    at: list[float] = []
+    while len(world.cloud.launches) < 2:
+        before, launches = world.clock.at, len(world.cloud.launches)
+        await world.step()
+        if len(world.cloud.launches) > launches:
+            at.append(before)
+        if len(at) == 1:
+            assert world.condition("MachineLaunched")[:2] == ("False", "Throttled")
+    assert at[1] - at[0] >= 60.0
+    await ready(world)
+    assert [event.reason for event in world.objects.told if event.type == "Warning"] == [
+        "Throttled"
+    ]
 
 
 async def test_a_verdict_that_changes_is_told_again() -> None:
