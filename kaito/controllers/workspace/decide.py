@@ -19,6 +19,7 @@ from kaito.controllers.workspace.attempt import choose, told, until
 from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes, muster
 from kaito.controllers.workspace.deadline import progress_seconds, start_on_nodes
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
+from kaito.controllers.workspace.details import details
 from kaito.controllers.workspace.judgement import Verdict
 from kaito.controllers.workspace.kinds import REVISIONS
 from kaito.controllers.workspace.leaving import belongings, leave, order_deletion
@@ -153,6 +154,7 @@ def _serve(
         else state_after(subject.status.get("state", ""), resource.good and inference.good),
         worker_nodes=_worker_nodes(crew),
         target_node_count=planned.nodes,
+        details=details(observation, crew, workload, catalog, settings),
     )
     objects = wanted(planned, crew, observation, settings, choice, whole=resource.good)
     trial: list[Object] = []
@@ -160,7 +162,9 @@ def _serve(
     revision: Object | None = None
     if workload is not None:
         served = [*companions(planned, subject), workload]
-        if resource.good or observation.workload is not None:
+        # A Deployment serves on until the nodes are there that a StatefulSet takes, or the reverse.
+        runs_so = subject.owns(judgement.written_as(workload, observation))
+        if resource.good or runs_so:
             revision = record(subject, way.declared)
             deletions += _forgotten(way, subject)
             deletions += restarts(observation.stateful_set, observation.pods)

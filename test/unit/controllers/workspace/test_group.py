@@ -217,6 +217,15 @@ def test_a_deployment_goes_when_several_nodes_take_its_place() -> None:
     assert "StatefulSet" in kinds(decision)
 
 
+def test_a_deployment_serves_on_until_the_nodes_are_there() -> None:
+    whole = with_nodes(large())
+    deployment = owned({"kind": "Deployment", "metadata": served()["Service", "w"]["metadata"]})
+    half = replace(whole, nodes=whole.nodes[:1], deployment=deployment)
+    decision = decided(half)
+    assert decision.deletions == ()
+    assert set(kinds(decision)) == {"Machine"}
+
+
 def test_all_that_stands_around_a_set_goes_with_it() -> None:
     found = {place: owned(each) for place, each in served().items()}
     small = held()
