@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from kaito.api.wishes import DISK_TYPES, GPU_DRIVERS
+
 # Of Resource Manager: "Use tags to organize your Azure resources", limitations.
 TAGS, TAG_NAME_LENGTH, TAG_VALUE_LENGTH = 50, 512, 256
 _NOT_IN_TAG_NAMES = frozenset("<>%&\\?/")
@@ -20,18 +22,6 @@ _SUBNET = re.compile(
     r"/virtualNetworks/[^/]+/subnets/[^/]+",
     re.IGNORECASE,
 )
-# What users write, in any case, and what Azure calls it. Of the images those for Linux; CBLMariner,
-# an old name of AzureLinux, is deprecated.
-IMAGE_FAMILIES = {
-    "ubuntu": "Ubuntu",
-    "ubuntu2204": "Ubuntu2204",
-    "ubuntu2404": "Ubuntu2404",
-    "azurelinux": "AzureLinux",
-    "azurelinux3": "AzureLinux3",
-    "azurecontainerlinux": "AzureContainerLinux",
-}
-DISK_TYPES = {"ephemeral": "Ephemeral", "managed": "Managed"}
-GPU_DRIVERS = {"install": "Install", "none": "None"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ guessed at.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +14,7 @@ from math import ceil
 from typing import TypedDict
 
 from kaito.api import labels
+from kaito.api.wishes import spot_price
 from kaito.provisioner import ownership
 from kaito.provisioner.claim import DIALECTS, Claim, Requirement, Taint
 from kaito.runtime import parse_quantity
@@ -26,10 +26,6 @@ SKU_NAME = "karpenter.azure.com/sku-name"
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
 
 GIB = 1024**3
-
-# Dollars an hour with up to five decimals, or -1; AKS: "Add an Azure Spot node pool", limitations.
-_PRICE = re.compile(r"([0-9]{1,6})(\.[0-9]{1,5})?")
-ANY_PRICE = "-1"
 
 
 class Unsatisfiable(ValueError):
@@ -157,19 +153,6 @@ def _capacity(asked: Sequence[Requirement], price: str) -> _Capacity:
         return _Capacity(spot=True, spot_price=spot_price(price))
     except ValueError as error:
         raise Unsatisfiable(f"annotation {labels.SPOT_MAX_PRICE} {error}") from None
-
-
-def spot_price(text: str) -> float | None:
-    """Dollars an hour, None for up to the on-demand price. ValueError when it is no price."""
-    if text == ANY_PRICE:
-        return None
-    price = float(text) if _PRICE.fullmatch(text) else 0.0
-    if price <= 0:
-        raise ValueError(
-            f"is {text[:40]!r}: write dollars an hour with up to five decimals, such as 1.25, or "
-            f"{ANY_PRICE} for up to the on-demand price"
-        )
-    return price
 
 
 def _labels(claim: Claim, cluster: str) -> dict[str, str]:

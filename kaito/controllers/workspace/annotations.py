@@ -13,13 +13,12 @@ from itertools import islice
 
 from kaito.api import conditions, labels
 from kaito.api.patterns import NAME, matches
+from kaito.api.wishes import ANY_PRICE, DISK_TYPES, GPU_DRIVERS, IMAGE_FAMILIES, spot_price
 from kaito.api.words import listed, shown
 from kaito.controllers.workspace.alternatives import MOST, alternatives
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import RUNTIMES
 from kaito.controllers.workspace.settings import Settings
-from kaito.provisioner.pool_settings import DISK_TYPES, GPU_DRIVERS, IMAGE_FAMILIES
-from kaito.provisioner.request import ANY_PRICE, spot_price
 
 PREFIX = "kaito.sh/"  # of every annotation that is ours
 SWITCH = ("true", "false")

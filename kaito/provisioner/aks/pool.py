@@ -13,16 +13,12 @@ from typing import Any
 
 from kaito.api import labels
 from kaito.api.patterns import LABEL_VALUE, matches
+from kaito.api.wishes import DISK_TYPES, GPU_DRIVERS, IMAGE_FAMILIES
 from kaito.provisioner.aks.errors import Detail, pool_failure
 from kaito.provisioner.claim import Taint
 from kaito.provisioner.failure import Failure
 from kaito.provisioner.ownership import SHARED
-from kaito.provisioner.pool_settings import (
-    DISK_TYPES,
-    GPU_DRIVERS,
-    IMAGE_FAMILIES,
-    PoolSettings,
-)
+from kaito.provisioner.pool_settings import PoolSettings
 from kaito.provisioner.request import NodeRequest, Unsatisfiable
 from kaito.provisioner.source import Pool, PoolMachine, PoolState
 

@@ -7,16 +7,12 @@ from typing import Any
 
 import pytest
 
+from kaito.api.wishes import DISK_TYPES, GPU_DRIVERS, IMAGE_FAMILIES
 from kaito.provisioner import Cause, NodeRequest, PoolState, Unsatisfiable, Way, node_request
 from kaito.provisioner.aks import pool
 from kaito.provisioner.aks.pool import is_gpu, read
 from kaito.provisioner.claim import Taint
-from kaito.provisioner.pool_settings import (
-    DISK_TYPES,
-    GPU_DRIVERS,
-    IMAGE_FAMILIES,
-    PoolSettings,
-)
+from kaito.provisioner.pool_settings import PoolSettings
 from test.unit.provisioner.machines import A100, machine
 
 REQUEST = node_request(machine())
