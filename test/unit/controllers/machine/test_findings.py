@@ -207,7 +207,11 @@ POOLS = st.lists(
     max_size=4,
 )
 CLAIMED = st.lists(NAMES.map(machine) | NAMES.map(launched), max_size=3)
-NODES = st.lists(st.builds(node, NAMES, ready=st.booleans(), labels=LABELS), max_size=3)
+NODES = st.lists(
+    st.builds(node, NAMES, ready=st.booleans(), labels=LABELS),
+    max_size=3,
+    unique_by=lambda each: each.name,
+)
 
 
 @given(POOLS, CLAIMED, NODES)
