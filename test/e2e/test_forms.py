@@ -24,7 +24,6 @@ CLAIM: Object = {
     },
 }
 SEVERAL = Key("default", "workspace-several-nodes")
-NOWHERE = "local-nvme"
 
 
 async def apply(stage: Stage, file: Path, **secrets: dict[str, str]) -> Key:
@@ -86,40 +85,31 @@ async def test_a_model_on_several_nodes_answers_while_all_of_them_are_there(
     assert [each for each in running.all(SERVICES) if key.name in each["metadata"]["name"]] == []
 
 
-async def test_adapters_answer_under_their_names_and_take_the_engine_that_knows_strengths(
-    running: Stage,
-) -> None:
-    await running.client.create(CLAIMS, CLAIM)
-    key = await apply(
-        running,
-        EXAMPLES / "adapters-with-strength.yaml",
-        adapters={".dockerconfigjson": "{}"},
-    )
-    await ready(running, key)
-    assert await models(running, key) == ["phi-4-mini-instruct", "style", "domain"]
-    deployment = running.find(DEPLOYMENTS, key) or {}
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert container["command"][0] == "accelerate"
+async def test_each_form_of_one_node_answers(bare: Stage) -> None:
+    options = ["--nvme-class", "local-nvme", "--engine-user", "1000"]
+    for daemon in (["manager", *options], ["provisioner"]):
+        await bare.process(*daemon).start()
+    await bare.client.create(CLAIMS, CLAIM)
+    pulling = {".dockerconfigjson": "{}"}
+    adapters = await apply(bare, EXAMPLES / "adapters-with-strength.yaml", adapters=pulling)
+    private = await apply(bare, EXAMPLES / "private-weights.yaml", models=pulling)
+    guarded = await apply(bare, EXAMPLES / "guarded.yaml", guarded_key={"API_KEY": "sesame"})
+    for key in (adapters, private, guarded):
+        await ready(bare, key)
 
+    assert await models(bare, adapters) == ["phi-4-mini-instruct", "style", "domain"]
+    assert engine_of(bare, adapters)["command"][0] == "accelerate"
 
-async def test_a_guarded_model_answers_nobody_without_its_key(running: Stage) -> None:
-    key = await apply(running, EXAMPLES / "guarded.yaml", guarded_key={"API_KEY": "sesame"})
-    await ready(running, key)
-    assert (await asked(running, key, "/health"))["status"] == "Healthy"
+    assert await models(bare, private) == ["phi-4-mini-instruct"]
+    assert "--model=/workspace/weights" in engine_of(bare, private)["command"]
+
+    assert (await asked(bare, guarded, "/health"))["status"] == "Healthy"
     with pytest.raises(ApiError) as refused:
-        await asked(running, key, "/v1/models")
+        await models(bare, guarded)
     assert refused.value.status.code == 401
 
 
-async def test_weights_of_ones_own_lie_on_the_nodes_own_disks(bare: Stage) -> None:
-    for daemon in (["manager", "--nvme-class", NOWHERE, "--engine-user", "1000"], ["provisioner"]):
-        await bare.process(*daemon).start()
-    file = EXAMPLES / "private-weights.yaml"
-    key = await apply(bare, file, models={".dockerconfigjson": "{}"})
-    await ready(bare, key)
-    deployment = bare.find(DEPLOYMENTS, key) or {}
-    spec = deployment["spec"]["template"]["spec"]
-    (weights,) = (each for each in spec["volumes"] if each["name"] == "model-weights-volume")
-    claim = weights["ephemeral"]["volumeClaimTemplate"]["spec"]
-    assert claim["storageClassName"] == NOWHERE
-    assert spec["securityContext"]["runAsNonRoot"] is True
+def engine_of(stage: Stage, key: Key) -> Object:
+    deployment = stage.find(DEPLOYMENTS, key) or {}
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return dict(container)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from kaito.api.patterns import NAME, matches
+from kaito.api.workspace import Workspace
+from kaito.catalog.timing import Known, time_to_ready
+from kaito.controllers.workspace.engine import start_seconds
 from kaito.controllers.workspace.needs import Needed, needed
+from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pulling import UNPACK
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object
 from test.unit.controllers.workspace.scene import (
+    CATALOG,
     decided,
     held,
     kinds,
@@ -29,16 +38,16 @@ FAST = "Standard_NC24ads_A100_v4"
 LOCAL = Settings(nvme_class="local-nvme")
 
 
-def pod(found: Object, settings: Settings | None = None) -> Object:
+def pod(found: Object, chosen: Settings | None = None) -> Object:
     """The Pod that it becomes on one node."""
     size = found["resource"]["instanceType"]
     observation = seen(found, nodes=(node("a", **{"node.kubernetes.io/instance-type": size}),))
-    deployment = of_kind(decided(observation, settings or Settings()), "Deployment")
+    deployment = of_kind(decided(observation, chosen or Settings()), "Deployment")
     return dict(deployment["spec"]["template"]["spec"])
 
 
-def engine(found: Object, settings: Settings | None = None) -> Object:
-    return dict(pod(found, settings)["containers"][0])
+def engine(found: Object, chosen: Settings | None = None) -> Object:
+    return dict(pod(found, chosen)["containers"][0])
 
 
 def volume(spec: Object, name: str) -> Object:
@@ -120,6 +129,23 @@ def test_an_annotation_sets_the_performance_mode(mode: str, flag: list[str]) -> 
     assert [each for each in command if each.startswith("--performance-mode")] == flag
 
 
+@pytest.mark.parametrize("name", ["phi-4", "deepseek-v3-0324", "meta-llama/Llama-3.3-70B-Instruct"])
+def test_the_engine_may_take_as_long_as_the_slowest_start_that_was_measured(name: str) -> None:
+    model = CATALOG.find_model(name)
+    assert model is not None
+    phases = time_to_ready(model, Known(node="ready", image=True))
+    slowest = sum(phase.seconds.high for phase in phases if phase.seconds)
+    found = workspace(inference={"preset": {"name": name}})
+    plan = Plan(
+        workspace=Workspace.as_written(found),
+        selector={},
+        instance_type="",
+        nodes=1,
+        model=model,
+    )
+    assert start_seconds(plan) >= slowest
+
+
 # Weights
 
 
@@ -161,7 +187,7 @@ def test_weights_of_the_nodes_own_disk_are_read_where_they_lie() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "settings", "source"),
+    ("size", "chosen", "source"),
     [
         (FAST, LOCAL, "ephemeral"),
         (FAST, Settings(), "emptyDir"),
@@ -169,9 +195,9 @@ def test_weights_of_the_nodes_own_disk_are_read_where_they_lie() -> None:
     ],
 )
 def test_weights_lie_on_the_nodes_own_disks_where_there_are_any(
-    size: str, settings: Settings, source: str
+    size: str, chosen: Settings, source: str
 ) -> None:
-    found = volume(pod(held(resource={"instanceType": size}), settings), "model-weights-volume")
+    found = volume(pod(held(resource={"instanceType": size}), chosen), "model-weights-volume")
     assert source in found
     if source == "ephemeral":
         assert found[source]["volumeClaimTemplate"]["spec"] == {
@@ -216,14 +242,23 @@ def test_an_adapter_of_a_volume_is_mounted_as_it_is() -> None:
     assert volume(spec, name) == {"name": name, "persistentVolumeClaim": {"claimName": "mine"}}
 
 
-def test_ten_adapters_with_any_names_have_parts_of_their_own() -> None:
-    names = ["a", "a-auth", "1", "0", "b.c", "x" * 63, "y" * 253, "scratch", "p", "q"]
+NAMES = st.one_of(
+    st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", fullmatch=True).filter(
+        lambda name: matches(NAME, name)
+    ),
+    st.sampled_from(["0", "1", "a", "a-auth", "0-auth", "scratch", "x" * 63, "y.z" * 80]),
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(NAMES, min_size=1, max_size=10, unique=True))
+def test_adapters_with_any_names_have_parts_of_their_own(names: list[str]) -> None:
     spec = pod(adapted(*(image(name, "s") for name in names)))
     for field in ("volumes", "initContainers"):
         parts = [each["name"] for each in spec[field]]
         assert len(set(parts)) == len(parts)
-        assert all(len(part) <= 63 and "." not in part for part in parts)
-    assert len(spec["initContainers"]) == 10
+        assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", part) for part in parts)
+    assert len(spec["initContainers"]) == len(names)
 
 
 @pytest.mark.parametrize(
