@@ -90,10 +90,10 @@ class Writer:
         Where the trial shows that something will stand in the way, nothing is written.
         """
         subject = Subject(observation.workspace)
-        trials = [await self._try(subject, desired) for desired in decision.trial]
-        foreseen = tuple(o for o in trials if o is not None)
-        if foreseen:
-            return foreseen
+        for desired in decision.trial:
+            foreseen = await self._try(subject, desired)
+            if foreseen is not None:
+                return (foreseen,)
         if decision.revision is not None:
             untold = await self._object(subject, decision.revision)
             if untold is not None:
