@@ -51,6 +51,7 @@ CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 15.0  # Resource Manager accepts an operation within a few seconds, or not at all
 ATTEMPT_SECONDS = 20.0  # for a whole answer, its turn and its token included
 CALL_SECONDS = 50.0
+TOGETHER_SECONDS = 55.0  # for calls that belong together
 PAUSE_SECONDS = 4.0  # longest pause between attempts
 
 
@@ -98,6 +99,16 @@ class AgentPools:
         self._where = (settings.resource_group, settings.cluster)
         self._settings = settings
         self._clock = clock
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[None]:
+        """Around calls that belong together: CloudError when a minute is not enough for them."""
+        try:
+            async with deadline(self._clock, TOGETHER_SECONDS):
+                yield
+        except TimeoutError as error:
+            said = f"it was not done within {TOGETHER_SECONDS:g} seconds"
+            raise CloudError(errors.unreachable(said)) from error
 
     async def put(self, name: str, body: Wire) -> Wire | None:
         """Start to create a pool; None when there is one of that name, which is left as it is."""

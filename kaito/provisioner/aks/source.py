@@ -63,7 +63,8 @@ class AksNodeSource:
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         try:
-            return await self._launch(request, instance_type)
+            async with self._pools.in_time():
+                return await self._launch(request, instance_type)
         except CloudError as error:
             told = remedies.advised(error.failure, self._settings, instance_type)
             raise CloudError(told) from error
@@ -99,6 +100,10 @@ class AksNodeSource:
         return [self._read(found) for found in await self._pools.list()]
 
     async def delete(self, pool_: Pool) -> Pool | Absent:
+        async with self._pools.in_time():
+            return await self._delete(pool_)
+
+    async def _delete(self, pool_: Pool) -> Pool | Absent:
         there = await self.observe(pool_.name)
         if isinstance(there, Absent) or there.state is PoolState.DELETING:
             return there
@@ -115,6 +120,10 @@ class AksNodeSource:
         return replace(there, state=PoolState.DELETING, said="Deleting", etag="")
 
     async def resize(self, pool_: Pool, count: int) -> Pool | Absent:
+        async with self._pools.in_time():
+            return await self._resize(pool_, count)
+
+    async def _resize(self, pool_: Pool, count: int) -> Pool | Absent:
         found = await self._pools.get(pool_.name)
         if found is None:
             return Absent()
@@ -129,6 +138,10 @@ class AksNodeSource:
         return [pool.machine(found) for found in await self._pools.machines(name)]
 
     async def delete_machine(self, pool_: Pool, machine: PoolMachine) -> Pool | Absent:
+        async with self._pools.in_time():
+            return await self._delete_machine(pool_, machine)
+
+    async def _delete_machine(self, pool_: Pool, machine: PoolMachine) -> Pool | Absent:
         there = await self.observe(pool_.name)
         if isinstance(there, Absent) or there.labels != pool_.labels:
             return there

@@ -100,6 +100,19 @@ async def test_an_answer_that_never_ends_is_given_up(azure: Azure) -> None:
     assert "no whole answer came within 20 seconds" in failure.message
 
 
+async def test_a_deletion_whose_steps_never_end_is_given_up(azure: Azure) -> None:
+    async with azure.source() as source:
+        await source.launch(REQUEST, A100)
+        await azure.finish()
+        mine = await source.observe(NAME)
+        assert isinstance(mine, Pool)
+    async with azure.source(Hasty()) as source:
+        azure.answers = [Response(200, JSON, dribbling()) for _ in range(9)]
+        with pytest.raises(CloudError) as caught:
+            await source.delete(mine)
+    assert (caught.value.failure.cause, caught.value.failure.way) == (Cause.NETWORK, Way.RETRY)
+
+
 async def test_an_answer_without_an_end_in_size_is_not_read(
     azure: Azure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
