@@ -177,6 +177,17 @@ class Tuning(Wire):
     """Where the result goes."""
 
 
+class Phase(Wire):
+    """A step of the start that has been taken."""
+
+    name: Annotated[str, Field(max_length=64)]
+    """Requested, Launched, Joined, GPUsVisible, ImagePulled, WeightsLoaded or Ready."""
+    reached_at: Annotated[str, Field(max_length=64)] = ""
+    """When it was taken, by all nodes or Pods."""
+    seconds: Int32 = 0
+    """How long it took, counted from the step before it."""
+
+
 class Status(Wire):
     """What was observed, and what it means."""
 
@@ -199,6 +210,12 @@ class Status(Wire):
     """How many nodes the workload needs."""
     max_model_len: Int32 | None = None
     """The longest context, in tokens, that the running model server accepts."""
+    endpoint: Annotated[str, Field(max_length=512)] = ""
+    """Where the model answers inside the cluster, once it has been deployed."""
+    price_per_hour: Annotated[str, Field(max_length=64)] = ""
+    """What the nodes that were brought up cost by list price, in US dollars."""
+    phases: Annotated[tuple[Phase, ...], Field(max_length=16)] = ()
+    """How the last start went, step by step."""
     performance: FreeForm | None = None
     """Figures measured on the running model."""
 

@@ -145,6 +145,7 @@ def _serve(
     }
     if ordered is not None:
         verdicts[ordered[0]] = ordered[1]
+    deployed = resource.good or observation.workload is not None
     said = status(
         observation,
         verdicts,
@@ -154,7 +155,7 @@ def _serve(
         else state_after(subject.status.get("state", ""), resource.good and inference.good),
         worker_nodes=_worker_nodes(crew),
         target_node_count=planned.nodes,
-        details=details(observation, crew, workload, catalog, settings),
+        details=details(observation, crew, workload if deployed else None, catalog, settings),
     )
     objects = wanted(planned, crew, observation, settings, choice, whole=resource.good)
     trial: list[Object] = []

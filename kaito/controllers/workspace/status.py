@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from kaito.api import conditions
 from kaito.api.conditions import State
 from kaito.controllers.workspace.decision import Event
+from kaito.controllers.workspace.details import FIELDS, Details
 from kaito.controllers.workspace.judgement import Verdict
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.runtime import Object, find_condition, set_condition
@@ -43,8 +44,10 @@ def status(
     state: State,
     worker_nodes: Sequence[str] = (),
     target_node_count: int | None = None,
+    details: Details | None = None,
 ) -> Object:
-    """The whole of what we say, at the Workspace's present generation."""
+    """The whole of what we say, at the Workspace's present generation. Where nothing is known of
+    the details, they stay as they were told last."""
     subject = Subject(observation.workspace)
     before = subject.status.get("conditions") or []
     written: list[Object] = []
@@ -68,7 +71,10 @@ def status(
         said["workerNodes"] = list(worker_nodes)
     if target_node_count is not None:
         said["targetNodeCount"] = target_node_count
-    return said
+    if details is None:
+        return said | {name: subject.status[name] for name in FIELDS if name in subject.status}
+    answers = find_condition(written, conditions.INFERENCE_READY)
+    return said | details.told(subject.status.get("phases") or (), answers)
 
 
 def summary(resource: Verdict, inference: Verdict) -> dict[str, Verdict]:

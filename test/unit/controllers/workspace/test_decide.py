@@ -18,6 +18,7 @@ from test.unit.controllers.workspace.scene import (
     FIRST,
     SECOND,
     SETTINGS,
+    SIZE,
     after,
     condition,
     decided,
@@ -748,3 +749,30 @@ def test_an_empty_catalogue_knows_nothing_and_says_so() -> None:
         "inference.preset.name is phi-3-mini-4k-instruct, which is no model that KAITO knows."
     )
     assert CATALOG.models
+
+
+def test_where_it_answers_what_it_costs_and_how_it_started_is_told() -> None:
+    sku = CATALOG.find_sku(SIZE, cloud="azure")
+    assert sku is not None
+    assert sku.price is not None
+    status = serving().workspace["status"]
+    assert status["endpoint"] == "http://w.default.svc"
+    assert status["pricePerHour"] == f"{sku.price.usd_per_hour:.2f}"
+
+
+def test_what_was_told_of_it_stays_while_an_edit_is_refused() -> None:
+    running = serving()
+    edited = {
+        **running.workspace,
+        "inference": {"preset": {"name": "no-such-model"}},
+    }
+    refused = decided(replace(running, workspace=edited))
+    assert says(refused, "WorkspaceReady")[0] == "False"
+    assert refused.status is not None
+    assert refused.status["endpoint"] == running.workspace["status"]["endpoint"]
+
+
+def test_nothing_is_said_of_a_price_before_a_node_is_paid_for() -> None:
+    decision = decided(seen(held()))
+    assert decision.status is not None
+    assert not {"endpoint", "pricePerHour", "phases"} & decision.status.keys()
