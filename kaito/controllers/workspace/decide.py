@@ -19,6 +19,7 @@ from kaito.controllers.workspace.attempt import choose, told, until
 from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes, muster
 from kaito.controllers.workspace.deadline import progress_seconds, start_on_nodes
 from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
+from kaito.controllers.workspace.details import details
 from kaito.controllers.workspace.judgement import Verdict
 from kaito.controllers.workspace.kinds import REVISIONS
 from kaito.controllers.workspace.leaving import belongings, leave, order_deletion
@@ -144,6 +145,7 @@ def _serve(
     }
     if ordered is not None:
         verdicts[ordered[0]] = ordered[1]
+    deployed = resource.good or observation.workload is not None
     said = status(
         observation,
         verdicts,
@@ -153,6 +155,7 @@ def _serve(
         else state_after(subject.status.get("state", ""), resource.good and inference.good),
         worker_nodes=_worker_nodes(crew),
         target_node_count=planned.nodes,
+        details=details(observation, crew, workload if deployed else None, catalog, settings),
     )
     objects = wanted(planned, crew, observation, settings, choice, whole=resource.good)
     trial: list[Object] = []
