@@ -147,6 +147,7 @@ def build(
             [claim for each in claims.values() for claim in each.store.list()], nodes.store.list()
         )
 
+    caches: list[Informer[Claim] | Informer[Node]] = [*claims.values(), nodes]
     for kind, informer in claims.items():
         reconciler = Reconciler(
             DIALECTS[kind],
@@ -160,6 +161,7 @@ def build(
             policy=policy,
             clock=clock,
             performed=lifecycle.performed,
+            blind=lambda: next(filter(None, (each.trouble for each in caches)), ""),
         )
         manager.add(
             Controller(

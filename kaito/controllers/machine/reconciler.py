@@ -77,6 +77,7 @@ class Reconciler:
         policy: Policy,
         clock: Clock,
         performed: Callable[[Claim | None, Decision], None] = lambda claim, decision: None,
+        blind: Callable[[], str] = lambda: "",
     ) -> None:
         self._dialect = dialect
         self._claim = claim
@@ -89,9 +90,16 @@ class Reconciler:
         self._policy = policy
         self._clock = clock
         self._performed = performed
+        self._blind = blind
 
     async def reconcile(self, key: Key) -> Again | None:
-        """One run. Raises what a write raises; the cloud's refusals are facts, not errors."""
+        """One run. Raises what a write raises; the cloud's refusals are facts, not errors.
+
+        Nothing is decided while `blind` says why the caches cannot be kept: a Node that joins
+        meanwhile is not seen, and its pool would be given up once patience has run out.
+        """
+        if self._blind():
+            return Again.after(self._policy.poll_seconds)
         known = _Answers()
         for _ in range(QUESTIONS):
             seen, subject = self._observe(key.name, known)

@@ -11,11 +11,23 @@ from contextlib import asynccontextmanager
 
 from kaito.api import crds
 from kaito.controllers.machine import Options, build, served_kinds
+from kaito.local.apiserver.http import Request
 from kaito.local.cluster import LocalCluster
 from kaito.local.profile import Profile
 from kaito.provisioner.aks import connect
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
-from kaito.runtime import Informer, Key, Manager, Metrics, Object, Resource, is_true
+from kaito.runtime import (
+    Clock,
+    Informer,
+    Key,
+    Manager,
+    Metrics,
+    Object,
+    Resource,
+    SystemClock,
+    is_true,
+)
+from kaito.testing import eventually
 from test.accounts import access, enroll
 from test.unit.provisioner.machines import NAME, machine_object, nodeclaim_object
 
@@ -50,6 +62,7 @@ class Stage:
     def __init__(self, cluster: LocalCluster, kinds: Sequence[Resource[Object]]) -> None:
         self.cluster = cluster
         self.token = ""
+        self.clock: Clock = SystemClock()
         self.options = Options()
         self.metrics = Metrics()
         self.client = cluster.client(field_manager="test")
@@ -94,8 +107,10 @@ class Stage:
     async def _serve(self) -> None:
         client = self.cluster.client(field_manager="kaito-provisioner", token=self.token)
         config = await client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
-        async with client, connect(read({}, config["data"])) as source:
-            manager = Manager(client, name="kaito-provisioner", metrics=self.metrics)
+        async with client, connect(read({}, config["data"]), self.clock) as source:
+            manager = Manager(
+                client, name="kaito-provisioner", metrics=self.metrics, clock=self.clock
+            )
             system = await client.get(NAMESPACES, Key("", "kube-system"))
             build(
                 manager,
@@ -146,6 +161,10 @@ class Stage:
         """A metric of the daemon."""
         return self.metrics.registry.get_sample_value(metric, labels) or 0.0
 
+    def is_the_daemons(self, request: Request) -> bool:
+        """Whether it is the daemon that asks the API server."""
+        return request.headers.get("authorization") == f"Bearer {self.token}"
+
     def pools(self) -> list[str]:
         return [pool.name for pool in self.cluster.azure.pools()]
 
@@ -156,6 +175,14 @@ class Stage:
 
     def is_true(self, type_: str) -> bool:
         return bool(self.condition(type_).get("status") == "True")
+
+    async def until_polled(self, seen: Callable[[], object]) -> None:
+        """Return soon after `seen()` holds, which no change of an object tells."""
+
+        async def holds() -> bool:
+            return bool(seen())
+
+        await eventually(holds, within=PATIENCE)
 
     async def until(self, seen: Callable[[], object], what: str) -> None:
         """Return as soon as `seen()` holds."""
