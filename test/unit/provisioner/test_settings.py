@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kaito.provisioner import CredentialKind, SettingsError
 from kaito.provisioner.settings import read
@@ -161,6 +163,33 @@ def test_tags_that_azure_does_not_take_are_refused(tags: str, words: str) -> Non
     [sentence] = problems({"AZURE_TAGS": tags}, {**CLUSTER, **FILE})
     assert sentence.startswith("AZURE_TAGS has")
     assert words in sentence
+
+
+KEYS = [
+    *CLUSTER,
+    *("AZURE_CREDENTIAL", "AZURE_TENANT_ID", "AZURE_CLOUD", "AZURE_RESOURCE_MANAGER_URL"),
+    *("AZURE_AUTHORITY_HOST", "AZURE_RESOURCE_MANAGER_AUDIENCE", "AZURE_API_VERSION", "LOCATION"),
+    *("AZURE_POLL_SECONDS", "AZURE_TAGS", "AZURE_OS_DISK_TYPE", "AZURE_GPU_DRIVER"),
+    "AZURE_VNET_SUBNET_ID",
+]
+VALUES = st.text(max_size=12) | st.sampled_from(
+    ["https://[::1", "https://a:99999999", "https://a:x", "1e400", "nan", "2026-13-01", "=,=", "a="]
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES))
+def test_whatever_the_settings_say_they_are_taken_or_refused_in_sentences(
+    found: dict[str, str],
+) -> None:
+    refused: tuple[str, ...] = ()
+    try:
+        settings = read(found, {**CLUSTER, **FILE})
+    except SettingsError as error:
+        refused = error.problems
+    else:
+        assert 0 < settings.poll_seconds < float("inf")
+        assert settings.base_url.startswith("https://")
+    assert all(sentence.endswith(".") for sentence in refused)
 
 
 def test_secrets_and_certificates_are_not_shown_in_the_representation() -> None:

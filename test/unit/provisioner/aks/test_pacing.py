@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from kaito.local.azure.limits import OTHER, PUT_POOL, SUBSCRIPTION
 from kaito.provisioner import Cause, CloudError, Way
 from kaito.provisioner.aks.pacing import (
     AKS,
@@ -19,6 +20,7 @@ from kaito.provisioner.aks.pacing import (
     LONGEST_PAUSE,
     LONGEST_TURN,
     POOLS,
+    PUTS,
     READS,
     WRITES,
     Gate,
@@ -33,6 +35,13 @@ LIST = Passage.of("GET", "/subscriptions/s/x/agentPools")
 PUT = Passage.of("PUT", "/subscriptions/s/x/agentPools/ws1")
 OTHER_PUT = Passage.of("PUT", "/subscriptions/s/x/agentPools/ws2")
 LEFT = "x-ms-ratelimit-remaining-subscription-writes"
+
+
+def test_the_budgets_are_those_that_the_local_cloud_has() -> None:
+    ours = {"reads": READS, "writes": WRITES, "deletes": DELETES, "other": AKS, "put": PUTS}
+    theirs = {**SUBSCRIPTION, "other": OTHER, "put": PUT_POOL}
+    for name, gate in ours.items():
+        assert (gate.size, gate.refill) == (theirs[name].size, theirs[name].refill)
 
 
 @pytest.mark.parametrize("gate", [READS, WRITES, DELETES])
