@@ -12,7 +12,7 @@ import pytest
 from kaito.api import crds
 from kaito.cli import main
 from kaito.controllers.workspace.controller import build
-from kaito.controllers.workspace.kinds import DEPLOYMENTS, REVISIONS, WORKSPACES
+from kaito.controllers.workspace.kinds import DEPLOYMENTS, PODS, REVISIONS, WORKSPACES
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import (
     Call,
@@ -82,7 +82,7 @@ class World:
             await self._running
             self._manager = None
 
-    async def create(self, template: Object, name: str = "w") -> None:
+    async def create(self, template: Object, name: str = "w", preset: str = "") -> None:
         await self.client.create(
             WORKSPACES,
             {
@@ -94,7 +94,7 @@ class World:
                     "annotations": {"kaito.sh/progress-deadline-seconds": "1"},
                 },
                 "resource": {"labelSelector": {"matchLabels": {"apps": name}}},
-                "inference": {"template": template},
+                "inference": {"preset": {"name": preset}} if preset else {"template": template},
             },
         )
 
@@ -299,3 +299,47 @@ async def test_who_changes_back_what_is_written_is_named_and_not_fought(world: W
     assert "spec.template.spec.containers" in message
     written = [each for each in world.counted.writes[before:] if "/deployments/" in each]
     assert len(written) == 1
+
+
+# Several nodes
+
+
+@pytest.fixture
+async def group(kube: Cluster, kube_config: Path) -> AsyncIterator[World]:
+    """A model that two nodes serve together, with GPUs as a device plugin would report them."""
+    await kube.install(*crds())
+    made = World(kube, kube_config)
+    gpus = {"nvidia.com/gpu": "1"}
+    for node in (await made.client.list(NODES)).items:
+        key = Key("", node["metadata"]["name"])
+        labels = {"apps": "w", "nvidia.com/gpu.product": "NVIDIA-A100", "nvidia.com/gpu.count": "1"}
+        labels["nvidia.com/gpu.memory"] = "81920"
+        await made.client.patch(NODES, key, {"metadata": {"labels": labels}})
+        status = {"status": {"capacity": gpus, "allocatable": gpus}}
+        await made.client.patch(NODES, key, status, subresource="status")
+    await made.start()
+    try:
+        await made.create({}, preset="qwen2.5-coder-32b-instruct")
+        await made.ready(1)
+        yield made
+    finally:
+        await made.stop()
+        await made.client.aclose()
+
+
+@pytest.mark.kube(nodes=2)
+async def test_the_pods_of_several_nodes_restart_together(group: World) -> None:
+    mine = "kaito.sh/workspace=w"
+
+    async def hashes() -> list[str]:
+        found = (await group.client.list(PODS, namespace="default", labels=mine)).items
+        return [each["metadata"]["labels"]["controller-revision-hash"] for each in found]
+
+    (old,) = set(await hashes())
+    secret = {"preset": {"presetOptions": {"modelAccessSecret": "token"}}}
+    await group.client.patch(WORKSPACES, W, {"inference": secret})
+    await group.ready(2)
+    new = await hashes()
+    assert len(new) == 2
+    assert len(set(new)) == 1
+    assert old not in new
