@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -343,3 +344,39 @@ async def test_the_pods_of_several_nodes_restart_together(group: World) -> None:
     assert len(new) == 2
     assert len(set(new)) == 1
     assert old not in new
+
+
+@pytest.mark.kube(nodes=1, images=[f"python:*={sys.executable}"])
+async def test_a_secret_that_disappears_is_told_by_the_pod_and_mended_when_it_is_back(
+    world: World,
+) -> None:
+    secrets: Resource[Object] = Resource("", "v1", "secrets", "Secret")
+    secret: Object = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "token", "namespace": "default"},
+        "stringData": {"key": "value"},
+    }
+    await world.client.create(secrets, secret)
+    taken = {"valueFrom": {"secretKeyRef": {"name": "token", "key": "key"}}}
+    container = {
+        "name": "c",
+        "image": "python:3",
+        "command": ["python3", "-c", "import signal; signal.pause()"],
+        "env": [{"name": "TOKEN", **taken}],
+    }
+    await world.client.patch(
+        WORKSPACES, W, {"metadata": {"annotations": {"kaito.sh/progress-deadline-seconds": None}}}
+    )
+    await world.edit({"spec": {"containers": [container]}})
+    await world.see(lambda each: says(each, "WorkspaceReady")[:2] == ("True", "workspaceReady"))
+    await world.see_deployment(lambda each: each["status"].get("updatedReplicas") == 1)
+
+    await world.client.delete(secrets, Key("default", "token"))
+    mine = "kaito.sh/workspace=w"
+    for pod in (await world.client.list(PODS, namespace="default", labels=mine)).items:
+        await world.client.delete(PODS, Key.of(pod), grace_seconds=0)
+    found = await world.see(lambda each: reason(each) == "ContainerStartError")
+    assert "token" in told(found)
+    await world.client.create(secrets, secret)
+    await world.see(lambda each: says(each, "WorkspaceReady")[:2] == ("True", "workspaceReady"))
