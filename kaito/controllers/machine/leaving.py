@@ -35,6 +35,10 @@ def leave(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decisi
 
     Not for the last claim of the pool: with it the pool goes.
     """
+    ids = {claim.status.provider_id, *(node.spec.provider_id for node in seen.nodes)} - {""}
+    if pool.state is PoolState.CREATING and not ids:
+        # Its only machine is for one of the others.
+        return None
     if pool.state not in SETTLED:
         return f"Agent pool {pool.name}, which others use, too, is busy ({pool.said})."
     if remaining_pause(seen.cloud.trouble, seen.now, policy):
@@ -44,7 +48,6 @@ def leave(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decisi
     machines = seen.cloud.machines
     if machines is None:
         return Decision(ask=ListMachines())
-    ids = {claim.status.provider_id, *(node.spec.provider_id for node in seen.nodes)} - {""}
     own = [machine for machine in machines if any(map(machine.behind, ids))]
     if own:
         return Decision(ask=DeleteMachine(pool, own[0]))

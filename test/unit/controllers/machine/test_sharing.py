@@ -54,7 +54,7 @@ async def test_claims_that_come_at_once_wait_for_the_pool_and_grow_it_in_one_ste
         town.ask(name)
     await town.turns(30)
     assert len(town.ready()) == 4
-    assert town.cloud.born == {"wsa": 4}
+    assert town.cloud.resizes == [4]
     assert town.machines() == 4
 
 
@@ -282,3 +282,42 @@ async def test_a_machine_that_the_count_promises_and_that_is_not_there_is_asked_
     await town.turns(40)
     assert sorted(town.ready()) == ["wsa", "wsb"]
     assert town.machines() == 2
+
+
+async def test_a_node_with_an_owner_whom_the_cache_does_not_know_is_given_to_nobody() -> None:
+    town = await town_of("wsa", "wsb")
+    of_b = town.node_of("wsb")
+    hidden = town.objects.claims.pop("wsb")
+    town.ask("wsc")
+    await town.step("wsc")
+    town.objects.claims["wsb"] = hidden
+    await town.turns(20)
+    assert sorted(town.ready()) == ["wsa", "wsb", "wsc"]
+    assert town.node_of("wsb") == of_b
+    assert town.machines() == 3
+
+
+async def test_a_pool_of_the_same_shape_is_still_not_another_customers() -> None:
+    town = await town_of("wsa")
+    pool = town.cloud.there["wsa"]
+    labels = {**pool.labels, "kaito.sh/workspace": "other"}
+    town.cloud.there["wsa"] = replace(pool, labels=labels)
+    town.ask("wsb")
+    await town.turns(5)
+    assert POOL not in town.objects.claims["wsb"]["metadata"].get("annotations", {})
+
+
+async def test_claims_that_go_before_there_was_a_machine_call_its_making_off() -> None:
+    town = Town()
+    town.cloud.seconds = 3600.0
+    town.ask("wsa")
+    town.ask("wsb")
+    while town.objects.claims["wsb"]["metadata"].get("annotations", {}).get(POOL) != "wsa":
+        await town.turns(1)
+    town.drop("wsa")
+    town.drop("wsb")
+    while town.cloud.there["wsa"].state is PoolState.CREATING:
+        await town.turns(1)
+    assert town.cloud.there["wsa"].state is PoolState.DELETING
+    await town.turns(80)
+    assert town.left() == ["system"]

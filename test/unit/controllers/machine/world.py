@@ -131,6 +131,8 @@ class Cloud:
     """How many machines each pool has ever had: no number is given twice."""
     dying: dict[str, int] = field(default_factory=dict)
     """The machine of each pool that is being deleted."""
+    resizes: list[int] = field(default_factory=list)
+    """The counts that pools were given."""
     chosen: list[str] = field(default_factory=list)
     """Machines that the cloud chose to delete, because somebody lowered a count."""
 
@@ -194,6 +196,7 @@ class Cloud:
             raise CloudError(BUSY)
         if self.refuse:
             raise CloudError(self.refuse.pop(0))
+        self.resizes.append(count)
         labels = {**there.labels, SHARED: "true"}
         self._update(replace(there, count=count, labels=labels))
         if self.lose_answers:
