@@ -195,3 +195,14 @@ def test_whatever_the_settings_say_they_are_taken_or_refused_in_sentences(
 def test_secrets_and_certificates_are_not_shown_in_the_representation() -> None:
     settings = read({}, {**CLUSTER, **FILE, "AZURE_CA_DATA": "PEM"})
     assert "PEM" not in repr(settings)
+
+
+def test_a_cluster_has_as_many_pools_as_aks_allows_or_fewer() -> None:
+    assert read({}, {**CLUSTER, **FILE}).most_pools == 100
+    assert read({"AZURE_MAX_POOLS": "5"}, {**CLUSTER, **FILE}).most_pools == 5
+
+
+@pytest.mark.parametrize("most", ["0", "-1", "1.5", "many"])
+def test_a_number_of_pools_that_is_none_is_refused(most: str) -> None:
+    [problem] = problems({"AZURE_MAX_POOLS": most}, {**CLUSTER, **FILE})
+    assert problem == f"AZURE_MAX_POOLS is {most!r}: set it to a whole number above 0."
