@@ -6,6 +6,7 @@ once and count their side effects, so that a test can kill the controller after 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,7 +48,7 @@ from kaito.provisioner.aks.provider_id import pool_of
 from kaito.provisioner.claim import MACHINE, Claim, Dialect
 from kaito.provisioner.ownership import SHARED
 from kaito.provisioner.sharing import pool_of as pool_name
-from kaito.runtime import Conflict, Forbidden, Key, NotFound, Status, rfc3339
+from kaito.runtime import Conflict, ConnectionFailed, Forbidden, Key, NotFound, Status, rfc3339
 from test.unit.provisioner.machines import A100, NAME, machine_object, nodeclaim_object
 
 START = 1_767_225_600.0  # 2026-01-01T00:00:00Z, when the claim is born
@@ -279,8 +280,16 @@ class Objects:
     told: list[Tell] = field(default_factory=list)
     writes: list[ObjectWrite] = field(default_factory=list)
     version: int = 100
+    kept: tuple[dict[str, Wire], dict[str, Wire]] | None = None
+    """While the API server is away: the claims and Nodes that the caches hold."""
+
+    @property
+    def cached(self) -> tuple[dict[str, Wire], dict[str, Wire]]:
+        return self.kept or (self.claims, self.nodes)
 
     async def perform(self, name: str, uid: str, write: ObjectWrite) -> None:
+        if self.kept is not None:
+            raise ConnectionFailed("refused")
         try:
             self._perform(name, write)
         except NotFound:
@@ -405,6 +414,8 @@ class World:
     gpu_plugin: bool = True
     joined: set[str] = field(default_factory=set)
     """The Nodes that have ever joined."""
+    noticed: bool = False
+    """Whether the controller knows that the API server is away."""
 
     def __post_init__(self) -> None:
         self.cloud = Cloud(self.clock, self.effects)
@@ -425,14 +436,26 @@ class World:
             writes=self.objects,
             policy=self.policy,
             clock=self.clock,
+            blind=lambda: "the API server is away" if self.noticed else "",
         )
+
+    def cut_off(self) -> None:
+        """The API server goes away: the caches keep what they held, and writes fail."""
+        if self.objects.kept is None:
+            objects = self.objects
+            objects.kept = (copy.deepcopy(objects.claims), copy.deepcopy(objects.nodes))
+
+    def come_back(self) -> None:
+        """It is back, and the caches have caught up."""
+        self.objects.kept = None
+        self.noticed = False
 
     def create(self, name: str = NAME, **changes: Any) -> None:
         written = machine_object if self.dialect is MACHINE else nodeclaim_object
         self.objects.claims[name] = written(name, **changes)
 
     def claim(self, name: str = NAME) -> Claim | None:
-        found = self.objects.claims.get(name)
+        found = self.objects.cached[0].get(name)
         return None if found is None else msgspec.convert(found, Claim)
 
     def fleet(self) -> Fleet:
@@ -440,7 +463,7 @@ class World:
         return fleet(claims, [msgspec.convert(node, Node) for node in self.objects.nodes.values()])
 
     def nodes(self, name: str = NAME) -> Iterator[Node]:
-        for node in self.objects.nodes.values():
+        for node in self.objects.cached[1].values():
             if node["metadata"]["labels"]["agentpool"] == name:
                 yield msgspec.convert(node, Node)
 
@@ -464,8 +487,9 @@ class World:
         except Killed:
             self.restarts += 1
             self.start()
-        except Conflict:
+        except (Conflict, ConnectionFailed):
             pass
+        self.noticed = self.objects.kept is not None
         pause = POLL if again is None else max(again.seconds, 0.001)
         wakes = any(not isinstance(each, SetStatus) for each in self.objects.writes[written:])
         self.clock.at += min(pause, POLL) if wakes else pause
