@@ -229,7 +229,31 @@ WRONG = (
     Wrong(
         noted("kaito.sh/node-image-family", "windows"),
         "metadata.annotations[kaito.sh/node-image-family]",
-        "write ubuntu or azurelinux",
+        "write ubuntu, ",
+        cel=False,
+    ),
+    Wrong(
+        noted("kaito.sh/api-key-secret", "My Key"),
+        "metadata.annotations[kaito.sh/api-key-secret]",
+        "which is no name of a Secret",
+        cel=False,
+    ),
+    Wrong(
+        noted("kaito.sh/network-policy", "everybody"),
+        "metadata.annotations[kaito.sh/network-policy]",
+        "write namespace",
+        cel=False,
+    ),
+    Wrong(
+        adapters({"source": {"name": "phi-3-mini-4k-instruct", "image": "r.io/a:1"}}),
+        "inference.adapters[0].source.name",
+        "is what the model itself is called",
+        cel=False,
+    ),
+    Wrong(
+        adapters({"source": {"name": "4bits", "image": "r.io/a:1"}, "strength": "0.5"}),
+        "inference.adapters[0].source.name",
+        "must then begin with a letter",
         cel=False,
     ),
     Wrong(
