@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from test.benchmark import apiserver, churn, ingest, latency, lists, scale, writes
+from test.benchmark import apiserver, churn, ingest, latency, lists, provisioner, scale, writes
 from test.benchmark.servers import sites
 from test.benchmark.settings import Settings
 from test.benchmark.workspaces import Site
@@ -28,6 +28,7 @@ ALONE: dict[str, Callable[[Settings], Awaitable[Results]]] = {
     "churn": churn.run,
     "apiserver": lambda _: apiserver.run(),
     "scale": scale.run,
+    "provisioner": provisioner.run,
 }
 
 

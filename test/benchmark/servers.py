@@ -49,7 +49,16 @@ async def sites(names: set[str]) -> AsyncIterator[list[Site]]:
 
 def resident(process: int) -> int:
     """Resident memory of a process in bytes (Linux)."""
+    return _memory(process, "VmRSS")
+
+
+def peak(process: int) -> int:
+    """The most resident memory that a process has had, in bytes (Linux)."""
+    return _memory(process, "VmHWM")
+
+
+def _memory(process: int, figure: str) -> int:
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{figure}:"):
             return int(line.split()[1]) * 1024
     return 0
