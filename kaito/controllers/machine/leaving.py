@@ -48,7 +48,12 @@ def leave(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decisi
     machines = seen.cloud.machines
     if machines is None:
         return Decision(ask=ListMachines())
-    own = [machine for machine in machines if any(map(machine.behind, ids))]
+    theirs = {other.metadata.uid for other in _others(claim, seen)}
+    own = [
+        machine
+        for machine in machines
+        if any(map(machine.behind, ids)) and not _has_owner(machine, theirs, seen)
+    ]
     if own:
         return Decision(ask=DeleteMachine(pool, own[0]))
     if ids:
@@ -108,6 +113,12 @@ def _leads(claim: Claim, seen: Observation) -> bool:
 def _others(claim: Claim, seen: Observation) -> list[Claim]:
     others = crew(claim, seen.mates if seen.live is None else seen.live)
     return [each for each in others if each.metadata.uid != claim.metadata.uid]
+
+
+def _has_owner(machine: PoolMachine, uids: set[str], seen: Observation) -> bool:
+    """Whether the machine's Node says that it belongs to one of these: its word is the last."""
+    node = node_of(machine, seen)
+    return node is not None and bool(node.claim_owners & uids)
 
 
 def _remove(pool: Pool, machine: PoolMachine, seen: Observation, policy: Policy) -> Decision:

@@ -7,7 +7,17 @@ import asyncio
 import pytest
 
 from kaito.controllers.machine.book import PoolBook, Subject
-from kaito.controllers.machine.cloud import UNKNOWN, Confirm, Destroy, Launch, Look, Refusal
+from kaito.controllers.machine.cloud import (
+    UNKNOWN,
+    Ask,
+    Confirm,
+    Destroy,
+    Launch,
+    ListMachines,
+    Look,
+    Refusal,
+    Resize,
+)
 from kaito.provisioner import Absent, NodeRequest, Pool, PoolState, node_request
 from test.unit.controllers.machine.world import (
     BUSY,
@@ -18,6 +28,7 @@ from test.unit.controllers.machine.world import (
     Cloud,
     Effects,
 )
+from test.unit.controllers.machine.world import machine as cloud_machine
 from test.unit.provisioner.machines import A100, NAME, machine
 
 REQUEST = node_request(machine())
@@ -35,7 +46,7 @@ class Desk:
         self.cloud = Cloud(self.clock, Effects())
         self.book = PoolBook(self.cloud, self.clock, poll_seconds=POLL)
 
-    async def ask(self, ask: Launch | Look | Confirm | Destroy, name: str = NAME) -> None:
+    async def ask(self, ask: Ask, name: str = NAME) -> None:
         await self.book.ask(asker(name), ask)
 
 
@@ -196,3 +207,52 @@ async def test_a_pool_that_is_deleted_because_it_failed_is_remembered_as_refused
     assert isinstance(facts.pool, Pool)
     assert facts.pool.state is PoolState.DELETING
     assert [refusal.failure for refusal in facts.refusals] == [NO_ROOM]
+
+
+async def test_a_change_by_one_claim_makes_the_others_look_again() -> None:
+    desk = Desk()
+    await desk.ask(Launch(REQUEST, A100))
+    desk.clock.at += desk.cloud.seconds
+    desk.cloud.settle()
+    guest = Subject("Machine", "ws2", "uid2", 1, NAME)
+    await desk.book.ask(guest, Look())
+    await desk.book.ask(guest, ListMachines())
+    assert desk.book.facts(guest).machines == (cloud_machine(NAME),)
+    desk.clock.at += 1
+    pool = desk.cloud.there[NAME]
+    await desk.ask(Resize(pool, 2))
+    assert desk.book.facts(guest).machines is None
+    await desk.book.ask(guest, Look())
+    seen = desk.book.facts(guest).pool
+    assert isinstance(seen, Pool)
+    assert (seen.state, seen.count) == (PoolState.UPDATING, 2)
+
+
+async def test_pools_asked_for_since_the_last_list_count_too() -> None:
+    desk = Desk()
+    await desk.ask(Look())
+    await desk.ask(Launch(REQUEST, A100))
+    assert desk.book.facts(asker("ws2")).crowd == 1
+    assert set(await desk.book.browse()) == {NAME}
+    desk.clock.at += POLL
+    await desk.ask(Look(), "ws2")
+    assert desk.book.facts(asker("ws2")).crowd == 1
+
+
+async def test_a_refused_growth_is_remembered_and_the_pool_looked_at_again() -> None:
+    desk = Desk()
+    await desk.ask(Launch(REQUEST, A100))
+    desk.clock.at += desk.cloud.seconds
+    desk.cloud.settle()
+    desk.cloud.refuse = [NO_ROOM]
+    await desk.ask(Resize(desk.cloud.there[NAME], 2))
+    facts = desk.book.facts(asker())
+    assert facts.pool is UNKNOWN
+    assert [refusal.failure for refusal in facts.refusals] == [NO_ROOM]
+
+
+async def test_what_was_refused_in_one_pool_is_not_held_against_another() -> None:
+    desk = Desk()
+    desk.cloud.refuse = [NO_ROOM]
+    await desk.ask(Launch(REQUEST, A100))
+    assert desk.book.facts(Subject("Machine", NAME, "uid", 1, "elsewhere")).refusals == ()

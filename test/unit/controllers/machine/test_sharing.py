@@ -284,17 +284,19 @@ async def test_a_machine_that_the_count_promises_and_that_is_not_there_is_asked_
     assert town.machines() == 2
 
 
-async def test_a_node_with_an_owner_whom_the_cache_does_not_know_is_given_to_nobody() -> None:
+async def test_a_cache_that_lags_costs_nobody_a_node() -> None:
     town = await town_of("wsa", "wsb")
     of_b = town.node_of("wsb")
-    hidden = town.objects.claims.pop("wsb")
+    town.mates.hidden = {"wsb"}
     town.ask("wsc")
-    await town.step("wsc")
-    town.objects.claims["wsb"] = hidden
+    await town.turns(10, ["wsa", "wsc"])
+    town.drop("wsa")
+    await town.turns(20, ["wsa", "wsc"])
+    town.mates.hidden = set()
     await town.turns(20)
-    assert sorted(town.ready()) == ["wsa", "wsb", "wsc"]
+    assert sorted(town.ready()) == ["wsb", "wsc"]
     assert town.node_of("wsb") == of_b
-    assert town.machines() == 3
+    assert town.machines() == 2
 
 
 async def test_a_pool_of_the_same_shape_is_still_not_another_customers() -> None:

@@ -229,3 +229,33 @@ def test_two_claims_never_take_one_node(seen: Observation) -> None:
         writes = [write for write in decide(view, POLICY).writes if isinstance(write, PatchNode)]
         taken += [w.name for w in writes if "ownerReferences" in w.patch["metadata"]]
     assert len(taken) == len(set(taken))
+
+
+SHARED_POOL = Pool(
+    name=NAME,
+    state=PoolState.READY,
+    said="Succeeded",
+    instance_type=A100,
+    labels={**LABELS, SHARED: "true"},
+)
+
+
+def waiting_for(count: int, *numbers: int) -> Observation:
+    """A guest without a Node; the host has the one of machine 0."""
+    cloud = CloudFacts(
+        pool=replace(SHARED_POOL, count=count),
+        at=NOW,
+        since=NOW,
+        machines=tuple(machine(NAME, number) for number in numbers),
+    )
+    nodes = [joined(0, NAME, leaving=False)]
+    return replace(at(member("wsb"), cloud, nodes), name="wsb", mates=(member(NAME, 0),))
+
+
+def test_a_pool_grows_by_those_who_have_none() -> None:
+    assert decide(waiting_for(1, 0), POLICY).ask == Resize(SHARED_POOL, 2)
+    assert decide(waiting_for(2, 0), POLICY).ask is None
+
+
+def test_a_pool_is_never_given_fewer_machines_than_it_has() -> None:
+    assert decide(waiting_for(1, 0, 1, 2), POLICY).ask == Resize(SHARED_POOL, 3)

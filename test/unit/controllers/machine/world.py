@@ -388,13 +388,18 @@ class Mates:
     """Who is in which pool."""
 
     objects: Objects
+    hidden: set[str] = field(default_factory=set)
+    """Claims that the cache has not heard of."""
 
     def of(self, pool: str) -> list[Claim]:
-        claims = [msgspec.convert(claim, Claim) for claim in self.objects.claims.values()]
-        return [claim for claim in claims if pool_name(claim) == pool]
+        return [claim for claim in self._of(pool) if claim.metadata.name not in self.hidden]
 
     async def live(self, pool: str) -> list[Claim]:
-        return self.of(pool)
+        return self._of(pool)
+
+    def _of(self, pool: str) -> list[Claim]:
+        claims = [msgspec.convert(claim, Claim) for claim in self.objects.claims.values()]
+        return [claim for claim in claims if pool_name(claim) == pool]
 
     def living(self, pool: str) -> int:
         return sum(not claim.metadata.deleting for claim in self.of(pool))
@@ -420,6 +425,7 @@ class World:
     def __post_init__(self) -> None:
         self.cloud = Cloud(self.clock, self.effects)
         self.objects = Objects(self.effects, self.clock)
+        self.mates = Mates(self.objects)
         self.restarts = 0
         self.start()
 
@@ -429,7 +435,7 @@ class World:
             self.dialect,
             claim=self.claim,
             nodes=self.nodes,
-            mates=Mates(self.objects),
+            mates=self.mates,
             fleet=self.fleet,
             tenants=Tenants(Pods(self.objects), self.clock),
             book=PoolBook(self.cloud, self.clock, poll_seconds=POLL),
