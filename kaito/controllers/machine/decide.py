@@ -205,6 +205,11 @@ def _node_deleted(claim: Claim, leaving: list[Node], seen: Observation, policy: 
     """
     pause = remaining_pause(seen.cloud.trouble, seen.now, policy)
     if pause:
+        # What becomes of the claim has to wait for the cloud; that its Node goes is known.
+        node = the_node(claim, seen.nodes)
+        if isinstance(node, Step):
+            shown = _show(claim, unregistered(claim, node), None, seen, policy)
+            return replace(shown, again=pause)
         return Decision(again=pause)
     pool = seen.cloud.pool
     # What a list says of a pool that has brought a Node may be from before that.
