@@ -20,7 +20,7 @@ from kaito.catalog.replacement import ARCHITECTURE
 from kaito.catalog.sku import Gpus, Sku
 from kaito.controllers.workspace.crew import candidates, gpus_of, made_nodes, muster
 from kaito.controllers.workspace.observation import Observation
-from kaito.controllers.workspace.parameters import told_by
+from kaito.controllers.workspace.parameters import told_to
 from kaito.controllers.workspace.plan import Plan, plan
 from kaito.controllers.workspace.presets import model_of, preset_of
 from kaito.controllers.workspace.runtimes import runtime_of
@@ -152,7 +152,7 @@ def asked(observation: Observation, catalog: Catalog, settings: Settings) -> Ask
         model=model_of(read, catalog),
         sku=sku,
         gpus=sku.gpus if sku else None,
-        told=told_by(observation.config),
+        told=told_to(read, observation.config),
         catalog=catalog,
         settings=settings,
     )

@@ -22,7 +22,8 @@ from kaito.controllers.workspace.parameters import (
     Missing,
     inference_problems,
     inference_slips,
-    told_by,
+    reads_config,
+    told_to,
     training_problems,
 )
 from kaito.controllers.workspace.presets import model_of, preset_advice, preset_objections
@@ -55,11 +56,11 @@ def objections(
         )
     yield from preset_objections(workspace, catalog, settings)
     yield from adapter_objections(workspace)
-    told = told_by(config)
+    told = told_to(workspace, config)
     wrong_size = [*size_objections(workspace, catalog, settings, told)]
     yield from wrong_size
     model, sku = model_of(workspace, catalog), size_of(workspace, catalog, settings)
-    if config is not None:
+    if config is not None and reads_config(workspace):
         yield from _unusable_config(workspace, model, config)
     yield from _unusable_alternatives(workspace, catalog, settings, told)
     if workspace.inference is None or model is None or sku is None or wrong_size:
@@ -78,10 +79,11 @@ def advice(
     yield from preset_advice(workspace, catalog, settings)
     yield from adapter_advice(workspace)
     yield from _idle(workspace)
-    if workspace.inference is not None and config is not None and not isinstance(config, Missing):
-        for slip in inference_slips(config):
+    read = config if workspace.inference is not None and reads_config(workspace) else None
+    if read is not None and not isinstance(read, Missing):
+        for slip in inference_slips(read):
             yield Advice(reason=conditions.FLAG_UNKNOWN, message=slip)
-    yield from size_advice(workspace, catalog, settings, told_by(config))
+    yield from size_advice(workspace, catalog, settings, told_to(workspace, config))
 
 
 def _unusable_alternatives(

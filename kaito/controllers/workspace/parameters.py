@@ -18,7 +18,9 @@ import yaml
 
 from kaito.api.rules import Problem
 from kaito.api.words import listed, one_line, shown
+from kaito.api.workspace import Workspace
 from kaito.catalog.precision import CacheType
+from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
 from kaito.controllers.workspace.told import Told
 from kaito.runtime import Object
 
@@ -88,6 +90,21 @@ def config_name(workspace: Object) -> str:
         if isinstance(name, str) and name:
             return name
     return ""
+
+
+def reads_config(workspace: Workspace) -> bool:
+    """Whether what a Workspace runs reads the ConfigMap that it names: trainers and vLLM do."""
+    if workspace.tuning is not None:
+        return True
+    served = workspace.inference is not None and workspace.inference.preset is not None
+    return served and runtime_of(workspace) == OWN_RUNTIME
+
+
+def told_to(workspace: Workspace, config: Config | None) -> Told:
+    """What the engine of a Workspace is told of memory by its ConfigMap, or does unasked."""
+    if reads_config(workspace):
+        return told_by(config)
+    return Told(staged=runtime_of(workspace) != OWN_RUNTIME)
 
 
 def told_by(config: Config | None) -> Told:

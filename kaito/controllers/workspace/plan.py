@@ -21,7 +21,7 @@ from kaito.catalog.estimate import Estimate
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
 from kaito.controllers.workspace.objections import objections
-from kaito.controllers.workspace.parameters import Config, told_by
+from kaito.controllers.workspace.parameters import Config, told_to
 from kaito.controllers.workspace.presets import model_of, preset_of
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
@@ -101,7 +101,7 @@ def plan(
         sku=sku,
         model=model,
         stranger=model is not None and model.name.lower() in catalog.strangers,
-        told=told_by(config),
+        told=told_to(read, config),
     )
     if sku is None or model is None:
         return base

@@ -30,6 +30,9 @@ class Told:
     tensor: int | None = None
     pipeline: int | None = None
     data: int | None = None
+    staged: bool = False
+    """Whether the engine lays the layers over all GPUs, one after the other, as transformers does;
+    then nothing of the above is told."""
 
     def wanted(self, model: Model) -> int | None:
         """Tokens that are asked for and must have room; None where nobody asks. More than the model
@@ -45,6 +48,8 @@ class Told:
     def spread(self, model: Model, gpus: Gpus, nodes: int) -> Split | None:
         """The split over the GPUs of these nodes: what is not told follows from what is. None when
         nothing is told."""
+        if self.staged:
+            return Split(pipeline_parallel=gpus.count * nodes)
         if self.tensor is None and self.pipeline is None and self.data is None:
             return None
         data = self.data or 1

@@ -10,6 +10,7 @@ from kaito.controllers.workspace.changes import change
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.needs import needed
 from kaito.controllers.workspace.order import Order
+from kaito.controllers.workspace.parameters import Missing
 from kaito.controllers.workspace.quote import Quote, quote
 from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
@@ -69,6 +70,16 @@ def test_a_model_on_several_nodes_is_told_with_all_of_them() -> None:
         "NetworkPolicy",
         "StatefulSet",
     ]
+
+
+def test_transformers_lays_one_copy_over_all_gpus_and_reads_no_settings() -> None:
+    inference = {"preset": {"name": "phi-4-mini-instruct"}, "config": "c"}
+    found = workspace(resource={"instanceType": "Standard_NC96ads_A100_v4"}, inference=inference)
+    found["metadata"]["annotations"] = {"kaito.sh/runtime": "transformers"}
+    told = asked(found, config=Missing(name="c"))
+    assert told.possible
+    assert told.estimate is not None
+    assert str(told.estimate.split) == "1x1x4"
 
 
 def test_weights_that_are_on_the_node_take_no_time_to_arrive() -> None:
