@@ -31,7 +31,9 @@ from kaito.controllers.workspace.observe import (
     INDEXES,
     WORKER,
     Stores,
+    by_wish,
     by_workspace,
+    free_nodes,
     observe,
     waiting_for,
     workers,
@@ -162,7 +164,8 @@ class Wakes:
         return self._stores.workspaces.by(CONFIG, str(change.key))
 
     def rivals(self, change: Change) -> Iterable[Key]:
-        """Workspaces that count the same nodes; of one that has gone, those that wait for them."""
+        """Workspaces that count the same nodes, or some that it may just have given up; of one that
+        has gone, those that wait for them."""
         workspaces, nodes = self._stores.workspaces, self._stores.nodes
         found: set[Key] = set()
         for name in workers(change.object):
@@ -170,7 +173,12 @@ class Wakes:
             header = nodes.header(Key("", name)) if change.kind == "deleted" else None
             if header is not None:
                 found |= waiting_for(workspaces, header.labels)
-        return found - {change.key}
+        if not list(by_wish(change)):
+            return found - {change.key}
+        for node in free_nodes(nodes, change.object):
+            found.update(workspaces.by(WORKER, node.name))
+        # Itself as well: a node that is counted may be used once the claim to it is seen.
+        return found
 
 
 def build(

@@ -41,6 +41,8 @@ class Crew:
     """What to ask for as soon as those in deletion have gone."""
     brought: tuple[Node, ...] = ()
     """Nodes that the user brings and that count."""
+    unsure: tuple[str, ...] = ()
+    """Names of those that are not known yet to be counted for this Workspace alone."""
     nodes: tuple[Node, ...] = ()
     """Nodes that were made and are there."""
     lacking: int = 0
@@ -82,6 +84,7 @@ def muster(plan: Plan, observation: Observation, way: Way, choice: Choice | None
         missing=tuple(ask for ask in new if ask.name not in going),
         blocked=tuple(ask for ask in new if ask.name in going),
         brought=brought,
+        unsure=_unsure(brought, observation),
         nodes=_nodes_of([ask.order for ask in kept if ask.order], observation),
         lacking=plan.nodes - got - len(brought),
     )
@@ -192,6 +195,20 @@ def _asks_for(order: Order, instance_type: str) -> bool:
 def _brought(plan: Plan, observation: Observation, places: int) -> tuple[Node, ...]:
     chosen = candidates(plan, observation)[: max(0, places)]
     return tuple(sorted(chosen, key=lambda node: node.name))
+
+
+def _unsure(brought: Sequence[Node], observation: Observation) -> tuple[str, ...]:
+    """Those of the nodes that another Workspace may be about to use.
+
+    A cache may lag, but what it shows is in order: who sees its own claim there sees every claim
+    that was made before.
+    """
+    claimed = Subject(observation.workspace).status.get("workerNodes") or ()
+    return tuple(
+        node.name
+        for node in brought
+        if node.name not in claimed or node.name in observation.contested
+    )
 
 
 def _nodes_of(orders: Sequence[Order], observation: Observation) -> tuple[Node, ...]:

@@ -110,6 +110,12 @@ def nodes(plan: Plan, crew: Crew) -> Verdict:
         if wrong:
             return wrong
     there = len(crew.brought) + len(crew.nodes)
+    if crew.unsure:
+        return Verdict(
+            truth="False",
+            reason=conditions.NODE_NOT_READY,
+            message=f"Node {crew.unsure[0]} is being counted for this Workspace.",
+        )
     if there == plan.nodes:
         return Verdict(
             truth="True",

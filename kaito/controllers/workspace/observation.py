@@ -80,6 +80,8 @@ class Observation:
     """Those that carry this Workspace's labels, and those of nobody that its selector allows."""
     taken: frozenset[str] = frozenset()
     """Names of nodes that another Workspace has a better claim to."""
+    contested: frozenset[str] = frozenset()
+    """Names of nodes that it counts and does not use yet, and that another one counts as well."""
     config: Config | None = None
     """The ConfigMap that it names, None when it names none."""
     unread: Unread | None = None

@@ -50,7 +50,7 @@ def observe(
     key = Key.of(workspace)
     subject = Subject(workspace)
     own = identity_index(subject.identity)
-    free = sorted(_free_nodes(stores.nodes, workspace))
+    free = sorted(free_nodes(stores.nodes, workspace))
     return Observation(
         workspace=workspace,
         orders=tuple(
@@ -65,6 +65,11 @@ def observe(
             if (n := stores.nodes.get(k))
         ),
         taken=frozenset(k.name for k in free if _taken(stores.workspaces, subject, k.name)),
+        contested=frozenset(
+            k.name
+            for k in (() if _runs(workspace) else free)
+            if k.name in workers(workspace) and _others(stores.workspaces, subject, k.name)
+        ),
         config=config,
         deployment=stores.deployments.object(key),
         stateful_set=stores.stateful_sets.object(key),
@@ -117,7 +122,7 @@ def workers(workspace: Object) -> list[str]:
 def by_wish(view: View) -> Iterable[str]:
     """One label that nodes must have for a Workspace that waits for nodes."""
     workspace = view.object
-    if is_true(Subject(workspace).status.get("conditions") or (), conditions.RESOURCE_READY):
+    if _runs(workspace):
         return ()
     return (next(_pairs(workspace), ANY_NODE),)
 
@@ -142,7 +147,8 @@ def waiting_for(workspaces: Store[Object], node: Mapping[str, str]) -> set[Key]:
     return {key for pair in free_labels(node) for key in workspaces.by(WAITING, pair)}
 
 
-def _free_nodes(nodes: Store[Node], workspace: Object) -> Iterator[Key]:
+def free_nodes(nodes: Store[Node], workspace: Object) -> Iterator[Key]:
+    """The nodes of nobody that a Workspace's selector allows."""
     wanted = list(_pairs(workspace))
     for key in nodes.by(FREE, wanted[0] if wanted else ANY_NODE):
         header = nodes.header(key)
@@ -160,16 +166,26 @@ def _pairs(workspace: Object) -> Iterator[str]:
 
 
 def _taken(workspaces: Store[Object], subject: Subject, node: str) -> bool:
-    """Whether another Workspace has a better claim: it counts the node and is older, or alone."""
+    """Whether another Workspace that counts a node has a better claim to it: it alone counts it,
+    or it runs there, or it is the older one."""
     mine = workspaces.header(subject.key)
-    counted = node in workers(subject.workspace)
-    for key in workspaces.by(WORKER, node):
-        other = workspaces.header(key)
-        if key == subject.key or other is None or mine is None:
-            continue
-        if not counted or _age(other) < _age(mine):
-            return True
-    return False
+    others = _others(workspaces, subject, node)
+    if mine is None or node not in workers(subject.workspace):
+        return bool(others)
+    own = (not _runs(subject.workspace), *_age(mine))
+    return any((not _runs(other), *_age(header)) < own for other, header in others)
+
+
+def _others(workspaces: Store[Object], subject: Subject, node: str) -> list[tuple[Object, Header]]:
+    """The other Workspaces that count a node."""
+    keys = (key for key in workspaces.by(WORKER, node) if key != subject.key)
+    found = ((workspaces.object(key), workspaces.header(key)) for key in keys)
+    return [(other, header) for other, header in found if other is not None and header is not None]
+
+
+def _runs(workspace: Object) -> bool:
+    """Whether a Workspace has all its nodes, and so may run on them."""
+    return is_true(Subject(workspace).status.get("conditions") or (), conditions.RESOURCE_READY)
 
 
 def _age(header: Header) -> tuple[str, str]:

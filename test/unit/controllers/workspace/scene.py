@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kaito.api.labels import RESERVED
 from kaito.api.machine import LAUNCHED, LIVING
 from kaito.catalog.catalog import load
 from kaito.controllers.kinds import (
@@ -148,6 +149,14 @@ def own_node(name: str = FIRST, **details: Any) -> Node:
 
 
 def seen(found: Object, **surroundings: Any) -> Observation:
+    """A Workspace that has counted the free nodes around it, where it has no status yet."""
+    free = [
+        each.name
+        for each in surroundings.get("nodes", ())
+        if each.ready and not each.spec.unschedulable and not RESERVED & each.labels.keys()
+    ]
+    if free and "status" not in found:
+        found = {**found, "status": {"workerNodes": free}}
     return Observation(workspace=found, now=NOW, **surroundings)
 
 

@@ -167,8 +167,27 @@ def test_a_node_of_nobody_wakes_who_counts_it_and_who_waits_for_one_like_it() ->
 def test_a_workspace_that_counts_a_node_wakes_its_rivals() -> None:
     caches = Caches()
     caches.workspace("v", status=counting("n"))
-    change = caches.workspace("w", status=counting("n"))
+    change = caches.workspace("w", status=counting("n", ready=True))
     assert set(caches.wakes.rivals(change)) == {Key("default", "v")}
+
+
+def test_a_workspace_that_sees_its_claim_to_a_node_goes_on() -> None:
+    caches = Caches()
+    change = caches.workspace("w", status=counting("n"))
+    assert set(caches.wakes.rivals(change)) == {W}
+
+
+def test_a_node_that_two_count_belongs_to_who_runs_there_and_else_to_the_older() -> None:
+    caches = Caches()
+    v = Key("default", "v")
+    caches.node("n", **FREE)
+    caches.workspace("w", created="2025-01-01", status=counting("n"))
+    caches.workspace("v", created="2026-01-01", status=counting("n"))
+    assert (caches.seen().taken, caches.seen().contested) == (frozenset(), {"n"})
+    assert caches.seen(v).taken == {"n"}
+    caches.workspace("v", created="2026-01-01", status=counting("n", ready=True))
+    assert caches.seen().taken == {"n"}
+    assert (caches.seen(v).taken, caches.seen(v).contested) == (frozenset(), frozenset())
 
 
 def test_a_workspace_that_goes_wakes_who_waits_for_its_nodes() -> None:
