@@ -14,7 +14,7 @@ from kaito.cli.table import INDENT, LABEL, block, columns, labelled
 from kaito.controllers.workspace.asked import Own
 from kaito.controllers.workspace.changes import Change
 from kaito.controllers.workspace.needs import Needed
-from kaito.controllers.workspace.quote import Quote
+from kaito.controllers.workspace.quote import Otherwise, Quote
 from kaito.runtime import Object
 
 MOST_PATHS = 4  # changed fields that are named
@@ -50,6 +50,8 @@ def _lines(answer: Answer) -> Iterator[str]:
         yield from labelled("Waits", waits)
     if quote.plan is not None:
         yield from labelled("Price", _price(quote))
+        if quote.otherwise:
+            yield from block("Else", [_other(each) for each in quote.otherwise])
         yield from _time(answer)
         yield from block("Objects", _objects(quote, answer.changes))
     if quote.sizes:
@@ -161,6 +163,13 @@ def _price(quote: Quote) -> str:
     return said if cost.new == cost.nodes else f"{said}, {cost.new} of the nodes new"
 
 
+def _other(each: Otherwise) -> tuple[str, ...]:
+    cost = "price not known"
+    if each.each is not None:
+        cost = f"${each.nodes * each.each.usd_per_hour:,.2f} an hour"
+    return (each.size, f"{each.nodes} node{_s(each.nodes)}", cost)
+
+
 def _time(answer: Answer) -> Iterator[str]:
     phases = answer.quote.phases
     if answer.ready:
@@ -260,6 +269,16 @@ def as_json(answer: Answer) -> Object:
             "date": str(cost.each.date),
             "source": cost.each.source,
         },
+        "otherSizes": [
+            {
+                "size": each.size,
+                "nodes": each.nodes,
+                "usdPerHour": None
+                if each.each is None
+                else round(each.nodes * each.each.usd_per_hour, 4),
+            }
+            for each in quote.otherwise
+        ],
         "secondsToReady": _seconds(_to_ready(answer)),
         "phases": [
             {

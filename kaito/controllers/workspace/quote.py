@@ -16,6 +16,7 @@ from kaito.catalog.estimate import Estimate
 from kaito.catalog.offer import Offer
 from kaito.catalog.sku import Price
 from kaito.catalog.timing import Known, Phase, time_to_ready
+from kaito.controllers.workspace.alternatives import sized, sizes_of
 from kaito.controllers.workspace.asked import Asked, asked
 from kaito.controllers.workspace.crew import made_nodes, muster
 from kaito.controllers.workspace.decide import plan_of
@@ -25,7 +26,7 @@ from kaito.controllers.workspace.needs import Needed, needed
 from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.order import ORDERS, Order
-from kaito.controllers.workspace.plan import Plan, later
+from kaito.controllers.workspace.plan import Plan, later, plan
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.rehearsal import rehearse
 from kaito.controllers.workspace.settings import Settings
@@ -65,6 +66,16 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Otherwise:
+    """Nodes of another size, asked for when those before it cannot be had."""
+
+    size: str
+    nodes: int
+    each: Price | None
+    """None where the price is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """The answer."""
 
@@ -82,6 +93,8 @@ class Quote:
     """Why the engine will not start although all is applied, a sentence without its full stop."""
     cost: Cost | None = None
     """None where no nodes are brought up, or their price is not known."""
+    otherwise: tuple[Otherwise, ...] = ()
+    """The other sizes that the Workspace names, in the order in which they are tried."""
     phases: tuple[Phase, ...] = ()
     """What is left until it answers; empty for templates, of which nothing is known, and where the
     engine does not start."""
@@ -186,6 +199,7 @@ def _carried_out(
         estimate=planned.estimate,
         hindrance=hindrance,
         cost=Cost(nodes=made, new=new, each=price) if made and price else None,
+        otherwise=tuple(_otherwise(planned, observation, catalog, settings)) if made else (),
         phases=_phases(planned, observation, settings) if hindrance is None else (),
         objects=rehearsal.objects,
         status=None if base.problems else rehearsal.last.status,
@@ -194,6 +208,19 @@ def _carried_out(
         sizes=base.sizes if planned.estimate is not None else (),
         models=() if base.possible else base.models,
     )
+
+
+def _otherwise(
+    planned: Plan, observation: Observation, catalog: Catalog, settings: Settings
+) -> Iterator[Otherwise]:
+    for size in sizes_of(observation.workspace):
+        if size.lower() == planned.instance_type.lower():
+            continue
+        workspace = sized(observation.workspace, size)
+        other = plan(workspace, catalog=catalog, settings=settings, config=observation.config)
+        if isinstance(other, Plan):
+            price = other.sku.price if other.sku else None
+            yield Otherwise(size=other.instance_type, nodes=other.nodes, each=price)
 
 
 def _asking(objects: Iterable[Object]) -> list[Order]:

@@ -16,6 +16,7 @@ from kaito.controllers.workspace.crew import order_name
 from kaito.controllers.workspace.decision import Decision
 from kaito.controllers.workspace.observation import Observation, Obstacle
 from kaito.controllers.workspace.order import ORDERS, Order
+from kaito.controllers.workspace.quote import quote
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Object, rfc3339
 from test.unit.controllers.workspace.scene import (
@@ -302,6 +303,12 @@ def test_a_claim_that_another_provisioner_deletes_unlaunched_is_given_up() -> No
     wire["metadata"]["deletionTimestamp"] = rfc3339(NOW)
     dropped = with_orders(observation, Order.model_validate(wire))
     assert asked(decided(dropped, settings)) == [B]
+
+
+def test_a_plan_tells_what_the_other_sizes_take_and_cost() -> None:
+    told = quote(seen(choosing(B, C)), None, catalog=CATALOG, settings=MACHINES)
+    assert [(each.size, each.nodes) for each in told.otherwise] == [(B, 1), (C, 1)]
+    assert all(each.each is not None for each in told.otherwise)
 
 
 # Pools
