@@ -131,7 +131,7 @@ async def fail_and_recover(stage: Stage) -> None:
 
 async def drain_a_stubborn_pod(stage: Stage) -> None:
     """A NodeClaim goes whose Pod a budget keeps, until time is up."""
-    claim = nodeclaim_object("wsclaim", spec={"terminationGracePeriod": "3s"})
+    claim = nodeclaim_object("wsclaim", spec={"terminationGracePeriod": "8s"})
     await stage.client.create(NODECLAIMS, written(claim))
     await stage.until(lambda: is_ready(stage, NODECLAIMS, "wsclaim"), "the NodeClaim ready")
     [node] = stage.all(NODES)
