@@ -7,7 +7,6 @@ text under one key (kaito.md 2.2).
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import yaml
 from kaito.api.rules import Problem
 from kaito.api.words import listed, one_line, shown
 from kaito.api.workspace import Workspace
+from kaito.catalog.arguments import arguments
 from kaito.catalog.precision import CacheType
 from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
 from kaito.controllers.workspace.told import Told
@@ -46,18 +46,15 @@ TENSOR, PIPELINE, DATA = SPLIT = (
     "pipeline-parallel-size",
     "data-parallel-size",
 )
-# Flags of the engine in what we start and in upstream's template (kaito.md 3.6, 5.1).
-# There are more: another flag is a slip only where it is like one of these.
-FLAGS = (
-    *(CONTEXT, UTILIZATION, CACHE, *SPLIT),
-    *("chat-template", "config-format", "cpu-offload-gb", "download-dir", "dtype"),
-    *("enable-auto-tool-choice", "enable-chunked-prefill", "enable-expert-parallel"),
-    *("gdn-prefill-backend", "kv-transfer-config", "load-format", "lora-modules"),
-    *("max-num-batched-tokens", "max-num-seqs", "max-seq-len-to-capture", "num-scheduler-steps"),
-    *("reasoning-parser", "served-model-name", "tokenizer-mode", "tool-call-parser"),
-    "trust-remote-code",
-)
-SLIP = 0.88  # of difflib: data-parallel-size-local is a flag, and like one of these by 0.86
+# What a ConfigMap must not say, and why: the engine would not be found, or a secret be read.
+NOT_THERE = {
+    **dict.fromkeys(
+        ("port", "uds", "grpc", "headless", "ssl-certfile", "ssl-keyfile"),
+        "probes and clients come over HTTP to the port that KAITO says",
+    ),
+    "api-key": "a ConfigMap keeps no secrets: annotate with kaito.sh/api-key-secret instead",
+    "hf-token": "a ConfigMap keeps no secrets: name a Secret as modelAccessSecret instead",
+}
 NARROW = "fp8"  # how all names of caches with one byte a value begin
 OUTPUT_ROOT = "/mnt"  # where volumes for results are
 TOKENS_LENGTH = 12  # digits
@@ -157,17 +154,26 @@ def inference_problems(
 
 
 def inference_slips(config: Mapping[str, Any]) -> Iterator[str]:
-    """Flags that are most likely misspelt, a sentence each: the engine does not start with a flag
-    that it does not have."""
+    """What the release of the engine that KAITO starts would not start with, a sentence each.
+
+    Told and not refused, for an administrator may run the image of another release.
+    """
     say = _sayer("inference.config", config, INFERENCE_KEY)
     found = _parsed(config, INFERENCE_KEY, say)
-    for flag, _ in () if isinstance(found, Problem) else _spelled(found.get("vllm")):
-        near = difflib.get_close_matches(flag, FLAGS, n=1, cutoff=SLIP)
-        if near and flag not in FLAGS:
+    known = arguments()
+    for flag, value in () if isinstance(found, Problem) else _spelled(found.get("vllm")):
+        argument, near = known.find(flag), known.nearest(flag)
+        if argument is None:
+            nearest = f"the nearest is {near}, and " if near else ""
             yield say(
-                f"vllm.{shown(flag)} is no flag that KAITO knows: the nearest is {near[0]}, and "
-                "the engine does not start with a flag that it does not have"
+                f"vllm.{shown(flag)} is no flag of vLLM {known.version}: {nearest}the engine does "
+                "not start with a flag that it does not have"
             ).message
+        elif flag in NOT_THERE:
+            yield say(f"vllm.{flag} has no place there: {NOT_THERE[flag]}").message
+        elif not isinstance(value, Mapping | list) and not argument.takes(value):
+            wanted = f"vllm.{shown(flag)} must be {argument.wanted}"
+            yield say(f"{wanted}: vLLM {known.version} does not start with another value").message
 
 
 def training_problems(config: Mapping[str, Any], *, method: str) -> Iterator[Problem]:

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from kaito.api.rules import Problem
 from kaito.controllers.workspace.parameters import (
-    FLAGS,
     INFERENCE_KEY,
     TRAINING_KEY,
     inference_problems,
@@ -167,6 +166,43 @@ def test_a_slip_is_told_with_the_flag_that_is_meant(flag: str, meant: str) -> No
     assert f"the nearest is {meant}" in slip
 
 
-@pytest.mark.parametrize("flag", [*FLAGS, "data-parallel-size-local", "seed", "enforce-eager"])
-def test_a_flag_of_the_engine_is_no_slip(flag: str) -> None:
-    assert [*inference_slips(config(f"vllm: {{{flag}: 1}}"))] == []
+def test_a_flag_like_none_is_told_alone() -> None:
+    (slip,) = inference_slips(config("vllm: {qqqq: 1}"))
+    assert slip.endswith(
+        "vllm.qqqq is no flag of vLLM 0.25.1: the engine does not start with a flag that it does "
+        "not have."
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *("seed: 1", "data-parallel-size-local: 2", "enforce-eager: true", "no-enforce_eager: true"),
+        *("max-num-batched-tokens: 8k", "dtype: half", "max-num-seqs: 1"),
+        *("compilation-config.level: 3", "compilation-config: '{\"level\": 3}'"),
+        *("watermark: 0.01", "api-server-count: '2'", "gpu-mem: 0.8", "hf-overrides: x"),
+    ],
+)
+def test_what_the_engine_takes_is_no_slip(setting: str) -> None:
+    assert [*inference_slips(config(f"vllm: {{{setting}}}"))] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("seed: one", "vllm.seed must be a whole number"),
+        ("enforce-eager: 1", "vllm.enforce-eager must be true or false"),
+        ("max-num-batched-tokens: 8 kilo", "which may end in k, m or g"),
+        ("watermark: low", "vllm.watermark must be a number"),
+        ("compilation-config: '{'", "vllm.compilation-config must be a JSON text"),
+        ("runner: fast", "vllm.runner must be one of auto, draft, generate, pooling"),
+        ("max-num-seqs: null", "vllm.max-num-seqs must be a whole number"),
+        ("seed.a: 1", "vllm.seed.a is no flag"),
+        ("port: 8000", "vllm.port has no place there"),
+        ("api_key: s3cret", "annotate with kaito.sh/api-key-secret instead"),
+    ],
+)
+def test_what_the_engine_does_not_start_with_is_told(setting: str, words: str) -> None:
+    (slip,) = inference_slips(config(f"vllm: {{{setting}}}"))
+    assert words in slip
+    assert "s3cret" not in slip
