@@ -177,8 +177,8 @@ def test_a_flag_like_none_is_told_alone() -> None:
 @pytest.mark.parametrize(
     "setting",
     [
-        *("seed: 1", "data-parallel-size-local: 2", "enforce-eager: true", "no-enforce_eager: true"),
-        *("max-num-batched-tokens: 8k", "dtype: half", "max-num-seqs: 1"),
+        *("seed: 1", "data-parallel-size-local: 2", "enforce-eager: true"),
+        *("no-enforce_eager: true", "max-num-batched-tokens: 8k", "dtype: half"),
         *("compilation-config.level: 3", "compilation-config: '{\"level\": 3}'"),
         *("watermark: 0.01", "api-server-count: '2'", "gpu-mem: 0.8", "hf-overrides: x"),
     ],
