@@ -157,8 +157,13 @@ def seconds_since(text: str, now: float) -> float:
 
 
 def _usable(obj: Object) -> bool:
-    number = obj.get("revision")
-    return isinstance(obj.get("data"), dict) and isinstance(number, int) and number >= 0
+    number, content = obj.get("revision"), obj.get("data")
+    if not isinstance(content, dict) or not isinstance(number, int) or number < 0:
+        return False
+    noted = content.get("annotations", {})
+    return isinstance(noted, dict) and all(
+        key in FOR_USERS and isinstance(value, str) for key, value in noted.items()
+    )
 
 
 def _read(obj: Object) -> Revision:

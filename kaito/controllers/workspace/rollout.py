@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from kaito.api.workspace_rules import update_problems
 from kaito.controllers.workspace.kinds import STATEFUL_SETS
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.parameters import Config
@@ -60,7 +61,10 @@ def course(observation: Observation) -> Course:
     if chosen.undone is not None and chosen.undone.config != config_version(observation.config):
         # What failed with one ConfigMap may work with another.
         chosen = replace(chosen, undone=None, tried_since="")
-    return Course(declared=chosen, good=last_good(known, but=chosen), known=known)
+    good = last_good(known, but=chosen)
+    if good is not None and _changes_what_stays(observation.workspace, good):
+        good = None  # nobody but a forger can have written that
+    return Course(declared=chosen, good=good, known=known)
 
 
 def way_back(observation: Observation) -> Revision | None:
@@ -113,6 +117,11 @@ def undone(way: Course, *, reason: str, message: str, config: Config | None) -> 
     """The course once the declared revision has had its time."""
     why = Undone(reason=reason, message=message, config=config_version(config))
     return replace(way, declared=replace(way.declared, undone=why, tried_since=""))
+
+
+def _changes_what_stays(workspace: Object, revision: Revision) -> bool:
+    """Whether a revision holds other values of what can never be changed, such as node sizes."""
+    return any(update_problems(restored(workspace, revision.content), workspace))
 
 
 def config_version(config: Config | None) -> str:

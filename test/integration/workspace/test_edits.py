@@ -260,6 +260,15 @@ async def test_a_rollback_makes_the_workspace_what_it_was(
     assert await world.kaito("rollback", "nothing") == 1
     assert "There is no Workspace nothing" in capsys.readouterr().err
 
+    (*_, last) = await world.revisions()
+    fixed = {**last["data"], "resource": {"labelSelector": {"matchLabels": {"apps": "other"}}}}
+    kept = ("namespace", "labels", "ownerReferences")
+    metadata = {"name": "w-forged", **{name: last["metadata"][name] for name in kept}}
+    other = {**last, "metadata": metadata, "data": fixed, "revision": 90}
+    await world.client.create(REVISIONS, other)
+    assert await world.kaito("rollback", "w", "--to-revision", "90") == 1
+    assert "resource.labelSelector cannot be changed" in capsys.readouterr().err
+
 
 async def test_replicas_belong_to_whoever_scales_and_annotations_to_who_restarts(
     world: World,

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kaito.controllers.workspace.decision import Decision
 from kaito.controllers.workspace.observation import Observation, Obstacle
@@ -36,6 +38,22 @@ CRASHING: Object = {
 }
 TEMPLATE: Object = {"spec": {"containers": [{"name": "c", "image": "good"}]}}
 BAD: Object = {"spec": {"containers": [{"name": "c", "image": "bad"}]}}
+WORDS = (
+    *("resource", "inference", "annotations", "template"),
+    *("preset", "count", "labelSelector", "name"),
+)
+    *[
+        "resource",
+        "inference",
+        "annotations",
+        "template",
+        "preset",
+        "count",
+        "labelSelector",
+        "name",
+    ],
+    "x",
+)
 STALLED: Object = {
     "conditions": [
         {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
@@ -323,6 +341,37 @@ def test_what_was_good_and_cannot_be_any_more_changes_nothing() -> None:
     assert decision.objects == ()
     assert decision.deletions == ()
     assert says(decision, "InferenceReady") == ("False", "RevisionUndone")
+
+
+def test_no_forged_revision_changes_what_its_author_cannot() -> None:
+    found = tried()
+    (good, bad) = found.revisions
+    forged = {**good["data"], "resource": {**good["data"]["resource"], "count": 50}}
+    found = replace(found, revisions=({**good, "data": forged}, bad))
+    decision = decided(found)
+    assert image(decision) == "bad"
+    assert not [each for each in decision.objects if each["kind"] == "Machine"][1:]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+STATES = (serving(), tried(), undone())
+
+
+@given(st.sampled_from(STATES), st.booleans(), st.sampled_from(["", "resource", "inference"]), JSON)
+def test_whatever_is_in_a_revision_deciding_never_fails(
+    found: Observation, first: bool, part: str, hostile: Any
+) -> None:
+    revisions = list(found.revisions)
+    place = 0 if first else -1
+    content = {**revisions[place]["data"], part: hostile} if part else hostile
+    revisions[place] = {**revisions[place], "data": content}
+    decided(replace(found, revisions=tuple(revisions)))
 
 
 def test_where_the_revision_cannot_be_written_that_is_said() -> None:

@@ -127,6 +127,9 @@ def test_what_became_of_a_revision_is_read_as_it_was_written() -> None:
         {"revision": -1},
         {"revision": "1"},
         {"metadata": {"name": "w-a"}},
+        {"data": {"annotations": ["kaito.sh/runtime"]}},
+        {"data": {"annotations": {"kaito.sh/runtime": 7}}},
+        {"data": {"annotations": {"team": "blue"}}},
     ],
     ids=str,
 )
