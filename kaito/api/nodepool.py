@@ -75,6 +75,8 @@ class NodePoolSpec(Wire):
 
     replicas: Annotated[int | None, Field(ge=0)] = None
     """How many nodes there shall be, whatever Pods there are."""
+    limits: Mapping[str, str] = {}
+    """How many there may be while some are replaced, under `nodes`: nothing else may be limited."""
     template: NodeTemplate
     """What the nodes are made from."""
     disruption: Disruption | None = None

@@ -11,17 +11,8 @@ from typing import Any
 import msgspec
 
 from kaito.api import labels, machine, nodeclaim
-from kaito.api.machine import FINALIZER, Machine
+from kaito.api.machine import FINALIZER
 from kaito.runtime import Resource
-
-MACHINES: Resource[Machine] = Resource(
-    machine.GROUP,
-    machine.VERSION,
-    machine.PLURAL,
-    machine.KIND,
-    namespaced=False,
-    model=Machine,
-)
 
 
 class NodeMeta(msgspec.Struct, frozen=True, rename="camel"):
