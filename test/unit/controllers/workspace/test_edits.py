@@ -38,22 +38,7 @@ CRASHING: Object = {
 }
 TEMPLATE: Object = {"spec": {"containers": [{"name": "c", "image": "good"}]}}
 BAD: Object = {"spec": {"containers": [{"name": "c", "image": "bad"}]}}
-WORDS = (
-    *("resource", "inference", "annotations", "template"),
-    *("preset", "count", "labelSelector", "name"),
-)
-    *[
-        "resource",
-        "inference",
-        "annotations",
-        "template",
-        "preset",
-        "count",
-        "labelSelector",
-        "name",
-    ],
-    "x",
-)
+WORDS = ("resource", "inference", "annotations", "template", "preset", "count", "name")
 STALLED: Object = {
     "conditions": [
         {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
