@@ -195,8 +195,9 @@ class StatefulSets:
             with suppress(AlreadyExists):
                 own[name] = await self._client.create(CONTROLLER_REVISIONS, made)
         elif there is not ordered[-1]:
-            patch = {"revision": number}
-            own[name] = await self._client.patch(CONTROLLER_REVISIONS, Key.of(there), patch)
+            # Whole: a patch would spell its data anew, and data cannot be changed.
+            renumbered = {**there, "revision": number}
+            own[name] = await self._client.update(CONTROLLER_REVISIONS, renumbered)
         return own
 
     async def _own_revisions(self, stateful_set: Object) -> dict[str, Object]:
@@ -206,10 +207,13 @@ class StatefulSets:
         own = {each["metadata"]["name"]: each for each in claims.own}
         for orphan in claims.adopt:
             owners = [*(orphan["metadata"].get("ownerReferences") or ())]
-            patch: Object = {"ownerReferences": [*owners, owner_reference(stateful_set)]}
-            patch["resourceVersion"] = orphan["metadata"]["resourceVersion"]
-            key = Key.of(orphan)
-            own[key.name] = await self._client.patch(CONTROLLER_REVISIONS, key, {"metadata": patch})
+            metadata = {
+                **orphan["metadata"],
+                "ownerReferences": [*owners, owner_reference(stateful_set)],
+            }
+            own[metadata["name"]] = await self._client.update(
+                CONTROLLER_REVISIONS, {**orphan, "metadata": metadata}
+            )
         return own
 
 

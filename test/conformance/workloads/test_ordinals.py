@@ -69,6 +69,24 @@ async def test_below_the_partition_a_pod_comes_back_as_it_was(hand: Hand) -> Non
     assert again["metadata"]["labels"][REVISION] == before["t-0"]
 
 
+async def test_a_template_that_was_there_before_has_its_revision_again(hand: Hand) -> None:
+    pod = template("a")
+    pod["spec"]["containers"][0]["command"] = ["sh", "-c", "a && b > c"]
+    path = await made(hand, 1, template=pod)
+    before = revisions(await hand.active(1))
+    for image in ("b", "a"):
+        await hand.merge(path, change_image(pod, image))
+        await all_ready(hand, path, 1)
+    assert revisions(await hand.active(1)) == before
+    known = await hand.until(hand.apps("controllerrevisions"), lambda body: len(body["items"]) == 2)
+    assert sorted(each["revision"] for each in known["items"]) == [2, 3]
+
+
+def change_image(pod: Object, image: str) -> Object:
+    container = {**pod["spec"]["containers"][0], "image": image}
+    return {"spec": {"template": {"spec": {"containers": [container]}}}}
+
+
 async def test_pods_are_replaced_on_deletion_alone_where_that_is_asked_for(hand: Hand) -> None:
     path = await made(hand, 2, updateStrategy={"type": "OnDelete"})
     before = revisions(await hand.active(2))
