@@ -102,13 +102,13 @@ class Sweep:
         while True:
             try:
                 await self.once()
-            except (CloudError, RuntimeFailure) as error:
+            except CloudError as error:
                 log.warning("sweep failed", error=str(error))
             await self._clock.sleep(PERIOD * self._poll)
 
     async def once(self) -> None:
-        """One sweep. CloudError when the pools could not be listed, RuntimeFailure when the API
-        server could not be asked; what cannot be deleted is logged and left to the next."""
+        """One sweep. CloudError when the pools could not be listed; what cannot be deleted, whoever
+        refuses it, is logged and left to the next."""
         if self._doubted():
             return
         pools = await self._source.pools()
@@ -145,7 +145,7 @@ class Sweep:
     async def _remove(self, finding: Finding) -> None:
         try:
             done = await self._remover.remove(finding)
-        except CloudError as error:
+        except (CloudError, RuntimeFailure) as error:
             log.warning("not swept", kind=finding.kind, name=finding.name, error=str(error))
             return
         if not done.deleted:
