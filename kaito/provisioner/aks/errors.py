@@ -147,17 +147,18 @@ _RULES = (
     _rule(Cause.SERVER, "GatewayTimeout ServerTimeout InternalExecutionError"),
     _rule(Cause.SERVER, "VMExtensionProvisioningError VMExtensionProvisioningTimeout"),
     _rule(Cause.SERVER, "OSProvisioningTimedOut NetworkingInternalOperationError"),
-    _rule(Cause.INVALID, "InvalidParameter InvalidTemplate InvalidRequestFormat BadRequest"),
+    # What AKS says when it has no other word, of clusters and versions that change, too.
+    _rule(Cause.UNKNOWN, "BadRequest"),
+    _rule(Cause.INVALID, "InvalidParameter InvalidTemplate InvalidRequestFormat"),
     _rule(Cause.INVALID, "PropertyChangeNotAllowed InvalidRequestContent OSSKUNotSupported"),
 )
 
 _RETRIED = frozenset({Cause.BUSY, Cause.THROTTLED, Cause.SERVER, Cause.NETWORK})
 
 # Causes of codes that also wrap other ones.
-_GENERIC = frozenset({Cause.INVALID, Cause.SERVER})
+_GENERIC = frozenset({Cause.INVALID, Cause.SERVER, Cause.UNKNOWN})
 
 _BY_STATUS: Mapping[int, Cause] = {
-    400: Cause.INVALID,
     401: Cause.AUTHENTICATION,
     403: Cause.AUTHORIZATION,
     404: Cause.CLUSTER,

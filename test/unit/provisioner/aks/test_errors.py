@@ -102,8 +102,9 @@ TABLE = [
     (503, "ServiceUnavailable", "", Cause.SERVER),
     (500, "NobodyKnowsThis", "", Cause.SERVER),
     (400, "InvalidParameter", "osDiskSizeGB", Cause.INVALID),
-    (400, "NobodyKnowsThis", "", Cause.INVALID),
-    (400, "BadRequest", "Adding agent pools is not allowed", Cause.INVALID),
+    # Only a code that says so is a request that can never be met.
+    (400, "NobodyKnowsThis", "", Cause.UNKNOWN),
+    (400, "BadRequest", "Adding agent pools is not allowed", Cause.UNKNOWN),
     (402, "NobodyKnowsThis", "", Cause.UNKNOWN),
 ]
 
