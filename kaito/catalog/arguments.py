@@ -67,7 +67,10 @@ class Argument:
 
         What stands alone is said by true, and by no value at all.
         """
-        text = str(value)
+        try:
+            text = str(value)
+        except ValueError:
+            return False  # a number of more digits than Python writes
         match self.kind:
             case "flag":
                 return value is None or isinstance(value, bool)
