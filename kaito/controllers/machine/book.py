@@ -252,8 +252,9 @@ def _answered(facts: CloudFacts, ask: PoolAsk, pool: Pool | Absent, asked_at: fl
         since=facts.since if same else asked_at,
         confirmed=isinstance(ask, Confirm | Destroy),
         refusals=refusals,
-        # A change makes it unknown which machines there are, whatever had been asked.
-        machines=facts.machines if same and isinstance(ask, Look | Confirm) else None,
+        # A change makes it unknown which machines there are, and so does time: an upgrade that
+        # nobody saw gives a pool other ones. Whoever confirms is about to decide by them.
+        machines=facts.machines if same and isinstance(ask, Look) else None,
     )
 
 

@@ -224,6 +224,23 @@ async def test_a_machine_deleted_behind_us_takes_its_claim_with_it_and_no_other(
     assert town.machines() == 1
 
 
+async def test_a_claim_goes_with_the_machine_that_it_has_since_an_upgrade() -> None:
+    town = await town_of("wsa")
+    town.ask("wsb")
+    town.joins = False
+    await town.turns(12)
+    town.joins = True
+    await town.turns(6)
+    town.upgrade("wsa")
+    await town.turns(6)
+    stays = town.node_of("wsa")
+    town.drop("wsb")
+    await town.turns(30)
+    assert town.machines() == 1
+    assert town.ready() == ["wsa"]
+    assert town.node_of("wsa") == stays
+
+
 async def test_a_host_that_comes_back_under_its_name_shares_the_pool_that_others_kept() -> None:
     town = await town_of("wsa", "wsb")
     kept = town.node_of("wsb")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from kaito.provisioner import Pool, PoolState
 from kaito.provisioner.claim import MACHINE, Dialect
 from kaito.runtime import rfc3339
-from test.unit.controllers.machine.world import POLICY, World, merge
+from test.unit.controllers.machine.world import POLICY, World, machine, merge
 from test.unit.provisioner.machines import A10, A100, requirement
 
 TYPES = [requirement("node.kubernetes.io/instance-type", A100, A10)]
@@ -63,6 +63,15 @@ class Town(World):
             if node in self.objects.nodes:
                 assert node not in owners, f"{name} and {owners[node]} have one Node"
                 owners[node] = name
+
+    def upgrade(self, pool: str) -> None:
+        """The pool's machines are replaced by as many others, and nobody sees it happen."""
+        before, born = self.cloud.numbers[pool], self.cloud.born[pool]
+        for number in before:
+            self.objects.nodes.pop(machine(pool, number).name, None)
+        self.cloud.numbers[pool] = list(range(born, born + len(before)))
+        self.cloud.born[pool] = born + len(before)
+        self.settle()
 
     def ready(self) -> list[str]:
         """The claims that are Ready."""
