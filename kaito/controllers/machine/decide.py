@@ -201,7 +201,7 @@ def _node_deleted(claim: Claim, leaving: list[Node], seen: Observation, policy: 
     """Somebody deletes the claim's Node.
 
     A person who does that wants the machine gone. A cluster that is stopped or upgraded does it
-    too, and there the pool is to be kept: it brings another Node.
+    too, and there the pool is to be kept: it brings another Node, or has done so already.
     """
     pause = remaining_pause(seen.cloud.trouble, seen.now, policy)
     if pause:
@@ -216,8 +216,9 @@ def _node_deleted(claim: Claim, leaving: list[Node], seen: Observation, policy: 
     old = isinstance(pool, Pool) and pool.state is PoolState.CREATING and not seen.cloud.confirmed
     if old or due(seen, policy.poll_seconds):
         return Decision(ask=Confirm())
-    wanted_gone = isinstance(pool, Pool) and pool.state in {PoolState.READY, PoolState.DELETING}
-    if wanted_gone or isinstance(pool, Absent):
+    replaced = any(not node.deleting and node.spec.provider_id for node in seen.nodes)
+    ends = {PoolState.DELETING} if replaced else {PoolState.READY, PoolState.DELETING}
+    if isinstance(pool, Absent) or (isinstance(pool, Pool) and pool.state in ends):
         names = ", ".join(node.name for node in leaving)
         return _give_up(claim, f"Node {names} is being deleted; so is its {claim.kind}.")
     return Decision(writes=tuple(PatchNode(node.name, release(node)) for node in leaving))

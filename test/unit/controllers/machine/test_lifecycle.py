@@ -595,6 +595,26 @@ async def test_a_node_lost_to_a_stop_or_an_upgrade_costs_no_machine(state: PoolS
     assert machine.status.provider_id.endswith("/virtualMachines/1")
 
 
+async def test_an_upgrade_that_nobody_saw_costs_no_machine() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    pool = world.cloud.there[NAME]
+    [old] = world.objects.nodes
+    world.joins = False
+    world.join(pool, number=1)
+    world.cloud.numbers[NAME] = [1]
+    world.objects.delete(world.objects.nodes, old)
+    world.start()
+    await world.steps(5)
+    assert old not in world.objects.nodes
+    assert world.cloud.there == {NAME: pool}
+    machine = world.claim()
+    assert machine is not None
+    assert not machine.metadata.deleting
+    assert machine.status.provider_id.endswith("/virtualMachines/1")
+
+
 async def test_a_machine_whose_pool_was_deleted_behind_us_is_deleted() -> None:
     world = World()
     world.create()
