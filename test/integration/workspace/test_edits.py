@@ -81,6 +81,7 @@ class World:
         if self._manager is not None and self._running is not None:
             self._manager.stop()
             await self._running
+            await self._manager.client.aclose()
             self._manager = None
 
     async def create(self, template: Object, name: str = "w", preset: str = "") -> None:
