@@ -25,7 +25,8 @@ def allotted(claim: Claim, seen: Observation, policy: Policy) -> Observation:
     known = [node.labels for node in seen.nodes]
     known += [pool.labels] if isinstance(pool, Pool) else []
     guest = pool_of(claim) != claim.metadata.name
-    if not (guest or seen.mates or any(SHARED in labels for labels in known)):
+    shared = any(SHARED in labels for labels in known)
+    if not (guest or shared or any(_akin(claim, mate) for mate in seen.mates)):
         return seen
     holders = _holders(crew(claim, seen.mates), seen, policy)
     uid = claim.metadata.uid

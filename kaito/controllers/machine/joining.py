@@ -50,17 +50,24 @@ from kaito.provisioner.sharing import shape_of
 def join(claim: Claim, seen: Observation, policy: Policy) -> Decision:
     """The next step towards a machine in the pool, and towards its Node."""
     pool = seen.cloud.pool
-    if isinstance(pool, Absent) and seen.pool != claim.metadata.name:
+    guest = seen.pool != claim.metadata.name
+    if isinstance(pool, Absent) and guest:
         if not seen.cloud.confirmed and not remaining_pause(seen.cloud.trouble, seen.now, policy):
             return Decision(ask=Confirm())
         return moving_out(claim) if seen.cloud.confirmed else make(claim, seen, policy)
-    if not isinstance(pool, Pool) or not belongs_to(pool.labels, claim):
+    if not isinstance(pool, Pool):
         return make(claim, seen, policy)
+    if not belongs_to(pool.labels, claim):
+        # It was written into the claim by hand, or has changed hands since.
+        return moving_out(claim) if guest else make(claim, seen, policy)
     try:
         request = replace(node_request(claim, policy.cluster), name=pool.name)
     except Unsatisfiable:
         return make(claim, seen, policy)
-    if pool.labels.get(SHAPE) != shape_of(request):
+    shape = pool.labels.get(SHAPE)
+    if guest and shape != shape_of(request):
+        return moving_out(claim)
+    if shape not in {None, shape_of(request)}:
         said = (
             f"Agent pool {pool.name} serves other claims of this customer, whose nodes are not "
             f"like those that this {claim.kind} asks for: wait until they are gone, or create "

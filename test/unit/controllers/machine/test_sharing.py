@@ -8,7 +8,7 @@ import pytest
 
 from kaito.provisioner import PoolState
 from kaito.provisioner.claim import MACHINE, NODECLAIM, Dialect
-from kaito.provisioner.ownership import SHARED
+from kaito.provisioner.ownership import SHAPE, SHARED
 from kaito.provisioner.sharing import POOL
 from test.unit.controllers.machine.town import SHARING, Town
 from test.unit.controllers.machine.world import BUSY, LOST, NO_ROOM, pod_object
@@ -340,3 +340,36 @@ async def test_claims_that_go_before_there_was_a_machine_call_its_making_off() -
     assert town.cloud.there["wsa"].state is PoolState.DELETING
     await town.turns(80)
     assert town.left() == ["system"]
+
+
+@pytest.mark.parametrize("pool", ["system", "wsa", "nosuchpool", "../wsa"])
+async def test_a_pool_written_into_a_claim_by_hand_is_left_when_it_is_not_for_it(pool: str) -> None:
+    town = await town_of("wsa")
+    town.policy = replace(SHARING, share_from=9)
+    town.cloud.most_pools = 9
+    town.start()
+    town.ask("wsx")
+    metadata = town.objects.claims["wsx"]["metadata"]
+    metadata["labels"] |= {"kaito.sh/workspace": "other"}
+    metadata["annotations"] = {POOL: pool}
+    await town.turns(20)
+    assert town.ready() == ["wsa", "wsx"]
+    assert set(town.cloud.there) == {"system", "wsa", "wsx"}
+    assert town.cloud.resizes == []
+
+
+async def test_a_claim_of_another_customer_has_no_say_in_a_pool_that_it_names() -> None:
+    town = Town()
+    town.joins = False
+    town.ask("wsa")
+    await town.turns(3)
+    made = town.cloud.there["wsa"]
+    older = {name: value for name, value in made.labels.items() if name != SHAPE}
+    town.cloud.there["wsa"] = replace(made, labels=older)
+    town.ask("wsx")
+    metadata = town.objects.claims["wsx"]["metadata"]
+    metadata["labels"] |= {"kaito.sh/workspace": "other"}
+    metadata["annotations"] = {POOL: "wsa"}
+    await town.turns(9, ["wsa"])
+    assert town.condition_of("wsa") == "Launching"
+    assert "machines wsa" not in town.cloud.asked
