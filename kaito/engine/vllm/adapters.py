@@ -1,0 +1,110 @@
+"""Adapters that vLLM serves beside the model: which are there, and which of them are whole.
+
+One that cannot be loaded would end the engine when it starts, so its files are looked at first:
+what is broken is left out and told, and the others are served.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import struct
+from dataclasses import dataclass
+
+CONFIG = "adapter_config.json"
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
+# What --max-lora-rank may be (vllm/config/lora.py, v0.25.1). A test holds this against the list of
+# arguments.
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+LONGEST_HEADER = 100 * 1024**2  # bytes; safetensors' own bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """One that can be served."""
+
+    name: str
+    path: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """One that cannot."""
+
+    name: str
+    why: str
+    """Ends a sentence."""
+
+
+def find(directory: str) -> list[Adapter | Broken]:
+    """What is in the folders of a directory, by name; nothing where there is no directory.
+
+    A folder without adapter_config.json is passed over, as upstream does, unless it has weights.
+    """
+    root = pathlib.Path(directory)
+    if not root.is_dir():
+        return []
+    folders = sorted(each for each in root.iterdir() if each.is_dir())
+    found = (_looked_at(each) for each in folders if not each.name.startswith("."))
+    return [each for each in found if each is not None]
+
+
+def words(adapters: list[Adapter]) -> list[str]:
+    """How vLLM is told of them: as JSON, in which a name may have any letter."""
+    if not adapters:
+        return []
+    told = [json.dumps({"name": each.name, "path": each.path}) for each in adapters]
+    return ["--lora-modules", *told]
+
+
+def max_rank(adapters: list[Adapter]) -> int:
+    """The least rank that vLLM can make room for and that all of them fit in."""
+    most = max((each.rank for each in adapters), default=1)
+    return next(rank for rank in RANKS if rank >= most)
+
+
+def _looked_at(folder: pathlib.Path) -> Adapter | Broken | None:
+    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    config = folder / CONFIG
+    if not config.is_file():
+        return _broken(folder, f"has weights and no {CONFIG}") if weights else None
+    try:
+        said = json.loads(config.read_bytes())
+    except (OSError, ValueError):
+        return _broken(folder, f"has no JSON in {CONFIG}")
+    if not isinstance(said, dict) or str(said.get("peft_type", "LORA")).upper() != "LORA":
+        return _broken(folder, "is of another kind than LoRA, which is all that vLLM serves")
+    rank = said.get("r")
+    if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= RANKS[-1]:
+        return _broken(folder, f"has a rank that is none from 1 to {RANKS[-1]}")
+    if said.get("bias", "none") != "none" or said.get("use_dora"):
+        return _broken(folder, "has biases or DoRA, which vLLM does not serve")
+    if weights is None:
+        return _broken(folder, f"has no {WEIGHTS[0]}")
+    if why := _torn(weights):
+        return _broken(folder, why)
+    return Adapter(name=folder.name, path=str(folder), rank=rank)
+
+
+def _torn(weights: pathlib.Path) -> str:
+    """Why a file of weights is not whole, "" where it is as far as its beginning tells."""
+    size = weights.stat().st_size
+    if weights.suffix != ".safetensors":
+        return "" if size else f"has an empty {weights.name}"
+    with weights.open("rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 2 <= length <= min(LONGEST_HEADER, size - 8):
+            return f"has a {weights.name} that is cut off"
+        try:
+            header = json.loads(file.read(length))
+            header.pop("__metadata__", None)
+            end = max(int(each["data_offsets"][1]) for each in header.values())
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            return f"has a {weights.name} that is damaged or empty"
+    return "" if end + 8 + length == size else f"has a {weights.name} that is cut off"
+
+
+def _broken(folder: pathlib.Path, why: str) -> Broken:
+    return Broken(name=folder.name, why=why)

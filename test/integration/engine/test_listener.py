@@ -1,0 +1,98 @@
+"""The port answers before the engine does, and the engine takes it over without a gap."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from kaito.engine.vllm.listener import Listener, Said, announce, answering, listening
+
+STARTING = Said(health={"status": "starting", "phase": "loading"}, metrics="a_metric 1\n")
+
+
+@contextmanager
+def port_of(said: Said = STARTING) -> Iterator[tuple[int, socket.socket, Listener]]:
+    with listening(0) as sock, answering(sock, lambda: said) as listener:
+        yield sock.getsockname()[1], sock, listener
+
+
+def ask(
+    port: int, path: str, method: str = "GET", body: bytes | None = None
+) -> tuple[int, bytes, dict[str, str]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, answer.read(), {n.lower(): v for n, v in answer.getheaders()}
+    finally:
+        connection.close()
+
+
+def test_who_asks_early_learns_how_far_it_is() -> None:
+    with port_of() as (port, _, _):
+        status, body, headers = ask(port, "/health")
+        assert status == 503
+        assert json.loads(body) == STARTING.health
+        assert (headers["retry-after"], headers["connection"]) == ("10", "close")
+        assert ask(port, "/metrics?x=1")[:2] == (200, b"a_metric 1\n")
+
+
+def test_a_worker_says_that_it_works() -> None:
+    with port_of(Said(ready=True, health={"status": "ok"})) as (port, _, _):
+        assert ask(port, "/health")[:2] == (200, b'{"status": "ok"}')
+
+
+@pytest.mark.parametrize("body", [None, b"{}", b"x" * 300_000])
+def test_questions_to_the_model_are_told_to_come_back(body: bytes | None) -> None:
+    with port_of() as (port, _, _):
+        status, told, headers = ask(port, "/v1/chat/completions", "POST", body)
+        assert status == 503
+        assert json.loads(told)["error"]["type"] == "service_unavailable_error"
+        assert "retry-after" in headers
+
+
+def test_a_client_that_says_nothing_keeps_nobody_waiting() -> None:
+    with port_of() as (port, _, _), socket.create_connection(("127.0.0.1", port)) as slow:
+        slow.sendall(b"GET /hea")
+        assert ask(port, "/health")[0] == 503
+
+
+class _Engine(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"engine")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is written."""
+
+
+def test_no_connection_is_refused_when_the_engine_takes_over() -> None:
+    with port_of() as (port, sock, listener):
+        assert ask(port, "/health")[0] == 503
+        announce(listener.address)
+        listener.wait()
+        # Nobody accepts now, and still the connection is there for whoever does next.
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as waiting:
+            waiting.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            engine = HTTPServer(("", 0), _Engine, bind_and_activate=False)
+            engine.socket.close()
+            engine.socket = sock.dup()
+            engine.handle_request()
+            with waiting.makefile("rb") as answer:
+                assert answer.read().endswith(b"engine")
+            engine.server_close()
+
+
+def test_an_announcement_that_nobody_hears_is_no_error() -> None:
+    with port_of() as (_, _, listener):
+        listener.close()
+        announce(listener.address)
+        announce("")
