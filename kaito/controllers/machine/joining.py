@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kaito.api.launch import Cause
+from kaito.controllers.machine import conditions
 from kaito.controllers.machine.allotment import crew, needed, unjoined, waiting
 from kaito.controllers.machine.cloud import (
-    Confirm,
     DeleteMachine,
     ListMachines,
     Look,
@@ -52,9 +52,11 @@ def join(claim: Claim, seen: Observation, policy: Policy) -> Decision:
     pool = seen.cloud.pool
     guest = seen.pool != claim.metadata.name
     if isinstance(pool, Absent) and guest:
-        if not seen.cloud.confirmed and not remaining_pause(seen.cloud.trouble, seen.now, policy):
-            return Decision(ask=Confirm())
-        return moving_out(claim) if seen.cloud.confirmed else make(claim, seen, policy)
+        if seen.cloud.confirmed:
+            return moving_out(claim)
+        said = f"Looking for agent pool {seen.pool}, which others use, too."
+        looking = unlaunched(claim, Step("Unknown", conditions.LAUNCHING, said))
+        return watch(claim, looking, seen, policy, confirm=True)
     if not isinstance(pool, Pool):
         return make(claim, seen, policy)
     if not belongs_to(pool.labels, claim):

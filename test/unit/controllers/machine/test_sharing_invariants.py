@@ -14,6 +14,7 @@ from kaito.controllers.kinds import Node
 from kaito.controllers.machine.cloud import (
     UNKNOWN,
     CloudFacts,
+    Confirm,
     DeleteMachine,
     Destroy,
     Launch,
@@ -208,11 +209,15 @@ def test_a_claim_is_let_go_only_without_a_machine(seen: Observation) -> None:
     if not released:
         return
     assert claim.metadata.deleting
-    if isinstance(cloud.pool, Pool) and cloud.pool.labels != FOREIGN.labels:
-        assert cloud.machines is not None
-        mine = claim.status.provider_id
-        assert not any(each.behind(mine) for each in cloud.machines)
+    mine = claim.status.provider_id
+    if pool_is_new(cloud.pool) and not mine:
+        # The one machine that is being made is for one of those who stay.
         assert seen.live
+    elif isinstance(cloud.pool, Pool) and cloud.pool.labels != FOREIGN.labels:
+        assert cloud.machines is not None
+        assert seen.live
+        left = [each for each in cloud.machines if each.behind(mine)]
+        assert all(is_others(seen, each) for each in left)
     else:
         assert isinstance(cloud.pool, Pool) or cloud.confirmed
 
@@ -259,3 +264,14 @@ def test_a_pool_grows_by_those_who_have_none() -> None:
 
 def test_a_pool_is_never_given_fewer_machines_than_it_has() -> None:
     assert decide(waiting_for(1, 0, 1, 2), POLICY).ask == Resize(SHARED_POOL, 3)
+
+
+def test_a_pool_that_is_missing_is_looked_for_and_never_made_under_its_hosts_name() -> None:
+    missing = CloudFacts(pool=Absent(), at=NOW, since=NOW)
+    guest = replace(waiting_for(1), cloud=missing)
+    assert decide(guest, POLICY).ask == Confirm()
+    troubled = replace(guest, cloud=replace(missing, trouble=Trouble(BUSY, NOW - 1)))
+    assert decide(troubled, POLICY).ask is None
+    sure = decide(replace(guest, cloud=replace(missing, confirmed=True)), POLICY)
+    [moving] = [write for write in sure.writes if isinstance(write, PatchClaim)]
+    assert moving.patch["metadata"]["annotations"] == {POOL: None}
