@@ -14,6 +14,7 @@ from kaito.api.words import shown
 from kaito.api.workspace import Workspace
 from kaito.catalog.catalog import Catalog
 from kaito.catalog.model import Model
+from kaito.catalog.sku import Sku
 from kaito.controllers.workspace.adapters import adapter_advice, adapter_objections
 from kaito.controllers.workspace.alternatives import MOST, alternatives, with_size
 from kaito.controllers.workspace.annotations import annotation_advice, annotation_objections
@@ -33,6 +34,7 @@ from kaito.controllers.workspace.selector import selector_advice, selector_objec
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import fit, size_advice, size_objections, size_of
 from kaito.controllers.workspace.template import unusable
+from kaito.controllers.workspace.together import together_objections
 from kaito.controllers.workspace.told import Told
 
 FULL_STRENGTH = 1.0
@@ -65,9 +67,7 @@ def objections(
     yield from _unusable_alternatives(workspace, catalog, settings, told)
     if workspace.inference is None or model is None or sku is None or wrong_size:
         return
-    split = fit(workspace, model, sku.gpus, told=told, catalog=catalog, settings=settings)
-    if isinstance(split, Refusal):
-        yield split
+    yield from _unfit(workspace, model, sku, told, catalog, settings)
 
 
 def advice(
@@ -108,15 +108,31 @@ def _unusable_alternatives(
         ]
         model, sku = model_of(other, catalog), size_of(other, catalog, settings)
         if not wrong and other.inference is not None and model is not None and sku is not None:
-            split = fit(other, model, sku.gpus, told=told, catalog=catalog, settings=settings)
+            found = _unfit(other, model, sku, told, catalog, settings)
             # What is wrong with the ConfigMap is told once.
-            wrong = (
-                [split] if isinstance(split, Refusal) and split.path != "inference.config" else []
-            )
+            wrong = [each for each in found if each.path != "inference.config"]
         for each in wrong[:1]:
             said = each.message.removeprefix(f"resource.instanceType is {shown(size)}, ")
             joined = f", {said}" if said != each.message else f": {said}"
             yield _alternative(f"names {shown(size)}{joined}", reason=each.reason)
+
+
+def _unfit(
+    workspace: Workspace,
+    model: Model,
+    sku: Sku,
+    told: Told,
+    catalog: Catalog,
+    settings: Settings,
+) -> Iterator[Refusal]:
+    """Why a model cannot be served on nodes of a size, however many they are."""
+    split = fit(workspace, model, sku.gpus, told=told, catalog=catalog, settings=settings)
+    if isinstance(split, Refusal):
+        yield split
+    else:
+        yield from together_objections(
+            workspace, model, sku.gpus, split, told=told, catalog=catalog, settings=settings
+        )
 
 
 def _alternative(what: str, reason: str = conditions.INVALID_SPEC) -> Refusal:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
-from kaito.api import conditions, labels
+from kaito.api import conditions
 from kaito.api.rules import Problem, explain
 from kaito.api.words import one_line
 from kaito.api.workspace import Workspace
@@ -22,20 +22,17 @@ from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
 from kaito.controllers.workspace.objections import objections
 from kaito.controllers.workspace.parameters import Config, told_to
-from kaito.controllers.workspace.presets import model_of, preset_of
+from kaito.controllers.workspace.presets import model_of
 from kaito.controllers.workspace.refusal import Refusal
-from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
 from kaito.controllers.workspace.selector import equality
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.sizes import fit, size_of, sizes_that_do
+from kaito.controllers.workspace.sizes import fit, size_of
+from kaito.controllers.workspace.together import together_objections
 from kaito.controllers.workspace.told import Told
 from kaito.runtime import Object
 
 # What becomes of a refused part that cannot be changed once it is stored.
 AGAIN = " It cannot be changed: delete the Workspace and create it again."
-# With their revision's label, the name of a StatefulSet and a hash of ten characters make a value
-# of a label, which has 63.
-TOGETHER_LENGTH = 52
 PROBLEM_LENGTH = 500  # characters; a path in it may be as long as its author likes
 
 
@@ -121,41 +118,17 @@ def on_gpus(base: Plan, gpus: Gpus, *, catalog: Catalog, settings: Settings) -> 
     )
     if isinstance(split, Refusal):
         return split
-    if split.nodes > 1:
-        for refusal in _not_together(base, gpus, split, catalog, settings):
-            return refusal
+    for refusal in together_objections(
+        base.workspace,
+        base.model,
+        gpus,
+        split,
+        told=base.told,
+        catalog=catalog,
+        settings=settings,
+    ):
+        return refusal
     return replace(base, nodes=split.nodes, gpus=gpus, estimate=split)
-
-
-def _not_together(
-    base: Plan, gpus: Gpus, split: Estimate, catalog: Catalog, settings: Settings
-) -> Iterator[Refusal]:
-    """Why a model cannot be served by several nodes."""
-    assert base.model is not None
-    resource, preset = base.workspace.resource, preset_of(base.workspace)
-    needs = (
-        f"inference.preset.name {preset.name if preset else base.model.name} needs {split.nodes} "
-        f"nodes {f'of {resource.instance_type}' if resource.instance_type else 'like those'} "
-        f"({gpus} each)"
-    )
-    runtime = runtime_of(base.workspace)
-    if runtime != OWN_RUNTIME:
-        yield Refusal(
-            path="inference.preset.name",
-            reason=conditions.MODEL_DOES_NOT_FIT,
-            message=f"{needs}, and the runtime {runtime} (annotation {labels.RUNTIME}, or an "
-            "adapter's strength other than 1.0) serves a model from one"
-            f"{sizes_that_do(base.workspace, base.model, catalog, settings, base.told)}.",
-        )
-    name = base.workspace.metadata.name
-    if len(name) > TOGETHER_LENGTH:
-        yield Refusal(
-            path="metadata.name",
-            reason=conditions.INVALID_SPEC,
-            message=f"{needs}, and metadata.name has {len(name)} characters: with several nodes "
-            f"at most {TOGETHER_LENGTH} are possible, because labels of the Pods of its "
-            "StatefulSet are made of it.",
-        )
 
 
 def _invalid(problem: Problem) -> Refusal:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from kaito.controllers.workspace.crew import order_name
+from kaito.controllers.workspace.judge import judge
 from kaito.controllers.workspace.observation import Observation
 from kaito.runtime import Object
 from test.unit.controllers.workspace.scene import (
+    CATALOG,
+    SETTINGS,
     UID,
     after,
     condition,
@@ -288,3 +291,50 @@ def test_a_split_over_all_nodes_is_told_and_taken() -> None:
         "containers"
     ][0]["command"]
     assert "--pipeline-parallel-size=2" in command
+
+
+def old_and_many(**annotations: str) -> Object:
+    """A model that takes eight nodes with a V100, on which the engine does not start."""
+    return held(
+        inference={"preset": {"name": "falcon-40b", "accessMode": "public"}},
+        metadata={"annotations": annotations},
+    )
+
+
+def test_no_nodes_are_bought_together_on_which_the_engine_does_not_start() -> None:
+    decision = decided(seen(old_and_many()))
+
+    assert decision.objects == ()
+    assert says(decision, "ResourceReady") == ("False", "InstanceTypeUnsuited")
+    message = condition(decision, "ResourceReady")["message"]
+    assert "needs 8 nodes of Standard_NC6s_v3" in message
+    assert "vLLM 0.25.1 needs 7.5; sizes that do are Standard_NC48ads_A100_v4" in message
+
+
+def test_one_node_on_which_the_engine_does_not_start_is_bought_with_a_warning() -> None:
+    decision = decided(seen(held()))
+
+    assert kinds(decision) == ["Machine"]
+    assert any("vLLM 0.25.1 needs 7.5" in each.message for each in decision.events)
+
+
+def test_many_such_nodes_are_bought_for_an_author_who_answers_for_it() -> None:
+    decision = decided(seen(old_and_many(**{"kaito.sh/bypass-resource-checks": "true"})))
+
+    assert kinds(decision) == ["Machine"] * 8
+
+
+def test_many_such_nodes_are_no_alternative_either() -> None:
+    found = old_and_many(**{"kaito.sh/instance-types": "Standard_NC6s_v3"})
+    found["resource"]["instanceType"] = "Standard_NC48ads_A100_v4"
+
+    decision = decided(seen(found))
+
+    assert decision.objects == ()
+    assert "names Standard_NC6s_v3" in condition(decision, "ResourceReady")["message"]
+
+
+def test_the_webhook_says_so_before_anything_is_stored() -> None:
+    judgement = judge(old_and_many(), None, catalog=CATALOG, settings=SETTINGS)
+
+    assert [each.path for each in judgement.problems] == ["resource.instanceType"]
