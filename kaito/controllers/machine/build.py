@@ -147,7 +147,6 @@ def build(
             [claim for each in claims.values() for claim in each.store.list()], nodes.store.list()
         )
 
-    caches: list[Informer[Claim] | Informer[Node]] = [*claims.values(), nodes]
     for kind, informer in claims.items():
         reconciler = Reconciler(
             DIALECTS[kind],
@@ -161,7 +160,7 @@ def build(
             policy=policy,
             clock=clock,
             performed=lifecycle.performed,
-            blind=lambda: next(filter(None, (each.trouble for each in caches)), ""),
+            blind=_blindness(informer, nodes),
         )
         manager.add(
             Controller(
@@ -238,6 +237,11 @@ def nodes_of(source: NodeSource, store: Store[Node], name: str) -> Iterator[Node
         provider_id = node.spec.provider_id
         if not provider_id or source.pool_of(provider_id) == name:
             yield node
+
+
+def _blindness(claims: Informer[Claim], nodes: Informer[Node]) -> Callable[[], str]:
+    """Of one kind of claim: whoever takes the other kind's definition away stops that one alone."""
+    return lambda: claims.trouble or nodes.trouble
 
 
 def _finder(store: Store[Claim]) -> Callable[[str], Claim | None]:

@@ -11,6 +11,7 @@ from kaito.controllers.machine import served_kinds
 from kaito.provisioner.claim import MACHINE, NODECLAIM
 from kaito.runtime import Key, Object, Resource
 from test.integration.provisioner.cluster import (
+    CRDS,
     MACHINES,
     NODECLAIMS,
     PODS,
@@ -71,6 +72,15 @@ async def test_machines_and_nodeclaims_are_served_side_by_side(stage: Stage) -> 
         "both Ready",
     )
     assert sorted(stage.pools()) == ["wsclaim", "wsmachine"]
+
+
+async def test_machines_are_served_on_when_the_definition_of_nodeclaims_goes(stage: Stage) -> None:
+    await stage.create()
+    await stage.until(lambda: stage.condition("Ready"), "the Machine taken on")
+    await stage.client.delete(CRDS, Key("", "nodeclaims.karpenter.sh"))
+    await stage.until_polled(lambda: stage.counted("kaito_provisioner_sweep_stale"))
+    await stage.client.delete(MACHINES, Key("", NAME))
+    await stage.until(lambda: nothing_is_left(stage), "nothing left")
 
 
 async def test_a_cluster_without_machines_has_its_nodeclaims_served() -> None:
