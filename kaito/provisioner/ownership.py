@@ -65,13 +65,17 @@ def made_for_cluster(pool: Mapping[str, str], cluster: str) -> bool:
     return made_by_kaito(pool) and bool(cluster) and pool.get(CLUSTER) == cluster
 
 
-def belongs_to(pool: Mapping[str, str], claim: Claim) -> bool:
-    """Whether the pool was made by KAITO, for a claim of this kind, for the customer it names.
+def belongs_to(pool: Mapping[str, str], claim: Claim, cluster: str = "") -> bool:
+    """Whether the pool was made by KAITO, for a claim of this kind, for the customer it names, and
+    for no other cluster than this one ("" when that is unknown).
 
     The birth date is not compared: a claim that was removed by force and made again has the
-    same name and customer, and its old pool is better adopted than paid for twice.
+    same name and customer, and its old pool is better adopted than paid for twice. Pools of
+    gpu-provisioner name no cluster.
     """
     if not made_by_kaito(pool) or claim.dialect.provisioner not in pool:
+        return False
+    if cluster and pool.get(CLUSTER, cluster) != cluster:
         return False
     own = claim.metadata.labels
     if not any(customer in own for customer in CUSTOMERS):

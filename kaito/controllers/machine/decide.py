@@ -93,7 +93,7 @@ def _serve(claim: Claim, seen: Observation, policy: Policy) -> Decision:
     leaving = [node for node in seen.nodes if node.deleting and node.held]
     if leaving:
         return _node_deleted(claim, leaving, seen, policy)
-    if claim.launched or _has_node(claim, seen):
+    if claim.launched or _has_node(claim, seen, policy):
         return _prepare(claim, seen, policy)
     return join(claim, seen, policy) if seen.shared else make(claim, seen, policy)
 
@@ -107,7 +107,7 @@ def _no_later_than(moment: float | None, decision: Decision, now: float) -> Deci
     return replace(decision, again=again)
 
 
-def _has_node(claim: Claim, seen: Observation) -> bool:
+def _has_node(claim: Claim, seen: Observation, policy: Policy) -> bool:
     """Whether a Node has come out of a pool of ours that is not going away."""
     node = the_node(claim, seen.nodes)
     if isinstance(node, Step) and node.reason == conditions.NODE_NOT_FOUND:
@@ -115,7 +115,7 @@ def _has_node(claim: Claim, seen: Observation) -> bool:
     pool = seen.cloud.pool
     return (
         isinstance(pool, Pool)
-        and belongs_to(pool.labels, claim)
+        and belongs_to(pool.labels, claim, policy.cluster)
         and pool.state is not PoolState.DELETING
     )
 

@@ -39,7 +39,7 @@ def dismantle(claim: Claim, seen: Observation, policy: Policy) -> Decision:
     match seen.cloud.pool:
         case Absent() if seen.cloud.confirmed:
             return _finish(claim, seen, policy)
-        case Pool() as pool if belongs_to(pool.labels, claim):
+        case Pool() as pool if belongs_to(pool.labels, claim, policy.cluster):
             if seen.shared and pool.state is not PoolState.DELETING:
                 return _withdraw(claim, pool, seen, policy)
             return _destroy(claim, pool, seen, policy)

@@ -59,7 +59,7 @@ def join(claim: Claim, seen: Observation, policy: Policy) -> Decision:
         return watch(claim, looking, seen, policy, confirm=True)
     if not isinstance(pool, Pool):
         return make(claim, seen, policy)
-    if not belongs_to(pool.labels, claim):
+    if not belongs_to(pool.labels, claim, policy.cluster):
         # It was written into the claim by hand, or has changed hands since.
         return moving_out(claim) if guest else make(claim, seen, policy)
     try:

@@ -91,7 +91,7 @@ def tidy(claim: Claim, seen: Observation, policy: Policy) -> Decision | None:
     if (
         not isinstance(pool, Pool)
         or pool.state not in SETTLED
-        or not belongs_to(pool.labels, claim)
+        or not belongs_to(pool.labels, claim, policy.cluster)
     ):
         return wait
     if seen.cloud.machines is None:

@@ -102,7 +102,7 @@ def show(
 def _await_node(
     claim: Claim, request: NodeRequest, pool: Pool, seen: Observation, policy: Policy
 ) -> Decision:
-    if not belongs_to(pool.labels, claim):
+    if not belongs_to(pool.labels, claim, policy.cluster):
         progress = failed(claim, Cause.NAME_TAKEN, _foreign(claim, pool, policy))
         return watch(claim, progress, seen, policy, slow=True)
     if pool.state is PoolState.DELETING:

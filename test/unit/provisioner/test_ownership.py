@@ -45,6 +45,13 @@ def test_a_pool_of_another_workspace_does_not_belong_to_the_machine() -> None:
     assert not belongs_to({**OURS, "kaito.sh/workspacenamespace": "team"}, MACHINE)
 
 
+def test_a_pool_of_another_cluster_does_not_belong_to_the_machine_of_its_name() -> None:
+    made = node_request(MACHINE, "here").labels
+    assert belongs_to(made, MACHINE, "here")
+    assert not belongs_to(made, MACHINE, "elsewhere")
+    assert belongs_to(OURS, MACHINE, "elsewhere"), "gpu-provisioner's name no cluster"
+
+
 def test_a_pool_with_a_users_labels_only_is_nobodys_to_touch() -> None:
     assert not made_by_kaito({"apps": "phi"})
     assert not belongs_to({}, machine(metadata={"labels": {}}))

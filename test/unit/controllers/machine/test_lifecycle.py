@@ -16,6 +16,7 @@ from test.unit.controllers.machine.world import (
     NO_QUOTA,
     NO_RIGHT,
     NO_ROOM,
+    POLICY,
     POLL,
     START,
     WRONG,
@@ -449,6 +450,25 @@ async def test_a_pool_of_somebody_else_is_left_alone() -> None:
     await world.steps(5)
     assert world.objects.claims == {}
     assert world.cloud.there == {NAME: foreign}
+
+
+@pytest.mark.parametrize("joins", [True, False])
+async def test_a_pool_that_another_cluster_made_for_a_claim_of_that_name_is_left_alone(
+    joins: bool,
+) -> None:
+    theirs = World(policy=replace(POLICY, cluster="theirs"))
+    theirs.create()
+    await ready(theirs)
+    world = World(policy=replace(POLICY, cluster="ours"), joins=joins)
+    world.cloud.there = dict(theirs.cloud.there)
+    world.cloud.numbers = {NAME: [0]}
+    world.create()
+    await world.steps(5)
+    assert world.condition("MachineLaunched")[1] == "PoolNameTaken"
+    world.objects.delete(world.objects.claims, NAME)
+    await world.steps(5)
+    assert world.objects.claims == {}
+    assert world.cloud.there == theirs.cloud.there
 
 
 async def test_a_pool_of_ours_that_was_robbed_of_its_labels_keeps_its_machine() -> None:
