@@ -16,6 +16,7 @@ from kaito.runtime import (
     Client,
     ClusterConfig,
     ExitCode,
+    Forbidden,
     Key,
     LeaseSettings,
     Manager,
@@ -59,7 +60,7 @@ async def run_daemon(
                 config.namespace if config.in_cluster else SYSTEM_NAMESPACE
             )
             if not config.in_cluster:
-                await _ensure_namespace(client, namespace, config)
+                await ensure_namespace(client, namespace, config)
             lease = LeaseSettings.lasting(arguments.lease_seconds, name=name, namespace=namespace)
         manager = Manager(
             client,
@@ -111,8 +112,12 @@ def _loopback(text: str) -> Address | None:
     return address
 
 
-async def _ensure_namespace(client: Client, name: str, config: ClusterConfig) -> None:
-    """Outside of a cluster nobody has installed our namespace; the lease needs one."""
+async def ensure_namespace(client: Client, name: str, config: ClusterConfig) -> None:
+    """Outside of a cluster nobody has installed our namespace; the lease needs one.
+
+    A user without the right to look, such as the service account that config/rbac makes, is in a
+    cluster where somebody has. Raises CommandError, and what Client.get raises.
+    """
     try:
         await client.get(NAMESPACES, Key("", name))
     except Unauthorized as error:
@@ -120,6 +125,8 @@ async def _ensure_namespace(client: Client, name: str, config: ClusterConfig) ->
             f"{config.origin}: {config.server} does not accept these credentials (401); log in "
             "again, or name another user or token there."
         ) from error
+    except Forbidden:
+        return  # the lease itself tells if the namespace is missing after all
     except NotFound:
         namespace: Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         try:
