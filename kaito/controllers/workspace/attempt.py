@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kaito.api import labels, nodepool
-from kaito.api.launch import unavailable
+from kaito.api.launch import UNAVAILABLE, unavailable
 from kaito.api.words import one_line
 from kaito.controllers.workspace.alternatives import sizes_of
 from kaito.controllers.workspace.observation import Observation
@@ -131,7 +131,7 @@ def _told(choice: Choice) -> Iterator[str]:
         yield f"{choice.size} is size {place + 1} of {total}{order}."
     for each in choice.failed:
         if choice.resting or each.size.lower() != choice.size.lower():
-            yield f"{each.size}: {each.why.rstrip('.')}."
+            yield f"{each.size}: {each.sentence}"
 
 
 def _size(sizes: Sequence[str], current: Sequence[Order]) -> str:
@@ -173,7 +173,18 @@ def _lost(
             found = _verdict(order)
         if found is not None:
             why, since = found
-            yield order.name, (one_line(why, WHY_LENGTH), since)
+            yield order.name, (_brief(why, order.sizes), since)
+
+
+def _brief(why: str, sizes: Sequence[str]) -> str:
+    """A verdict without what is told beside it anyway, which size and that it cannot be had, and
+    without half a word at its end."""
+    brief = one_line(why, len(why)).removeprefix(UNAVAILABLE).lstrip(".: ")
+    for size in sizes:
+        brief = brief.removeprefix(f"{size}: ")
+    if len(brief) <= WHY_LENGTH:
+        return brief or UNAVAILABLE
+    return f"{brief[: WHY_LENGTH - 3].rpartition(' ')[0].rstrip('.,;:( ')}..."
 
 
 def _verdict(order: Order) -> tuple[str, float] | None:

@@ -25,6 +25,11 @@ class Failed(NamedTuple):
     size: str
     why: str
 
+    @property
+    def sentence(self) -> str:
+        """Why, with one full stop, or with the dots of what was cut."""
+        return self.why if self.why.endswith("...") else f"{self.why.rstrip('.')}."
+
 
 class Requirement(Wire):
     """What a node must be."""

@@ -43,11 +43,11 @@ def changes(choice: Choice, observation: Observation) -> Iterator[Event]:
     """What is told when nodes of another size are asked for."""
     if choice.left is None or observation.obstacles:
         return
-    size, why = choice.left
+    left = choice.left
     yield Event(
         type="Warning",
         reason=conditions.INSTANCE_TYPE_CHANGED,
-        message=f"{size} cannot be had: {why.rstrip('.')}. Nodes of {choice.size} are asked for "
+        message=f"{left.size} cannot be had: {left.sentence} Nodes of {choice.size} are asked for "
         "instead.",
     )
 

@@ -37,7 +37,9 @@ A, B, C = "Standard_NC6s_v3", "Standard_NC24ads_A100_v4", "Standard_NC40ads_H100
 SIZES = (A, B, C)
 MACHINES = Settings()
 POOLS = Settings(node_request="nodepool")
-NO_QUOTA = f"{UNAVAILABLE}: SKUFamilyQuotaReached: none is left."
+QUOTA = "none of 24 vCPUs is left (QuotaExceeded)."
+"""Why A cannot be had, as the Workspace tells it."""
+NO_QUOTA = f"{UNAVAILABLE}. {A}: {QUOTA}"
 
 
 def choosing(*others: str, **changes: Any) -> Object:
@@ -70,7 +72,8 @@ def told(order: Order, *conditions: Object, **metadata: Any) -> Order:
     )
 
 
-def refused(order: Order, *, at: float = NOW, message: str = NO_QUOTA) -> Order:
+def refused(order: Order, *, at: float = NOW, why: str = QUOTA) -> Order:
+    message = f"{UNAVAILABLE}. {order.sizes[0]}: {why}"
     return told(order, said(LAUNCHED, "False", message, at=at))
 
 
@@ -117,13 +120,25 @@ def test_a_size_that_cannot_be_had_is_followed_by_the_next_one_and_its_machine_g
     assert [each.key.name for each in decision.deletions] == [order_name(UID, 0)]
     changed = [e for e in decision.events if e.reason == "InstanceTypeChanged"]
     assert [e.message for e in changed] == [
-        f"{A} cannot be had: {NO_QUOTA} Nodes of {B} are asked for instead."
+        f"{A} cannot be had: {QUOTA} Nodes of {B} are asked for instead."
     ]
     assert says(decision, "ResourceReady") == ("False", "workspaceResourceStatusNotReady")
     assert condition(decision, "ResourceReady")["message"] == (
         f"Machine {name} ({B}): the node is on its way. {B} is size 2 of 3 (in this order: "
-        f"{A}, {B}, {C}). {A}: {NO_QUOTA}"
+        f"{A}, {B}, {C}). {A}: {QUOTA}"
     )
+
+
+def test_a_long_verdict_is_cut_between_words_and_keeps_its_dots() -> None:
+    why = (
+        "Insufficient vcpu quota, remaining 0 (ErrCode_InsufficientVCPUQuota). " + "Raise it. " * 30
+    )
+    observation = begun(B)
+    observation = with_orders(observation, refused(observation.orders[0], why=why))
+    message = condition(decided(observation), "ResourceReady")["message"]
+    told = message.partition(f"{A}: ")[2]
+    assert why.startswith(told.removesuffix("..."))
+    assert told.endswith(("Raise...", "it..."))
 
 
 def test_what_was_tried_is_known_after_a_restart_and_when_the_first_machine_has_gone() -> None:
@@ -134,7 +149,7 @@ def test_what_was_tried_is_known_after_a_restart_and_when_the_first_machine_has_
     forgetful = replace(observation, workspace=choosing(B, C))
     decision = decided(forgetful)
     assert asked(decision) == [B]
-    assert f"{A}: {NO_QUOTA}" in condition(decision, "ResourceReady")["message"]
+    assert f"{A}: {QUOTA}" in condition(decision, "ResourceReady")["message"]
 
 
 def test_the_plan_follows_the_size() -> None:
@@ -183,14 +198,14 @@ def test_after_the_last_size_the_first_follows_when_the_pause_is_over() -> None:
     until = rfc3339(NOW + PAUSE)
     assert condition(resting, "ResourceReady")["message"].endswith(
         f"None of the 2 sizes can be had (in this order: {A}, {B}): {A} is asked for again at "
-        f"{until}. {A}: {NO_QUOTA} {B}: {NO_QUOTA}"
+        f"{until}. {A}: {QUOTA} {B}: {QUOTA}"
     )
     assert resting.look_again == PAUSE
     waited = after(observation, resting, later=PAUSE)
     again = decided(waited)
     assert asked(again) == [A]
     assert of_kind(again, "Machine")["metadata"]["name"] == order_name(UID, 0, 2)
-    assert f"{B}: {NO_QUOTA}" in condition(again, "ResourceReady")["message"]
+    assert f"{B}: {QUOTA}" in condition(again, "ResourceReady")["message"]
 
 
 def test_a_size_that_comes_after_all_during_the_pause_is_taken() -> None:
@@ -239,7 +254,7 @@ def test_of_several_nodes_all_are_of_one_size_or_none_is_paid_for() -> None:
     assert asked(leaving) == [A]
     assert condition(leaving, "ResourceReady")["message"].endswith(
         f"{A} cannot be had, size 1 of 2 (in this order: {A}, {B}): {B} follows when the nodes "
-        f"made so far have gone. {A}: {NO_QUOTA}"
+        f"made so far have gone. {A}: {QUOTA}"
     )
     going = with_orders(
         one_had, launched(told(first, deletionTimestamp=rfc3339(NOW))), refused(second)
@@ -354,7 +369,7 @@ def test_what_a_pool_has_made_goes_before_another_one_is_asked_for() -> None:
     resting = decided(refused_pool, POOLS)
     written = of_kind(resting, "NodePool")
     assert written["spec"]["replicas"] == 0
-    assert written["metadata"]["annotations"]["kaito.sh/given-up"] == f"{rfc3339(NOW)} {NO_QUOTA}"
+    assert written["metadata"]["annotations"]["kaito.sh/given-up"] == f"{rfc3339(NOW)} {QUOTA}"
     assert resting.deletions == ()
     # Its claim has gone, and with it every word of why.
     emptied = with_orders(observation, Order.model_validate({**pool.wire(), **written}))
