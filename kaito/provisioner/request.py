@@ -24,6 +24,22 @@ SKU_NAME = "karpenter.azure.com/sku-name"
 
 # Labels in these domains are the kubelet's and the cloud's to set; sent by us they are refused.
 RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "kubernetes.azure.com")
+# What is written on a Node when it has been made a claim's own, and when Pods can run there.
+REGISTERED_LABEL = "karpenter.sh/registered"
+INITIALIZED_LABEL = "karpenter.sh/initialized"
+# On a claim these would prove or pretend what only we can know; the first is AKS's own.
+RESERVED = frozenset(
+    {
+        "agentpool",
+        REGISTERED_LABEL,
+        INITIALIZED_LABEL,
+        ownership.CREATED,
+        ownership.LAUNCHED,
+        ownership.SHAPE,
+        ownership.SHARED,
+        ownership.CLUSTER,
+    }
+)
 
 GIB = 1024**3
 
@@ -174,10 +190,11 @@ def _labels(claim: Claim, cluster: str) -> dict[str, str]:
 
 
 def reserved(label: str) -> bool:
-    """Whether a label's domain belongs to the kubelet or the cloud."""
+    """Whether a claim's label is not for its node: it belongs to the kubelet, the cloud or us."""
     domain, slash, _ = label.partition("/")
-    return bool(slash) and any(
-        domain == owner or domain.endswith(f".{owner}") for owner in RESERVED_DOMAINS
+    return label in RESERVED or (
+        bool(slash)
+        and any(domain == owner or domain.endswith(f".{owner}") for owner in RESERVED_DOMAINS)
     )
 
 

@@ -46,7 +46,6 @@ from kaito.controllers.machine.launch import remaining_pause
 from kaito.controllers.machine.leaving import tidy
 from kaito.controllers.machine.making import make, take_on
 from kaito.controllers.machine.readiness import (
-    INITIALIZED_LABEL,
     initialisation,
     of_wrong_type,
     registration,
@@ -57,6 +56,7 @@ from kaito.controllers.machine.waiting import due, watch
 from kaito.provisioner import Absent, Pool, PoolState
 from kaito.provisioner.claim import Claim
 from kaito.provisioner.ownership import belongs_to, ours, served
+from kaito.provisioner.request import INITIALIZED_LABEL
 
 NOTHING = Decision()
 

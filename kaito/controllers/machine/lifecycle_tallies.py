@@ -16,9 +16,8 @@ from kaito.controllers.machine.decision import (
     PatchNode,
     Tell,
 )
-from kaito.controllers.machine.readiness import REGISTERED_LABEL
 from kaito.provisioner.claim import Claim
-from kaito.provisioner.request import Unsatisfiable, node_request
+from kaito.provisioner.request import REGISTERED_LABEL, Unsatisfiable, node_request
 
 MOST_POOLS = 20
 """Values of the label nodepool at most: whoever writes claims chooses them."""

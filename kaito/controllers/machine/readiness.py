@@ -16,12 +16,10 @@ from kaito.controllers.machine import conditions
 from kaito.controllers.machine.conditions import DONE, Step, pending
 from kaito.provisioner import Unsatisfiable, node_request
 from kaito.provisioner.claim import Claim, Taint
-from kaito.provisioner.request import reserved
+from kaito.provisioner.request import INITIALIZED_LABEL, REGISTERED_LABEL, reserved
 from kaito.provisioner.sharing import pool_of
 from kaito.runtime import Object, parse_quantity
 
-REGISTERED_LABEL = "karpenter.sh/registered"
-INITIALIZED_LABEL = "karpenter.sh/initialized"
 # On a Node, "true" keeps the claim's taints off it.
 NO_TAINT_SYNC = "karpenter.sh/do-not-sync-taints"
 

@@ -558,6 +558,18 @@ async def test_startup_taints_are_put_on_once_and_waited_for() -> None:
     assert taint not in node["spec"]["taints"]
 
 
+async def test_a_claim_cannot_say_of_its_node_what_nobody_has_seen() -> None:
+    world = World(node_ready=False)
+    world.create()
+    labels = world.objects.claims[NAME]["metadata"]["labels"]
+    labels |= {"karpenter.sh/initialized": "true", "agentpool": "other", "team": "a"}
+    await world.steps()
+    assert world.condition("MachineInitialized")[1] == "NodeNotReady"
+    [node] = world.objects.nodes.values()
+    assert node["metadata"]["labels"]["agentpool"] == NAME
+    assert node["metadata"]["labels"]["team"] == "a"
+
+
 async def test_two_nodes_are_one_too_many_until_one_has_gone() -> None:
     world = World(node_ready=False)
     world.create()
