@@ -43,6 +43,8 @@ DEEP_GEMM_ARCHITECTURES = frozenset(["DeepseekV4ForCausalLM"])
 # How each engine is told the key that its clients must bring, and where that is in the Secret.
 API_KEY_VARIABLES = {"vllm": "VLLM_API_KEY", "transformers": "KAITO_API_KEY"}
 API_KEY = "API_KEY"
+# An annotation of Pods: other settings in the ConfigMap take other Pods.
+SETTINGS_HASH = "kaito.sh/settings-hash"
 
 
 def tolerations(plan: Plan) -> list[Object]:
@@ -92,7 +94,11 @@ def engine(plan: Plan, subject: Subject, settings: Settings, terms: Sequence[Obj
     }
     if fetched:
         spec["initContainers"] = [each.container for each in fetched]
-    return {"metadata": {"labels": subject.identity}, "spec": spec}
+    metadata: Object = {"labels": subject.identity}
+    if plan.settings_hash:
+        # The engine reads its settings once, when it starts.
+        metadata["annotations"] = {SETTINGS_HASH: plan.settings_hash}
+    return {"metadata": metadata, "spec": spec}
 
 
 def _command(plan: Plan) -> list[str]:

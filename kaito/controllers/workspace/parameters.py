@@ -7,6 +7,8 @@ text under one key (kaito.md 2.2).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,6 +62,7 @@ OUTPUT_ROOT = "/mnt"  # where volumes for results are
 TOKENS_LENGTH = 12  # digits
 TOKENS = re.compile(rf"[0-9]{{1,{TOKENS_LENGTH}}}")
 TEXT_LENGTH = 64 * 1024  # characters; a longer one is no configuration
+HASH_LENGTH = 16
 DEPTH = 20  # levels of maps and lists
 # libyaml's parser where PyYAML was built with it; the other takes seconds for such a text.
 LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
@@ -87,6 +90,16 @@ def config_name(workspace: Object) -> str:
         if isinstance(name, str) and name:
             return name
     return ""
+
+
+def config_hash(config: Config | None) -> str:
+    """Tells the settings of one ConfigMap from those of another, "" for none. What else is written
+    on it, such as a tool's labels, makes no difference."""
+    if config is None or isinstance(config, Missing):
+        return ""
+    data = config.get("data") or {}
+    text = json.dumps({key: data[key] for key in KEYS if key in data}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
 def reads_config(workspace: Workspace) -> bool:

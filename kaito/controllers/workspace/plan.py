@@ -21,7 +21,7 @@ from kaito.catalog.estimate import Estimate
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
 from kaito.controllers.workspace.objections import objections
-from kaito.controllers.workspace.parameters import Config, told_to
+from kaito.controllers.workspace.parameters import Config, config_hash, reads_config, told_to
 from kaito.controllers.workspace.presets import model_of
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.selector import equality
@@ -54,6 +54,8 @@ class Plan:
     """Whether the model is none of the catalogue that comes with KAITO."""
     told: Told = field(default_factory=Told)
     """What its ConfigMap tells the engine."""
+    settings_hash: str = ""
+    """Tells the settings in its ConfigMap from others; "" where the engine reads none."""
     estimate: Estimate | None = None
     """How the model is split; None until the GPUs are known, and for templates."""
 
@@ -99,6 +101,7 @@ def plan(
         model=model,
         stranger=model is not None and model.name.lower() in catalog.strangers,
         told=told_to(read, config),
+        settings_hash=config_hash(config) if reads_config(read) else "",
     )
     if sku is None or model is None:
         return base

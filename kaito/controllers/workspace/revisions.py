@@ -39,7 +39,7 @@ class Undone:
     reason: str
     message: str
     config: str = ""
-    """The version of the ConfigMap that it named then; another one is worth another try."""
+    """Tells the settings in its ConfigMap then from others, which are worth another try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,12 @@ is never undone, for there is nothing to go back to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from kaito.api.workspace_rules import update_problems
 from kaito.controllers.workspace.kinds import STATEFUL_SETS
 from kaito.controllers.workspace.observation import Observation, Subject
-from kaito.controllers.workspace.parameters import Config
+from kaito.controllers.workspace.parameters import Config, config_hash
 from kaito.controllers.workspace.revisions import (
     Revision,
     Undone,
@@ -58,7 +57,7 @@ def course(observation: Observation) -> Course:
     subject = Subject(observation.workspace)
     known = history(subject, observation.revisions)
     chosen = declared(subject, content_of(observation.workspace), known)
-    if chosen.undone is not None and chosen.undone.config != config_version(observation.config):
+    if chosen.undone is not None and chosen.undone.config != config_hash(observation.config):
         # What failed with one ConfigMap may work with another.
         chosen = replace(chosen, undone=None, tried_since="")
     good = last_good(known, but=chosen)
@@ -115,17 +114,10 @@ def stalled(workload: Object | None) -> bool:
 
 def undone(way: Course, *, reason: str, message: str, config: Config | None) -> Course:
     """The course once the declared revision has had its time."""
-    why = Undone(reason=reason, message=message, config=config_version(config))
+    why = Undone(reason=reason, message=message, config=config_hash(config))
     return replace(way, declared=replace(way.declared, undone=why, tried_since=""))
 
 
 def _changes_what_stays(workspace: Object, revision: Revision) -> bool:
     """Whether a revision holds other values of what can never be changed, such as node sizes."""
     return any(update_problems(restored(workspace, revision.content), workspace))
-
-
-def config_version(config: Config | None) -> str:
-    """Which version of a ConfigMap it is, "" for none."""
-    if not isinstance(config, Mapping):
-        return ""
-    return str(config.get("metadata", {}).get("resourceVersion", ""))

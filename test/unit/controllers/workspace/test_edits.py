@@ -177,7 +177,7 @@ def test_a_preset_says_for_how_long() -> None:
     _, found = turn(found)
     _, found = turn(answering(found))
     named = {"inference": {**found.workspace["inference"], "config": "c"}}
-    found = replace(found, workspace={**found.workspace, **named}, config=config("1"))
+    found = replace(found, workspace={**found.workspace, **named}, config=config(2048))
     told = condition(decided(found), "InferenceReady")["message"]
     assert "for 2 to 10 minutes" in told
 
@@ -304,16 +304,38 @@ def test_a_rollout_that_still_makes_progress_is_let_go_on() -> None:
     assert image(decided(found)) == "bad"
 
 
-def config(version: str) -> Object:
-    data = {"inference_config.yaml": "vllm: {max-model-len: 2048}"}
+def config(tokens: int, version: str = "1") -> Object:
+    data = {"inference_config.yaml": f"vllm: {{max-model-len: {tokens}}}"}
     return {"metadata": {"name": "c", "resourceVersion": version}, "data": data}
 
 
-def test_what_failed_with_one_config_map_is_tried_with_another() -> None:
-    decision, found = turn(replace(tried(), config=config("1")))
+def test_what_failed_with_one_config_map_is_tried_with_other_settings() -> None:
+    decision, found = turn(replace(tried(), config=config(2048)))
     assert image(decision) == "good"
-    assert image(decided(replace(found, config=config("1")))) == "good"
-    assert image(decided(replace(found, config=config("2")))) == "bad"
+    assert image(decided(replace(found, config=config(2048)))) == "good"
+    assert image(decided(replace(found, config=config(1024)))) == "bad"
+
+
+def test_who_touches_a_config_map_without_changing_it_has_nothing_tried_again() -> None:
+    _, found = turn(replace(tried(), config=config(2048)))
+    assert image(decided(replace(found, config=config(2048, version="2")))) == "good"
+
+
+def configured(found: Observation, tokens: int, version: str = "1") -> Observation:
+    """The same with a ConfigMap for its preset."""
+    inference = {**found.workspace["inference"], "config": "c"}
+    workspace = {**found.workspace, "inference": inference}
+    return replace(found, workspace=workspace, config=config(tokens, version))
+
+
+def test_other_settings_in_a_config_map_take_other_pods() -> None:
+    found = seen(held(), orders=(ready_machine(),), nodes=(own_node(),))
+    before = of_kind(decided(configured(found, 2048)), "Deployment")
+    touched = of_kind(decided(configured(found, 2048, "2")), "Deployment")
+    changed = of_kind(decided(configured(found, 1024, "3")), "Deployment")
+
+    assert touched == before
+    assert changed["spec"]["template"] != before["spec"]["template"]
 
 
 def test_what_was_good_and_cannot_be_any_more_changes_nothing() -> None:
