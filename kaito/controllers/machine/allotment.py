@@ -137,8 +137,10 @@ def _to_be_had(node: Node) -> bool:
 
 
 def _lives(claim: Claim, seen: Observation, policy: Policy) -> bool:
-    """Whether a machine of this pool is its due."""
-    return claim.held and not claim.metadata.deleting and _fits(claim, seen, policy)
+    """Whether a machine of this pool is its due. It stays so once it has had a Node there, whatever
+    is written into the claim since."""
+    due = claim.launched or _fits(claim, seen, policy)
+    return claim.held and not claim.metadata.deleting and due
 
 
 def _fits(claim: Claim, seen: Observation, policy: Policy) -> bool:

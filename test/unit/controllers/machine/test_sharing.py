@@ -373,3 +373,12 @@ async def test_a_claim_of_another_customer_has_no_say_in_a_pool_that_it_names() 
     await town.turns(9, ["wsa"])
     assert town.condition_of("wsa") == "Launching"
     assert "machines wsa" not in town.cloud.asked
+
+
+async def test_a_label_added_to_a_claim_costs_it_no_node_in_the_next_upgrade() -> None:
+    town = await town_of("wsa", "wsb")
+    town.objects.claims["wsb"]["metadata"]["labels"]["team"] = "blue"
+    town.upgrade("wsa")
+    await town.turns(20)
+    assert town.ready() == ["wsa", "wsb"]
+    assert town.machines() == 2
