@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kaito.controllers.kinds import Node
-from kaito.controllers.machine import cloud
-from kaito.controllers.machine.cloud import UNASKED, CloudFacts
+from kaito.controllers.machine.cloud import UNASKED, Ask, CloudFacts
 from kaito.controllers.machine.kinds import Pod
 from kaito.provisioner import Pool
 from kaito.provisioner.claim import Claim, Dialect
@@ -81,6 +80,8 @@ class Observation:
     fleet: Fleet | None = None
     """None until somebody has asked."""
     cloud: CloudFacts = UNASKED
+    asked: frozenset[type[Ask]] = frozenset()
+    """What the cloud has been asked in this run."""
     now: float
     """Seconds since the epoch."""
 
@@ -223,7 +224,7 @@ class Tell:
     message: str
 
 
-Question = cloud.Ask | ListPods | Count | ListMates | ListHosts
+Question = Ask | ListPods | Count | ListMates | ListHosts
 PodWrite = Evict | DeletePod
 ObjectWrite = PatchClaim | DeleteClaim | PatchNode | DeleteNode | SetStatus | Tell
 Write = PodWrite | ObjectWrite

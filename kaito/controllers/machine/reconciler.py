@@ -12,6 +12,7 @@ from typing import Protocol
 
 from kaito.controllers.kinds import Node
 from kaito.controllers.machine.book import PoolBook, Subject
+from kaito.controllers.machine.cloud import Ask
 from kaito.controllers.machine.decide import decide
 from kaito.controllers.machine.decision import (
     Count,
@@ -58,6 +59,7 @@ class _Answers:
     fleet: Fleet | None = None
     live: tuple[Claim, ...] | None = None
     hosts: tuple[Host, ...] | None = None
+    asked: frozenset[type[Ask]] = frozenset()
 
 
 class Reconciler:
@@ -119,6 +121,7 @@ class Reconciler:
                     await self._tenants.look(key.name, nodes)
                 case ask:
                     await self._book.ask(subject, ask)
+                    known = replace(known, asked=known.asked | {type(ask)})
         else:
             return Again.after(self._policy.poll_seconds)
         for write in decision.writes:
@@ -150,6 +153,7 @@ class Reconciler:
             tenancy=self._tenants.tenancy(name),
             fleet=known.fleet,
             cloud=self._book.facts(subject),
+            asked=known.asked,
             now=self._clock.now(),
         )
         return seen, subject

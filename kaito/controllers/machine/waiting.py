@@ -32,11 +32,15 @@ def watch(
         return Decision(ask=Confirm() if confirm else Look())
     progress = _troubled(progress, seen, policy)
     writes = report(claim, progress, None, seen.now, policy)
-    return Decision(writes=tuple(writes), again=pause or seen.cloud.at + wait - seen.now)
+    left = seen.cloud.at + wait - seen.now
+    return Decision(writes=tuple(writes), again=pause or (left if left > 0 else wait))
 
 
 def due(seen: Observation, wait: float) -> bool:
-    """Whether the last question about the pool is `wait` seconds old."""
+    """Whether the last question about the pool is `wait` seconds old, and of an earlier run: an
+    answer that took longer than that would otherwise be asked for over and over."""
+    if seen.asked & {Look, Confirm}:
+        return False
     # A clock that was set back must not make an answer last for ever.
     return not 0 <= seen.now - seen.cloud.at < NEARLY * wait
 

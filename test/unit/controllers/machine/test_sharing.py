@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from kaito.provisioner import PoolState
+from kaito.provisioner import Absent, Pool, PoolState
 from kaito.provisioner.claim import MACHINE, NODECLAIM, Dialect
 from kaito.provisioner.ownership import SHAPE, SHARED
 from kaito.provisioner.sharing import POOL
 from test.unit.controllers.machine.town import SHARING, Town
-from test.unit.controllers.machine.world import BUSY, LOST, NO_ROOM, pod_object
+from test.unit.controllers.machine.world import BUSY, LOST, NO_ROOM, POLL, pod_object
 from test.unit.provisioner.machines import A10
 
 KINDS = pytest.mark.parametrize("dialect", [MACHINE, NODECLAIM], ids=lambda each: each.kind)
@@ -382,3 +382,23 @@ async def test_a_label_added_to_a_claim_costs_it_no_node_in_the_next_upgrade() -
     await town.turns(20)
     assert town.ready() == ["wsa", "wsb"]
     assert town.machines() == 2
+
+
+async def test_a_cloud_that_takes_longer_to_answer_than_a_poll_is_asked_once_and_heeded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    town = await town_of("wsa", "wsb")
+    observe = town.cloud.observe
+
+    async def slowly(name: str) -> Pool | Absent:
+        town.clock.at += 2 * POLL
+        return await observe(name)
+
+    monkeypatch.setattr(town.cloud, "observe", slowly)
+    town.drop("wsb")
+    asked = len(town.cloud.asked)
+    await town.turns(2, ["wsb"])
+    assert len(town.cloud.asked) - asked <= 3
+    await town.turns(12, ["wsb"])
+    assert town.machines() == 1
+    assert list(town.objects.claims) == ["wsa"]
