@@ -6,7 +6,7 @@ STAMP := $(VENV)/.setup
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format bench manifests clean
+.PHONY: help setup demo test test-all lint format bench manifests images clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,10 @@ bench: setup ## The benchmark, beside kopf; ARGS='--runs 5 NAME'. Fails on a mis
 manifests: setup ## Regenerate config/, the estimates and the tables of docs/estimator.md
 	@$(BIN)/python hack/manifests.py
 	@$(BIN)/python -m hack.estimates
+
+images: setup ## Build the images of docker/: REGISTRY=registry.example/kaito [TAG=0.5.0] [PUSH=1]
+	@test -n "$(REGISTRY)" || { echo "make: say REGISTRY=..., where the images belong" >&2; exit 1; }
+	@$(BIN)/python hack/images.py --registry "$(REGISTRY)" $(if $(TAG),--tag "$(TAG)") $(if $(PUSH),--push)
 
 clean: ## Remove what the other commands made
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis

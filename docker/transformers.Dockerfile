@@ -1,0 +1,29 @@
+# syntax=docker/dockerfile:1.17
+# The transformers server alone, for nodes without GPUs: a third of kaito-base.
+
+ARG PYTHON=python:3.12.11-slim-bookworm
+
+FROM ${PYTHON}
+# The versions that docs/engine.md measures; PyTorch's build for processors.
+RUN pip install --no-cache-dir --no-compile \
+        --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu \
+    && pip install --no-cache-dir --no-compile \
+        accelerate==1.16.0 \
+        bitsandbytes==0.50.2 \
+        fastapi==0.165.0 \
+        peft==0.21.2 \
+        prometheus-client==0.26.0 \
+        pyyaml==6.0.3 \
+        'transformers[serving]==5.23.0' \
+        uvicorn==0.54.0
+COPY kaito/__init__.py /opt/kaito/kaito/__init__.py
+COPY kaito/engine /opt/kaito/kaito/engine
+COPY --chmod=0555 docker/workspace/tfs /workspace/tfs
+RUN install -d -m 1777 /workspace/weights /workspace/tfs/weights /home/engine
+ENV HOME=/home/engine \
+    PYTHONPATH=/opt/kaito \
+    PYTHONUNBUFFERED=1 \
+    USER=engine
+USER 65532:65532
+EXPOSE 5000
+ENTRYPOINT ["python3", "/workspace/tfs/inference_api.py"]
