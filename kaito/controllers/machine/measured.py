@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from kaito.api.launch import INSUFFICIENT_CAPACITY
 from kaito.provisioner import Absent, CloudError, NodeRequest, NodeSource, Pool
+from kaito.provisioner.wrapped import Wrapped
 from kaito.runtime import Clock
 
 if TYPE_CHECKING:
@@ -65,61 +66,48 @@ class CallTallies:
         self._refusals.labels(cause.value, asked).inc()
 
 
-class Measured:
+class Measured(Wrapped):
     """The same source, measured."""
 
     def __init__(self, source: NodeSource, tallies: CallTallies, clock: Clock) -> None:
-        self._source = source
+        super().__init__(source)
         self._tallies = tallies
         self._clock = clock
-        self.name = source.name
-        self.cloud = source.cloud
-        self.pool_label = source.pool_label
-        self.image_label = source.image_label
-
-    @property
-    def most_pools(self) -> int:
-        """See NodeSource."""
-        return self._source.most_pools
-
-    def pool_of(self, provider_id: str) -> str | None:
-        """See NodeSource."""
-        return self._source.pool_of(provider_id)
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         """See NodeSource."""
         with self._measured("Create", instance_type):
-            return await self._source.launch(request, instance_type)
+            return await super().launch(request, instance_type)
 
     async def observe(self, name: str) -> Pool | Absent:
         """See NodeSource."""
         with self._measured("Get"):
-            return await self._source.observe(name)
+            return await super().observe(name)
 
     async def pools(self) -> list[Pool]:
         """See NodeSource."""
         with self._measured("List"):
-            return await self._source.pools()
+            return await super().pools()
 
     async def delete(self, pool: Pool) -> Pool | Absent:
         """See NodeSource."""
         with self._measured("Delete"):
-            return await self._source.delete(pool)
+            return await super().delete(pool)
 
     async def resize(self, pool: Pool, count: int) -> Pool | Absent:
         """See NodeSource."""
         with self._measured("Resize"):
-            return await self._source.resize(pool, count)
+            return await super().resize(pool, count)
 
     async def machines(self, name: str) -> list[PoolMachine]:
         """See NodeSource."""
         with self._measured("ListMachines"):
-            return await self._source.machines(name)
+            return await super().machines(name)
 
     async def delete_machine(self, pool: Pool, machine: PoolMachine) -> Pool | Absent:
         """See NodeSource."""
         with self._measured("DeleteMachine"):
-            return await self._source.delete_machine(pool, machine)
+            return await super().delete_machine(pool, machine)
 
     @contextmanager
     def _measured(self, method: str, instance_type: str = "") -> Iterator[None]:

@@ -9,37 +9,25 @@ from typing import TYPE_CHECKING
 
 from kaito.controllers.machine.chronicle import Chronicle
 from kaito.provisioner import Absent, CloudError, NodeRequest, NodeSource, Pool, PoolState
+from kaito.provisioner.wrapped import Wrapped
 from kaito.runtime import Clock
 
 if TYPE_CHECKING:
     from kaito.provisioner.source import PoolMachine
 
 
-class Witness:
+class Witness(Wrapped):
     """The same source, watched."""
 
     def __init__(self, source: NodeSource, chronicle: Chronicle, clock: Clock) -> None:
-        self._source = source
+        super().__init__(source)
         self._chronicle = chronicle
         self._clock = clock
-        self.name = source.name
-        self.cloud = source.cloud
-        self.pool_label = source.pool_label
-        self.image_label = source.image_label
-
-    @property
-    def most_pools(self) -> int:
-        """See NodeSource."""
-        return self._source.most_pools
-
-    def pool_of(self, provider_id: str) -> str | None:
-        """See NodeSource."""
-        return self._source.pool_of(provider_id)
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         """See NodeSource."""
         try:
-            pool = await self._source.launch(request, instance_type)
+            pool = await super().launch(request, instance_type)
         except CloudError as error:
             now = self._clock.now()
             self._chronicle.refused(request.name, instance_type, error.failure, now)
@@ -49,33 +37,29 @@ class Witness:
 
     async def observe(self, name: str) -> Pool | Absent:
         """See NodeSource."""
-        return self._noted(name, await self._source.observe(name))
+        return self._noted(name, await super().observe(name))
 
     async def pools(self) -> list[Pool]:
         """See NodeSource."""
         asked_at = self._clock.now()
-        pools = await self._source.pools()
+        pools = await super().pools()
         self._chronicle.listed(pools, asked_at, self._clock.now())
         return pools
 
     async def delete(self, pool: Pool) -> Pool | Absent:
         """See NodeSource."""
-        left = await self._source.delete(pool)
+        left = await super().delete(pool)
         if isinstance(left, Absent) or left.state is PoolState.DELETING:
             self._chronicle.deleting(pool, self._clock.now())
         return self._noted(pool.name, left)
 
     async def resize(self, pool: Pool, count: int) -> Pool | Absent:
         """See NodeSource."""
-        return self._noted(pool.name, await self._source.resize(pool, count))
-
-    async def machines(self, name: str) -> list[PoolMachine]:
-        """See NodeSource."""
-        return await self._source.machines(name)
+        return self._noted(pool.name, await super().resize(pool, count))
 
     async def delete_machine(self, pool: Pool, machine: PoolMachine) -> Pool | Absent:
         """See NodeSource."""
-        return self._noted(pool.name, await self._source.delete_machine(pool, machine))
+        return self._noted(pool.name, await super().delete_machine(pool, machine))
 
     def _noted(self, name: str, there: Pool | Absent) -> Pool | Absent:
         now = self._clock.now()
