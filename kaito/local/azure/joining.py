@@ -16,6 +16,7 @@ from kaito.local.azure.account import Account
 from kaito.local.azure.faults import FAULT_LABEL
 from kaito.local.azure.pool import Pool
 from kaito.local.azure.sizes import GPU_RESOURCES, VmSizes
+from kaito.local.azure.wire import NODE_IMAGE
 from kaito.local.kinds import NODES
 from kaito.local.nodes.shape import Machine, new_node
 from kaito.runtime import (
@@ -29,6 +30,7 @@ from kaito.runtime import (
 )
 
 POOL_LABEL = "kubernetes.azure.com/agentpool"
+IMAGE_LABEL = "kubernetes.azure.com/node-image-version"
 SPOT_LABEL = "kubernetes.azure.com/scalesetpriority"
 # AKS puts it on the Nodes of spot pools by itself.
 _SPOT_TAINT = (SPOT_LABEL, "spot", "NoSchedule")
@@ -49,6 +51,7 @@ def machines(pool: Pool, account: Account, sizes: VmSizes) -> dict[str, Machine]
         "agentpool": pool.name,
         POOL_LABEL: pool.name,
         "kubernetes.azure.com/cluster": account.node_resource_group,
+        IMAGE_LABEL: NODE_IMAGE,
         "kubernetes.azure.com/mode": str(pool.properties["mode"]).lower(),
         "kubernetes.azure.com/role": "agent",
         "node.kubernetes.io/instance-type": size.name,

@@ -12,6 +12,7 @@ from kaito.local.azure.faults import FAULT_LABEL, FaultKind
 from kaito.local.azure.joining import machines
 from kaito.local.azure.pool import Pool, State
 from kaito.local.azure.sizes import VmSizes
+from kaito.local.azure.wire import pool_wire
 
 ACCOUNT = Account(subscription="S", resource_group="R", cluster="C", location="eastus")
 SIZES = VmSizes(load())
@@ -53,6 +54,8 @@ def test_a_machine_is_named_and_labelled_as_on_aks() -> None:
     assert machine.labels["kubernetes.azure.com/agentpool"] == "ws0a1b2c3d4"
     assert machine.labels["kaito.sh/workspace"] == "w"
     assert machine.labels["accelerator"] == "nvidia"
+    image = pool_wire(pool(), ACCOUNT)["properties"]["nodeImageVersion"]
+    assert machine.labels["kubernetes.azure.com/node-image-version"] == image
 
 
 def test_machines_are_counted_in_base_36() -> None:
