@@ -187,8 +187,9 @@ def pool_failure(name: str, error: Detail | None) -> Failure:
         return _failure(Cause.SERVER, Detail(message=said))
     cause, entry = _recognise(error)
     found = Detail(entry.code, entry.message or error.message, policy=error.any_policy)
-    # An unknown failure on the way is worth another attempt: nothing said that we asked wrongly.
-    return _failure(cause or Cause.SERVER, found)
+    # An unknown failure on the way is worth another attempt: nothing said that we asked wrongly. A
+    # few, that is, for each may have cost money.
+    return _failure(Cause.SERVER if cause in {None, Cause.UNKNOWN} else cause, found)
 
 
 def unreachable(reason: str) -> Failure:

@@ -274,6 +274,7 @@ def test_a_code_inside_the_words_is_found(message: str) -> None:
 
 def test_a_pool_that_failed_for_an_unknown_reason_is_tried_again() -> None:
     assert pool_failure("ws1", Detail("Surprise", "what")).way is Way.RETRY
+    assert pool_failure("ws1", Detail("BadRequest", "what")).way is Way.RETRY
     assert pool_failure("ws1", None).way is Way.RETRY
 
 
