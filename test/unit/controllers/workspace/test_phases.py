@@ -123,7 +123,8 @@ def test_clocks_that_disagree_make_no_phase_shorter_than_nothing() -> None:
     assert told(Start(orders=[claimed(10, 4, 6)]))["Joined"] == 0
 
 
-@given(st.text(), st.text(), st.dictionaries(st.text(), st.text()))
+# No longer than what an API server keeps as a time.
+@given(st.text(max_size=64), st.text(max_size=64), st.dictionaries(st.text(), st.text()))
 def test_words_that_are_no_times_are_no_news(word: str, other: str, entry: Any) -> None:
     start = Start(orders=[order(word, other, word, other)])
     condition = {"status": "True", "lastTransitionTime": word}
