@@ -44,6 +44,7 @@ INFERENCE_PENDING = "WorkspaceInferenceStatusPending"
 CONTAINER_OOM_KILLED = "ContainerOOMKilled"
 IMAGE_PULL_ERROR = "ImagePullError"
 CONTAINER_START_ERROR = "ContainerStartError"
+PODS_REFUSED = "PodsRefused"
 CRASH_LOOP = "ContainerCrashLoopBackOff"
 POD_EVICTED = "PodEvicted"
 UNSCHEDULABLE = "Unschedulable"
@@ -70,6 +71,8 @@ TUNING_NOT_SUPPORTED = "TuningNotSupported"
 NAME_TAKEN = "NameTaken"
 REFUSED = "RefusedByApiServer"
 CONTESTED = "ChangedBackByOthers"
+# Of these: what keeps an object of ours from being written.
+OBSTACLES = (NAME_TAKEN, REFUSED, CONTESTED)
 
 # Reason of the Event that tells of nodes of another size.
 INSTANCE_TYPE_CHANGED = "InstanceTypeChanged"

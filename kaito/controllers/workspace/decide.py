@@ -37,6 +37,7 @@ from kaito.controllers.workspace.rollout import (
     course,
     seconds_left,
     stalled,
+    switched_off,
     turned_back,
     undone,
     went_on,
@@ -118,10 +119,11 @@ def _serve(
     workload = _workload(planned, crew, observation, settings, resource)
     gap = _gap(observation, planned, way, workload)
     inference = judgement.inference(observation, workload, resource, gap)
-    way = went_on(way, answers=inference.good, nodes_ready=resource.good, now=observation.now)
+    may_start = resource.good and not switched_off(observation.workload)
+    way = went_on(way, answers=inference.good, may_start=may_start, now=observation.now)
     left = seconds_left(way, progress_seconds(planned), observation.now)
     if left is not None and left <= 0 and _stalled(observation, workload):
-        wrong = trouble(observation.pods)
+        wrong = trouble(observation.pods, observation.workload)
         return _run(
             observation,
             planned,
@@ -187,7 +189,8 @@ def _serve(
             *_replaced(crew),
             *_warnings(observation, planned, crew, catalog, settings, starts=resource.good),
         ),
-        announces=bool(crew.surplus or (gap and not inference.good)),
+        announces=bool(crew.surplus or (gap and not inference.good))
+        and not judgement.stuck(observation),
         look_again=_soonest(
             OBSTACLE_SECONDS if observation.obstacles else None, left, until(choice, observation)
         ),
@@ -257,8 +260,9 @@ def _gap(observation: Observation, planned: Plan, way: Course, workload: Object 
     """What users miss while an edit is rolled out, "" when none is."""
     if workload is None or observation.workload is None:
         return ""
-    edited = not judgement.is_written(workload, observation.workload)
-    return gap_told(workload, start_on_nodes(planned)) if edited or way.trying else ""
+    edited = judgement.replaces_pods(workload, observation.workload)
+    out = way.trying and not judgement.all_ready(observation.workload)
+    return gap_told(workload, start_on_nodes(planned)) if edited or out else ""
 
 
 def _stalled(observation: Observation, workload: Object | None) -> bool:

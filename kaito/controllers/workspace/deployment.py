@@ -1,7 +1,8 @@
 """The Deployment that serves a Workspace: the engine with a preset, or the user's own template.
 
 Equal plans give equal Deployments, so that a restart of this daemon restarts no model. The hash
-of what is wanted is an annotation: it tells whether the Deployment seen is the one wanted.
+of what is wanted is an annotation: it tells whether the Deployment seen is the one wanted, and that
+of the template whether its Pods are.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from kaito.controllers.workspace.template import placed
 from kaito.runtime import Object
 
 HASH = "kaito.sh/spec-hash"
+TEMPLATE_HASH = "kaito.sh/template-hash"
 HOSTNAME = "kubernetes.io/hostname"
 
 
@@ -61,7 +63,8 @@ def workload_metadata(plan: Plan, subject: Subject, spec: Object) -> Object:
     """The metadata of a workload with this spec."""
     # What was read of a model that no catalogue knows need not be read again.
     note = {ANNOTATION: written(plan.model)} if plan.model and plan.stranger else {}
-    return {**subject.child(), "annotations": {HASH: _hash(spec), **note}}
+    hashes = {HASH: _hash(spec), TEMPLATE_HASH: _hash(spec["template"])}
+    return {**subject.child(), "annotations": {**hashes, **note}}
 
 
 def node_terms(plan: Plan, crew: Crew, subject: Subject) -> list[Object]:

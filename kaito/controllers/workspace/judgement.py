@@ -19,14 +19,14 @@ from kaito.controllers.kinds import (
 from kaito.controllers.workspace.ask import Ask
 from kaito.controllers.workspace.attempt import Choice
 from kaito.controllers.workspace.crew import Crew
-from kaito.controllers.workspace.deployment import HASH
+from kaito.controllers.workspace.deployment import HASH, TEMPLATE_HASH
 from kaito.controllers.workspace.kinds import CHILDREN, DEPLOYMENTS, REVISIONS, STATEFUL_SETS
-from kaito.controllers.workspace.observation import Observation
+from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.order import ORDERS, Order
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
 from kaito.controllers.workspace.revisions import Revision, Undone
-from kaito.runtime import Object, Truth
+from kaito.runtime import Object, Truth, find_condition
 
 ON_ITS_WAY = "the node is on its way."
 MESSAGE_LENGTH = 800  # what the provisioner allows itself for a failure
@@ -186,7 +186,7 @@ def inference(
             reason=conditions.INFERENCE_SUCCESS,
             message=f"{wanted} of {wanted} replicas of {kind} {name} are ready.",
         )
-    wrong = trouble(observation.pods)
+    wrong = trouble(observation.pods, workload)
     if wrong:
         return Verdict(truth="False", reason=wrong.reason, message=wrong.message)
     serving = status.get("readyReplicas", 0)
@@ -208,6 +208,28 @@ def is_written(desired: Object, workload: Object | None) -> bool:
     """Whether a workload has been told what is desired now."""
     told = (workload or {}).get("metadata", {}).get("annotations") or {}
     return bool(told.get(HASH) == desired["metadata"]["annotations"][HASH])
+
+
+def replaces_pods(desired: Object, workload: Object | None) -> bool:
+    """Whether writing a workload means other Pods than those of the one that is there."""
+    told = (workload or {}).get("metadata", {}).get("annotations") or {}
+    return bool(told.get(TEMPLATE_HASH) != desired["metadata"]["annotations"][TEMPLATE_HASH])
+
+
+def all_ready(workload: Object) -> bool:
+    """Whether as many Pods are ready as are wanted, of whichever revision."""
+    ready: int = (workload.get("status") or {}).get("readyReplicas", 0)
+    wanted: int = workload["spec"].get("replicas", 1)
+    return ready >= wanted
+
+
+def stuck(observation: Observation) -> bool:
+    """Whether what was said last is that this very wish cannot be written. To announce it again
+    before each new try would be two writes each time, and a condition that flickers."""
+    subject = Subject(observation.workspace)
+    before = find_condition(subject.status.get("conditions") or [], conditions.INFERENCE_READY)
+    known = before is not None and before.get("observedGeneration") == subject.generation
+    return bool(known and before and before.get("reason") in conditions.OBSTACLES)
 
 
 def undone(declared: Revision, back: Revision, serving: Verdict, name: str) -> Verdict:

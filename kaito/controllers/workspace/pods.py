@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kaito.api import conditions
 from kaito.api.words import one_line
-from kaito.runtime import Object
+from kaito.runtime import Object, find_condition
 
 MESSAGE_LENGTH = 256  # upstream's limit for what it copies from a Pod
 WAITING = {
@@ -27,7 +27,10 @@ GRAVITY = (
     conditions.CRASH_LOOP,
     conditions.POD_EVICTED,
     conditions.UNSCHEDULABLE,
+    conditions.PODS_REFUSED,
 )
+# What a Deployment says whose Pods are refused: by a quota, Pod Security, a webhook.
+REPLICA_FAILURE = "ReplicaFailure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +41,20 @@ class Trouble:
     message: str
 
 
-def trouble(pods: Iterable[Object]) -> Trouble | None:
-    """The gravest trouble of these Pods, None when none of them says of any."""
-    found = [each for pod in pods for each in _of(pod)]
+def trouble(pods: Iterable[Object], workload: Object | None) -> Trouble | None:
+    """The gravest trouble of these Pods and of what makes them, None when nothing says of any."""
+    found = [*(each for pod in pods for each in _of(pod)), *_refused(workload)]
     return min(found, key=lambda each: GRAVITY.index(each.reason), default=None)
+
+
+def _refused(workload: Object | None) -> Iterator[Trouble]:
+    status = (workload or {}).get("status") or {}
+    failed = find_condition(_list(status, "conditions"), REPLICA_FAILURE)
+    if workload is not None and failed is not None and failed.get("status") == "True":
+        said = one_line(str(failed.get("message") or failed.get("reason", "")), MESSAGE_LENGTH)
+        subject = f"{workload['kind']} {workload['metadata']['name']}"
+        message = f"No Pods can be made for {subject}: {said.rstrip('. ')}."
+        yield Trouble(reason=conditions.PODS_REFUSED, message=message)
 
 
 def _of(pod: Object) -> Iterator[Trouble]:

@@ -1,7 +1,8 @@
 """Which revision of a Workspace is to run, and how an edit comes to serve or is undone. Pure.
 
 A revision that was never served, while an earlier one was, is being tried. The time that it has is
-counted while its nodes are ready, for no revision is to blame for a node. One that does not answer
+counted while its nodes are ready and somebody wants replicas of it, for no revision is to blame
+for a node or for being switched off. One that does not answer
 in its time is undone: the last one that did runs again, until the content changes. The first one
 is never undone, for there is nothing to go back to.
 """
@@ -78,8 +79,9 @@ def turned_back(observation: Observation, to: Revision) -> Observation:
     return replace(observation, workspace=workspace, config=observation.good_config)
 
 
-def went_on(way: Course, *, answers: bool, nodes_ready: bool, now: float) -> Course:
-    """The course after what is seen now: whether the declared revision answers."""
+def went_on(way: Course, *, answers: bool, may_start: bool, now: float) -> Course:
+    """The course after what is seen now: whether the declared revision answers, and whether
+    anything but itself keeps it from that."""
     chosen = way.declared
     if way.back is not None:
         return way
@@ -88,7 +90,7 @@ def went_on(way: Course, *, answers: bool, nodes_ready: bool, now: float) -> Cou
         return replace(way, declared=replace(chosen, served=served, tried_since=""))
     since = chosen.tried_since or rfc3339(now)
     return replace(
-        way, declared=replace(chosen, tried_since=since if way.trying and nodes_ready else "")
+        way, declared=replace(chosen, tried_since=since if way.trying and may_start else "")
     )
 
 
@@ -97,6 +99,11 @@ def seconds_left(way: Course, deadline: float, now: float) -> float | None:
     if not way.trying or not way.declared.tried_since:
         return None
     return deadline - seconds_since(way.declared.tried_since, now)
+
+
+def switched_off(workload: Object | None) -> bool:
+    """Whether somebody has scaled a workload to nothing."""
+    return workload is not None and (workload.get("spec") or {}).get("replicas") == 0
 
 
 def stalled(workload: Object | None) -> bool:

@@ -422,3 +422,33 @@ def test_a_machine_that_is_not_needed_any_more_is_announced_before_it_goes() -> 
         "Machine wsz is not needed any more and is deleted with node node-wsz."
     )
     assert event.type == "Warning"
+
+
+def test_the_time_of_an_edit_stands_still_while_somebody_has_switched_it_off() -> None:
+    found = tried()
+    assert found.deployment is not None
+    spec = {**found.deployment["spec"], "replicas": 0}
+    found = replace(found, deployment={**found.deployment, "spec": spec})
+
+    assert image(decided(found)) == "bad"
+
+
+def test_an_edit_that_restarts_no_pod_announces_no_gap() -> None:
+    found = serving()
+    noted = {"annotations": {"kaito.sh/progress-deadline-seconds": "7200"}, "generation": 2}
+    metadata = {**found.workspace["metadata"], **noted}
+    decision = decided(replace(found, workspace={**found.workspace, "metadata": metadata}))
+
+    assert of_kind(decision, "Deployment")["spec"]["progressDeadlineSeconds"] == 7200
+    assert "does not answer meanwhile" not in condition(decision, "InferenceReady")["message"]
+
+
+def test_what_cannot_be_written_is_said_once_and_not_announced_before_each_try() -> None:
+    refused = Obstacle(kind="Deployment", reason="RefusedByApiServer", message="No.")
+    found = edited(serving(), BAD)
+    first = decided(found)
+    second = decided(replace(found, obstacles=(refused,)))
+    again = decided(after(found, second, later=60))
+
+    assert first.announces
+    assert not again.announces

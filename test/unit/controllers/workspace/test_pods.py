@@ -85,7 +85,7 @@ UNSCHEDULABLE = {
     ],
 )
 def test_trouble_is_classified(found: Object, reason: str, message: str) -> None:
-    said = trouble([found])
+    said = trouble([found], None)
     assert said is not None
     assert said.reason == reason
     assert message in said.message
@@ -96,21 +96,36 @@ def test_a_pod_that_starts_or_runs_or_goes_is_in_no_trouble() -> None:
     running = container(state={"running": {}}, ready=True)
     going = waiting("CrashLoopBackOff")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert trouble([starting, running, going, {"metadata": {"name": "new"}}]) is None
+    assert trouble([starting, running, going, {"metadata": {"name": "new"}}], None) is None
 
 
 def test_a_container_that_recovered_from_lack_of_memory_is_in_no_trouble() -> None:
     last = {"terminated": {"reason": "OOMKilled"}}
-    assert trouble([container(state={"running": {}}, lastState=last, ready=True)]) is None
+    assert trouble([container(state={"running": {}}, lastState=last, ready=True)], None) is None
 
 
 def test_the_gravest_trouble_is_told() -> None:
-    said = trouble([pod(conditions=[UNSCHEDULABLE]), waiting("ErrImagePull")])
+    said = trouble([pod(conditions=[UNSCHEDULABLE]), waiting("ErrImagePull")], None)
     assert said is not None
     assert said.reason == "ImagePullError"
 
 
 def test_a_long_message_is_cut() -> None:
-    said = trouble([waiting("ErrImagePull", "x" * 1000)])
+    said = trouble([waiting("ErrImagePull", "x" * 1000)], None)
     assert said is not None
     assert len(said.message) == MESSAGE_LENGTH
+
+
+def test_a_deployment_whose_pods_are_refused_says_why() -> None:
+    told = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus."}
+    refused = {
+        "kind": "Deployment",
+        "metadata": {"name": "w"},
+        "status": {"conditions": [{**told, "reason": "FailedCreate"}]},
+    }
+
+    said = trouble([], refused)
+
+    assert said is not None
+    assert said.reason == "PodsRefused"
+    assert said.message == "No Pods can be made for Deployment w: exceeded quota: gpus."

@@ -10,7 +10,7 @@ import pytest
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.restart import restarts
 from kaito.controllers.workspace.revisions import Revision, Undone
-from kaito.controllers.workspace.rollout import Course, seconds_left, stalled, went_on
+from kaito.controllers.workspace.rollout import Course, seconds_left, stalled, switched_off, went_on
 from kaito.controllers.workspace.surge import leaves_gap, with_room
 from kaito.runtime import Object, rfc3339
 from test.unit.controllers.workspace.scene import NOW, own_node
@@ -21,7 +21,7 @@ TRYING = Course(declared=NEW, good=GOOD, known=(GOOD,))
 
 
 def went(way: Course, **seen: bool) -> Revision:
-    told = {"answers": False, "nodes_ready": True, **seen}
+    told = {"answers": False, "may_start": True, **seen}
     return went_on(way, **told, now=NOW).declared
 
 
@@ -30,10 +30,10 @@ def went(way: Course, **seen: bool) -> Revision:
 
 def test_the_time_of_an_edit_runs_while_its_nodes_are_ready() -> None:
     assert went(TRYING).tried_since == rfc3339(NOW)
-    assert went(TRYING, nodes_ready=False).tried_since == ""
+    assert went(TRYING, may_start=False).tried_since == ""
     earlier = replace(TRYING, declared=replace(NEW, tried_since=rfc3339(NOW - 60)))
     assert went(earlier).tried_since == rfc3339(NOW - 60)
-    assert went(earlier, nodes_ready=False).tried_since == ""
+    assert went(earlier, may_start=False).tried_since == ""
 
 
 def test_an_edit_that_answers_has_served_and_stays_so() -> None:
@@ -185,3 +185,9 @@ def test_all_pods_of_the_old_template_go_together() -> None:
 )
 def test_a_pod_stays_that(found: Object | None, pod: Object) -> None:
     assert restarts(found, [pod]) == ()
+
+
+@pytest.mark.parametrize(("replicas", "off"), [(0, True), (1, False), (None, False)])
+def test_a_workload_without_replicas_is_switched_off(replicas: int | None, off: bool) -> None:
+    spec = {} if replicas is None else {"replicas": replicas}
+    assert switched_off({"kind": "StatefulSet", "metadata": {}, "spec": spec}) is off
