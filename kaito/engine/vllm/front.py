@@ -6,6 +6,7 @@ not know passes through untouched.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import os
@@ -123,9 +124,9 @@ class Front:
 
     def _announced(self, send: Send) -> Send:
         async def sent(message: Message) -> None:
-            await send(message)
             if self._up and message["type"] == "lifespan.startup.complete":
-                announce(self._up)
+                await asyncio.to_thread(announce, self._up)
+            await send(message)
 
         return sent
 

@@ -21,6 +21,7 @@ from kaito.engine.errors import error
 
 UP = "KAITO_ENGINE_UP"  # where the engine says that it answers from now on: a socket's path
 LOOK = 0.2  # seconds after which that is noticed
+HANDOVER = 5.0  # seconds that the engine waits for that at most
 PATIENCE = 10.0  # seconds for a client to say what it wants
 RETRY_AFTER = 10
 DISCARDED = 1024 * 1024  # bytes of a body that is not looked at
@@ -52,8 +53,10 @@ class Listener:
         self._folder = tempfile.TemporaryDirectory(prefix="kaito-")
         self.address = os.path.join(self._folder.name, "up")
         """Where to say that the engine answers."""
-        self._heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._heard.bind(self.address)
+        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._door.bind(self.address)
+        self._door.listen()
+        self._engine: socket.socket | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="listener", daemon=True)
 
@@ -74,13 +77,16 @@ class Listener:
         while not self._closed.is_set() and not self._engine_is_up():
             self._server.handle_request()
         self._server.server_close()
-        self._heard.close()
+        self._door.close()
+        if self._engine is not None:
+            # Only now may it answer: nobody else does any more.
+            self._engine.close()
         self._folder.cleanup()
 
     def _engine_is_up(self) -> bool:
         with suppress(BlockingIOError):
-            return bool(self._heard.recv(16))
-        return False
+            self._engine, _ = self._door.accept()
+        return self._engine is not None
 
 
 @contextmanager
@@ -95,10 +101,12 @@ def answering(sock: socket.socket, say: Callable[[], Said]) -> Iterator[Listener
 
 
 def announce(address: str) -> None:
-    """Say, from whichever process, that the engine answers; nothing happens where nobody listens
-    any more."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker, suppress(OSError):
-        speaker.sendto(b"up", address)
+    """Say, from whichever process, that the engine answers from now on, and wait until nobody else
+    does. Nothing happens where nobody listens any more."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as speaker, suppress(OSError):
+        speaker.settimeout(HANDOVER)
+        speaker.connect(address)
+        speaker.recv(1)  # ends with the other end
 
 
 class _Server(ThreadingHTTPServer):

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -99,8 +100,12 @@ def launch(tmp_path: pathlib.Path) -> Iterator[Callable[..., Launched]]:
 
     yield start
     for process in running:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         assert process.stdout is not None
         process.stdout.close()
 
@@ -146,6 +151,34 @@ def test_vllm_is_told_what_was_decided(
     assert told["max_lora_rank"] == 32
     assert [json.loads(each)["name"] for each in told["lora_modules"]] == ["law"]
     assert "Adapter torn is not served: it has no adapter_model.safetensors." in launched.written()
+
+
+@pytest.fixture
+def ray_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def test_pods_come_together_and_go_together(launch: Callable[..., Launched], ray_port: int) -> None:
+    together = {
+        "KAITO_NODES": "2",
+        "KAITO_RAY_LEADER": f"127.0.0.1:{ray_port}",
+        "KAITO_RAY_PORT": str(ray_port),
+    }
+    leader = launch(**together, POD_INDEX="0")
+    leader.until(lambda: b"1 of 2 Pods are there" in leader.ask("/health")[1])
+    worker = launch(**together, POD_INDEX="1")
+    worker.until(lambda: worker.ask("/health")[0] == 200)
+    leader.until(lambda: b"loading the model" in leader.ask("/health")[1])
+    leader.serve()
+    assert leader.ask("/chat", {"prompt": "x"})[0] == 200
+    # A worker has no model of its own to ask.
+    assert worker.ask("/v1/completions", {"prompt": "x"})[0] == 503
+    leader.process.terminate()
+    leader.process.wait(20)
+    assert worker.process.wait(60) == 1
 
 
 def test_what_is_under_way_is_finished_at_the_end(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from kaito.engine.vllm.front import LONGEST, Front, Message, Receive, Scope, Send
+from kaito.engine.vllm.listener import UP
 
 KEY = {"VLLM_API_KEY": "s3cret"}
 BEARER = [(b"authorization", b"Bearer s3cret")]
@@ -213,23 +213,21 @@ async def test_probes_and_metrics_need_no_key(path: str) -> None:
     assert (await Client(VllmStandIn(), KEY).ask(path, method="GET"))[0] == 200
 
 
-async def test_the_engine_says_when_it_answers(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
-        ear.bind(str(tmp_path / "up"))
-        ear.settimeout(5)
-        front = Front(
-            VllmStandIn(),
-            variables={"KAITO_ENGINE_UP": str(tmp_path / "up")},
-            registry=CollectorRegistry(),
-        )
-        sent: list[Message] = []
+async def test_the_engine_answers_when_nobody_else_does_any_more(tmp_path: Path) -> None:
+    path, sent = str(tmp_path / "up"), list[Message]()
 
-        async def send(message: Message) -> None:
-            sent.append(message)
+    async def send(message: Message) -> None:
+        sent.append(message)
 
-        async def receive() -> Message:
-            return {"type": "lifespan.startup"}
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
 
+    async def heard(_: asyncio.StreamReader, speaker: asyncio.StreamWriter) -> None:
+        assert sent == []
+        speaker.close()
+        await speaker.wait_closed()
+
+    front = Front(VllmStandIn(), variables={UP: path}, registry=CollectorRegistry())
+    async with await asyncio.start_unix_server(heard, path):
         await front({"type": "lifespan"}, receive, send)
-        assert ear.recv(16) == b"up"
-        assert sent == [{"type": "lifespan.startup.complete"}]
+    assert sent == [{"type": "lifespan.startup.complete"}]
