@@ -13,6 +13,7 @@ from kaito.cli.sweep_report import spell
 from kaito.cli.table import WIDTH, headed
 from kaito.controllers.machine.archive import read_ledger
 from kaito.controllers.machine.ledger import Entry, Outcome
+from kaito.provisioner.failure import one_line
 from kaito.runtime import Client, ExitCode, RuntimeFailure, SystemClock, load, rfc3339
 
 
@@ -43,8 +44,8 @@ def lines(entries: Sequence[Entry], now: float) -> Iterator[str]:
     header = ("POOL", "SIZE", "ASKED", "LIFETIME", "OUTCOME")
     rows = [
         (
-            short(each.pool, 12),
-            short(each.size, 25),
+            one_line(each.pool, 12),
+            one_line(each.size, 25),
             f"{spell(max(0.0, now - each.asked))} ago",
             UNKNOWN if each.lifetime is None else spell(each.lifetime),
             outcome(each),
@@ -56,7 +57,7 @@ def lines(entries: Sequence[Entry], now: float) -> Iterator[str]:
     for each, line in zip(entries, table, strict=True):
         yield line
         if each.cause:
-            yield f"  {each.cause}"
+            yield f"  {one_line(each.cause, WIDTH - 2)}"
     there = sum(not each.over for each in entries)
     yield f"{count(len(entries), 'request')}, {count(there, 'pool')} still there"
 
@@ -66,11 +67,6 @@ def outcome(entry: Entry) -> str:
     if entry.outcome is Outcome.READY:
         return f"ready after {spell(entry.ready_after or 0)}"
     return f"{entry.outcome}, {entry.attempts} times" if entry.attempts > 1 else str(entry.outcome)
-
-
-def short(word: str, most: int) -> str:
-    """A word of somebody else, cut where it is longer."""
-    return word if len(word) <= most else f"{word[: most - 3]}..."
 
 
 def entry_json(entry: Entry) -> dict[str, Json]:

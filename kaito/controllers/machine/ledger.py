@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -17,6 +18,12 @@ MOST_BYTES = 256 * 1024
 """Of the text; a ConfigMap holds a MiB."""
 LONGEST = 64
 """Characters of a name or an instance type: whoever writes claims may write long ones."""
+
+
+LAST_SECOND = 253402300799
+"""9999-12-31T23:59:59Z: people may edit the text, and no calendar goes further."""
+
+Time = Annotated[int, msgspec.Meta(ge=0, le=LAST_SECOND)]
 
 
 class Outcome(StrEnum):
@@ -40,17 +47,17 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_
     pool: str
     size: str
     """The instance type."""
-    asked: int
+    asked: Time
     outcome: Outcome
-    changed: int
+    changed: Time
     """When it was last written; of two entries of one pool the later holds."""
     cause: str = ""
     """Of a refusal or a failure."""
     ready_after: int | None = None
     """Seconds from the request until the cloud called it ready; None when it never did."""
-    leaked: int | None = None
+    leaked: Time | None = None
     """Since when it is known to be without a claim."""
-    ended: int | None = None
+    ended: Time | None = None
     """When it was gone."""
     attempts: int = 1
     """Requests in a row that were refused."""

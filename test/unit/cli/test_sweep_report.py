@@ -127,3 +127,15 @@ def test_the_ledger_keeps_to_80_columns() -> None:
     assert [line for line in printed if len(line) > 80] == []
     assert printed[-1] == "2 requests, 0 pools still there"
     assert entry_json(entries[1])["lifetimeSeconds"] == 86400
+
+
+def test_words_of_strangers_move_no_cursor() -> None:
+    told = Entry(
+        pool="\x1b[2Jws1",
+        size="a\nb",
+        asked=1,
+        outcome=Outcome.REFUSED,
+        cause="\x1b]0;title\x07",
+        changed=1,
+    )
+    assert all(line.isprintable() for line in lines([told], NOW))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -69,6 +70,14 @@ def test_two_daemons_that_merge_come_to_the_same_ledger(
 @given(st.text())
 def test_a_text_that_is_no_ledger_is_an_empty_one(text: str) -> None:
     assert decode(text) == []
+
+
+@pytest.mark.parametrize("moment", [-1, 10**12, 10**30])
+@pytest.mark.parametrize("field", ["asked", "changed", "ended", "leaked"])
+def test_a_moment_that_no_calendar_has_is_none_of_an_entry(field: str, moment: int) -> None:
+    written = json.loads(encode([entry(asked=7)]))
+    assert decode(json.dumps(written)) == [entry(asked=7)]
+    assert decode(json.dumps({**written, field: moment})) == []
 
 
 def test_what_is_over_goes_first_and_the_oldest_of_it() -> None:
