@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 PYTEST := $(BIN)/python -m pytest
+ENGINE_VENV := .venv-engine
+ENGINE_STAMP := $(ENGINE_VENV)/.setup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all lint format bench manifests images clean
@@ -21,13 +23,28 @@ $(STAMP): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: setup ## A local cluster, both daemons, the quick start and one answer
-	@$(BIN)/python hack/demo.py
+setup-engine: $(ENGINE_STAMP) ## Set up .venv-engine: PyTorch and the server of models, 1.4 GB
+
+# PyTorch comes first and by its exact version: what else wants it then takes what is there.
+$(ENGINE_STAMP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not on PATH; install Python 3.11 or pass PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(ENGINE_VENV)/bin/python || $(PYTHON) -m venv $(ENGINE_VENV)
+	@echo "Installing into $(ENGINE_VENV) ..."
+	@$(ENGINE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(ENGINE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[engine-test]'
+	@touch $@
+
+# ENGINE=transformers answers with a small real model instead of a simulated engine.
+demo: setup $(if $(filter transformers,$(ENGINE)),setup-engine) ## A local cluster, both daemons, the quick start, one answer
+	@$(BIN)/python hack/demo.py $(if $(ENGINE),--engine $(ENGINE))
 
 test: setup ## The tests; what needs more than this machine has is skipped with a reason
 	@$(PYTEST) -n 2 --dist worksteal test
 
-test-all: test ## Everything this machine can run
+test-engine: setup-engine ## The tests of the server of models, with a small real model
+	@$(ENGINE_VENV)/bin/python -m pytest test/engine
+
+test-all: test test-engine ## Everything this machine can run
 
 lint: setup ## ruff, mypy --strict, import contract
 	@$(BIN)/ruff check .
@@ -43,6 +60,9 @@ bench: setup ## The benchmark, beside kopf; ARGS='--runs 5 NAME'. Fails on a mis
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m test.benchmark $(ARGS)
 
+bench-engine: setup-engine ## The server of models beside a bare loop of generate
+	@$(ENGINE_VENV)/bin/python -m test.engine.benchmark $(ARGS)
+
 manifests: setup ## Regenerate config/, the estimates and the tables of docs/estimator.md
 	@$(BIN)/python hack/manifests.py
 	@$(BIN)/python -m hack.estimates
@@ -52,4 +72,4 @@ images: setup ## Build the images of docker/: REGISTRY=registry.example/kaito [T
 	@$(BIN)/python hack/images.py --registry "$(REGISTRY)" $(if $(TAG),--tag "$(TAG)") $(if $(PUSH),--push)
 
 clean: ## Remove what the other commands made
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ENGINE_VENV) dist .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,141 @@
+"""The way in: the key, the size, whether the model is there, and whether the client still is.
+
+ASGI, and outside everything else: the application behind it sees whole bodies of clients that may
+ask, and is cancelled when they have gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from kaito.engine.errors import Refused
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LONGEST = 8 * 1024**2  # bytes of a body; a prompt of any context is far below
+OPEN = frozenset(["/", "/health", "/healthz", "/metrics", "/version"])
+RETRY_LOADING = 5  # seconds
+
+
+class Gate:
+    """Stands before an application."""
+
+    def __init__(self, app: App, *, key: str, loading: Callable[[], str]) -> None:
+        self._app = app
+        self._key = key.encode()
+        self._loading = loading
+        """Why nothing is answered yet; "" once it is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # The engine's own, for clients' ids may be the same, and answers would go astray then.
+        own = f"req-{uuid.uuid4().hex}"
+        scope.setdefault("state", {})["request_id"] = own
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        said = headers.get(b"x-request-id", own.encode())[:200]
+        try:
+            if scope["path"] not in OPEN:
+                self._check(headers)
+            body = await _body(receive, headers)
+        except Refused as refused:
+            await refuse(refused, _with_id(send, said))
+            return
+        if body is not None:
+            await _while_there(self._app, scope, body, receive, _with_id(send, said))
+
+    def _check(self, headers: MutableMapping[bytes, bytes]) -> None:
+        scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+        right = hmac.compare_digest(token.strip(), self._key)
+        if self._key and not (scheme.lower() == b"bearer" and right):
+            raise Refused(
+                "This model needs an API key: send it as Authorization: Bearer KEY.",
+                status=401,
+                code="invalid_api_key",
+            )
+        if why := self._loading():
+            raise Refused(why, status=503, code="model_loading")
+
+
+async def refuse(refused: Refused, send: Send) -> None:
+    """Answer with an error."""
+    body = json.dumps(refused.body).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if refused.status in (429, 503):
+        seconds = 1 if refused.status == 429 else RETRY_LOADING
+        headers.append((b"retry-after", b"%d" % seconds))
+    if refused.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if refused.status == 413:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Receive, headers: MutableMapping[bytes, bytes]) -> bytes | None:
+    """The whole body; None when the client went before it had sent it."""
+    parts, size = [], int(headers.get(b"content-length", b"0"))
+    while True:
+        if size > LONGEST:
+            raise Refused(
+                f"The body has more than {LONGEST} bytes; send a shorter prompt.", status=413
+            )
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+        size = max(size, sum(map(len, parts)))
+
+
+async def _while_there(app: App, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+    """Run the application until it is done or the client has gone."""
+    gone = asyncio.Event()
+    sent = False
+
+    async def read() -> Message:
+        nonlocal sent
+        if not sent:
+            sent = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    answer = asyncio.ensure_future(app(scope, read, send))
+    watcher = asyncio.ensure_future(watch())
+    try:
+        await asyncio.wait((answer, watcher), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        watcher.cancel()
+        if not answer.done():
+            answer.cancel()
+    try:
+        await answer
+    except asyncio.CancelledError:
+        if not gone.is_set():
+            raise
+
+
+def _with_id(send: Send, said: bytes) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", said)]
+        await send(message)
+
+    return sending

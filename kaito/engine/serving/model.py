@@ -1,0 +1,219 @@
+"""The model: loaded while the server already listens, under the name that clients know.
+
+Loading is `transformers serve`'s own. Its manager loads and unloads models as requests name them;
+here there is one model for the life of the process, so what it does for several is left alone.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from peft.tuners.lora import LoraLayer
+from transformers import ContinuousBatchingConfig
+from transformers.cli.serving.model_manager import ModelManager
+from transformers.cli.serving.utils import make_progress_tqdm_class
+from transformers.utils import logging
+
+from kaito.engine.serving.arguments import Settings
+
+CONFIG = "adapter_config.json"
+PAGE = 256  # tokens; transformers' own choice
+# Of prompts that are read in one pass on a CPU. The mask of a pass has a row for each token and a
+# column for each place in the cache, so on a CPU more tokens take memory and save no time.
+CPU_BATCH_TOKENS = 512
+CPU_CACHE_SHARE = 0.25  # of the machine's memory, at most
+
+
+class Unloadable(Exception):
+    """The model cannot be served; the message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far loading is. Written by the thread that loads, read by probes."""
+
+    stage: str = "starting"
+    current: int = 0
+    total: int = 0
+    ready: bool = False
+
+    def told(self, event: Mapping[str, Any]) -> None:
+        """What the loader of transformers says."""
+        self.stage = event.get("stage", self.stage)
+        progress = event.get("progress") or {}
+        self.current, self.total = progress.get("current") or 0, progress.get("total") or 0
+
+    @property
+    def ratio(self) -> float:
+        """0 to 1, as far as it is known."""
+        if self.ready:
+            return 1.0
+        return min(self.current / self.total, 1.0) if self.total else 0.0
+
+    @property
+    def body(self) -> dict[str, object]:
+        """What /health says meanwhile."""
+        return {
+            "status": "Loading",
+            "stage": self.stage,
+            "progress": {"current": self.current, "total": self.total or None},
+        }
+
+
+@dataclass(slots=True)
+class Served:
+    """What the server has once it has loaded."""
+
+    model: Any = None
+    tokenizer: Any = None
+    context: int = 0
+    adapters: dict[str, str] = field(default_factory=dict)
+    """By the names that clients know, what PEFT calls them."""
+    broken: dict[str, str] = field(default_factory=dict)
+    """Adapters that are not served, and why not."""
+
+
+class Loader(ModelManager):
+    """Loads the one model when it is told to. The base class does so before there is a server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.progress = Progress()
+        self.served = Served()
+        super().__init__(
+            device=settings.device,
+            dtype=settings.dtype,
+            trust_remote_code=settings.trust_remote_code,
+            continuous_batching=True,
+            quantization=settings.quantization,
+            model_timeout=-1,
+        )
+
+    def load(self) -> None:
+        """Load model and adapters; blocks. Raises Unloadable."""
+        settings, progress = self.settings, self.progress
+        bars = make_progress_tqdm_class(progress.told, settings.model)
+        before = logging.set_tqdm_hook(lambda factory, given, named: bars(*given, **named))
+        try:
+            model, processor = self.load_model_and_processor(
+                f"{settings.model}@{settings.revision}",
+                progress_callback=progress.told,
+                tqdm_class=bars,
+            )
+        except Exception as error:
+            raise Unloadable(_reason(error, settings)) from error
+        finally:
+            logging.set_tqdm_hook(before)
+        # Of models that see and hear, too, text is what is served: their tokenizer is enough.
+        tokenizer = getattr(processor, "tokenizer", processor)
+        if settings.chat_template:
+            tokenizer.chat_template = Path(settings.chat_template).read_text()
+        served = self.served
+        served.model, served.tokenizer = model, tokenizer
+        served.context = _context(model, tokenizer)
+        self.progress.stage = "adapters"
+        self._load_adapters()
+
+    def batching(self, running: int) -> ContinuousBatchingConfig:
+        """How requests are batched. On a CPU the cache is no more than can be used, for memory is
+        everybody's; on a GPU transformers takes what is free."""
+        model = self.served.model
+        config = ContinuousBatchingConfig(
+            page_size=PAGE,
+            max_requests_per_batch=running,
+            # The sampler works on Python objects between scheduling and the forward pass.
+            use_async_batching=False,
+            use_cuda_graph=False,
+        )
+        if model.device.type == "cpu":
+            text = model.config.get_text_config()
+            heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+            size = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+            block = 2 * text.num_hidden_layers * heads * size * PAGE * model.dtype.itemsize
+            memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            wanted = (running + 1) * math.ceil(self.served.context / PAGE)
+            config.num_blocks = max(2, min(wanted, int(memory * CPU_CACHE_SHARE) // block))
+            config.max_batch_tokens = CPU_BATCH_TOKENS
+            config.max_memory_percent = 0.9
+        return config
+
+    def _load_adapters(self) -> None:
+        root = self.settings.adapters
+        folders = sorted(each for each in root.iterdir() if each.is_dir()) if root.is_dir() else []
+        for number, folder in enumerate(each for each in folders if (each / CONFIG).is_file()):
+            try:
+                # PEFT makes attributes of names, which must have no dots then.
+                self._load_adapter(folder, f"adapter_{number}")
+                self.served.adapters[folder.name] = f"adapter_{number}"
+            except Exception as error:  # noqa: BLE001 - whatever PEFT meets in the files
+                self.served.broken[folder.name] = _first_line(error)
+        if self.served.adapters:
+            self.served.model.disable_adapters()
+
+    def _load_adapter(self, folder: Path, name: str) -> None:
+        model = self.served.model
+        strength = float(os.environ.get(folder.name) or 1.0)
+        try:
+            found = model.load_adapter(str(folder), adapter_name=name)
+            wrong = [*found.missing_keys, *found.unexpected_keys, *found.mismatched_keys]
+            if wrong:
+                raise ValueError(
+                    f"it is of another model: {len(wrong)} of its weights are missing or do not fit"
+                )
+            if strength != 1.0:
+                layers = [each for each in model.modules() if isinstance(each, LoraLayer)]
+                if not layers:
+                    raise ValueError("it has a strength, which only LoRA adapters can have")
+                for layer in layers:
+                    if name in layer.scaling:
+                        layer.set_scale(name, strength)
+        except Exception:
+            if name in getattr(model, "peft_config", {}):
+                model.delete_adapter(name)
+            raise
+
+
+def name_error(served: Served, name: str, asked: str) -> str:
+    """Why there is no model called so."""
+    if why := served.broken.get(asked):
+        return f"The adapter {asked!r} could not be loaded: {why}."
+    names = ", ".join([name, *served.adapters])
+    return f"There is no model {asked!r} here; there are {names}."
+
+
+def _context(model: Any, tokenizer: Any) -> int:
+    """The most tokens that the model reads."""
+    text = model.config.get_text_config()
+    said = getattr(text, "max_position_embeddings", None) or getattr(text, "n_positions", None)
+    found: int = said or tokenizer.model_max_length
+    return min(found, 2**31)
+
+
+def _reason(error: Exception, settings: Settings) -> str:
+    chain: list[BaseException] = [error]
+    while (before := chain[-1].__cause__ or chain[-1].__context__) and before not in chain:
+        chain.append(before)
+    for each in chain:
+        if isinstance(each, GatedRepoError) or "gated repo" in str(each):
+            token = "the token in HF_TOKEN has" if os.environ.get("HF_TOKEN") else "HF_TOKEN is not"
+            cure = "no access to it" if os.environ.get("HF_TOKEN") else "set"
+            return (
+                f"{settings.model} is gated on Hugging Face, and {token} {cure}: ask for access "
+                "there, and name a Secret with HF_TOKEN in presetOptions.modelAccessSecret."
+            )
+        if isinstance(each, RepositoryNotFoundError):
+            return (
+                f"Hugging Face has no model {settings.model}, or HF_TOKEN has no access to it: "
+                "look at the name, and at presetOptions.modelAccessSecret."
+            )
+    return f"{settings.model} cannot be loaded: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
