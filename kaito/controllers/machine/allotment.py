@@ -24,7 +24,7 @@ def allotted(claim: Claim, seen: Observation, policy: Policy) -> Observation:
     pool = seen.cloud.pool
     known = [node.labels for node in seen.nodes]
     known += [pool.labels] if isinstance(pool, Pool) else []
-    guest = pool_of(claim) != claim.metadata.name
+    guest = seen.pool != claim.metadata.name
     shared = any(SHARED in labels for labels in known)
     if not (guest or shared or any(_akin(claim, mate) for mate in seen.mates)):
         return seen

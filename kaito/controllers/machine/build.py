@@ -101,8 +101,9 @@ def build(
         if label in view.header.labels:
             yield view.header.labels[label]
 
+    pool_used = by_pool(source.pool_of)
     claims = {
-        kind.kind: manager.informer(CLAIMS[kind.kind], indexes={mates.BY_POOL: by_pool})
+        kind.kind: manager.informer(CLAIMS[kind.kind], indexes={mates.BY_POOL: pool_used})
         for kind in kinds
     }
     nodes = manager.informer(
@@ -152,7 +153,7 @@ def build(
             DIALECTS[kind],
             claim=_finder(informer.store),
             nodes=lambda name: nodes_of(source, nodes.store, name),
-            mates=PoolMates(client, informer.store),
+            mates=PoolMates(client, informer.store, source.pool_of),
             fleet=count,
             book=book,
             tenants=Tenants(ApiPods(client), clock),
@@ -175,7 +176,7 @@ def build(
                 ),
                 watches=[
                     watch(nodes, to=_claims_of(DIALECTS[kind], pool_named, informer.store)),
-                    watch(informer, to=mates_of(informer.store)),
+                    watch(informer, to=mates_of(informer.store, pool_used)),
                 ],
                 workers=WORKERS,
             )

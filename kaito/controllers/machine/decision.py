@@ -11,7 +11,6 @@ from kaito.controllers.machine.cloud import UNASKED, Ask, CloudFacts
 from kaito.controllers.machine.kinds import Pod
 from kaito.provisioner import Pool
 from kaito.provisioner.claim import Claim, Dialect
-from kaito.provisioner.sharing import pool_of
 from kaito.runtime import Object
 
 
@@ -61,6 +60,8 @@ class Observation:
     dialect: Dialect
     claim: Claim | None
     """None when there is no such claim (any more)."""
+    pool: str
+    """The name of the claim's pool; the same as its own unless it shares another one's."""
     nodes: tuple[Node, ...] = ()
     """The Nodes that say they are of the claim's pool, the oldest first."""
     mates: tuple[Claim, ...] = ()
@@ -84,11 +85,6 @@ class Observation:
     """What the cloud has been asked in this run."""
     now: float
     """Seconds since the epoch."""
-
-    @property
-    def pool(self) -> str:
-        """The name of the claim's pool."""
-        return self.name if self.claim is None else pool_of(self.claim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""Who else is in a claim's pool: from the cache by an index, or from the API server itself."""
+"""Who else is in a claim's pool: from the cache by an index, or from the API server itself.
+
+A claim is in the pool that its Node came from, whatever is written into it since; before it has
+one, in the pool that it names.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +14,32 @@ from kaito.runtime import Change, Client, Key, Store, View
 
 BY_POOL = "pool"
 
+Origin = Callable[[str], str | None]
+"""From a Node's providerID to the pool that it came from, None when no cloud of ours made it."""
 
-def by_pool(view: View) -> Iterator[str]:
-    """Index of claims by the pool that they use, or are to use."""
-    annotations = view.object["metadata"].get("annotations") or {}
-    yield annotations.get(POOL) or view.key.name
+
+def by_pool(origin: Origin) -> Callable[[View], Iterator[str]]:
+    """Index of claims by the pool that they are in, or are to be in."""
+
+    def pools(view: View) -> Iterator[str]:
+        annotations = view.object["metadata"].get("annotations") or {}
+        provider_id = (view.object.get("status") or {}).get("providerID") or ""
+        yield origin(provider_id) or annotations.get(POOL) or view.key.name
+
+    return pools
 
 
 class PoolMates:
     """The claims of one kind, pool by pool. The store has the index BY_POOL."""
 
-    def __init__(self, client: Client, claims: Store[Claim]) -> None:
+    def __init__(self, client: Client, claims: Store[Claim], origin: Origin) -> None:
         self._client = client
         self._claims = claims
+        self._origin = origin
+
+    def home(self, claim: Claim) -> str:
+        """See Mates."""
+        return self._origin(claim.status.provider_id) or pool_of(claim)
 
     def of(self, pool: str) -> Iterable[Claim]:
         """See Mates."""
@@ -32,7 +49,7 @@ class PoolMates:
     async def live(self, pool: str) -> Iterable[Claim]:
         """See Mates. Raises the client's errors."""
         listing = await self._client.list(self._claims.resource)
-        return [claim for claim in listing.items if pool_of(claim) == pool]
+        return [claim for claim in listing.items if self.home(claim) == pool]
 
     def living(self, pool: str) -> int:
         """See Mates."""
@@ -40,11 +57,13 @@ class PoolMates:
         return sum(header is not None and not header.deleting for header in headers)
 
 
-def mates_of(claims: Store[Claim]) -> Callable[[Change], Iterable[Key]]:
+def mates_of(
+    claims: Store[Claim], pools: Callable[[View], Iterator[str]]
+) -> Callable[[Change], Iterable[Key]]:
     """From a claim to the others in its pool: one that comes or goes may concern them."""
 
     def mapper(change: Change) -> Iterable[Key]:
-        for pool in by_pool(change):
+        for pool in pools(change):
             yield from (key for key in claims.by(BY_POOL, pool) if key != change.key)
 
     return mapper

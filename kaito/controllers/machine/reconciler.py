@@ -30,7 +30,6 @@ from kaito.controllers.machine.tenants import Tenants
 from kaito.controllers.machine.writes import Writes
 from kaito.provisioner import Pool
 from kaito.provisioner.claim import Claim, Dialect
-from kaito.provisioner.sharing import pool_of
 from kaito.runtime import Again, Clock, Key
 
 # Questions in one run. Three are common (what is there, make it, and who was first), and seven of
@@ -40,7 +39,10 @@ QUESTIONS = 10
 
 
 class Mates(Protocol):
-    """Who else is in a pool."""
+    """Who is in which pool."""
+
+    def home(self, claim: Claim) -> str:
+        """The name of the pool that the claim's machine is in, or is to be in."""
 
     def of(self, pool: str) -> Iterable[Claim]:
         """The claims whose pool it is, as the cache has them."""
@@ -138,7 +140,7 @@ class Reconciler:
     def _observe(self, name: str, known: _Answers) -> tuple[Observation, Subject]:
         claim = self._claim(name)
         meta, kind = claim.metadata if claim else None, self._dialect.kind
-        pool = pool_of(claim) if claim else name
+        pool = self._mates.home(claim) if claim else name
         subject = Subject(kind, name, pool=pool)
         if meta is not None:
             subject = Subject(kind, name, meta.uid, meta.generation, pool)
@@ -146,6 +148,7 @@ class Reconciler:
             name=name,
             dialect=self._dialect,
             claim=claim,
+            pool=pool,
             nodes=tuple(self._nodes(pool)),
             mates=_without(subject, self._mates.of(pool)),
             live=known.live,

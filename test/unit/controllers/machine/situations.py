@@ -118,7 +118,7 @@ def at(
         claim=claim,
         nodes=tuple(nodes),
         cloud=cloud or CloudFacts(),
-        **{"now": NOW, **more},
+        **{"pool": NAME, "now": NOW, **more},
     )
 
 

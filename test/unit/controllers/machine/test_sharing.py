@@ -402,3 +402,23 @@ async def test_a_cloud_that_takes_longer_to_answer_than_a_poll_is_asked_once_and
     await town.turns(12, ["wsb"])
     assert town.machines() == 1
     assert list(town.objects.claims) == ["wsa"]
+
+
+@pytest.mark.parametrize("edited", ["wsa", "wsb"])
+@pytest.mark.parametrize("pool", ["system", "", "wsb", None])
+async def test_whatever_is_written_into_a_claim_that_has_its_node_its_pool_stays(
+    edited: str, pool: str | None
+) -> None:
+    town = await town_of("wsa", "wsb")
+    nodes = [town.node_of(name) for name in town.names]
+    annotations = town.objects.claims[edited]["metadata"].setdefault("annotations", {})
+    annotations.pop(POOL, None)
+    if pool is not None:
+        annotations[POOL] = pool
+    await town.turns(20)
+    assert town.ready() == ["wsa", "wsb"]
+    assert [town.node_of(name) for name in town.names] == nodes
+    town.drop(edited)
+    await town.turns(20)
+    assert town.machines() == 1
+    assert len(town.ready()) == 1

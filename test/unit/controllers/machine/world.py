@@ -391,6 +391,9 @@ class Mates:
     hidden: set[str] = field(default_factory=set)
     """Claims that the cache has not heard of."""
 
+    def home(self, claim: Claim) -> str:
+        return pool_of(claim.status.provider_id) or pool_name(claim)
+
     def of(self, pool: str) -> list[Claim]:
         return [claim for claim in self._of(pool) if claim.metadata.name not in self.hidden]
 
@@ -399,7 +402,7 @@ class Mates:
 
     def _of(self, pool: str) -> list[Claim]:
         claims = [msgspec.convert(claim, Claim) for claim in self.objects.claims.values()]
-        return [claim for claim in claims if pool_name(claim) == pool]
+        return [claim for claim in claims if self.home(claim) == pool]
 
     def living(self, pool: str) -> int:
         return sum(not claim.metadata.deleting for claim in self.of(pool))
