@@ -1,7 +1,7 @@
 """Adapters that vLLM serves beside the model: which are there, and which of them are whole.
 
-One that cannot be loaded would end the engine when it starts, so its files are looked at first:
-what is broken is left out and told, and the others are served.
+Their files are looked at before the engine starts, which needs to know how large they are. What is
+broken is left out and told, and the others are served.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import pathlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+LISTED = "KAITO_ADAPTERS"  # a variable, with what `listed` says
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
 # What --max-lora-rank may be (vllm/config/lora.py, v0.25.1). A test holds this against the list of
@@ -50,15 +52,12 @@ def find(directory: str) -> list[Adapter | Broken]:
     return [each for each in found if each is not None]
 
 
-def words(adapters: list[Adapter]) -> list[str]:
-    """How vLLM is told of them: as JSON, in which a name may have any letter."""
-    if not adapters:
-        return []
-    told = [json.dumps({"name": each.name, "path": each.path}) for each in adapters]
-    return ["--lora-modules", *told]
+def listed(adapters: Sequence[Adapter]) -> str:
+    """As the launcher tells them to the server that loads them."""
+    return json.dumps([[each.name, each.path] for each in adapters])
 
 
-def max_rank(adapters: list[Adapter]) -> int:
+def max_rank(adapters: Sequence[Adapter]) -> int:
     """The least rank that vLLM can make room for and that all of them fit in."""
     most = max((each.rank for each in adapters), default=1)
     return next(rank for rank in RANKS if rank >= most)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from kaito.engine.vllm.adapters import Adapter, max_rank, words
+from kaito.engine.vllm.adapters import Adapter, max_rank
 from kaito.engine.vllm.asked import Asked, Config, Unusable
 from kaito.engine.vllm.memory import offload_gib
 
@@ -50,7 +50,6 @@ def told(
         *asked.words,
         *_unsaid(asked, config, adapters, machine, said),
         *(word for name, value in config.vllm.items() for word in _word(name, value, options)),
-        *words([*adapters]),
         f"--middleware={FRONT}",
         f"--port={PORT}",
     ]
@@ -70,7 +69,7 @@ def _unsaid(
     if adapters and "enable-lora" not in said:
         yield "--enable-lora"
     if adapters and "max-lora-rank" not in said:
-        yield f"--max-lora-rank={max_rank([*adapters])}"
+        yield f"--max-lora-rank={max_rank(adapters)}"
     portion = asked.offload if config.offload is None else config.offload
     if portion and not said & {"kv-offloading-size", "kv-transfer-config"}:
         # Each copy of the model has a cache of its own.

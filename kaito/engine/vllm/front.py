@@ -1,7 +1,8 @@
 """What stands in front of vLLM's API, in its own server: /chat, a bound for the queue, the key.
 
 vLLM adds it by its argument --middleware, in each of its server processes. Everything that it does
-not know passes through untouched.
+not know passes through untouched. It also has vLLM load the adapters, before anybody is answered:
+told of them as arguments, vLLM would end for one that does not belong to the model.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter
 
 from kaito.engine.errors import Refused
 from kaito.engine.historical import question, result
+from kaito.engine.vllm.adapters import LISTED
 from kaito.engine.vllm.gate import UNLIMITED, Gate, limit
 from kaito.engine.vllm.listener import UP, announce
 
@@ -25,6 +29,8 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+log = logging.getLogger("kaito.engine")
 
 KEY = "VLLM_API_KEY"
 TYPE = b"content-type"
@@ -49,6 +55,7 @@ class Front:
         self._up = variables.get(UP, "")
         self._key = variables.get(KEY, "").encode()
         self._gate: Gate | None = Gate(limit=0) if variables.get(UNLIMITED) else None
+        self._adapters = json.loads(variables.get(LISTED, "[]"))
         self._rejected = Counter(
             "kaito_ratelimit_rejected",
             "Requests that were refused because too many were under way",
@@ -57,7 +64,7 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._app(scope, receive, self._announced(send))
+            await self._app(scope, receive, self._starting(scope, send))
         elif scope["type"] != "http" or scope["method"] == "OPTIONS":
             await self._app(scope, receive, send)
         else:
@@ -122,13 +129,32 @@ class Front:
             told = json.dumps(result(asked, said)).encode()
         await _send(send, answer.status, told)
 
-    def _announced(self, send: Send) -> Send:
+    def _starting(self, scope: Scope, send: Send) -> Send:
         async def sent(message: Message) -> None:
-            if self._up and message["type"] == "lifespan.startup.complete":
-                await asyncio.to_thread(announce, self._up)
+            if message["type"] == "lifespan.startup.complete":
+                for name, path in self._adapters:
+                    await _load(scope["app"].state.openai_serving_models, name, path)
+                if self._up:
+                    await asyncio.to_thread(announce, self._up)
             await send(message)
 
         return sent
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """With the fields of its LoadLoRAAdapterRequest (vllm/entrypoints/serve/lora/protocol.py)."""
+
+    lora_name: str
+    lora_path: str
+    load_inplace: bool = False
+    is_3d_lora_weight: bool = False
+
+
+async def _load(models: Any, name: str, path: str) -> None:
+    said = await models.load_lora_adapter(_Load(name, path))
+    if not isinstance(said, str):  # an ErrorResponse
+        log.error("Adapter %s is not served: %s", name, said.error.message)
 
 
 class _Answer:

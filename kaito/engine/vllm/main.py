@@ -137,7 +137,9 @@ def vllm(said: Asked, sock: socket.socket, variables: MutableMapping[str, str]) 
     parser = definitions.make_arg_parser(utilities.FlexibleArgumentParser())
     # argparse has no other list of what it knows.
     options = set(parser._option_string_actions)
-    line = told(said, _config(said), _adapters(said), _machine(), options)
+    found = _adapters(said)
+    variables[adapters.LISTED] = adapters.listed(found)
+    line = told(said, _config(said), found, _machine(), options)
     arguments = parser.parse_args(line)
     # It would make a socket of its own, for which the port is taken.
     server.create_server_socket = _given(sock)

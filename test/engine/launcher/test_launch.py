@@ -133,10 +133,12 @@ def test_vllm_is_told_what_was_decided(
 ) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
     adapters = tmp_path / "adapters"
-    for name in ("law", "torn"):
+    for name in ("art", "law", "torn"):
         (adapters / name).mkdir(parents=True)
         (adapters / name / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 20}')
-    (adapters / "law" / "adapter_model.bin").write_bytes(b"1")
+    for name in ("art", "law"):
+        (adapters / name / "adapter_model.bin").write_bytes(b"1")
+    (adapters / "art" / "another-model").touch()
     launched = launch(
         "--gpu-memory-utilization=0.84",
         f"--kaito-config-file={tmp_path / 'config.yaml'}",
@@ -149,7 +151,8 @@ def test_vllm_is_told_what_was_decided(
     assert told["gpu_memory_utilization"] == 0.5
     assert told["max_model_len"] == "auto"
     assert told["max_lora_rank"] == 32
-    assert [json.loads(each)["name"] for each in told["lora_modules"]] == ["law"]
+    assert told["adapters"] == ["law"]
+    assert "Adapter art is not served: sizes differ" in launched.written()
     assert "Adapter torn is not served: it has no adapter_model.safetensors." in launched.written()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kaito.engine.vllm.adapters import Adapter, Broken, find, max_rank
+from kaito.engine.vllm.adapters import Adapter, Broken, find, listed, max_rank
 
 CONFIG = {"peft_type": "LORA", "r": 8, "bias": "none"}
 
@@ -96,3 +96,7 @@ def test_room_is_made_for_the_largest() -> None:
         return max_rank([Adapter(name="a", path="", rank=rank) for rank in ranks])
 
     assert [of(), of(1), of(9), of(8, 33), of(512)] == [1, 1, 16, 64, 512]
+
+
+def test_names_are_listed_whatever_letters_they_have() -> None:
+    assert json.loads(listed([Adapter(name='a="1",b', path="/x", rank=1)])) == [['a="1",b', "/x"]]

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from kaito.engine.vllm.adapters import LISTED
 from kaito.engine.vllm.front import LONGEST, Front, Message, Receive, Scope, Send
 from kaito.engine.vllm.listener import UP
 
@@ -231,3 +232,38 @@ async def test_the_engine_answers_when_nobody_else_does_any_more(tmp_path: Path)
     async with await asyncio.start_unix_server(heard, path):
         await front({"type": "lifespan"}, receive, send)
     assert sent == [{"type": "lifespan.startup.complete"}]
+
+
+class Models:
+    """vLLM's list of models, which takes only one of the adapters."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    async def load_lora_adapter(self, request: Any) -> Any:
+        self.asked.append((request.lora_name, request.lora_path))
+        if request.lora_name == "law":
+            return "Success"
+        return SimpleNamespace(error=SimpleNamespace(message="not of this model"))
+
+
+async def test_adapters_are_loaded_first_and_one_that_fails_stops_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    models = Models()
+    variables = {LISTED: '[["art", "/a"], ["law", "/b"]]'}
+    front = Front(VllmStandIn(), variables=variables, registry=CollectorRegistry())
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        assert len(models.asked) == 2
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    app = SimpleNamespace(state=SimpleNamespace(openai_serving_models=models))
+    await front({"type": "lifespan", "app": app}, receive, send)
+    assert models.asked == [("art", "/a"), ("law", "/b")]
+    assert len(sent) == 1
+    assert caplog.messages == ["Adapter art is not served: not of this model"]

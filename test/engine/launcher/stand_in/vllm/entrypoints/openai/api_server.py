@@ -21,6 +21,19 @@ def setup_server(args: argparse.Namespace) -> socket.socket:
     return create_server_socket(("", args.port), reuse_port=False)
 
 
+class Models:
+    """Loads every adapter but those that are of another model."""
+
+    def __init__(self) -> None:
+        self.adapters: list[str] = []
+
+    async def load_lora_adapter(self, request: Any, base_model_name: str | None = None) -> Any:
+        if os.path.exists(os.path.join(request.lora_path, "another-model")):
+            return SimpleNamespace(error=SimpleNamespace(message="sizes differ"))
+        self.adapters.append(request.lora_name)
+        return "Success"
+
+
 def build_app(args: argparse.Namespace) -> Any:
     """Answers with the arguments, and with what it was asked."""
     from starlette.applications import Starlette
@@ -33,7 +46,7 @@ def build_app(args: argparse.Namespace) -> Any:
 
     async def told(_: Request) -> Response:
         names = {name: value for name, value in vars(args).items() if value is not None}
-        return JSONResponse(names)
+        return JSONResponse(names | {"adapters": app.state.openai_serving_models.adapters})
 
     async def complete(request: Request) -> Response:
         body = await request.json()
@@ -56,6 +69,7 @@ def build_app(args: argparse.Namespace) -> Any:
             Route("/v1/completions", complete, methods=["POST"]),
         ]
     )
+    app.state.openai_serving_models = Models()
     app.state.vllm_config = SimpleNamespace(
         scheduler_config=SimpleNamespace(max_num_seqs=args.max_num_seqs),
         parallel_config=SimpleNamespace(data_parallel_size=1, _api_process_count=1),
