@@ -10,9 +10,13 @@ import structlog
 
 def configure(level: str, form: str | None) -> None:
     """Set up structlog for this process; logs go to standard error."""
-    console = form == "console" or (form is None and sys.stderr.isatty())
+    terminal = sys.stderr.isatty()
+    console = form == "console" or (form is None and terminal)
+    # Whoever asks for the console's form in a file wants to read and search it.
     renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=terminal)
+        if console
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
