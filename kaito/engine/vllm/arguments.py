@@ -59,6 +59,8 @@ def _unsaid(
     asked: Asked, config: Config, adapters: Sequence[Adapter], machine: Machine, said: set[str]
 ) -> Iterator[str]:
     if not said & {"gpu-memory-utilization", "kv-cache-memory-bytes"}:
+        if machine.memory_share <= 0:
+            raise Unusable("The GPUs have no memory free: another process has it.")
         yield f"--gpu-memory-utilization={machine.memory_share:g}"
     if "max-model-len" not in said:
         yield "--max-model-len=auto"

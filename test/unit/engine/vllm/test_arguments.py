@@ -50,6 +50,12 @@ def test_memory_and_context_are_decided_where_nobody_says_them() -> None:
     assert not any(word.startswith("--gpu-memory") or word.endswith("=auto") for word in found)
 
 
+def test_nothing_is_started_on_gpus_that_are_full() -> None:
+    full = Machine(memory_share=0.0, memory_bytes=0)
+    with pytest.raises(Unusable, match="no memory free"):
+        told(Asked(words=()), Config(), (), full, OPTIONS)
+
+
 def test_the_users_settings_come_after_the_managers() -> None:
     found = line(gpu_memory_utilization=0.7)
     assert found.index("--gpu-memory-utilization=0.7") > found.index(ALL_SAID[0])
