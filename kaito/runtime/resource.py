@@ -124,7 +124,8 @@ class Resource(Generic[T]):
             if hasattr(model, "model_validate_json"):
                 return cast("T", model.model_validate_json(body))
             return cast("T", msgspec.json.decode(body, type=model))
-        except (msgspec.DecodeError, ValueError) as error:  # pydantic's and Unicode's are these
+        # Pydantic's and Unicode's are ValueErrors.
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             what = f"This is no {self.kind} as {model.__name__} has it: {error}"
             raise UnreadableAnswer(what, call) from error
 
@@ -132,7 +133,7 @@ class Resource(Generic[T]):
         """The same as a dict, whatever the model."""
         try:
             obj = _decode_object(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UnreadableAnswer(f"This is no {self.kind}: {error}.", call) from error
         # Members of a list of built-in objects come without these two.
         obj.setdefault("apiVersion", self.api_version)

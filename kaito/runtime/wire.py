@@ -75,6 +75,9 @@ class _ManagedBy(msgspec.Struct):
     operation: str = ""
 
 
+# What bytes that are none of ours do to a decoder; the last is JSON that is nested too deep.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
 _decode_bare = msgspec.json.Decoder(_Bare).decode
@@ -121,7 +124,7 @@ def split_event(line: bytes) -> tuple[str, bytes]:
     """The type of a watch event and its object's bytes. UnreadableAnswer if it is no event."""
     try:
         envelope = _decode_envelope(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UnreadableAnswer(f"A line of the watch is no event: {error}.") from error
     return envelope.type, bytes(envelope.object)
 
@@ -155,7 +158,7 @@ def open_object(body: bytes, keep_manager: str = "", kind: str = "") -> tuple[Ke
         managed = bytes(meta.managed_fields)
         if managed and managed != b"null":
             body = _without_managers(body, managed, keep_manager)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UnreadableAnswer(f"The object is no {kind or 'object'}: {error}.") from error
     return key, header, body
 
@@ -164,7 +167,7 @@ def name_of_unreadable(body: bytes) -> tuple[Key, str]:
     """Key and version of what `open_object` refuses, as far as they can be made out."""
     try:
         metadata = _decode_bare(body).metadata
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return Key("", ""), ""
     return Key(metadata.namespace, metadata.name), metadata.resource_version
 
@@ -181,7 +184,7 @@ def open_bookmark(body: bytes) -> Bookmark:
     """The object of a BOOKMARK event. UnreadableAnswer if it is none."""
     try:
         metadata = _decode_body(body).metadata
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UnreadableAnswer(f"A bookmark of the watch is none: {error}.") from error
     ends_list = b'"k8s.io/initial-events-end":"true"' in bytes(metadata.annotations)
     return Bookmark(metadata.resource_version, ends_list)

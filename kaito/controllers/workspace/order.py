@@ -170,7 +170,7 @@ def noted(failed: tuple[Failed, ...]) -> str:
 def _failed(text: str) -> tuple[Failed, ...]:
     try:
         found: Any = json.loads(text) if text else []
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     pairs = found if isinstance(found, list) else []
     return tuple(

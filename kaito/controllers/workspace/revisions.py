@@ -183,7 +183,7 @@ def _read(obj: Object) -> Revision:
 def _read_undone(text: str) -> Undone | None:
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):
         return None

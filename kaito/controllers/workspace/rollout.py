@@ -69,7 +69,10 @@ def course(observation: Observation) -> Course:
 
 def way_back(observation: Observation) -> Revision | None:
     """The revision that runs in the place of the declared one, or may soon; None when none does."""
-    way = course(observation)
+    try:
+        way = course(observation)
+    except RecursionError:
+        return None  # nested deeper than what can be read, of which the rules tell
     return way.good if way.back is not None or way.trying else None
 
 

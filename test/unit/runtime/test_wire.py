@@ -181,3 +181,10 @@ def test_the_bookmark_that_ends_the_initial_events_is_told_from_others() -> None
     assert open_bookmark(
         b'{"metadata":{"annotations":{"k8s.io/initial-events-end":"true"}}}'
     ).ends_list
+
+
+def test_an_object_that_is_nested_too_deep_is_a_typed_error() -> None:
+    body = b'{"metadata":{"name":"a"},"spec":' + b"[" * 5000 + b"]" * 5000 + b"}"
+    with pytest.raises(UnreadableAnswer, match="no object"):
+        open_object(body)
+    assert name_of_unreadable(body) == (Key("", ""), "")

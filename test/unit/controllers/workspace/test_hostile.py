@@ -15,7 +15,10 @@ from kaito.api.patterns import matches
 from kaito.api.words import one_line, shown
 from kaito.api.workspace import DEFINITION
 from kaito.controllers.workspace.judge import judge
+from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.parameters import Missing
+from kaito.controllers.workspace.revisions import UNDONE, history
+from kaito.controllers.workspace.rollout import way_back
 from kaito.runtime import Object
 from test.unit.controllers.workspace.scene import (
     CATALOG,
@@ -26,6 +29,7 @@ from test.unit.controllers.workspace.scene import (
     machine,
     own_node,
     ready_machine,
+    says,
     seen,
     workspace,
 )
@@ -311,3 +315,35 @@ def test_the_largest_workspace_is_judged_by_looking_once_at_each_value(
     size = len(json.dumps(largest))
     assert size > 400_000
     assert looked_at <= 2 * size
+
+
+def test_a_template_that_is_nested_too_deep_is_refused_with_words() -> None:
+    deep: Object = {}
+    for _ in range(2000):
+        deep = {"a": deep}
+    found = held(inference={"template": {"spec": {"containers": [{"name": "c"}], "x": deep}}})
+    found["inference"].pop("preset")
+    observation = seen(found)
+
+    assert way_back(observation) is None
+    assert says(decided(observation), "ResourceReady") == ("False", "InvalidSpec")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", "null", '"x"'])
+def test_notes_that_are_none_say_nothing(text: str) -> None:
+    noted = machine()
+    metadata = {"name": "m", "annotations": {labels.FAILED_SIZES: text}}
+    order = type(noted).model_validate({**noted.wire(), "metadata": metadata})
+    revision = {
+        "metadata": {
+            "name": "w-1",
+            "annotations": {UNDONE: text},
+            "ownerReferences": [Subject(held()).owner],
+        },
+        "data": {},
+        "revision": 1,
+    }
+
+    assert order.failed == ()
+    (known,) = history(Subject(held()), [revision])
+    assert known.undone is None
