@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kaito.cli.daemon import NAMESPACES
+from kaito.cli.parser import CommandError
 from kaito.provisioner import CloudSettings
-from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, read
-from kaito.runtime import Client, Key, NotFound, Object, Resource
+from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, SettingsError, read
+from kaito.runtime import Client, ExitCode, Key, NotFound, Object, Resource
 
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 
@@ -15,13 +16,16 @@ CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 async def settings_of(client: Client, environment: Mapping[str, str]) -> CloudSettings:
     """From the environment and the ConfigMap, which need not exist.
 
-    Raises SettingsError and what Client.get raises.
+    Raises CommandError, which no new start mends, and what Client.get raises.
     """
     try:
         config = await client.get(CONFIG_MAPS, Key(CONFIG_NAMESPACE, CONFIG_NAME))
     except NotFound:
         config = {}
-    return read(environment, config.get("data") or {})
+    try:
+        return read(environment, config.get("data") or {})
+    except SettingsError as error:
+        raise CommandError(str(error), code=ExitCode.MISCONFIGURED) from error
 
 
 async def cluster_uid(client: Client) -> str:

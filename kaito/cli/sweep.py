@@ -27,7 +27,6 @@ from kaito.controllers.machine.findings import Finding, judge, most_at_once
 from kaito.controllers.machine.ledger import Ledger
 from kaito.controllers.machine.sweep import DELAY
 from kaito.provisioner import CloudError, aks
-from kaito.provisioner.settings import SettingsError
 from kaito.runtime import Client, ConfigError, ExitCode, NotFound, RuntimeFailure, SystemClock, load
 
 FOUND = 1
@@ -50,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     configure("warning", None)
     try:
         code, said = asyncio.run(answer(arguments))
-    except (SettingsError, ConfigError) as error:
+    except ConfigError as error:
         raise CommandError(str(error), code=ExitCode.MISCONFIGURED) from error
     except NotFound as error:
         raise CommandError(
