@@ -64,7 +64,7 @@ def orders(
     if not asked:
         return None
     for ask in crew.kept:
-        failure = _failure(ask, observation, choice)
+        failure = "" if _met(ask, observation) else _failure(ask, observation, choice)
         if failure:
             return told.type, Verdict(truth="False", reason=told.failed, message=failure)
     waiting = next(_waits(plan, crew, observation), "")
@@ -105,22 +105,23 @@ _TOLD_OF_CLAIMS = _Words(
 
 def nodes(plan: Plan, crew: Crew) -> Verdict:
     """Whether every node that the workload needs is there and can take its Pods."""
-    for node in (*crew.nodes, *crew.brought):
-        wrong = _unfit(plan, node)
-        if wrong:
-            return wrong
-    there = len(crew.brought) + len(crew.nodes)
+    found = [_unfit(plan, node) for node in (*crew.nodes, *crew.brought)]
+    wrong = [verdict for verdict in found if verdict is not None]
+    there = len(found) - len(wrong)
+    # A pool has one node more while Karpenter puts a new one in the place of an old one.
+    if wrong and there < plan.nodes:
+        return wrong[0]
     if crew.unsure:
         return Verdict(
             truth="False",
             reason=conditions.NODE_NOT_READY,
             message=f"Node {crew.unsure[0]} is being counted for this Workspace.",
         )
-    if there == plan.nodes:
+    if there >= plan.nodes:
         return Verdict(
             truth="True",
             reason=conditions.NODES_ARE_READY,
-            message=f"{there} of {plan.nodes} nodes are ready.",
+            message=f"{plan.nodes} of {plan.nodes} nodes are ready.",
         )
     message = f"{there} of {plan.nodes} nodes are there."
     if crew.lacking:
@@ -294,6 +295,8 @@ def _waits(plan: Plan, crew: Crew, observation: Observation) -> Iterator[str]:
     for ask in crew.blocked:
         yield f"{ask.kind} {ask.name} is being deleted; another one follows when it has gone."
     for ask in crew.kept:
+        if _met(ask, observation):
+            continue
         claims = _claims(ask, observation)
         waiting = [each for each in claims if not each.ready]
         if ask.kind == nodepool.KIND and len(claims) < ask.nodes:
@@ -302,6 +305,11 @@ def _waits(plan: Plan, crew: Crew, observation: Observation) -> Iterator[str]:
             said = next((c.message for c in _steps(order) if c.message), ON_ITS_WAY)
             about = f"{order.kind} {order.name} ({plan.instance_type}): {said}"
             yield one_line(about, MESSAGE_LENGTH)
+
+
+def _met(ask: Ask, observation: Observation) -> bool:
+    """Whether as many nodes as are asked for are ready, whatever becomes of others."""
+    return sum(each.ready for each in _claims(ask, observation)) >= ask.nodes > 0
 
 
 def _steps(order: Order) -> Iterator[Condition]:

@@ -196,6 +196,20 @@ def test_a_pool_is_ready_when_its_claims_and_nodes_are() -> None:
     assert kinds(decision) == ["NodePool", "Service", "Deployment"]
 
 
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_pool_serves_on_while_karpenter_replaces_a_node(ready: bool) -> None:
+    pool = pool_of(seen(held()))
+    old, new = (ready_claim(name, pool=pool.name) for name in ("old", "new"))
+    joining = new.model_copy(update={"status": type(new.status)()})
+    mark = {"karpenter.sh/nodepool": pool.name}
+    nodes = (own_node("new", ready=ready, **mark), own_node("old", **mark))
+    orders = (new if ready else joining, old, pool)
+    decision = decided(seen(held(), orders=orders, nodes=nodes), POOLS)
+
+    assert says(decision, "NodeClaimReady")[0] == "True"
+    assert says(decision, "NodesReady")[0] == "True"
+
+
 def test_claims_that_a_pool_was_made_into_are_never_ours_to_delete() -> None:
     pool = pool_of(seen(held()))
     claims = [ready_claim(f"claim-{n}", pool=pool.name) for n in range(3)]
