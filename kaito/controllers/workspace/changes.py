@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kaito.controllers.workspace.kinds import STATEFUL_SETS
 from kaito.runtime import Key, Object, owns, would_change
 
 Verb = Literal["create", "change", "keep"]
@@ -38,12 +39,17 @@ def change(desired: Object, live: Object | None, *, manager: str) -> Change:
 
 def leaving_to_others(desired: Object, live: Object | None, *, manager: str) -> Object:
     """What is applied of an object that is there: all but the number of replicas where somebody
-    else, an autoscaler or a person with kubectl scale, has set that since."""
+    else, an autoscaler or a person with kubectl scale, has set that since.
+
+    A model over several nodes takes as many Pods as it takes, or none: others may switch it off.
+    """
     spec = desired.get("spec")
     if live is None or not isinstance(spec, dict) or "replicas" not in spec:
         return desired
     applied = owns(live, ("spec",), manager=manager)
     if not applied or owns(live, ("spec", "replicas"), manager=manager):
+        return desired
+    if desired["kind"] == STATEFUL_SETS.kind and (live.get("spec") or {}).get("replicas") != 0:
         return desired
     return {**desired, "spec": {k: v for k, v in spec.items() if k != "replicas"}}
 
