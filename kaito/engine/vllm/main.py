@@ -76,13 +76,14 @@ def main(words: Sequence[str] | None = None, *, port: int = PORT) -> int:
     signal.signal(signal.SIGTERM, _end)
     try:
         said = asked(sys.argv[1:] if words is None else words)
-        part = place(os.environ)
+        # Read before anybody is waited for.
+        part, settings = place(os.environ), _config(said)
         sock = listening(port)
         match part:
             case Alone():
-                return _serve(said, sock)
+                return _serve(said, settings, sock, Start(_directory(said)))
             case Leads():
-                return _lead(said, sock, part)
+                return _lead(said, settings, sock, part)
             case Works():
                 return _work(sock, part)
     except Unusable as why:
@@ -92,17 +93,16 @@ def main(words: Sequence[str] | None = None, *, port: int = PORT) -> int:
     return 1
 
 
-def _serve(said: Asked, sock: socket.socket, start: Start | None = None) -> int:
-    start = start or Start(_directory(said))
+def _serve(said: Asked, settings: Config, sock: socket.socket, start: Start) -> int:
     with answering(sock, start.said) as listener:
         os.environ[UP] = listener.address
         if not said.limited:
             os.environ[UNLIMITED] = "1"
         start.phase = "loading the model"
-        return vllm(said, sock, os.environ)
+        return vllm(said, settings, sock, os.environ)
 
 
-def _lead(said: Asked, sock: socket.socket, part: Leads) -> int:
+def _lead(said: Asked, settings: Config, sock: socket.socket, part: Leads) -> int:
     start, world = Start(_directory(said)), _world()
 
     def heard(there: int) -> None:
@@ -112,7 +112,7 @@ def _lead(said: Asked, sock: socket.socket, part: Leads) -> int:
         with answering(sock, start.said):
             group.assemble(part, ray, heard)
         os.environ["RAY_ADDRESS"] = f"127.0.0.1:{part.port}"
-        return _serve(said, sock, start)
+        return _serve(said, settings, sock, start)
 
 
 def _work(sock: socket.socket, part: Works) -> int:
@@ -126,7 +126,9 @@ def _work(sock: socket.socket, part: Works) -> int:
     return 1
 
 
-def vllm(said: Asked, sock: socket.socket, variables: MutableMapping[str, str]) -> int:
+def vllm(
+    said: Asked, settings: Config, sock: socket.socket, variables: MutableMapping[str, str]
+) -> int:
     """vLLM's own server on this socket, until it ends. Unusable when it cannot be told what was
     asked."""
     variables.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # as its own command does
@@ -139,7 +141,7 @@ def vllm(said: Asked, sock: socket.socket, variables: MutableMapping[str, str]) 
     options = set(parser._option_string_actions)
     found = _adapters(said)
     variables[adapters.LISTED] = adapters.listed(found)
-    line = told(said, _config(said), found, _machine(), options)
+    line = told(said, settings, found, _machine(), options)
     arguments = parser.parse_args(line)
     # It would make a socket of its own, for which the port is taken.
     server.create_server_socket = _given(sock)
@@ -224,7 +226,8 @@ def _world() -> group.World:
 
 
 def _started(words: Sequence[str]) -> group.Process:
-    return subprocess.Popen(words)  # noqa: S603 - a list of ours, no shell
+    variables = {**os.environ, **group.VARIABLES}
+    return subprocess.Popen(words, env=variables)  # noqa: S603 - a list of ours, no shell
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
