@@ -16,7 +16,7 @@ def workload(kind: str, replicas: int) -> Object:
 
 def scaled(kind: str, replicas: int, *, by_us: bool = False) -> Object:
     """One that is there, of which we own the template, and the replicas unless others scaled it."""
-    spec = {"f:template": {}, **({"f:replicas": {}} if by_us else {})}
+    spec: Object = {"f:template": {}, **({"f:replicas": {}} if by_us else {})}
     entry = {"manager": OURS, "operation": "Apply", "fieldsV1": {"f:spec": spec}}
     found = workload(kind, replicas)
     return {**found, "metadata": {**found["metadata"], "managedFields": [entry]}}
