@@ -77,16 +77,20 @@ def waits_for_others(claim: Claim, seen: Observation) -> bool:
 
 
 def tidy(claim: Claim, seen: Observation, policy: Policy) -> Decision | None:
-    """What to do about Nodes that are nobody's; None when there are none, or another claim is to
-    do it. A decision without question and writes leaves room for another one."""
-    if not seen.strays or not _leads(claim, seen):
+    """What to do about Nodes and machines that are nobody's; None when there are none, or another
+    claim is to do it. A decision without question and writes leaves room for another one."""
+    if not seen.shared or not _leads(claim, seen):
         return None
     wait = Decision(again=policy.poll_seconds)
     pause = remaining_pause(seen.cloud.trouble, seen.now, policy)
     if pause:
         return Decision(again=pause)
-    if due(seen, policy.poll_seconds):
+    # A machine whose Node has not come is told by the count alone.
+    crowded = seen.strays or _has_too_many(claim, seen)
+    if due(seen, policy.poll_seconds if crowded else policy.longest_pause):
         return Decision(ask=Look())
+    if not crowded:
+        return None
     pool = seen.cloud.pool
     if (
         not isinstance(pool, Pool)
@@ -103,6 +107,14 @@ def tidy(claim: Claim, seen: Observation, policy: Policy) -> Decision | None:
         return _remove(pool, spare, seen, policy)
     writes = _shadows(claim, seen, seen.cloud.machines)
     return Decision(writes=writes, again=policy.poll_seconds) if writes else wait
+
+
+def _has_too_many(claim: Claim, seen: Observation) -> bool:
+    """Whether the pool has more machines than claims. A count may promise machines that are not
+    there, and nobody pays for these."""
+    pool, machines = seen.cloud.pool, seen.cloud.machines
+    count = pool.count if isinstance(pool, Pool) else 0
+    return (count if machines is None else len(machines)) > len(crew(claim, seen.mates))
 
 
 def _leads(claim: Claim, seen: Observation) -> bool:

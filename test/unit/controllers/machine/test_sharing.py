@@ -422,3 +422,27 @@ async def test_whatever_is_written_into_a_claim_that_has_its_node_its_pool_stays
     await town.turns(20)
     assert town.machines() == 1
     assert len(town.ready()) == 1
+
+
+async def test_a_machine_whose_claim_was_removed_by_force_goes_even_if_it_never_joins() -> None:
+    town = await town_of("wsa", "wsb")
+    town.ask("wsc")
+    town.joins = False
+    await town.turns(12)
+    assert town.machines() == 3
+    del town.objects.claims["wsc"]
+    await town.turns(30, ["wsa", "wsb"])
+    assert town.machines() == 2
+    assert town.ready() == ["wsa", "wsb"]
+
+
+async def test_a_count_that_no_machines_come_up_to_is_not_asked_about_for_ever() -> None:
+    town = await town_of("wsa", "wsb")
+    town.cloud.there["wsa"] = replace(town.cloud.there["wsa"], count=5)
+    await town.turns(10)
+    asked = len(town.cloud.asked)
+    town.clock.at += 3600.0
+    for _ in range(3):
+        await town.turns(1)
+    assert len(town.cloud.asked) - asked <= 2
+    assert town.ready() == ["wsa", "wsb"]
