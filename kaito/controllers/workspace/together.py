@@ -46,14 +46,17 @@ def together_objections(
         f"inference.preset.name {preset.name if preset else model.name} needs {split.nodes} "
         f"nodes {f'of {asked}' if asked else 'like those'} ({gpus} each)"
     )
-    instead = sizes_that_do(workspace, model, catalog, settings, told)
+
+    def instead() -> str:
+        return sizes_that_do(workspace, model, catalog, settings, told)
+
     runtime = runtime_of(workspace)
     if runtime != OWN_RUNTIME:
         yield Refusal(
             path="inference.preset.name",
             reason=conditions.MODEL_DOES_NOT_FIT,
             message=f"{needs}, and the runtime {runtime} (annotation {labels.RUNTIME}, or an "
-            f"adapter's strength other than 1.0) serves a model from one{instead}.",
+            f"adapter's strength other than 1.0) serves a model from one{instead()}.",
         )
     name = workspace.metadata.name
     if len(name) > NAME_LENGTH:
@@ -72,5 +75,5 @@ def together_objections(
             path="resource.instanceType" if asked else "resource.labelSelector",
             reason=conditions.INSTANCE_TYPE_UNSUITED,
             message=f"{needs}, on which the engine does not start: "
-            f"{lacking.removesuffix('.')}{instead}.",
+            f"{lacking.removesuffix('.')}{instead()}.",
         )
