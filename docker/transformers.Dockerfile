@@ -8,14 +8,18 @@ FROM ${PYTHON}
 RUN pip install --no-cache-dir --no-compile \
         --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu \
     && pip install --no-cache-dir --no-compile \
-        accelerate==1.16.0 \
+        accelerate==1.15.0 \
         bitsandbytes==0.50.2 \
         fastapi==0.165.0 \
+        httptools==0.9.0 \
+        openai==3.52.0 \
         peft==0.21.2 \
         prometheus-client==0.26.0 \
+        psutil==7.2.2 \
         pyyaml==6.0.3 \
         'transformers[serving]==5.23.0' \
-        uvicorn==0.54.0
+        uvicorn==0.54.0 \
+        uvloop==0.23.0
 COPY kaito/__init__.py /opt/kaito/kaito/__init__.py
 COPY kaito/engine /opt/kaito/kaito/engine
 COPY --chmod=0555 docker/workspace/tfs /workspace/tfs

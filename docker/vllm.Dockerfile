@@ -19,7 +19,7 @@ RUN install -d /templates \
 FROM ${VLLM}
 # vLLM 0.25.1 brings neither Ray nor the streamer of weights.
 RUN python3 -m pip install --no-cache-dir \
-        accelerate==1.16.0 \
+        accelerate==1.15.0 \
         bitsandbytes==0.50.2 \
         peft==0.21.2 \
         ray==2.60.0 \

@@ -8,8 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from hack.images import IMAGES, plan
 from kaito.catalog.arguments import arguments
@@ -57,6 +60,24 @@ def test_every_package_has_one_version(file: pathlib.Path) -> None:
     words = [word.strip("'\"") for each in installs for word in each.split()]
     options = ("-", "http", ".")  # and ours, from its own source
     assert [w for w in words if not w.startswith(options) and "==" not in w] == []
+
+
+def pinned(name: str) -> dict[str, Version]:
+    """What a Dockerfile installs from PyPI."""
+    found = re.findall(r"^\s+'?([a-z-]+)(?:\[.*\])?==([0-9.]+)", text(name), re.MULTILINE)
+    return {each: Version(version) for each, version in found}
+
+
+def test_the_transformers_server_has_what_it_is_tested_with() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extra = [Requirement(each) for each in project["optional-dependencies"]["engine"]]
+    there = pinned("transformers.Dockerfile") | {"torch": Version("2.13.0")}
+    assert "torch==2.13.0+cpu" in text("transformers.Dockerfile")
+    assert [str(each) for each in extra if there.get(each.name) not in each.specifier] == []
+    both = pinned("vllm.Dockerfile")
+    assert {name: both[name] for name in ("accelerate", "bitsandbytes", "peft")}.items() <= (
+        there.items()
+    )
 
 
 def test_the_engine_is_the_release_whose_arguments_are_known() -> None:

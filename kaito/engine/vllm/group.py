@@ -25,9 +25,8 @@ ASSEMBLY_SECONDS = 1800.0
 LOOK = 2.0  # seconds between looks
 CALL_SECONDS = 3.0  # for a connection to the leader
 # Without an answer for so long the leader is gone; a busy one still accepts connections.
+# Ray itself notices within a minute when another one has taken its place at once.
 LOST_SECONDS = 20.0
-# Ray's own patience with a leader that has been replaced at its address, 60 s unless told.
-VARIABLES = {"RAY_gcs_rpc_server_reconnect_timeout_s": f"{LOST_SECONDS:.0f}"}
 END_SECONDS = 10.0  # for Ray to end what it started
 
 

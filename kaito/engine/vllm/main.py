@@ -226,8 +226,7 @@ def _world() -> group.World:
 
 
 def _started(words: Sequence[str]) -> group.Process:
-    variables = {**os.environ, **group.VARIABLES}
-    return subprocess.Popen(words, env=variables)  # noqa: S603 - a list of ours, no shell
+    return subprocess.Popen(words)  # noqa: S603 - a list of ours, no shell
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
