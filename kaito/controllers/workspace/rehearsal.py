@@ -103,14 +103,13 @@ def _later(
         workspace["status"] = decision.status
     gone = {each.uid for each in decision.deletions}
     gone |= {each.metadata.uid for each in observation.orders if each.deleting}
+    closed = {each.name for each in observation.orders if each.metadata.uid in gone}
+    gone |= {each.metadata.uid for each in observation.orders if each.pool in closed}
     lost = {name for o in observation.orders if o.metadata.uid in gone for name in _names(o)}
     stay = tuple(node for node in observation.nodes if node.name not in lost)
     asked = {each["metadata"]["name"]: each for each in decision.objects if each["kind"] in ORDERS}
-    orders = tuple(
-        _ready(order)
-        for order in _merged(observation.orders, asked)
-        if order.metadata.uid not in gone
-    )
+    left = [order for order in _merged(observation.orders, asked) if order.metadata.uid not in gone]
+    orders = tuple(_ready(order) for order in (*left, *_claims(left)))
     there = {node.name for node in stay}
     children = _children(observation, decision, gone)
     brought_up = (
@@ -157,6 +156,33 @@ def _merged(orders: Iterable[Order], asked: dict[str, Object]) -> list[Order]:
     return [found[name] for name in sorted(found)]
 
 
+def _claims(orders: list[Order]) -> Iterator[Order]:
+    """What pools are made into, as far as it is not there yet."""
+    for pool in orders:
+        if pool.kind != nodepool.KIND or pool.spec.template is None:
+            continue
+        carried = {**pool.spec.template.metadata.labels, NODE_POOL: pool.name}
+        for place in range(sum(each.pool == pool.name for each in orders), pool.nodes):
+            name = f"{pool.name}-{place}"
+            metadata: Object = {"name": name, "uid": name, "labels": carried}
+            metadata["ownerReferences"] = [
+                {
+                    "apiVersion": pool.api_version,
+                    "kind": pool.kind,
+                    "name": pool.name,
+                    "uid": pool.metadata.uid,
+                }
+            ]
+            yield Order.model_validate(
+                {
+                    "apiVersion": pool.api_version,
+                    "kind": nodeclaim.KIND,
+                    "metadata": metadata,
+                    "spec": pool.spec.template.spec.wire(),
+                }
+            )
+
+
 def _ready(order: Order) -> Order:
     conditions = [{"type": type_, "status": "True", "reason": "Rehearsed"} for type_ in _GOOD]
     status = {
@@ -168,10 +194,8 @@ def _ready(order: Order) -> Order:
 
 
 def _names(order: Order) -> list[str]:
-    """The nodes that an order brings."""
-    if order.kind != nodepool.KIND:
-        return [order.status.node_name]
-    return [f"node-of-{order.name}-{place}" for place in range(order.nodes)]
+    """The nodes that an order brings; those of a pool its claims bring."""
+    return [] if order.kind == nodepool.KIND else [order.status.node_name]
 
 
 def _node(order: Order, name: str, catalog: Catalog, settings: Settings) -> Node:
@@ -181,14 +205,11 @@ def _node(order: Order, name: str, catalog: Catalog, settings: Settings) -> Node
     """
     asked = {each.key: each.values[0] for each in order.wish.requirements if each.values}
     sku = catalog.find_sku(asked.get(labels.INSTANCE_TYPE, ""), cloud=settings.cloud)
-    template = order.spec.template
-    carried = template.metadata.labels if template else order.metadata.labels
-    pooled = {NODE_POOL: order.name} if template else {}
     return NODES.decode(
         NODES.encode(
             {
-                "metadata": {"name": name, "labels": {**asked, **carried, **pooled}},
-                "spec": {"providerID": order.status.provider_id if not template else ""},
+                "metadata": {"name": name, "labels": {**asked, **order.metadata.labels}},
+                "spec": {"providerID": order.status.provider_id},
                 "status": {
                     "allocatable": {labels.GPU_RESOURCE: str(sku.gpus.count)} if sku else {},
                     "conditions": [{"type": "Ready", "status": "True"}],

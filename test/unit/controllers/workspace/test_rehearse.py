@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from kaito.controllers.workspace.crew import order_name
+from kaito.controllers.workspace.order import Order
 from kaito.controllers.workspace.rehearsal import Rehearsal, rehearse
+from kaito.controllers.workspace.settings import NodeRequest, Settings
 from kaito.runtime import Object, find_condition
 from test.unit.controllers.workspace.scene import (
     CATALOG,
@@ -36,6 +40,47 @@ def ready(rehearsal: Rehearsal) -> Object:
 def test_a_new_workspace_comes_to_an_end() -> None:
     found = rehearsed(held())
     assert found.settled
+    assert ready(found)["status"] == "True"
+
+
+@pytest.mark.parametrize("way", ["machine", "nodeclaim", "nodepool"])
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_in_every_way_its_nodes_come_and_it_serves(way: NodeRequest, nodes: int) -> None:
+    preset = {1: "phi-3-mini-4k-instruct", 2: "qwen2.5-coder-32b-instruct"}[nodes]
+    large = held(
+        resource={"instanceType": "Standard_NV36ads_A10_v5"}, inference={"preset": {"name": preset}}
+    )
+    found = rehearse(seen(large), CATALOG, Settings(node_request=way))
+    assert found.settled
+    assert ready(found)["status"] == "True"
+    made = [each["kind"] for each in found.objects]
+    assert made[-1] == ("Deployment" if nodes == 1 else "StatefulSet")
+    assert found.last.deletions == ()
+
+
+@pytest.mark.parametrize("way", ["nodepool", "machine"])
+@pytest.mark.parametrize("joined", [True, False])
+def test_what_a_pool_was_made_into_is_kept(way: NodeRequest, joined: bool) -> None:
+    pools = rehearse(seen(held()), CATALOG, Settings(node_request="nodepool"))
+    (pool,) = (each for each in pools.objects if each["kind"] == "NodePool")
+    there = Order.model_validate({**pool, "metadata": {**pool["metadata"], "uid": "p"}})
+    claim = ready_machine("made").wire()
+    owner = {"apiVersion": "karpenter.sh/v1", "kind": "NodePool", "name": there.name, "uid": "p"}
+    pooled = {"karpenter.sh/nodepool": there.name}
+    claim["kind"] = "NodeClaim"
+    claim["metadata"]["labels"] = {**pool["spec"]["template"]["metadata"]["labels"], **pooled}
+    claim["metadata"]["ownerReferences"] = [owner]
+    found = rehearse(
+        seen(
+            held(),
+            orders=(there, Order.model_validate(claim)),
+            nodes=(own_node("made", **pooled),) if joined else (),
+        ),
+        CATALOG,
+        Settings(node_request=way),
+    )
+    assert found.settled
+    assert found.first.deletions == ()
     assert ready(found)["status"] == "True"
 
 
