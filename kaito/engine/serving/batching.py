@@ -222,7 +222,6 @@ class Batch(CBGenerateManager):
             raise Refused(
                 f"The prompt has {prompt} tokens, and the model reads {context} with its answer; "
                 "shorten it.",
-                param="messages",
                 code="context_length_exceeded",
             )
         if wish.max_tokens is None:

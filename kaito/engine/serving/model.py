@@ -161,7 +161,9 @@ class Loader(ModelManager):
         strength = float(os.environ.get(folder.name) or 1.0)
         try:
             found = model.load_adapter(str(folder), adapter_name=name)
-            wrong = [*found.missing_keys, *found.unexpected_keys, *found.mismatched_keys]
+            # What adapters loaded before have is reported as missing from this one.
+            missing = [each for each in found.missing_keys if f".{name}." in each]
+            wrong = [*missing, *found.unexpected_keys, *found.mismatched_keys]
             if wrong:
                 raise ValueError(
                     f"it is of another model: {len(wrong)} of its weights are missing or do not fit"
