@@ -9,7 +9,9 @@ from kaito.api import conditions
 from kaito.api.words import one_line
 from kaito.runtime import Object, find_condition
 
-MESSAGE_LENGTH = 256  # upstream's limit for what it copies from a Pod
+# Characters of what is copied from a Pod: an image's name comes four times when it is not there.
+MESSAGE_LENGTH = 512
+TAIL_LENGTH = 160  # of a longer one: what went wrong comes last, where from comes first
 WAITING = {
     "ErrImagePull": conditions.IMAGE_PULL_ERROR,
     "ImagePullBackOff": conditions.IMAGE_PULL_ERROR,
@@ -105,7 +107,14 @@ def _last_words(ended: Object) -> str:
 def _trouble(reason: str, subject: str, words: str, said: object) -> Trouble:
     detail = f": {said}" if said else ""
     text = f"Pod {subject} {words}{detail}".rstrip(". ") + "."
-    return Trouble(reason=reason, message=one_line(text, MESSAGE_LENGTH))
+    return Trouble(reason=reason, message=_shortened(one_line(text, len(text))))
+
+
+def _shortened(text: str) -> str:
+    """The text, its middle replaced by dots where it is too long."""
+    if len(text) <= MESSAGE_LENGTH:
+        return text
+    return text[: MESSAGE_LENGTH - TAIL_LENGTH - 5] + " ... " + text[-TAIL_LENGTH:]
 
 
 def _list(status: Object, name: str) -> Sequence[Object]:

@@ -110,10 +110,12 @@ def test_the_gravest_trouble_is_told() -> None:
     assert said.reason == "ImagePullError"
 
 
-def test_a_long_message_is_cut() -> None:
-    said = trouble([waiting("ErrImagePull", "x" * 1000)], None)
+def test_a_long_message_is_cut_in_its_middle() -> None:
+    said = trouble([waiting("ErrImagePull", "x" * 1000 + ": not found")], None)
     assert said is not None
     assert len(said.message) == MESSAGE_LENGTH
+    assert said.message.startswith("Pod p, container c,")
+    assert said.message.endswith(": not found.")
 
 
 def test_a_deployment_whose_pods_are_refused_says_why() -> None:
