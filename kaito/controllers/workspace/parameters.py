@@ -303,7 +303,13 @@ def _worded(error: yaml.YAMLError) -> str:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is no YAML"
     mark = getattr(error, "problem_mark", None)
     where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return one_line(where + _QUOTED.sub("...", str(problem)), 200)
+    return one_line(where + _QUOTED.sub(_without_words, str(problem)), 200)
+
+
+def _without_words(quoted: re.Match[str]) -> str:
+    """What YAML expected, such as a bracket, is its own; all else in quotes may be of the text."""
+    expected = quoted.string[: quoted.start()].endswith(("expected ", " or "))
+    return quoted[0] if expected and len(quoted[0]) == len("','") else "..."
 
 
 def _sayer(path: str, config: Mapping[str, Any], key: str) -> Say:

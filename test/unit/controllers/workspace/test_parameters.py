@@ -86,6 +86,11 @@ def test_what_cannot_be_read_is_told_in_words_of_ours(text: str, words: str) -> 
     assert "<unicode string>" not in found
 
 
+def test_what_yaml_expected_is_told() -> None:
+    (found,) = said("vllm: [1, 2")
+    assert "',' or ']'" in found
+
+
 def test_a_tab_is_told_with_its_place() -> None:
     (found,) = said("vllm:\n\ta: 1")
     assert found.startswith("it cannot be read as YAML: line 2, column 1: found")
