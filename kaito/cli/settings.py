@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 
+from kaito.cli.parser import CommandError
 from kaito.controllers.workspace.settings import NodeClass, Settings
 
 
 def settings_of(arguments: argparse.Namespace, *, reads_models: bool) -> Settings:
-    """The settings; `reads_models` says whether models of no catalogue are read."""
+    """The settings; `reads_models` says whether models of no catalogue are read. CommandError for
+    options that contradict each other."""
     named = arguments.node_class
+    if named and arguments.node_request not in ("nodeclaim", "nodepool"):
+        raise CommandError(
+            f"--node-class is of NodeClaims and NodePools, and --node-request is "
+            f"{arguments.node_request}: make it nodeclaim or nodepool, or leave --node-class out."
+        )
     return Settings(
         cloud=arguments.cloud,
         reads_models=reads_models,

@@ -329,3 +329,12 @@ def test_what_is_refused_for_want_of_a_token_is_not_printed_to_be_applied(plan: 
     code, out, err = plan(found, options=("--offline", "-o", "yaml"))
     assert (code, out) == (1, "")
     assert "modelAccessSecret is not set" in err
+
+
+def test_a_node_class_without_anything_to_stand_on_is_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--node-class", "karpenter.azure.com/AKSNodeClass/default"]
+    assert main(["plan", "--offline", "-f", QUICK_START, *options]) != 0
+    assert "--node-request is machine" in capsys.readouterr().err
+    assert main(["plan", "--offline", "-f", QUICK_START, *options, "--node-request=nodepool"]) == 0
