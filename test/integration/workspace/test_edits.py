@@ -84,7 +84,10 @@ class World:
             await self._manager.client.aclose()
             self._manager = None
 
-    async def create(self, template: Object, name: str = "w", preset: str = "") -> None:
+    async def create(
+        self, template: Object, name: str = "w", preset: str = "", *, seconds: int = 1
+    ) -> None:
+        """A Workspace whose edits have so many seconds to answer."""
         await self.client.create(
             WORKSPACES,
             {
@@ -93,7 +96,7 @@ class World:
                 "metadata": {
                     "name": name,
                     "namespace": "default",
-                    "annotations": {"kaito.sh/progress-deadline-seconds": "1"},
+                    "annotations": {"kaito.sh/progress-deadline-seconds": str(seconds)},
                 },
                 "resource": {"labelSelector": {"matchLabels": {"apps": name}}},
                 "inference": {"preset": {"name": preset}} if preset else {"template": template},
@@ -330,7 +333,7 @@ async def group(kube: Cluster, kube_config: Path) -> AsyncIterator[World]:
         await made.client.patch(NODES, key, status, subresource="status")
     await made.start()
     try:
-        await made.create({}, preset="qwen2.5-coder-32b-instruct")
+        await made.create({}, preset="qwen2.5-coder-32b-instruct", seconds=3600)
         await made.ready(1)
         yield made
     finally:

@@ -16,13 +16,18 @@ from kaito.controllers.workspace.kinds import (
 from kaito.runtime import Key, Object, Resource
 from test.integration.workspace.stage import Stage, W
 
-LARGE = {"preset": {"name": "phi-4"}}  # of which the stage's size takes three
+# Of which three nodes of this size are taken; the engine runs on it.
+LARGE = {"preset": {"name": "phi-4"}}
+SIZE = {
+    "instanceType": "Standard_NC4as_T4_v3",
+    "labelSelector": {"matchLabels": {"apps": "phi"}},
+}
 HEADLESS = Key("default", "w-headless")
 
 
 async def whole(scene: Stage) -> None:
     """A model on three nodes that answers."""
-    await scene.create(inference=LARGE)
+    await scene.create(resource=SIZE, inference=LARGE)
     await nodes(scene, 3)
     await scene.until(lambda: scene.find(STATEFUL_SETS), "the StatefulSet")
     await ready(scene)
@@ -103,7 +108,8 @@ async def test_a_longer_context_takes_more_nodes_and_the_model_serves_until_they
 ) -> None:
     scene.start()
     await scene.configure("c", "vllm: {max-model-len: 2048}")
-    await scene.create(inference={"preset": {"name": "phi-3-mini-128k-instruct"}, "config": "c"})
+    inference = {"preset": {"name": "phi-3-mini-128k-instruct"}, "config": "c"}
+    await scene.create(resource=SIZE, inference=inference)
     await nodes(scene, 1)
     await scene.until(lambda: scene.find(DEPLOYMENTS), "the Deployment")
     await ready(scene)
