@@ -61,7 +61,7 @@ def show(arguments: argparse.Namespace) -> int:
     cells = [
         (str(row.revision), row.state, row.served, ", ".join(row.changed), row.why) for row in rows
     ]
-    header = ("REVISION", "STATE", "SERVED SINCE", "CHANGED", "WHY")
+    header = ("REVISION", "STATE", "FIRST SERVED", "CHANGED", "WHY")
     print("\n".join(headed(header, cells, right=["REVISION"])))
     return 0
 
