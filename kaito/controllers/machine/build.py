@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from kaito.api.machine import FINALIZER
 from kaito.catalog.catalog import Catalog, load
+from kaito.catalog.sku import Sku
 from kaito.controllers.kinds import NODE_PARTS, NODES, Node
 from kaito.controllers.machine import mates
 from kaito.controllers.machine.archive import CONFIG_MAPS, LEDGER, Archive
@@ -110,16 +111,15 @@ def build(
         NODES, labels=label, indexes={BY_POOL: pool_named}, transform=NODE_PARTS
     )
 
-    def gpus(instance_type: str) -> int:
-        sku = known.find_sku(instance_type, cloud=source.cloud)
-        return sku.gpus.count if sku is not None and sku.gpus.vendor == "nvidia" else 0
+    def size(instance_type: str) -> Sku | None:
+        return known.find_sku(instance_type, cloud=source.cloud)
 
     def price(instance_type: str) -> float | None:
-        sku = known.find_sku(instance_type, cloud=source.cloud)
+        sku = size(instance_type)
         return sku.price.usd_per_hour if sku is not None and sku.price is not None else None
 
     def listed(instance_type: str) -> str:
-        sku = known.find_sku(instance_type, cloud=source.cloud)
+        sku = size(instance_type)
         return sku.name if sku is not None else "other"
 
     registry = manager.metrics.registry
@@ -132,7 +132,7 @@ def build(
     policy = Policy(
         cloud=source.name,
         poll_seconds=poll_seconds,
-        gpus=gpus,
+        size=size,
         image_label=source.image_label,
         cluster=cluster,
         share_from=ceil(SHARE * source.most_pools),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from kaito.catalog.sku import Sku
 from kaito.controllers.kinds import Node
 from kaito.controllers.machine.cloud import UNASKED, Ask, CloudFacts
 from kaito.controllers.machine.kinds import Pod
@@ -95,8 +96,8 @@ class Policy:
     """What people call the cloud, to begin a sentence with."""
     poll_seconds: float
     """The unit of every pause."""
-    gpus: Callable[[str], int]
-    """NVIDIA GPUs of an instance type; 0 for types that nobody knows."""
+    size: Callable[[str], Sku | None]
+    """What the catalogue knows of an instance type."""
     image_label: str = ""
     """The label by which a Node names its image, "" when the cloud has none."""
     cluster: str = ""
@@ -119,6 +120,11 @@ class Policy:
     """Whether a claim whose Node stays unhealthy is deleted."""
     unhealthy_patience: float = 600.0
     """Seconds after which an unhealthy Node is not expected to recover; gpu-provisioner's."""
+
+    def gpus(self, instance_type: str) -> int:
+        """NVIDIA GPUs of an instance type; 0 for types that nobody knows."""
+        sku = self.size(instance_type)
+        return sku.gpus.count if sku is not None and sku.gpus.vendor == "nvidia" else 0
 
     @property
     def longest_pause(self) -> float:

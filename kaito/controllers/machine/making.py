@@ -37,6 +37,7 @@ from kaito.provisioner import (
     node_request,
 )
 from kaito.provisioner.claim import Claim
+from kaito.provisioner.fitting import fitting
 from kaito.provisioner.ownership import LAUNCHED, SHAPE, belongs_to, label_of
 from kaito.provisioner.sharing import shape_of
 from kaito.runtime import Object
@@ -62,6 +63,9 @@ def make(claim: Claim, seen: Observation, policy: Policy) -> Decision:
     """The next step towards a pool, and towards its Node."""
     try:
         request = replace(node_request(claim, policy.cluster), name=seen.pool)
+        if not isinstance(seen.cloud.pool, Pool):
+            # What has been made already is not thrown away for what the catalogue says.
+            request = fitting(claim, request, policy.size)
     except Unsatisfiable as error:
         return show(claim, failed(claim, Cause.INVALID, f"{error}."), seen, policy)
     match seen.cloud.pool:

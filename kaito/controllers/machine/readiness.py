@@ -8,6 +8,7 @@ initialised before its device plugin has counted them, or the first Pod would no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from kaito.api.labels import GPU_RESOURCE
 from kaito.api.machine import FINALIZER
@@ -145,22 +146,30 @@ def initialisation(claim: Claim, node: Node, gpus: int) -> Step:
 
 def _resources(claim: Claim, node: Node, gpus: int) -> Step:
     wanted = {
-        name
+        name: parse_quantity(quantity)
         for name, quantity in claim.requests.items()
-        if name != NOT_COUNTED and parse_quantity(quantity)
+        if name != NOT_COUNTED
     }
     if gpus:
-        wanted.add(GPU_RESOURCE)
-    for name in sorted(wanted):
-        if parse_quantity(node.status.allocatable.get(name, "0")):
+        wanted[GPU_RESOURCE] = max(wanted.get(GPU_RESOURCE, Decimal(1)), Decimal(1))
+    for name, least in sorted(wanted.items()):
+        there = node.status.allocatable.get(name, "0")
+        if parse_quantity(there) >= least:
             continue
-        if name == GPU_RESOURCE:
+        if name == GPU_RESOURCE and not parse_quantity(there):
             return _without_gpus(node)
-        return pending(
-            conditions.RESOURCE_MISSING,
-            f"Node {node.name} does not offer {name} yet: whoever provides it has to run there.",
-        )
+        return pending(conditions.RESOURCE_MISSING, _lack(claim, node, name, there))
     return DONE
+
+
+def _lack(claim: Claim, node: Node, name: str, there: str | int) -> str:
+    if not parse_quantity(there):
+        return f"Node {node.name} does not offer {name} yet: whoever provides it has to run there."
+    return (
+        f"Node {node.name} offers {there} of {name}, and spec.resources.requests asks for "
+        f"{claim.requests[name]}: look at whoever provides it, or delete the {claim.kind} and ask "
+        "for less, or for another size."
+    )
 
 
 def _without_gpus(node: Node) -> Step:

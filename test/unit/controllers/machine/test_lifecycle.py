@@ -545,6 +545,32 @@ async def test_a_node_whose_gpus_are_not_counted_is_waited_for() -> None:
     await ready(world)
 
 
+async def test_a_node_that_no_size_can_be_is_refused_and_never_asked_for() -> None:
+    world = World()
+    world.create(spec={"resources": {"requests": {"nvidia.com/gpu": "8"}}})
+    await world.steps()
+    status, reason, message = world.condition("MachineLaunched")
+    assert (status, reason) == ("False", "InvalidRequest")
+    assert message == (
+        f"{A100} has 1 nvidia.com/gpu, and spec.resources.requests asks for 8: ask for less, or "
+        "name another size."
+    )
+    assert world.cloud.launches == []
+
+
+async def test_a_node_that_offers_less_than_requested_is_waited_for() -> None:
+    world = World()
+    requests = {"cpu": "23500m", "storage": "80Gi"}
+    world.create(spec={"resources": {"requests": requests}})
+    await world.steps()
+    _, reason, message = world.condition("MachineInitialized")
+    assert reason == "ResourceNotRegistered"
+    assert "offers 23 of cpu, and spec.resources.requests asks for 23500m: look at" in message
+    [node] = world.objects.nodes.values()
+    node["status"]["allocatable"]["cpu"] = "23500m"
+    await ready(world)
+
+
 async def test_startup_taints_are_put_on_once_and_waited_for() -> None:
     world = World()
     taint = {"key": "prepare", "effect": "NoSchedule"}

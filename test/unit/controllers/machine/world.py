@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from kaito.api.machine import FINALIZER
+from kaito.catalog.catalog import load
 from kaito.controllers.kinds import (
     Node,
 )
@@ -54,10 +55,11 @@ from test.unit.provisioner.machines import A100, NAME, machine_object, nodeclaim
 START = 1_767_225_600.0  # 2026-01-01T00:00:00Z, when the claim is born
 POLL = 15.0
 IMAGE = "kubernetes.azure.com/node-image-version"
+CATALOG = load()
 POLICY = Policy(
     cloud="Azure",
     poll_seconds=POLL,
-    gpus=lambda type_: 1 if type_ == A100 else 0,
+    size=lambda type_: CATALOG.find_sku(type_, cloud="azure") if type_ == A100 else None,
     image_label=IMAGE,
 )
 
