@@ -39,12 +39,13 @@ demo: setup $(if $(filter transformers,$(ENGINE)),setup-engine) ## A local clust
 	@$(BIN)/python hack/demo.py $(if $(ENGINE),--engine $(ENGINE))
 
 test: setup ## The tests; what needs more than this machine has is skipped with a reason
-	@$(PYTEST) -n 2 --dist worksteal test
+	@$(PYTEST) -n 2 --dist worksteal -m 'not long' test
 
 test-engine: setup-engine ## The tests of the server of models, with a small real model
 	@$(ENGINE_VENV)/bin/python -m pytest test/engine
 
-test-all: test test-engine ## Everything this machine can run
+test-all: setup test-engine ## Everything this machine can run, daemons killed at hundreds of moments too
+	@$(PYTEST) -n 2 --dist worksteal test
 
 lint: setup ## ruff, mypy --strict, import contract
 	@$(BIN)/ruff check .

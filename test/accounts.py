@@ -26,9 +26,9 @@ KINDS = {each.kind: each for each in _KINDS}
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
 
 
-def shipped(daemon: str) -> list[Object]:
-    """What config/rbac has for a daemon, `manager` or `provisioner`."""
-    text = (CONFIG / "rbac" / f"{daemon}.yaml").read_text()
+def shipped(name: str) -> list[Object]:
+    """What a file of config/rbac has, such as `manager` or `provisioner`, which are for these."""
+    text = (CONFIG / "rbac" / f"{name}.yaml").read_text()
     return [manifest for manifest in yaml.safe_load_all(text) if manifest]
 
 
@@ -36,10 +36,15 @@ def account(daemon: str) -> str:
     return f"kaito-{daemon}"
 
 
+async def grant(admin: Client, name: str) -> None:
+    """Install a file of config/rbac."""
+    for manifest in shipped(name):
+        await admin.apply(KINDS[manifest["kind"]], manifest)
+
+
 async def enroll(admin: Client, daemon: str) -> str:
     """Install the daemon's account and roles; a token for it."""
-    for manifest in shipped(daemon):
-        await admin.apply(KINDS[manifest["kind"]], manifest)
+    await grant(admin, daemon)
     call = Call(
         method="POST",
         path=f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/{account(daemon)}/token",

@@ -1,9 +1,11 @@
 """A stage for whole-system tests: a local cluster and both daemons as processes, watched.
 
 Everything is what users run: `kaito ...` processes that are started, killed and started again, and
-an API server reached over HTTPS. Daemons run as they do in a pod: with a token of their service
-account, whose roles are those that config/rbac ships, and no test passes in which one is refused
-anything. Waiting is always for something to be seen, never for time to pass.
+an API server reached over HTTPS. Where a test must act at the very
+moment of a request, the cluster runs in the test's own process (test/e2e/mortal.py). Daemons run as
+they do in a pod: with a token of their service account, whose roles are those that config/rbac
+ships, and no test passes in which one is refused anything. Waiting is always for something to be
+seen, never for time to pass.
 """
 
 from __future__ import annotations
@@ -49,10 +51,15 @@ NODECLAIMS: Resource[Object] = Resource(
 NODES: Resource[Object] = Resource("", "v1", "nodes", "Node", namespaced=False)
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 DEPLOYMENTS: Resource[Object] = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SETS: Resource[Object] = Resource("apps", "v1", "statefulsets", "StatefulSet")
 SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
+REVISIONS: Resource[Object] = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
 LEASES: Resource[Object] = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 
-WATCHED = (WORKSPACES, MACHINES, NODECLAIMS, NODES, PODS, DEPLOYMENTS, SERVICES, LEASES)
+WATCHED = (
+    *(WORKSPACES, MACHINES, NODECLAIMS, NODES),
+    *(PODS, DEPLOYMENTS, STATEFUL_SETS, REVISIONS, SERVICES, LEASES),
+)
 
 PHI = Key("default", "workspace-phi-3-mini")
 IN_A_POD = """
@@ -138,15 +145,14 @@ class Process:
 class Stage:
     """A local cluster with eyes on what matters in it."""
 
-    def __init__(
-        self, cluster: Process, kubeconfig: Path, scratch: Path, config: ClusterConfig
-    ) -> None:
-        self.cluster = cluster
+    def __init__(self, kubeconfig: Path, scratch: Path, config: ClusterConfig) -> None:
         self.kubeconfig = kubeconfig
         self.scratch = scratch
         self.config = config
         self.client = Client(config.transport(), field_manager="test")
         self.processes: list[Process] = []
+        self.tokens: dict[str, str] = {}
+        """What each daemon shows to the API server."""
         self._changed = asyncio.Event()
         self._ever: dict[Resource[Any], set[str]] = {}
         self._informers: dict[Resource[Any], Informer[Object]] = {}
@@ -155,20 +161,17 @@ class Stage:
             informer.on_change(self._noticing(resource))
             self._informers[resource] = informer
 
-    def process(self, daemon: str, *arguments: str) -> Process:
+    def process(self, daemon: str, *arguments: str, **environment: str) -> Process:
         """A daemon as it runs in a pod, not yet started; it is stopped with the stage."""
         server = urlsplit(self.config.server)
         return self._made(
-            Process(
+            in_a_pod(
                 self._log(daemon),
-                *(str(self._mounted(daemon)), daemon, *PORTS[daemon], *arguments),
-                command=("-c", IN_A_POD),
-                environment={
-                    **{key: os.environ[key] for key in os.environ if key != "KUBECONFIG"},
-                    "HOME": str(self.scratch),
-                    "KUBERNETES_SERVICE_HOST": str(server.hostname),
-                    "KUBERNETES_SERVICE_PORT": str(server.port),
-                },
+                self._mounted(daemon),
+                *(daemon, *arguments),
+                host=str(server.hostname),
+                port=str(server.port),
+                **environment,
             )
         )
 
@@ -180,11 +183,8 @@ class Stage:
     async def enroll(self) -> None:
         """Install both accounts, and mount them as a kubelet does."""
         for daemon in PORTS:
-            mounted = self._mounted(daemon)
-            mounted.mkdir()
-            (mounted / "token").write_text(await enroll(self.client, daemon))
-            (mounted / "ca.crt").write_bytes(certificate_of(self.kubeconfig))
-            (mounted / "namespace").write_text(SYSTEM)
+            self.tokens[daemon] = await enroll(self.client, daemon)
+            mount(self._mounted(daemon), self.tokens[daemon], certificate_of(self.kubeconfig))
 
     async def refused(self) -> dict[str, tuple[str, ...]]:
         """What daemons asked the API server for in vain: what their roles lack."""
@@ -200,6 +200,10 @@ class Stage:
     def _made(self, process: Process) -> Process:
         self.processes.append(process)
         return process
+
+    @property
+    def informers(self) -> list[Informer[Object]]:
+        return list(self._informers.values())
 
     def all(self, resource: Resource[Object]) -> list[Object]:
         """Every object of this kind, as last seen."""
@@ -244,14 +248,6 @@ class Stage:
         """The agent pools that the local Azure endpoint holds."""
         return await list_pools(self.client)
 
-    async def crash_the_cluster(self) -> None:
-        """SIGKILL the API server with everything in it, and start it again on the same port."""
-        await self.cluster.kill()
-        port = str(urlsplit(self.config.server).port)
-        self.cluster.arguments = (*self.cluster.arguments, "--port", port)
-        await self.cluster.start()
-        assert await self.cluster.line() == "ready", self.cluster.said
-
     def _story(self) -> str:
         statuses = {
             f"{each['kind']} {each['metadata']['name']}": each.get("status", {}).get("conditions")
@@ -262,8 +258,26 @@ class Stage:
         return f"{json.dumps(statuses, indent=1)}\n{logs}"
 
 
+class Apart(Stage):
+    """A stage whose cluster is a process, too."""
+
+    def __init__(
+        self, cluster: Process, kubeconfig: Path, scratch: Path, config: ClusterConfig
+    ) -> None:
+        super().__init__(kubeconfig, scratch, config)
+        self.cluster = cluster
+
+    async def crash_the_cluster(self) -> None:
+        """SIGKILL the API server with everything in it, and start it again on the same port."""
+        await self.cluster.kill()
+        port = str(urlsplit(self.config.server).port)
+        self.cluster.arguments = (*self.cluster.arguments, "--port", port)
+        await self.cluster.start()
+        assert await self.cluster.line() == "ready", self.cluster.said
+
+
 @asynccontextmanager
-async def stage(scratch: Path, *options: str) -> AsyncIterator[Stage]:
+async def stage(scratch: Path, *options: str) -> AsyncIterator[Apart]:
     """`kaito local up --no-controllers` as a process, watched."""
     kubeconfig = scratch / "kubeconfig"
     up = Process(scratch / "cluster.log", "local", "up", "--kubeconfig", str(kubeconfig), *options)
@@ -272,23 +286,53 @@ async def stage(scratch: Path, *options: str) -> AsyncIterator[Stage]:
         stack.push_async_callback(up.stop)
         if await up.line() != "ready":
             raise AssertionError(f"no local cluster: {up.said}")
-        made = Stage(up, kubeconfig, scratch, await from_kubeconfig(str(kubeconfig)))
-        await stack.enter_async_context(made.client)
-        async with asyncio.TaskGroup() as watching:
-            running = [watching.create_task(each.run()) for each in made._informers.values()]
-            try:
-                for informer in made._informers.values():
-                    await informer.wait_synced()
-                await made.enroll()
-                yield made
-                if refused := await made.refused():
-                    raise AssertionError(f"config/rbac does not grant {refused}")
-            finally:
-                for task in running:
-                    task.cancel()
-                await asyncio.gather(
-                    *(process.stop() for process in made.processes if process.running)
-                )
+        made = Apart(up, kubeconfig, scratch, await from_kubeconfig(str(kubeconfig)))
+        await stack.enter_async_context(watched(made))
+        yield made
+
+
+@asynccontextmanager
+async def watched(made: Stage) -> AsyncIterator[None]:
+    """Watch a stage, stop what was started on it, and see that no daemon was refused anything."""
+    async with made.client, asyncio.TaskGroup() as watching:
+        running = [watching.create_task(each.run()) for each in made.informers]
+        try:
+            for informer in made.informers:
+                await informer.wait_synced()
+            await made.enroll()
+            yield
+            if refused := await made.refused():
+                raise AssertionError(f"config/rbac does not grant {refused}")
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*(process.stop() for process in made.processes if process.running))
+
+
+def mount(directory: Path, token: str, certificate: bytes) -> None:
+    """What a kubelet mounts into a pod of a service account."""
+    directory.mkdir()
+    (directory / "token").write_text(token)
+    (directory / "ca.crt").write_bytes(certificate)
+    (directory / "namespace").write_text(SYSTEM)
+
+
+def in_a_pod(
+    log: Path, mounted: Path, daemon: str, *arguments: str, host: str, port: str, **environment: str
+) -> Process:
+    """A daemon as it runs in a pod, with what is mounted there; not yet started."""
+    return Process(
+        log,
+        *(str(mounted), daemon, *PORTS[daemon], *arguments),
+        command=("-c", IN_A_POD),
+        environment={
+            **{key: os.environ[key] for key in os.environ if key != "KUBECONFIG"},
+            "HOME": str(log.parent),
+            "KUBERNETES_SERVICE_HOST": host,
+            "KUBERNETES_SERVICE_PORT": port,
+            **environment,
+        },
+    )
 
 
 def certificate_of(kubeconfig: Path) -> bytes:

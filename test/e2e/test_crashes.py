@@ -1,67 +1,24 @@
-"""Either daemon is killed at any point and started again: one Machine, one Node, one pool."""
+"""Daemons that are killed while Azure takes its time, and leaders that die.
+
+Kills at any moment of each way to serve are in test_matrix.py.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 import yaml
 
-from kaito.runtime import Key, Object
+from kaito.runtime import Key
 from test.e2e.stage import (
-    DEPLOYMENTS,
     LEASES,
     MACHINES,
     NODES,
     PHI,
     QUICK_START,
-    SERVICES,
     WORKSPACES,
     Process,
     Stage,
 )
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A point on the way, and how to see that it has been reached."""
-
-    name: str
-    seen: Callable[[Stage], object]
-
-
-def machine_says(condition: str) -> Callable[[Stage], bool]:
-    def seen(stage: Stage) -> bool:
-        return any(
-            found["type"] == condition and found["status"] == "True"
-            for machine in stage.all(MACHINES)
-            for found in machine.get("status", {}).get("conditions", ())
-        )
-
-    return seen
-
-
-MOMENTS = [
-    Moment("the Workspace has its finalizer", lambda s: finalized(s)),
-    Moment("a Machine exists", lambda s: s.all(MACHINES)),
-    Moment("the Machine has its finalizer", lambda s: finalizers(s.all(MACHINES))),
-    Moment("a Node has joined", lambda s: s.all(NODES)),
-    Moment("the Machine is launched", machine_says("MachineLaunched")),
-    Moment("the Machine is initialized", machine_says("MachineInitialized")),
-    Moment("the Service exists", lambda s: s.find(SERVICES, PHI)),
-    Moment("the Deployment exists", lambda s: s.find(DEPLOYMENTS, PHI)),
-    Moment("the Workspace is ready", lambda s: s.is_true("WorkspaceReady")),
-]
-
-
-def finalizers(objects: list[Object]) -> list[str]:
-    return [name for each in objects for name in each["metadata"].get("finalizers", ())]
-
-
-def finalized(stage: Stage) -> bool:
-    workspace = stage.find(WORKSPACES, PHI)
-    return workspace is not None and bool(finalizers([workspace]))
 
 
 async def start(stage: Stage, daemon: str) -> Process:
@@ -70,23 +27,6 @@ async def start(stage: Stage, daemon: str) -> Process:
     process = stage.process(daemon, "--lease-seconds", "3")
     await process.start()
     return process
-
-
-@pytest.mark.parametrize("daemon", ["manager", "provisioner"])
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.name)
-async def test_a_daemon_killed_when(bare: Stage, daemon: str, moment: Moment) -> None:
-    daemons = {name: await start(bare, name) for name in ("manager", "provisioner")}
-    await bare.client.create(WORKSPACES, yaml.safe_load(QUICK_START.read_text()) | V1BETA1)
-    await bare.until(lambda: moment.seen(bare), moment.name)
-
-    await daemons[daemon].kill()
-    await start(bare, daemon)
-
-    await bare.until(lambda: bare.is_true("WorkspaceReady"), "WorkspaceReady=True")
-    # Not even for a moment was there a second one.
-    assert len(bare.ever(MACHINES)) == len(bare.all(MACHINES)) == 1
-    assert len(bare.ever(NODES)) == len(bare.all(NODES)) == 1
-    assert [pool.count for pool in await bare.pools()] == [1]
 
 
 @pytest.mark.parametrize("profile", ["demo"])  # a pool takes long enough to be met half-way
