@@ -192,7 +192,10 @@ def _serve(
         announces=bool(crew.surplus or (gap and not inference.good))
         and not judgement.stuck(observation),
         look_again=_soonest(
-            OBSTACLE_SECONDS if observation.obstacles else None, left, until(choice, observation)
+            OBSTACLE_SECONDS if observation.obstacles else None,
+            # Whose time is over waits for what its workload says next, which wakes.
+            left if left is not None and left > 0 else None,
+            until(choice, observation),
         ),
     )
 

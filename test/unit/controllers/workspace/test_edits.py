@@ -304,6 +304,16 @@ def test_a_rollout_that_still_makes_progress_is_let_go_on() -> None:
     assert image(decided(found)) == "bad"
 
 
+@pytest.mark.parametrize("says_of_it", ["NewReplicaSetCreated", "DeploymentPaused"])
+def test_a_rollout_whose_time_is_over_and_that_goes_on_is_not_looked_at_again_and_again(
+    says_of_it: str,
+) -> None:
+    going = {"conditions": [{"type": "Progressing", "status": "True", "reason": says_of_it}]}
+    assert decided(answering(tried(), **going, readyReplicas=0)).look_again is None
+    in_time = answering(tried(seconds=60.0), **going, readyReplicas=0)
+    assert decided(in_time).look_again == 540.0
+
+
 def config(tokens: int, version: str = "1") -> Object:
     data = {"inference_config.yaml": f"vllm: {{max-model-len: {tokens}}}"}
     return {"metadata": {"name": "c", "resourceVersion": version}, "data": data}
