@@ -68,7 +68,14 @@ class Broom:
         pools = [] if isinstance(there, Absent) else [there]
         nodes = await self._client.list(NODES, labels=self._source.pool_label)
         claims = await self._claims()
-        seen = Inventory(pools=pools, nodes=nodes.items, claims=claims, kinds=self.kinds)
+        seen = Inventory(
+            pools=pools,
+            nodes=nodes.items,
+            claims=claims,
+            kinds=self.kinds,
+            # What proved the finding proved this, and one pool alone cannot.
+            at_home=finding.proven,
+        )
         same = (each for each in judge(seen, self.place) if each.identity == finding.identity)
         return next(same, None)
 

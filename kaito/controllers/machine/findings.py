@@ -91,10 +91,28 @@ class Inventory:
     nodes: Sequence[Node]
     kinds: frozenset[str]
     """The kinds of claim that were looked for: of others nobody knows which there are."""
+    at_home: bool = False
+    """Whether the cloud's pools are known to be this cluster's by what was seen before."""
 
     def own(self, cluster: str) -> int:
         """How many pools are provably ours."""
         return sum(made_for_cluster(pool.labels, cluster) for pool in self.pools)
+
+    def is_at_home(self, place: Place) -> bool:
+        """Whether these are the pools of this very cluster, so that one that is missing is gone.
+
+        The labels alone do not say so: whoever names another cluster in the settings has pools
+        made there for this one. A Node does, that came out of one of them and joined this cluster.
+        """
+        births = {
+            (place.pool_of(node.spec.provider_id), node.labels.get(LAUNCHED)) for node in self.nodes
+        }
+        return self.at_home or any(
+            made_for_cluster(pool.labels, place.cluster)
+            and time_of(pool.labels, LAUNCHED) is not None
+            and (pool.name, pool.labels[LAUNCHED]) in births
+            for pool in self.pools
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,15 +130,22 @@ class Place:
         return cls(cluster=cluster, pool_label=source.pool_label, pool_of=source.pool_of)
 
 
+ABROAD = (
+    "nothing shows that the cloud was asked about this very cluster: no agent pool in its list has "
+    "a Node here; see that the settings name the right one"
+)
+
+
 def judge(seen: Inventory, place: Place) -> tuple[Finding, ...]:
     """Everything that is left over, pools first and by name."""
     guests = housed(seen.claims, place)
     listed = {pool.name for pool in seen.pools}
     ready = {node.spec.provider_id for node in seen.nodes if node.ready}
+    abroad = "" if seen.is_at_home(place) else ABROAD
     found = [
         *_pools(seen, guests, place.cluster),
-        *_claims(seen.claims, listed, ready, place),
-        *_nodes(seen.nodes, guests, listed, place),
+        *_claims(seen.claims, listed, ready, place, abroad),
+        *_nodes(seen.nodes, guests, listed, place, abroad),
     ]
     order = list(Kind)
     return tuple(sorted(found, key=lambda each: (order.index(each.kind), each.name)))
@@ -162,7 +187,7 @@ def _pools(
 
 
 def _claims(
-    claims: Iterable[Claim], listed: set[str], ready: set[str], place: Place
+    claims: Iterable[Claim], listed: set[str], ready: set[str], place: Place, abroad: str
 ) -> Iterator[Finding]:
     for claim in claims:
         provider_id = claim.status.provider_id
@@ -174,7 +199,7 @@ def _claims(
             why="its instance is gone",
             proof=f"the cloud has no agent pool {pool}",
             # A kubelet that reports is better evidence than a list that lacks it.
-            missing="its Node still reports that it is ready" if provider_id in ready else "",
+            missing="its Node still reports that it is ready" if provider_id in ready else abroad,
             what=claim.kind,
             nodes=0,
             born=_born(claim.metadata.creation_timestamp),
@@ -187,6 +212,7 @@ def _nodes(
     guests: Mapping[str, Sequence[Claim]],
     listed: set[str],
     place: Place,
+    abroad: str,
 ) -> Iterator[Finding]:
     for node in nodes:
         pool = place.pool_of(node.spec.provider_id) or node.labels.get(place.pool_label, "")
@@ -198,7 +224,7 @@ def _nodes(
             identity=Identity(Kind.NODE, node.name, node.metadata.uid),
             why="it has neither claim nor instance",
             proof=f"{proof_of(node.labels)}; the cloud has no agent pool {pool}",
-            missing=_lacking(node.labels, place.cluster) or still,
+            missing=_lacking(node.labels, place.cluster) or still or abroad,
             what="Node",
             instance_type=node.instance_type,
             nodes=0,

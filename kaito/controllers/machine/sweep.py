@@ -8,6 +8,7 @@ that something else must be wrong; then a person decides, by `kaito provisioner 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal, Protocol
 
 import structlog
@@ -96,6 +97,8 @@ class Sweep:
         self._since: Mapping[Identity, float] = {}
         self._shown: Mapping[Identity, Finding] = {}
         self._blocked = False
+        self._at_home = False
+        """Whether the source has shown pools of this very cluster: it asks about no other."""
 
     async def run(self) -> None:
         """Sweep until cancelled. A sweep that fails is logged and tried again at its next time."""
@@ -115,7 +118,8 @@ class Sweep:
         # The list may have taken a minute.
         if self._doubted():
             return
-        seen = self._cached(pools)
+        seen = replace(self._cached(pools), at_home=self._at_home)
+        self._at_home = seen.is_at_home(self._place)
         found = judge(seen, self._place)
         verdict = weigh(
             found,

@@ -17,6 +17,7 @@ from kaito.controllers.machine.archive import LEDGER
 from kaito.provisioner import Absent, CloudError, NodeRequest, Pool, PoolState, node_request
 from kaito.provisioner.aks.provider_id import pool_of
 from kaito.provisioner.claim import MACHINE
+from kaito.provisioner.ownership import LAUNCHED
 from kaito.provisioner.unshared import Unshared
 from kaito.runtime import Client, Key, Manager, NotFound
 from kaito.testing import CapturedEvents, CapturedMetrics, Cluster, VirtualClock, running
@@ -88,6 +89,18 @@ class Scene:
     def leak(self, name: str = NAME) -> None:
         """A pool that was ours and that nobody claims."""
         self.shelf._put(name, node_request(machine(name), self.cluster).labels)
+
+    async def inhabit(self, name: str = "wshome") -> None:
+        """A claim whose pool has its Node here: what shows whose pools the shelf has."""
+        asked = node_request(machine(name), self.cluster)
+        labels = {**asked.labels, LAUNCHED: "2026-01-01T00-00-00Z"}
+        self.shelf._put(name, labels)
+        asking = machine_object(name)
+        asking["metadata"] = {"name": name, "labels": asking["metadata"]["labels"]}
+        await self.client.create(MACHINES, asking)
+        wire = node_object(name, labels=labels)
+        metadata = {"name": wire["metadata"]["name"], "labels": wire["metadata"]["labels"]}
+        await self.client.create(NODES, {"metadata": metadata, "spec": wire["spec"]})
 
     async def pass_(self, seconds: float) -> None:
         """Time passes, and the server is heard of each minute."""
@@ -214,6 +227,7 @@ async def test_a_pool_of_somebody_else_is_told_and_left_alone(scene: Scene) -> N
 async def test_a_node_without_claim_and_pool_is_removed_unless_it_works(
     scene: Scene, ready: str, left: int
 ) -> None:
+    await scene.inhabit()
     labels = node_request(machine(NAME), scene.cluster).labels
     wire = node_object(NAME, labels=labels)
     name = wire["metadata"]["name"]
@@ -222,4 +236,6 @@ async def test_a_node_without_claim_and_pool_is_removed_unless_it_works(
     status = {"conditions": [{"type": "Ready", "status": ready}]}
     await scene.client.patch(NODES, Key("", name), {"status": status}, subresource="status")
     await scene.pass_(LONG)
-    assert len((await scene.client.list(NODES)).items) == left
+    assert [each["metadata"]["name"] for each in (await scene.client.list(NODES)).items].count(
+        name
+    ) == left

@@ -23,6 +23,7 @@ from kaito.controllers.machine.findings import (
 from kaito.provisioner import Pool, PoolState, node_request
 from kaito.provisioner.aks.provider_id import pool_of
 from kaito.provisioner.claim import Claim
+from kaito.provisioner.ownership import LAUNCHED
 from kaito.provisioner.sharing import POOL
 from test.unit.controllers.machine.world import node_object
 from test.unit.provisioner.machines import A100, machine, nodeclaim
@@ -48,8 +49,9 @@ def found(
     nodes: tuple[Node, ...] = (),
     kinds: frozenset[str] = KINDS,
     place: Place = PLACE,
+    at_home: bool = True,
 ) -> dict[str, Finding]:
-    seen = Inventory(pools=pools, claims=claims, nodes=nodes, kinds=kinds)
+    seen = Inventory(pools=pools, claims=claims, nodes=nodes, kinds=kinds, at_home=at_home)
     return {each.name: each for each in judge(seen, place)}
 
 
@@ -123,6 +125,35 @@ def test_a_claim_whose_pool_is_gone_is_left_over() -> None:
 def test_a_claim_whose_node_is_ready_is_believed_more_than_the_list() -> None:
     finding = found(claims=(launched(),), nodes=(node(ready=True),))["ws1"]
     assert not finding.proven
+
+
+MADE_HERE = replace(OURS, labels={**OURS.labels, LAUNCHED: "2026-01-01T00-00-05Z"})
+LOST = launched("ws9")
+
+
+def test_pools_of_another_cluster_say_nothing_of_a_claim_or_a_node_here() -> None:
+    """As when the settings name another cluster, in which pools were made for this one since."""
+    lonely = node("ws8", labels=OURS.labels)
+    for pools in ((), (FOREIGN,), (MADE_HERE,)):
+        told = found(*pools, claims=(LOST, machine("ws1")), nodes=(lonely,), at_home=False)
+        assert "the settings" in told["ws9"].missing
+        assert "the settings" in told[lonely.name].missing
+
+
+def test_a_pool_that_has_a_node_here_shows_whose_list_it_is() -> None:
+    joined = node(labels=MADE_HERE.labels)
+    told = found(MADE_HERE, claims=(LOST, machine("ws1")), nodes=(joined,), at_home=False)
+    assert told["ws9"].proven
+
+
+def test_a_pool_of_the_same_name_that_was_made_at_another_time_does_not() -> None:
+    other = {**MADE_HERE.labels, LAUNCHED: "2026-01-01T00-00-06Z"}
+    for labels in (other, OURS.labels):
+        joined = node(labels=labels)
+        told = found(MADE_HERE, claims=(LOST, machine("ws1")), nodes=(joined,), at_home=False)
+        assert not told["ws9"].proven
+        told = found(OURS, claims=(LOST, machine("ws1")), nodes=(joined,), at_home=False)
+        assert not told["ws9"].proven
 
 
 def test_a_claim_that_waits_for_its_node_or_is_going_is_no_finding() -> None:

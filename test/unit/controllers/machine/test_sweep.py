@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
+from kaito.controllers.kinds import Node
 from kaito.controllers.machine.broom import Done
 from kaito.controllers.machine.findings import Finding, Inventory
 from kaito.controllers.machine.sweep import DELAY, Sweep
@@ -14,7 +15,16 @@ from kaito.controllers.machine.tallies import SweepTallies
 from kaito.provisioner import CloudError, Pool, PoolState
 from kaito.provisioner.claim import Claim
 from kaito.runtime import ConnectionFailed
-from test.unit.controllers.machine.test_findings import FOREIGN, HERE, KINDS, OURS, UNPROVEN
+from test.unit.controllers.machine.test_findings import (
+    FOREIGN,
+    HERE,
+    KINDS,
+    MADE_HERE,
+    OURS,
+    UNPROVEN,
+    launched,
+    node,
+)
 from test.unit.controllers.machine.world import BUSY, POLL, Clock, Cloud, Effects
 from test.unit.provisioner.machines import machine
 
@@ -28,6 +38,7 @@ class Sweeping:
         self.cloud = Cloud(self.clock, Effects())
         self.cloud.there = {pool.name: pool for pool in pools}
         self.claims: list[Claim] = []
+        self.nodes: list[Node] = []
         self.kept: set[str] = set()
         self.why = ""
         self.away: set[str] = set()
@@ -41,7 +52,9 @@ class Sweeping:
         self.registry = CollectorRegistry()
         self.sweep = Sweep(
             self.cloud,
-            cached=lambda pools: Inventory(pools=pools, claims=self.claims, nodes=[], kinds=KINDS),
+            cached=lambda pools: Inventory(
+                pools=pools, claims=self.claims, nodes=self.nodes, kinds=KINDS
+            ),
             stale=lambda: self.why,
             remover=self,
             tell=lambda _, reason, message: self.told.append((reason, message)),
@@ -57,8 +70,10 @@ class Sweeping:
             raise ConnectionFailed("nobody there")
         if finding.name in self.kept:
             return Done(False, "it has a claim")
-        assert finding.pool is not None
-        await self.cloud.delete(finding.pool)
+        if finding.pool is None:
+            self.claims = [each for each in self.claims if each.metadata.name != finding.name]
+        else:
+            await self.cloud.delete(finding.pool)
         return Done(True, "is being deleted")
 
     def leaked(self, pool: Pool, now: float) -> None:
@@ -107,6 +122,28 @@ async def test_it_is_told_before_it_is_deleted_and_told_once() -> None:
     assert sweeping.leaked_ == {"ws1"}
     await sweeping.sweep.once()
     assert len(sweeping.told) == 2
+
+
+async def test_a_claim_without_its_pool_goes_once_the_cloud_has_shown_pools_of_this_cluster() -> (
+    None
+):
+    sweeping = Sweeping(MADE_HERE)
+    sweeping.claims = [launched("ws1"), launched("ws9")]
+    sweeping.nodes = [node(labels=MADE_HERE.labels)]
+    await sweeping.sweep.once()
+    sweeping.cloud.there, sweeping.nodes = {}, []
+    sweeping.claims = [launched("ws9")]
+    await sweeping.twice()
+    assert sweeping.claims == []
+
+
+async def test_a_claim_without_its_pool_stays_while_the_cloud_may_be_another_clusters() -> None:
+    sweeping = Sweeping(FOREIGN)
+    sweeping.claims = [launched("ws9")]
+    await sweeping.twice()
+    await sweeping.twice()
+    assert len(sweeping.claims) == 1
+    assert [reason for reason, _ in sweeping.told] == ["LeftOver"]
 
 
 async def test_a_restart_begins_the_delay_anew() -> None:
