@@ -87,7 +87,7 @@ class Requirement(msgspec.Struct, frozen=True, rename="camel"):
     min_values: int | None = None
 
 
-class Taint(msgspec.Struct, frozen=True):
+class Taint(msgspec.Struct, frozen=True, omit_defaults=True):
     """Keeps Pods off the node unless they tolerate it."""
 
     key: str

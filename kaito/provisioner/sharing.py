@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import msgspec
 
@@ -26,7 +26,21 @@ def pool_of(claim: Claim) -> str:
 
 
 def shape_of(request: NodeRequest) -> str:
-    """A label's value, equal for requests that differ in the claim's name and birth date only."""
+    """A label's value, equal for requests that differ in the claim's name and birth date only.
+
+    What has its default is left out, so that a field that a later release adds changes the shape
+    of those who use it alone: pools that are there stay shared over an upgrade. A default must
+    therefore never change its meaning.
+    """
     labels = {name: value for name, value in request.labels.items() if name != CREATED}
-    nameless = msgspec.to_builtins(replace(request, name="", labels=labels))
-    return hashlib.sha256(json.dumps(nameless, sort_keys=True).encode()).hexdigest()[:16]
+    said = msgspec.to_builtins(_chosen(replace(request, name="", labels=labels)))
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _chosen(request: NodeRequest) -> dict[str, object]:
+    """The fields that have not their default. Taints leave theirs out by themselves."""
+    return {
+        each.name: value
+        for each in fields(request)
+        if (value := getattr(request, each.name)) != each.default
+    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
 
-from kaito.provisioner import node_request
+from kaito.provisioner import NodeRequest, node_request
 from kaito.provisioner.sharing import POOL, pool_of, shape_of
 from test.unit.provisioner.machines import A10, machine, machine_object, nodeclaim, requirement
 
@@ -39,6 +40,20 @@ def test_claims_that_differ_in_name_and_birth_have_one_shape() -> None:
 def test_whatever_else_differs_is_another_shape(changes: dict[str, Any]) -> None:
     changes = {part: {**machine_object()[part], **change} for part, change in changes.items()}
     assert shape_of(node_request(machine(**changes))) != shape_of(node_request(machine()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later(NodeRequest):
+    """As of a release that knows one more wish."""
+
+    quick: bool = False
+
+
+def test_a_field_that_a_release_adds_changes_the_shape_of_those_who_use_it_alone() -> None:
+    now = node_request(machine())
+    wishes = {each.name: getattr(now, each.name) for each in fields(now)}
+    assert shape_of(Later(**wishes)) == shape_of(now)
+    assert shape_of(Later(**wishes, quick=True)) != shape_of(now)
 
 
 def test_kinds_and_clusters_do_not_share() -> None:
