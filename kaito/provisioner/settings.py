@@ -7,6 +7,7 @@ kaito-system/kaito-provisioner under the same name. Nothing here opens a connect
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -190,6 +191,11 @@ def _problems(found: Mapping[str, str]) -> Iterator[str]:
         if key in found and not _is_https(found[key]):
             yield f"{key} is {found[key]!r}: set it to an https:// address."
     yield from _version_problems(found.get("AZURE_API_VERSION", ""))
+    if "AZURE_CA_DATA" in found and not _are_certificates(found["AZURE_CA_DATA"]):
+        yield (
+            f"AZURE_CA_DATA is {found['AZURE_CA_DATA'][:40]!r}, which holds no certificates: set "
+            "it to the text of a PEM file (-----BEGIN CERTIFICATE-----), or leave it out."
+        )
     yield from pool_problems(found)
     seconds = found.get("AZURE_POLL_SECONDS", "1")
     if not _is_positive(seconds):
@@ -205,6 +211,15 @@ def _credential(found: Mapping[str, str]) -> CredentialKind:
 
 def _cloud(found: Mapping[str, str]) -> str:
     return found.get("AZURE_CLOUD", "public").lower()
+
+
+def _are_certificates(pem: str) -> bool:
+    """Whether TLS can be told to trust them."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _is_https(text: str) -> bool:

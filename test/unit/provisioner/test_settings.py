@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kaito.local.pki import ensure_pki
 from kaito.provisioner import CredentialKind, SettingsError
 from kaito.provisioner.settings import read
 
@@ -192,9 +196,11 @@ def test_whatever_the_settings_say_they_are_taken_or_refused_in_sentences(
     assert all(sentence.endswith(".") for sentence in refused)
 
 
-def test_secrets_and_certificates_are_not_shown_in_the_representation() -> None:
-    settings = read({}, {**CLUSTER, **FILE, "AZURE_CA_DATA": "PEM"})
-    assert "PEM" not in repr(settings)
+def test_secrets_and_certificates_are_not_shown_in_the_representation(tmp_path: Path) -> None:
+    pem = ensure_pki(tmp_path, time.time()).ca_pem()
+    settings = read({}, {**CLUSTER, **FILE, "AZURE_CA_DATA": pem})
+    assert settings.ca_data == pem.strip()
+    assert "CERTIFICATE" not in repr(settings)
 
 
 def test_a_cluster_has_as_many_pools_as_aks_allows_or_fewer() -> None:
@@ -206,3 +212,16 @@ def test_a_cluster_has_as_many_pools_as_aks_allows_or_fewer() -> None:
 def test_a_number_of_pools_that_is_none_is_refused(most: str) -> None:
     [problem] = problems({"AZURE_MAX_POOLS": most}, {**CLUSTER, **FILE})
     assert problem == f"AZURE_MAX_POOLS is {most!r}: set it to a whole number above 0."
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "junk",
+        "Zertifikat \u00fc",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    ],
+)
+def test_certificates_that_are_none_are_told_by_their_setting(junk: str) -> None:
+    [problem] = problems({"AZURE_CA_DATA": junk}, {**CLUSTER, **FILE})
+    assert problem.startswith(f"AZURE_CA_DATA is {junk[:40]!r}, which holds no certificates: set")
