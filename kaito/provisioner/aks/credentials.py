@@ -6,6 +6,7 @@ Whatever goes wrong while a token is being had says so in its own words, and no 
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import aiohttp
@@ -34,7 +35,7 @@ def new_credential(
 
             # The kubelet renews the file: it is read for each exchange, and never kept.
             file = Path(settings.federated_token_file)
-            return _Told(
+            return Told(
                 ClientAssertionCredential(
                     settings.tenant,
                     settings.client,
@@ -47,7 +48,7 @@ def new_credential(
         case CredentialKind.DEFAULT:
             from azure.identity.aio import DefaultAzureCredential
 
-            return _Told(
+            return Told(
                 DefaultAzureCredential(
                     authority=settings.authority,
                     managed_identity_client_id=settings.client or None,
@@ -55,10 +56,10 @@ def new_credential(
                 )
             )
         case CredentialKind.TOKEN_FILE:
-            return _Told(_TokenFile(Path(settings.token_file), clock))
+            return Told(_TokenFile(Path(settings.token_file), clock))
 
 
-class _Told(AsyncTokenCredential):
+class Told(AsyncTokenCredential):
     """A credential whose every failure is a NoToken, or a connection that may work later."""
 
     def __init__(self, credential: AsyncTokenCredential) -> None:
@@ -93,7 +94,8 @@ def _in_short(text: str) -> str:
     """What a chain of credentials says, of each the beginning: it is the same advice that follows
     every time, and the last one's words count as much as the first one's."""
     attempts = [line.strip() for line in text.splitlines() if line.startswith("\t")]
-    return " ".join(attempt[:ATTEMPT_LENGTH] for attempt in attempts) or " ".join(text.split())
+    brief = [shorten(attempt, ATTEMPT_LENGTH, placeholder="...") for attempt in attempts]
+    return " ".join(brief) or " ".join(text.split())
 
 
 class _TokenFile(AsyncTokenCredential):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from kaito.provisioner.failure import Cause, Failure, Quota, one_line
-from kaito.provisioner.settings import CloudSettings
+from kaito.provisioner.settings import CloudSettings, CredentialKind
 
 MAX_VALUE = 100  # characters of one value in a command; Azure's own names have at most 90
 
@@ -85,9 +85,10 @@ def _quoted(value: str) -> str:
 
 def _quota(case: _Case) -> str:
     quota = case.quota
+    region = "" if case.location else " of the region"
     which = {
         Cause.FAMILY_QUOTA: f"the quota of {quota.name}" if quota.name else "the family's quota",
-        Cause.REGIONAL_QUOTA: "the quota of all vCPUs of the region",
+        Cause.REGIONAL_QUOTA: f"the quota of all vCPUs{region}",
         Cause.SPOT_QUOTA: "the quota of spot vCPUs",
     }.get(case.failure.cause, "the quota that the message names")
     guide = FAMILY_GUIDE if case.failure.cause is Cause.FAMILY_QUOTA else REGIONAL_GUIDE
@@ -158,11 +159,25 @@ def _lock(case: _Case) -> str:
 
 
 def _authentication(case: _Case) -> str:
-    return (
-        "check AZURE_TENANT_ID and AZURE_CLIENT_ID, and that the identity's federated credential "
-        "names the provisioner's ServiceAccount and this cluster's issuer (`az identity "
-        "federated-credential list`)"
-    )
+    match case.settings.credential:
+        case CredentialKind.WORKLOAD_IDENTITY:
+            return (
+                "check AZURE_TENANT_ID and AZURE_CLIENT_ID, and that the identity's federated "
+                "credential names the provisioner's ServiceAccount and this cluster's issuer (`az "
+                "identity federated-credential list`)"
+            )
+        case CredentialKind.DEFAULT:
+            return (
+                "mend the one of these identities that is meant to be used (AZURE_CLIENT_ID names "
+                "a user-assigned one), log in with `az login`, or set AZURE_CREDENTIAL to "
+                "workload-identity"
+            )
+        case CredentialKind.TOKEN_FILE:
+            file = one_line(case.settings.token_file, MAX_VALUE)
+            return (
+                f"see to whoever writes the token into AZURE_TOKEN_FILE ({file}): it has to be "
+                f"readable, current, and for {one_line(case.settings.audience, MAX_VALUE)}"
+            )
 
 
 def _authorization(case: _Case) -> str:

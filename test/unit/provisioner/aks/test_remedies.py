@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from kaito.provisioner.aks import errors
 from kaito.provisioner.aks.errors import Answer, Detail, classify
 from kaito.provisioner.aks.remedies import advised
 from kaito.provisioner.failure import Quota
+from kaito.provisioner.settings import CredentialKind
 from test.unit.provisioner.machines import A100
 
 SETTINGS = CloudSettings(
@@ -55,6 +57,21 @@ def test_whoever_has_to_act_is_told_what_to_do(cause: Cause) -> None:
     assert not said.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("credential", "named"),
+    [
+        (CredentialKind.WORKLOAD_IDENTITY, "federated credential"),
+        (CredentialKind.DEFAULT, "`az login`"),
+        (CredentialKind.TOKEN_FILE, "AZURE_TOKEN_FILE (/var/token)"),
+    ],
+)
+def test_who_is_not_known_is_told_about_the_credential_of_the_settings(
+    credential: CredentialKind, named: str
+) -> None:
+    settings = replace(SETTINGS, credential=credential, token_file="/var/token")
+    assert named in advice(Cause.AUTHENTICATION, settings)
+
+
 @pytest.mark.parametrize("cause", MEND_THEMSELVES)
 def test_what_mends_itself_needs_no_advice(cause: Cause) -> None:
     assert advice(cause) == ""
@@ -71,7 +88,7 @@ def test_a_quota_is_to_be_raised_to_what_azure_wants() -> None:
 
 def test_a_quota_whose_limit_is_not_told_is_to_be_raised_by_what_is_missing() -> None:
     said = advice(Cause.REGIONAL_QUOTA, quota=Quota(needed=24, left=6))
-    assert "the quota of all vCPUs of the region in eastus raised by 18 at least" in said
+    assert "the quota of all vCPUs in eastus raised by 18 at least" in said
 
 
 def test_a_size_that_is_not_sold_is_looked_up_by_its_name() -> None:
