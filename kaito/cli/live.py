@@ -14,6 +14,7 @@ from kaito.controllers.workspace.kinds import (
     CHILDREN,
     CONFIG_MAPS,
     PODS,
+    REVISIONS,
     SERVICES,
     WORKSPACES,
 )
@@ -55,8 +56,9 @@ class Live:
         for orders in ORDERS.values():
             for each in await self._list(orders.read_as(dict), labels=mine):
                 self._file(documents, each)
-        for each in await self._list(PODS, namespace=subject.namespace, labels=mine):
-            self._file(documents, each)
+        for resource in (PODS, REVISIONS):
+            for each in await self._list(resource, namespace=subject.namespace, labels=mine):
+                self._file(documents, each)
 
     async def read_nodes(self, documents: Documents) -> None:
         """Read all nodes, for those that their users bring, and who counts them already."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from kaito.api import crds
 from kaito.catalog.catalog import load
 from kaito.cli import main
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import CHILDREN, WORKSPACES
+from kaito.controllers.workspace.kinds import CHILDREN, REVISIONS, WORKSPACES
+from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.rehearsal import rehearse
+from kaito.controllers.workspace.revisions import Undone, content_of, declared, record
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object, Resource
 from kaito.testing import Cluster
@@ -31,6 +34,7 @@ FOUND: Object = {
     },
     "inference": {"preset": {"name": "phi-4"}},
 }
+NOTE = {"kaito.sh/performance-mode": "throughput"}
 RESOURCES = {each.kind: each for each in (MACHINES, *CHILDREN.values())}
 
 
@@ -169,6 +173,31 @@ async def test_what_exists_is_told_as_it_is_now(
             assert told["secondsToReady"]["high"] > 0
         else:
             assert told["secondsToReady"] == seconds
+
+
+async def test_what_was_undone_before_is_not_promised_again(
+    kube: Cluster, kube_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "w.yaml"
+    edited = {**FOUND, "metadata": {**FOUND["metadata"], "annotations": NOTE}}
+    async with kube.client() as client:
+        await kube.install(*crds())
+        made = await client.create(WORKSPACES, edited)
+        subject = Subject(made)
+        good, bad = (
+            declared(subject, content_of(each), ())
+            for each in ({**made, "metadata": FOUND["metadata"]}, made)
+        )
+        why = Undone(reason="ImagePullError", message="It is not there.")
+        for each in (
+            replace(good, number=1, served="2026-11-21T00:00:00Z"),
+            replace(bad, number=2, undone=why),
+        ):
+            await client.create(REVISIONS, record(subject, each), namespace="default")
+        told = await planned(kube_config, file, made, capsys)
+        assert "It is not there." in json.dumps(told["waits"])
+        other = await planned(kube_config, file, FOUND, capsys)
+        assert "It is not there." not in json.dumps(other["waits"])
 
 
 async def test_nodes_that_another_workspace_counts_are_not_there(
