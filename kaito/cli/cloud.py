@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from kaito.cli.daemon import NAMESPACES
 from kaito.cli.parser import CommandError
+from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.provisioner import CloudSettings
 from kaito.provisioner.settings import CONFIG_NAME, CONFIG_NAMESPACE, SettingsError, read
-from kaito.runtime import Client, ExitCode, Key, NotFound, Object, Resource
-
-CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
+from kaito.runtime import Client, ExitCode, Key, NotFound
 
 
 async def settings_of(client: Client, environment: Mapping[str, str]) -> CloudSettings:

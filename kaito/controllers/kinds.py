@@ -12,7 +12,7 @@ import msgspec
 
 from kaito.api import labels, machine, nodeclaim
 from kaito.api.machine import FINALIZER
-from kaito.runtime import Resource
+from kaito.runtime import Object, Resource
 
 
 class NodeMeta(msgspec.Struct, frozen=True, rename="camel"):
@@ -110,6 +110,7 @@ class Node(msgspec.Struct, frozen=True):
         return next((c for c in self.status.conditions if c.type == type_), None)
 
 
+CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 NODES: Resource[Node] = Resource("", "v1", "nodes", "Node", namespaced=False, model=Node)
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

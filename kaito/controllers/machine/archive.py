@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import structlog
 
+from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.machine.ledger import Ledger, decode, encode
 from kaito.provisioner.settings import CONFIG_NAMESPACE
 from kaito.runtime import (
@@ -19,11 +20,9 @@ from kaito.runtime import (
     Key,
     NotFound,
     Object,
-    Resource,
     RuntimeFailure,
 )
 
-CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 LEDGER = Key(CONFIG_NAMESPACE, "kaito-provisioner-ledger")
 ENTRIES = "entries"
 """The key of its data: a line of JSON for each entry."""

@@ -11,9 +11,8 @@ from typing import Any, Literal
 from kaito.api.machine import FINALIZER
 from kaito.catalog.catalog import Catalog, load
 from kaito.catalog.sku import Sku
-from kaito.controllers.kinds import NODE_PARTS, NODES, Node
-from kaito.controllers.machine import mates
-from kaito.controllers.machine.archive import CONFIG_MAPS, LEDGER, Archive
+from kaito.controllers.kinds import CONFIG_MAPS, NODE_PARTS, NODES, Node
+from kaito.controllers.machine.archive import LEDGER, Archive
 from kaito.controllers.machine.book import PoolBook
 from kaito.controllers.machine.broom import Broom
 from kaito.controllers.machine.chronicle import Chronicle
@@ -23,7 +22,7 @@ from kaito.controllers.machine.findings import Inventory
 from kaito.controllers.machine.kinds import CLAIMS
 from kaito.controllers.machine.ledger import Ledger
 from kaito.controllers.machine.lifecycle_tallies import LifecycleTallies
-from kaito.controllers.machine.mates import PoolMates, by_pool, mates_of
+from kaito.controllers.machine.mates import BY_POOL, PoolMates, by_pool, mates_of
 from kaito.controllers.machine.measured import CallTallies, Measured
 from kaito.controllers.machine.reconciler import Reconciler
 from kaito.controllers.machine.sweep import Sweep
@@ -54,7 +53,6 @@ from kaito.runtime import (
 WORKERS = 32
 """A worker is held for one exchange with the cloud at a time, seconds at worst, and costs nothing
 while it waits."""
-BY_POOL = "pool"
 SHARE = 0.9
 """Of the pools that the cloud allows: from there on claims share them."""
 SILENCE_SECONDS = 120.0
@@ -104,7 +102,7 @@ def build(
 
     pool_used = by_pool(source.pool_of)
     claims = {
-        kind.kind: manager.informer(CLAIMS[kind.kind], indexes={mates.BY_POOL: pool_used})
+        kind.kind: manager.informer(CLAIMS[kind.kind], indexes={BY_POOL: pool_used})
         for kind in kinds
     }
     nodes = manager.informer(
@@ -260,7 +258,7 @@ def _claims_of(
         if of_kind or FINALIZER in change.header.finalizers:
             pools = list(pool_named(change))
             return {Key("", pool) for pool in pools}.union(
-                *(claims.by(mates.BY_POOL, pool) for pool in pools)
+                *(claims.by(BY_POOL, pool) for pool in pools)
             )
         return []
 

@@ -64,7 +64,7 @@ class Observation:
     pool: str
     """The name of the claim's pool; the same as its own unless it shares another one's."""
     nodes: tuple[Node, ...] = ()
-    """The Nodes that say they are of the claim's pool, the oldest first."""
+    """The Nodes that say they are of the claim's pool, in no order."""
     mates: tuple[Claim, ...] = ()
     """The other claims of its kind whose pool it is."""
     live: tuple[Claim, ...] | None = None

@@ -13,6 +13,7 @@ from kaito.provisioner.sharing import POOL, pool_of
 from kaito.runtime import Change, Client, Key, Store, View
 
 BY_POOL = "pool"
+"""Index by the pool that an object is in: of claims, and of Nodes."""
 
 Origin = Callable[[str], str | None]
 """From a Node's providerID to the pool that it came from, None when no cloud of ours made it."""

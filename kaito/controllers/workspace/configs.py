@@ -6,7 +6,7 @@ for each version of it, so that a turn over an unchanged ConfigMap asks for noth
 
 from __future__ import annotations
 
-from kaito.controllers.workspace.kinds import CONFIG_MAPS
+from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.parameters import KEYS, Config, Missing, config_name
 from kaito.runtime import Client, Key, NotFound, Object, PartialObject, Store

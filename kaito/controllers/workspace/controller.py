@@ -8,13 +8,12 @@ from dataclasses import replace
 from kaito.api import labels
 from kaito.catalog.catalog import Catalog, load
 from kaito.catalog.hub import is_model_name
-from kaito.controllers.kinds import NODE_PARTS, NODES
+from kaito.controllers.kinds import CONFIG_MAPS, NODE_PARTS, NODES
 from kaito.controllers.workspace.apply import Writer
 from kaito.controllers.workspace.configs import Configs
 from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Decision, Finalizer
 from kaito.controllers.workspace.kinds import (
-    CONFIG_MAPS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,

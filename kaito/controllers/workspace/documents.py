@@ -13,9 +13,8 @@ from uuid import UUID, uuid5
 
 from kaito.api.workspace import GROUP as WORKSPACE_GROUP
 from kaito.api.workspace import as_stored
-from kaito.controllers.kinds import NODES
+from kaito.controllers.kinds import CONFIG_MAPS, NODES
 from kaito.controllers.workspace.kinds import (
-    CONFIG_MAPS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,

@@ -25,7 +25,6 @@ NETWORK_POLICIES: Resource[Object] = Resource(
     "networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"
 )
 REVISIONS: Resource[Object] = Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
-CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 
 # What a Workspace is made into besides nodes, the first to go first.

@@ -16,8 +16,8 @@ from prometheus_client import Counter
 from kaito.api.words import one_line, shown
 from kaito.api.workspace import GROUP, PLURAL
 from kaito.catalog.catalog import Catalog
+from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.workspace.judge import Judgement, judge
-from kaito.controllers.workspace.kinds import CONFIG_MAPS
 from kaito.controllers.workspace.parameters import Config, Missing, config_name
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import (

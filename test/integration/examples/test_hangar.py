@@ -15,8 +15,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from kaito.api import crds
+from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.machine import build
-from kaito.controllers.machine.archive import CONFIG_MAPS, LEDGER
+from kaito.controllers.machine.archive import LEDGER
 from kaito.provisioner.claim import MACHINE
 from kaito.runtime import Client, Key, Manager, NotFound, Object, Resource, is_true
 from kaito.testing import Cluster, eventually, running

@@ -9,14 +9,9 @@ from typing import Any
 
 from kaito.api import crds
 from kaito.api.machine import LIVING
+from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.workspace.controller import build
-from kaito.controllers.workspace.kinds import (
-    CHILDREN,
-    CONFIG_MAPS,
-    DEPLOYMENTS,
-    STATEFUL_SETS,
-    WORKSPACES,
-)
+from kaito.controllers.workspace.kinds import CHILDREN, DEPLOYMENTS, STATEFUL_SETS, WORKSPACES
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Read, Strangers
 from kaito.local.apiserver import ApiServer

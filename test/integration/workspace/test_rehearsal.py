@@ -9,8 +9,9 @@ import yaml
 
 from kaito.api import labels
 from kaito.catalog.catalog import load
+from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import CHILDREN, CONFIG_MAPS, WORKSPACES
+from kaito.controllers.workspace.kinds import CHILDREN, WORKSPACES
 from kaito.controllers.workspace.rehearsal import Rehearsal, rehearse
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object, Resource, find_condition, would_change

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kaito.catalog.catalog import load
-from kaito.controllers.workspace.kinds import CONFIG_MAPS
+from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.webhook import READ_SECONDS, READS, WorkspaceWebhook
 from kaito.runtime import (

@@ -7,13 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kaito.controllers.machine.archive import (
-    CONFIG_MAPS,
-    ENTRIES,
-    LEDGER,
-    Archive,
-    read_ledger,
-)
+from kaito.controllers.kinds import CONFIG_MAPS
+from kaito.controllers.machine.archive import ENTRIES, LEDGER, Archive, read_ledger
 from kaito.controllers.machine.ledger import Entry, Ledger, Outcome, decode
 from kaito.runtime import AlreadyExists, Client, Object, Resource
 from kaito.testing import Cluster, Faults, VirtualClock
