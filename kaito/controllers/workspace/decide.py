@@ -154,7 +154,7 @@ def _serve(
         # What was undone needs a person, though something serves.
         state="Failed"
         if resource.good and way.back is not None
-        else state_after(subject.status.get("state", ""), resource.good and inference.good),
+        else state_after(_state_before(subject, way), resource.good and inference.good),
         worker_nodes=_worker_nodes(crew),
         target_node_count=planned.nodes,
         details=details(observation, crew, workload if deployed else None, catalog, settings),
@@ -257,6 +257,12 @@ def _workload(
     subject = Subject(observation.workspace)
     desired = desired_workload(planned, crew, subject, settings)
     return with_room(desired, crew, judgement.written_as(desired, observation))
+
+
+def _state_before(subject: Subject, way: Course) -> str:
+    """The state that it had; one that served once and failed since did not forget that it did."""
+    served = any(each.served for each in way.known)
+    return "Ready" if served else str(subject.status.get("state", ""))
 
 
 def _gap(observation: Observation, planned: Plan, way: Course, workload: Object | None) -> str:

@@ -304,6 +304,17 @@ def test_a_rollout_that_still_makes_progress_is_let_go_on() -> None:
     assert image(decided(found)) == "bad"
 
 
+def test_what_served_before_it_failed_is_not_ready_and_not_pending_when_its_node_goes() -> None:
+    found = undone()
+    decision, found = turn(found)
+    assert decision.status is not None
+    assert decision.status["state"] == "Failed"
+
+    without = decided(replace(found, nodes=())).status
+    assert without is not None
+    assert without["state"] == "NotReady"
+
+
 @pytest.mark.parametrize("says_of_it", ["NewReplicaSetCreated", "DeploymentPaused"])
 def test_a_rollout_whose_time_is_over_and_that_goes_on_is_not_looked_at_again_and_again(
     says_of_it: str,
