@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from kaito.controllers.kinds import CONFIG_MAPS, NODES
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import CHILDREN, PODS, SERVICES, WORKSPACES
+from kaito.controllers.workspace.kinds import CHILDREN, PODS, REVISIONS, SERVICES, WORKSPACES
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.order import ORDERS
 from kaito.controllers.workspace.parameters import config_name
