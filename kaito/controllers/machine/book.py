@@ -33,6 +33,7 @@ from kaito.controllers.machine.cloud import (
 from kaito.controllers.machine.waiting import NEARLY
 from kaito.provisioner import (
     Absent,
+    Cause,
     CloudError,
     Failure,
     NodeSource,
@@ -40,9 +41,11 @@ from kaito.provisioner import (
     PoolState,
     Way,
 )
+from kaito.provisioner.failure import one_line
 from kaito.runtime import Clock
 
 REMEMBERED = 32  # refusals of one claim: more than any backoff counts
+MAX_DEFECT = 200  # characters of an exception in a condition
 LIST_SHARE = 0.1  # of the time may go into listing, however many pools there are
 
 
@@ -138,7 +141,8 @@ class PoolBook:
         self._entries.pop(subject[:2], None)
 
     async def ask(self, subject: Subject, ask: Ask) -> None:
-        """Ask the cloud once and remember the answer, a refusal included. Raises nothing for it.
+        """Ask the cloud once and remember the answer, a refusal included. Raises nothing for it,
+        nor for a defect of the source.
 
         Cancelled in the middle of a change, it leaves the pool UNKNOWN.
         """
@@ -156,9 +160,10 @@ class PoolBook:
                 entry.facts = replace(facts, machines=found, trouble=None)
                 return
             pool = await self._put(name, facts, ask)
-        except CloudError as error:
-            log.warning("cloud refused", pool=name, ask=type(ask).__name__, error=str(error))
-            entry.facts = _refused(facts, ask, error.failure, self._clock.now())
+        except Exception as error:  # noqa: BLE001  whatever an adapter raises is told of
+            failure = _failure(error, self._source.name)
+            log.warning("cloud refused", pool=name, ask=type(ask).__name__, error=str(failure))
+            entry.facts = _refused(facts, ask, failure, self._clock.now())
             if isinstance(ask, Launch) and isinstance(entry.facts.pool, Absent):
                 self._launched.discard(name)
         else:
@@ -223,8 +228,9 @@ class PoolBook:
         started = self._clock.now()
         try:
             pools = {pool.name: pool for pool in await self._source.pools()}
-        except CloudError as error:
-            self._listing = replace(self._listing, at=started, failure=error.failure)
+        except Exception as error:  # noqa: BLE001  whatever an adapter raises is told of
+            failure = _failure(error, self._source.name)
+            self._listing = replace(self._listing, at=started, failure=failure)
         else:
             self._listing = _Listing(pools, started, self._clock.now() - started)
             self._changed = {name: it for name, it in self._changed.items() if it.at > started}
@@ -255,6 +261,22 @@ def _answered(facts: CloudFacts, ask: PoolAsk, pool: Pool | Absent, asked_at: fl
         # A change makes it unknown which machines there are, and so does time: an upgrade that
         # nobody saw gives a pool other ones. Whoever confirms is about to decide by them.
         machines=facts.machines if same and isinstance(ask, Look) else None,
+    )
+
+
+def _failure(error: Exception, cloud: str) -> Failure:
+    """What a call that failed means. What a source should not raise is a defect: told where people
+    look, and tried again as something that may pass."""
+    if isinstance(error, CloudError):
+        return error.failure
+    log.error("defect", cloud=cloud, exc_info=error)
+    said = f"the way to {cloud} has a defect ({one_line(repr(error), MAX_DEFECT)})"
+    return Failure(
+        way=Way.RETRY,
+        cause=Cause.UNKNOWN,
+        code="",
+        message=said,
+        advice="the provisioner's log has the traceback; report it to whoever made this adapter",
     )
 
 

@@ -545,6 +545,18 @@ async def test_a_node_whose_gpus_are_not_counted_is_waited_for() -> None:
     await ready(world)
 
 
+async def test_a_defect_of_the_adapter_is_told_and_passes_with_it() -> None:
+    world = World()
+    world.cloud.defect = RuntimeError("no such thing")
+    world.create()
+    await world.steps()
+    status, reason, message = world.condition("MachineLaunched")
+    assert (status, reason) == ("False", "LaunchFailed")
+    assert "the way to Azure has a defect (RuntimeError('no such thing'))" in message
+    world.cloud.defect = None
+    await ready(world)
+
+
 async def test_a_node_that_no_size_can_be_is_refused_and_never_asked_for() -> None:
     world = World()
     world.create(spec={"resources": {"requests": {"nvidia.com/gpu": "8"}}})

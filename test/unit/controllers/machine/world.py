@@ -119,6 +119,8 @@ class Cloud:
     launches: list[str] = field(default_factory=list)
     refuse: list[Failure] = field(default_factory=list)
     """The next launches are refused with these, in order."""
+    defect: Exception | None = None
+    """What every call raises while it is set: the adapter is broken."""
     fail: list[Failure] = field(default_factory=list)
     """The next pools to be finished fail with these, in order."""
     blind: Failure | None = None
@@ -144,6 +146,8 @@ class Cloud:
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         self.launches.append(instance_type)
+        if self.defect:
+            raise self.defect
         if self.refuse:
             raise CloudError(self.refuse.pop(0))
         if request.name not in self.there and len(self.there) >= self.most_pools:
@@ -165,12 +169,16 @@ class Cloud:
 
     async def observe(self, name: str) -> Pool | Absent:
         self.asked.append(f"get {name}")
+        if self.defect:
+            raise self.defect
         if self.blind:
             raise CloudError(self.blind)
         return self.there.get(name, Absent())
 
     async def pools(self) -> list[Pool]:
         self.asked.append("list")
+        if self.defect:
+            raise self.defect
         if self.blind:
             raise CloudError(self.blind)
         return list(self.there.values())
