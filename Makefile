@@ -42,7 +42,7 @@ test: setup ## The tests; what needs more than this machine has is skipped with 
 	@$(PYTEST) -n 2 --dist worksteal -m 'not long' test
 
 test-engine: setup-engine ## The tests of the server of models, with a small real model
-	@$(ENGINE_VENV)/bin/python -m pytest test/engine
+	@$(ENGINE_VENV)/bin/python -m pytest --timeout 300 test/engine
 
 test-all: setup test-engine ## Everything this machine can run, daemons killed at hundreds of moments too
 	@$(PYTEST) -n 2 --dist worksteal test

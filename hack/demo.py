@@ -1,14 +1,20 @@
 """The quick start from nothing to an answer, as `make demo` runs it.
 
+    python hack/demo.py [--engine simulated|transformers]
+
 Starts `kaito local up` (API server, Azure endpoint, both daemons: each a process of its own),
 applies examples/phi-3-mini.yaml, shows what happens, asks the endpoint one question, deletes the
-Workspace and waits until its GPU node is gone. Exit code 0, or 1 and the reason.
+Workspace and waits until its GPU node is gone. Exit code 0, or 1 and the reason. With --engine
+transformers the Pod's process is the real server of models, with a small model that is trained
+first; it needs `make setup-engine`.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
+import shlex
 import signal
 import sys
 import tempfile
@@ -35,6 +41,7 @@ from kaito.runtime import (
 ROOT = Path(__file__).parent.parent
 MANIFEST = ROOT / "examples" / "phi-3-mini.yaml"
 QUESTION = ROOT / "examples" / "question.json"
+ENGINE_PYTHON = ROOT / ".venv-engine" / "bin" / "python"
 PATIENCE = 120.0  # seconds for each stage; the whole takes a few
 
 WORKSPACES: Resource[Object] = Resource("kaito.sh", "v1beta1", "workspaces", "Workspace")
@@ -65,12 +72,13 @@ class Screen:
             print(f"{time.monotonic() - self._started:6.1f} s  {text}", flush=True)
 
 
-async def main() -> None:
+async def main(engine: str) -> None:
     screen = Screen()
     with tempfile.TemporaryDirectory(prefix="kaito-demo-") as scratch:
         kubeconfig = Path(scratch) / "kubeconfig"
         log = Path(scratch) / "log"
-        async with local_cluster(kubeconfig, log, screen):
+        command = await real_engine(Path(scratch), screen) if engine == "transformers" else ""
+        async with local_cluster(kubeconfig, log, screen, command):
             config = await load(str(kubeconfig))
             async with Client(config.transport("kaito-demo"), field_manager="demo") as client:
                 await walk(client, screen)
@@ -78,14 +86,18 @@ async def main() -> None:
 
 
 @asynccontextmanager
-async def local_cluster(kubeconfig: Path, log: Path, screen: Screen) -> AsyncIterator[None]:
-    """`kaito local up` as a process, from its `ready` to a clean stop."""
+async def local_cluster(
+    kubeconfig: Path, log: Path, screen: Screen, engine: str
+) -> AsyncIterator[None]:
+    """`kaito local up` as a process, from its `ready` to a clean stop. `engine` is the command of
+    the Pods' engine, "" for a simulated one."""
     screen.say("starting a local cluster: kaito local up")
     with log.open("wb") as sink:
         # Under the guard it ends with the demo, however the demo ends.
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", guard.__file__),
             *(sys.executable, "-m", "kaito.cli", "local", "up", "--kubeconfig", str(kubeconfig)),
+            *(("--engine", engine) if engine else ()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=sink,
@@ -108,6 +120,25 @@ async def local_cluster(kubeconfig: Path, log: Path, screen: Screen) -> AsyncIte
             process.terminate()
         if await process.wait() != 0:
             screen.say(f"kaito local up ended with exit code {process.returncode}")
+
+
+async def real_engine(scratch: Path, screen: Screen) -> str:
+    """Train the small model; the command of a server of it."""
+    if not ENGINE_PYTHON.exists():
+        raise DemoFailed(f"{ENGINE_PYTHON} does not exist: run `make setup-engine` first.")
+    screen.say("training a small model: hack/small_model.py")
+    model, log = scratch / "model", scratch / "training"
+    with log.open("wb") as sink:
+        process = await asyncio.create_subprocess_exec(
+            *(ENGINE_PYTHON, "-m", "hack.small_model", str(model)),
+            cwd=ROOT,
+            stdout=sink,
+            stderr=sink,
+        )
+    if await process.wait() != 0:
+        raise DemoFailed(f"The small model could not be trained: {tail(log)}")
+    served = ["--host=127.0.0.1", "--device_map=cpu", f"--pretrained_model_name_or_path={model}"]
+    return shlex.join([str(ENGINE_PYTHON), "-m", "kaito.engine.serving", *served])
 
 
 async def walk(client: Client, screen: Screen) -> None:
@@ -232,9 +263,11 @@ def stop(number: int, _: object) -> None:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=["simulated", "transformers"], default="simulated")
     signal.signal(signal.SIGTERM, stop)
     try:
-        asyncio.run(main())
+        asyncio.run(main(parser.parse_args().engine))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as failure:  # noqa: BLE001 - whatever it was, its reason is the last line

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ async def _up(arguments: argparse.Namespace) -> int:
     from kaito.api import crds
     from kaito.local.azure.limits import Limits
     from kaito.local.cluster import LocalCluster
-    from kaito.local.pods.images import KAITO_BASE, parse_program
+    from kaito.local.pods.images import KAITO_BASE, engine, parse_program
     from kaito.local.profiles import find
 
     limits = Limits(
@@ -60,9 +61,11 @@ async def _up(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandError(f"--profile {error}") from error
     try:
-        programs = [*map(parse_program, arguments.image), KAITO_BASE]
+        programs = list(map(parse_program, arguments.image))
     except ValueError as error:
         raise CommandError(f"--image {error}") from error
+    real = shlex.split(arguments.engine)
+    programs.append(engine(real) if real else KAITO_BASE)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

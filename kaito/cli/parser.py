@@ -246,6 +246,13 @@ def build_parser() -> argparse.ArgumentParser:
         "whoever may create pods may then run anything here; may be given again",
     )
     up.add_argument(
+        "--engine",
+        metavar="COMMAND",
+        default="",
+        help="answer with this program instead of a simulated engine; it is told --port and "
+        "--served_model_name",
+    )
+    up.add_argument(
         "--max-pools",
         type=amount,
         default=100,

@@ -87,20 +87,10 @@ class Chats(Named, ChatCompletionHandler):
         return ended(super()._streaming(*given, **named))
 
     def _build_chunk_sse(self, request_id: str = "", **said: Any) -> str:
-        """One event. The base class validates and serialises a model of pydantic for each token,
-        which takes longer than the rest of the way; a piece of text is written as it stands."""
-        content = said.get("content")
-        if content is None or len(said) != 2:
+        if said.get("content") is None or len(said) != 2:
             return super()._build_chunk_sse(request_id, **said)
-        chunk = {
-            "id": request_id,
-            "choices": [{"delta": {"content": content}, "index": 0}],
-            "created": int(time.time()),
-            "model": said["model"],
-            "object": "chat.completion.chunk",
-            "system_fingerprint": "",
-        }
-        return f"data: {json.dumps(chunk)}\n\n"
+        choice = {"delta": {"content": said["content"]}, "index": 0}
+        return piece(request_id, "chat.completion.chunk", said["model"], choice)
 
 
 class Completions(Named, CompletionHandler):
@@ -117,6 +107,26 @@ class Completions(Named, CompletionHandler):
 
     def _streaming(self, *given: Any, **named: Any) -> StreamingResponse:
         return ended(super()._streaming(*given, **named))
+
+    def _build_chunk_sse(self, request_id: str, model_id: str, **said: Any) -> str:
+        if said.keys() != {"text"}:
+            return super()._build_chunk_sse(request_id, model_id, **said)
+        choice = {"text": said["text"], "index": 0}
+        return piece(request_id, "text_completion", model_id, choice)
+
+
+def piece(request_id: str, kind: str, model: str, choice: dict[str, object]) -> str:
+    """An event with a piece of text. The base classes make a pydantic model for each, validate and
+    serialise it, which takes longer than all the rest of a token's way to its client."""
+    created = int(time.time())
+    said = {
+        "id": request_id,
+        "object": kind,
+        "created": created,
+        "model": model,
+        "choices": [choice],
+    }
+    return f"data: {json.dumps(said)}\n\n"
 
 
 def ended(response: StreamingResponse) -> StreamingResponse:

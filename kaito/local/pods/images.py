@@ -101,6 +101,17 @@ def _simulated_engine(container: Mapping[str, Any], pod: Object, port: int) -> l
     return line
 
 
+def engine(command: Sequence[str]) -> Program:
+    """A real engine in the place of the simulated one: a program of this machine that is told
+    --port and --served_model_name, and answers /health. Whatever model it serves, it does so
+    under the name that the pod says."""
+
+    def line(container: Mapping[str, Any], _pod: Object, port: int) -> list[str]:
+        return [*command, f"--port={port}", f"--served_model_name={served_name(container)}"]
+
+    return Program(image=KAITO_BASE.image, port=KAITO_BASE.port, command=line, health="/health")
+
+
 def served_name(container: Mapping[str, Any]) -> str:
     """The model name that a container is told to serve under, from its command line.
 
