@@ -95,14 +95,14 @@ def _torn(weights: pathlib.Path) -> str:
         start = file.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(LONGEST_HEADER, size - 8):
-            return f"has a {weights.name} that is cut off"
+            return f"has an {weights.name} that is cut off"
         try:
             header = json.loads(file.read(length))
             header.pop("__metadata__", None)
             end = max(int(each["data_offsets"][1]) for each in header.values())
         except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-            return f"has a {weights.name} that is damaged or empty"
-    return "" if end + 8 + length == size else f"has a {weights.name} that is cut off"
+            return f"has an {weights.name} that is damaged or empty"
+    return "" if end + 8 + length == size else f"has an {weights.name} that is cut off"
 
 
 def _broken(folder: pathlib.Path, why: str) -> Broken:
