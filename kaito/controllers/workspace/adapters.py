@@ -1,7 +1,7 @@
 """Fine-tuned adapters beside a model: where they come from and how the engine finds them. Pure.
 
-Each is a directory /mnt/adapter/NAME. The engine serves it under that name (vLLM), or merges all
-with their strengths (transformers), which it reads from a variable called like the adapter.
+Each is a directory /mnt/adapter/NAME, and the engine serves it under that name. The transformers
+server applies it with its strength, which it reads from a variable called like the adapter.
 """
 
 from __future__ import annotations

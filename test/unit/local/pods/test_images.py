@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from kaito.local.pods.images import KAITO_BASE, Images, entrypoint, parse_program, served_name
+from kaito.local.pods.images import (
+    KAITO_BASE,
+    Images,
+    engine,
+    entrypoint,
+    parse_program,
+    served_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -120,3 +127,13 @@ def test_a_command_may_hold_quotes_and_equals_signs() -> None:
 def test_what_is_no_program_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"PATTERN=COMMAND|quotation"):
         parse_program(text)
+
+
+def test_a_real_engine_takes_the_place_of_the_simulated_one_and_serves_under_its_name() -> None:
+    program = Images([engine(["serve", "it"]), KAITO_BASE]).program("registry/kaito-base:1")
+    assert program is not None
+    container = {"name": "phi", "command": ["vllm", "--served-model-name=phi-3"]}
+    assert program.command(container, {}, 5555) == [
+        *("serve", "it", "--port=5555", "--served_model_name=phi-3")
+    ]
+    assert not program.simulated
