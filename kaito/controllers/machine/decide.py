@@ -236,10 +236,13 @@ def _let_go(seen: Observation, policy: Policy) -> Decision:
     held = [
         node
         for node in seen.nodes
-        if node.deleting and node.held and _was_ours(node, seen.dialect.provisioner)
+        if node.deleting
+        and node.held
+        and _was_ours(node, seen.dialect.provisioner)
+        # Where others use the pool, too, they see to it; not those who merely name it.
+        and not any(ours(mate) and belongs_to(node.labels, mate) for mate in seen.mates)
     ]
-    if not held or seen.mates:
-        # Where others use the pool, too, they see to it.
+    if not held:
         return NOTHING
     pool = seen.cloud.pool
     if isinstance(pool, Absent) and seen.cloud.confirmed:

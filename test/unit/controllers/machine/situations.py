@@ -17,6 +17,7 @@ from kaito.controllers.machine.decision import Observation
 from kaito.controllers.machine.useless import ANNOTATION
 from kaito.provisioner import Absent, Pool, PoolState, node_request
 from kaito.provisioner.claim import MACHINE, Claim
+from kaito.provisioner.sharing import POOL
 from kaito.runtime import rfc3339
 from test.unit.controllers.machine.world import BUSY, NO_ROOM, START, node_object
 from test.unit.provisioner.machines import (
@@ -59,6 +60,15 @@ LIVING = claimed(status=LAUNCHED)
 DYING = claimed(metadata={"deletionTimestamp": BORN})
 DYING_LAUNCHED = claimed(metadata={"deletionTimestamp": BORN}, status=LAUNCHED)
 RELEASED = machine(metadata={**machine_object()["metadata"], "deletionTimestamp": BORN})
+
+# Others that name the claim's pool.
+NAMING: dict[str, Any] = {"name": "wsb", "uid": "uid-wsb", "annotations": {POOL: NAME}}
+PLAIN = machine_object()["metadata"]
+MATE = machine(metadata={**PLAIN, **NAMING})
+STRANGER = machine(
+    metadata={**PLAIN, **NAMING, "labels": {**PLAIN["labels"], "kaito.sh/workspace": "other"}}
+)
+UNSERVED = machine(metadata={**PLAIN, **NAMING, "labels": {}})
 
 OURS = Pool(
     name=NAME,
