@@ -21,7 +21,7 @@ from kaito.controllers.machine.decision import (
 )
 from kaito.provisioner.claim import TERMINATION, Claim, duration
 from kaito.provisioner.ownership import ours
-from kaito.runtime import parse_rfc3339, rfc3339
+from kaito.runtime import Object, parse_rfc3339, rfc3339
 
 
 def fleet(claims: Iterable[Claim], nodes: Iterable[Node]) -> Fleet:
@@ -87,13 +87,15 @@ def replace_node(claim: Claim, node: Node, seen: Observation, policy: Policy) ->
         )
     ready = node.condition("Ready")
     words = f": {ready.message}" if ready and ready.message else ""
-    patch = {"metadata": {"annotations": {TERMINATION: rfc3339(seen.now)}}}
+    at_once = {TERMINATION: rfc3339(seen.now)}
+    patch: Object = {"metadata": {"uid": claim.metadata.uid, "annotations": at_once}}
     said = f"Node {node.name} has not been ready for too long{words}; its {claim.kind} is replaced."
     return Decision(
         writes=(
-            # Its Pods cannot be asked to leave: nobody there would hear it.
-            PatchClaim(patch),
             DeleteClaim(claim.metadata.uid),
+            # Its Pods cannot be asked to leave: nobody there would hear it. Not before the
+            # deletion: whoever deletes it later, should we die in between, wants them to.
+            PatchClaim(patch),
             Tell("Warning", "NodeRepaired", said),
         )
     )

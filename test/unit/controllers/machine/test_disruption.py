@@ -12,9 +12,16 @@ from kaito.controllers.kinds import Node
 from kaito.controllers.machine.decision import Fleet, Policy
 from kaito.controllers.machine.disruption import fleet
 from kaito.provisioner import PoolState
-from kaito.provisioner.claim import MACHINE, NODECLAIM, Claim
+from kaito.provisioner.claim import MACHINE, NODECLAIM, TERMINATION, Claim
 from kaito.runtime import Key, rfc3339
-from test.unit.controllers.machine.world import POLICY, START, World, node_object, pod_object
+from test.unit.controllers.machine.world import (
+    POLICY,
+    START,
+    Killed,
+    World,
+    node_object,
+    pod_object,
+)
 from test.unit.provisioner.machines import BORN, NAME, nodeclaim
 
 EXPIRING = replace(POLICY, expire=True)
@@ -193,4 +200,20 @@ async def test_a_machines_node_is_repaired_too() -> None:
     await world.steps(12)
     break_node(world)
     await until(world, world.clock.at + 1000)
+    assert world.left() == []
+
+
+@pytest.mark.parametrize("fatal", [1, 2])
+async def test_a_repair_that_is_killed_leaves_no_haste_to_a_later_deletion(fatal: int) -> None:
+    world = await living(REPAIRING)
+    break_node(world)
+    world.clock.at += 3600
+    world.effects.fatal = world.effects.count + fatal
+    with pytest.raises(Killed):
+        await world.controller.reconcile(Key("", NAME))
+    metadata = world.objects.claims[NAME]["metadata"]
+    assert metadata.get("deletionTimestamp")
+    assert (TERMINATION in metadata.get("annotations", {})) is (fatal == 2)
+    world.start()
+    await world.steps()
     assert world.left() == []
