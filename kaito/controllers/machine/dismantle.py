@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kaito.api.machine import FINALIZER
 from kaito.controllers.machine import conditions
-from kaito.controllers.machine.cloud import Destroy
+from kaito.controllers.machine.cloud import DeleteMachine, Destroy
 from kaito.controllers.machine.conditions import Progress, Step, report
 from kaito.controllers.machine.decision import (
     Decision,
@@ -95,7 +95,9 @@ def _withdraw(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> De
         case None:
             return _finish(claim, seen, policy)
         case str() as said:
-            progress = _terminating(claim, said, _drained(claim, seen, policy), instance=True)
+            # A pool that is busy may be so for the others alone.
+            told = DeleteMachine in seen.asked and seen.cloud.trouble is None
+            progress = _terminating(claim, said, _drained(claim, seen, policy), instance=told)
             return watch(claim, progress, seen, policy, confirm=True)
         case decision:
             return decision

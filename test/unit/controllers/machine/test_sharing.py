@@ -446,3 +446,16 @@ async def test_a_count_that_no_machines_come_up_to_is_not_asked_about_for_ever()
         await town.turns(1)
     assert len(town.cloud.asked) - asked <= 2
     assert town.ready() == ["wsa", "wsb"]
+
+
+async def test_an_instance_is_not_told_to_go_while_its_pool_is_busy_for_others() -> None:
+    town = await town_of("wsa", "wsb", dialect=NODECLAIM)
+    town.cloud.there["wsa"] = replace(town.cloud.there["wsa"], state=PoolState.UPDATING)
+    town.drop("wsb")
+    await town.turns(10)
+    known = town.objects.claims["wsb"]["status"]["conditions"]
+    assert "InstanceTerminating" not in [each["type"] for each in known]
+    town.cloud.there["wsa"] = replace(town.cloud.there["wsa"], state=PoolState.READY)
+    while not town.cloud.dying:
+        await town.turn("wsb")
+    assert town.condition("InstanceTerminating", "wsb")[0] == "True"
