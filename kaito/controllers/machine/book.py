@@ -298,6 +298,7 @@ def _refused(facts: CloudFacts, ask: Ask, failure: Failure, now: float) -> Cloud
             return CloudFacts(pool=UNKNOWN, refusals=refusals)
         case _:
             times = facts.trouble.times + 1 if facts.trouble else 1
+            deleting = isinstance(ask, Destroy | DeleteMachine)
             known = ask.pool if isinstance(ask, Destroy | DeleteMachine) else facts.pool
-            trouble = Trouble(failure, now, times)
+            trouble = Trouble(failure, now, times, deleting)
             return replace(facts, pool=known, trouble=trouble, machines=None)

@@ -37,6 +37,8 @@ class Trouble:
     failure: Failure
     at: float
     times: int = 1
+    deleting: bool = False
+    """Whether it was the deletion that was refused last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

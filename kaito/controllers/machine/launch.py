@@ -57,8 +57,8 @@ def stopped(claim: Claim, useless: Useless, policy: Policy) -> str | None:
     return (
         f"{len(useless.pools)} agent pools were made for this {claim.kind} and none brought a "
         f"usable Node; of the last: {useless.last.rstrip('.')}. KAITO makes no more of them, for "
-        "each costs money. Find out what keeps nodes from joining (often the way to the API "
-        f"server, or to the registry), then `kubectl annotate {resource} {claim.metadata.name} "
+        "each may cost money. Mend the cause (where nodes do not join it is often the way to the "
+        f"API server, or to the registry), then `kubectl annotate {resource} {claim.metadata.name} "
         f"{ANNOTATION}-` for another attempt."
     )
 
@@ -93,8 +93,13 @@ def remaining_pause(trouble: Trouble | None, now: float, policy: Policy) -> floa
     """Seconds for which the cloud is not to be asked again after a failed question; 0 for none."""
     if trouble is None:
         return 0.0
+    return _remaining(trouble.at, pause_of(trouble, policy), now)
+
+
+def pause_of(trouble: Trouble, policy: Policy) -> float:
+    """Seconds from a failed question to the next one: there is always one."""
     pause = pause_after(trouble.failure, trouble.times, policy)
-    return _remaining(trouble.at, policy.user_pause if pause is None else pause, now)
+    return policy.user_pause if pause is None else pause
 
 
 def overdue(pool: Pool, since: float, now: float, policy: Policy) -> Failure | None:
@@ -161,15 +166,22 @@ def _message(name: str, refusals: Sequence[Refusal], pause: float | None, policy
         text = f"{UNAVAILABLE}. {said}"
     else:
         text = f"{policy.cloud} did not make agent pool {name}: {last.failure}"
-    match last.failure.way:
-        case Way.RETRY:
-            when = f"{AGAIN}by itself."
-        case Way.HOPELESS:
-            when = ""
-        case _:
-            pause = pause or 0.0
-            when = f"{AGAIN}at {rfc3339(last.at + pause)}, and then every {_spoken(pause)}."
-    return f"{shortened(text, MAX_MESSAGE - len(when))}{when}"
+    return with_end(text, next_try(last.failure, last.at, pause))
+
+
+def next_try(failure: Failure, at: float, pause: float | None) -> str:
+    """The sentence that says when it is tried again after a failure then, with the blank before
+    it; "" when it is not."""
+    if pause is None:
+        return ""
+    if failure.way is Way.RETRY:
+        return f"{AGAIN}by itself."
+    return f"{AGAIN}at {rfc3339(at + pause)}, and then every {_spoken(pause)}."
+
+
+def with_end(text: str, end: str) -> str:
+    """At most MAX_MESSAGE characters of both, the end whole."""
+    return f"{shortened(text, MAX_MESSAGE - len(end))}{end}"
 
 
 def shortened(message: str, most: int = MAX_MESSAGE) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from kaito.api.machine import FINALIZER
 from kaito.controllers.machine.cloud import Confirm, Look
 from kaito.controllers.machine.conditions import Progress, refused, report
 from kaito.controllers.machine.decision import Decision, Observation, Policy
-from kaito.controllers.machine.launch import remaining_pause
-from kaito.provisioner import Way
+from kaito.controllers.machine.launch import next_try, pause_of, remaining_pause, with_end
+from kaito.provisioner import Cause, Way
 from kaito.provisioner.claim import Claim
 
 # A look is due a little early: a timer may fire a moment before the clock says so.
 NEARLY = 0.9
+# What a pool may have gone with.
+_GONE = frozenset({Cause.CLUSTER, Cause.GROUP})
 
 
 def watch(
@@ -30,7 +33,7 @@ def watch(
     unconfirmed = confirm and not seen.cloud.confirmed
     if not pause and (unconfirmed or due(seen, wait)):
         return Decision(ask=Confirm() if confirm else Look())
-    progress = _troubled(progress, seen, policy)
+    progress = _troubled(claim, progress, seen, policy)
     writes = report(claim, progress, None, seen.now, policy)
     left = seen.cloud.at + wait - seen.now
     return Decision(writes=tuple(writes), again=pause or (left if left > 0 else wait))
@@ -55,13 +58,22 @@ def _pace(claim: Claim, now: float, policy: Policy) -> float:
     return min(max((now - since) / 10, policy.poll_seconds), policy.longest_pause)
 
 
-def _troubled(progress: Progress, seen: Observation, policy: Policy) -> Progress:
+def _troubled(claim: Claim, progress: Progress, seen: Observation, policy: Policy) -> Progress:
     """With what keeps us from knowing more, once it has lasted or when it will not pass."""
     trouble = seen.cloud.trouble
     if trouble is None or (trouble.times < 2 and trouble.failure.way is Way.RETRY):
         return progress
     cause = trouble.failure.cause
-    message = f"{policy.cloud} does not let us see to agent pool {seen.pool}: {trouble.failure}"
+    refusal = "did not delete" if trouble.deleting else "does not let us see to"
+    what = "a machine of agent pool" if trouble.deleting and seen.shared else "agent pool"
+    said = f"{policy.cloud} {refusal} {what} {seen.pool}: {trouble.failure}"
+    if progress.terminating is not None and cause in _GONE:
+        said += (
+            " If the cluster is gone for good, so are its machines: take the finalizer "
+            f"{FINALIZER} off the {claim.kind} (`kubectl edit {claim.dialect.plural}.karpenter.sh "
+            f"{claim.metadata.name}`)."
+        )
+    message = with_end(said, next_try(trouble.failure, trouble.at, pause_of(trouble, policy)))
     if progress.terminating is not None:
         step = replace(progress.terminating, message=message, verdict=cause.value)
         return replace(progress, terminating=step)

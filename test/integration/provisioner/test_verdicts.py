@@ -158,7 +158,10 @@ async def test_a_way_to_azure_that_is_lost_in_the_middle_holds_the_claim_and_say
     await stage.until(lambda: cause.value in stage.warnings(), "the Event")
     condition = stage.condition("Ready")
     assert condition["reason"] == "Terminating"
-    assert "does not let us see to agent pool" in condition["message"]
+    assert f"Azure did not delete agent pool {NAME}: " in condition["message"]
+    assert " KAITO tries again at " in condition["message"]
+    of_cluster = cause in {Cause.CLUSTER, Cause.GROUP}
+    assert (f"`kubectl edit machines.karpenter.sh {NAME}`" in condition["message"]) == of_cluster
     assert stage.warnings() == [cause.value]
     assert stage.pools() == [NAME]
     stage.cluster.azure.faults.clear()
