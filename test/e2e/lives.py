@@ -43,6 +43,7 @@ CRDS: Resource[Object] = Resource(
     namespaced=False,
 )
 POLL = "0.05"  # seconds between two looks at Azure
+LONG = 240.0  # seconds; dozens of processes start within one wait, however busy the machine is
 Act: TypeAlias = Literal["rise", "fall"]
 ACTS: tuple[Act, ...] = ("rise", "fall")
 
@@ -215,6 +216,7 @@ async def killed_after_every_change(scratch: Path, scenario: Scenario, reference
         daemon.doom(0, daemon.changes, lambda: doom(daemon))
 
     async with living(scratch, scenario) as life:
+        life.stage.patience = LONG
         for daemon in life.daemons.values():
             doom(daemon)
         for act in ACTS:

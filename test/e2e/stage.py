@@ -151,6 +151,8 @@ class Stage:
         self.config = config
         self.client = Client(config.transport(), field_manager="test")
         self.processes: list[Process] = []
+        self.patience = PATIENCE
+        """How long `until` waits, in seconds."""
         self.tokens: dict[str, str] = {}
         """What each daemon shows to the API server."""
         self._changed = asyncio.Event()
@@ -226,7 +228,7 @@ class Stage:
     async def until(self, seen: Callable[[], object], what: str) -> None:
         """Return as soon as `seen()` is true."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self.patience):
                 while not seen():
                     self._changed.clear()
                     await self._changed.wait()

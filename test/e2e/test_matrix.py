@@ -19,7 +19,7 @@ from test.e2e.scenarios import SCENARIOS, Scenario
 from test.e2e.stage import PORTS
 
 MOMENTS = 10
-# Each wait has its limit, and several nodes take more changes than processes start within it.
+# A life with several nodes takes hundreds of processes.
 SINGLE = [each for each in SCENARIOS if each.expected.pods == 1]
 all_scenarios = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
 
@@ -85,6 +85,7 @@ async def test_a_daemon_killed_at_a_seeded_moment_changes_nothing(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("scenario", SINGLE, ids=lambda each: each.name)
 async def test_daemons_killed_after_each_single_change_change_nothing(
     scenario: Scenario, references: References, tmp_path: Path
