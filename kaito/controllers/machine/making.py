@@ -124,7 +124,9 @@ def _useless(
     claim: Claim, pool: Pool, failure: Failure, seen: Observation, policy: Policy
 ) -> Decision:
     """It failed or brings no Node: it may cost money, and its name is needed for the next one."""
-    paid = failure.way is Way.RETRY
+    # A size that cannot be had has cost nothing, and what is wrong in itself is not repeated. Of
+    # all else nobody knows how far it came: a policy may forbid what follows the machine.
+    paid = failure.way in {Way.RETRY, Way.USER}
     if paid and not useless(claim).holds(mark_of(pool)):
         return Decision(writes=(PatchClaim(entering(claim, mark_of(pool), str(failure))),))
     refusal = Refusal(pool.instance_type, failure, seen.now)

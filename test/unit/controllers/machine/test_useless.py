@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from kaito.controllers.machine.useless import ANNOTATION, entering, mark_of, useless
-from kaito.provisioner import Pool, PoolState
+from kaito.provisioner import Cause, Pool, PoolState, Way
 from kaito.provisioner.claim import Claim
+from test.unit.controllers.machine.world import NO_ROOM, World, failure
 from test.unit.provisioner.machines import A100, NAME, machine, machine_object
 
 
@@ -63,3 +64,28 @@ def test_another_generation_begins_anew() -> None:
     ledger = json.dumps({"generation": 1, "pools": {"a": "no Node"}})
     assert useless(noted(ledger)).pools == {"a": "no Node"}
     assert useless(noted(ledger, generation=2)).pools == {}
+
+
+@pytest.mark.parametrize("cause", [Cause.POLICY, Cause.SUBNET])
+async def test_pools_that_fail_until_somebody_acts_are_not_made_for_ever(cause: Cause) -> None:
+    world = World()
+    world.cloud.fail = [failure(Way.USER, cause, "denied")] * 9
+    world.create()
+    await world.steps(600)
+    assert world.cloud.launches == [A100] * 3
+    assert world.cloud.there == {}
+    _, reason, message = world.condition("MachineLaunched")
+    assert reason == "LaunchStopped"
+    assert "denied (Code). Do this" in message
+    world.cloud.fail.clear()
+    del world.objects.claims[NAME]["metadata"]["annotations"]
+    await world.steps(80)
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_a_size_that_cannot_be_had_costs_nothing_and_is_asked_for_again() -> None:
+    world = World()
+    world.cloud.fail = [NO_ROOM] * 5
+    world.create()
+    await world.steps(600)
+    assert world.condition("Ready")[0] == "True"
