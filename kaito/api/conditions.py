@@ -47,6 +47,7 @@ CONTAINER_START_ERROR = "ContainerStartError"
 PODS_REFUSED = "PodsRefused"
 CRASH_LOOP = "ContainerCrashLoopBackOff"
 POD_EVICTED = "PodEvicted"
+VOLUMES_NOT_MOUNTED = "VolumesNotMounted"
 UNSCHEDULABLE = "Unschedulable"
 REVISION_UNDONE = "RevisionUndone"
 

@@ -27,7 +27,7 @@ from kaito.controllers.workspace.objections import advice
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.orders import changes, wanted
 from kaito.controllers.workspace.plan import Plan, on_gpus, plan
-from kaito.controllers.workspace.pods import trouble
+from kaito.controllers.workspace.pods import trouble, trouble_in
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.restart import restarts
 from kaito.controllers.workspace.revisions import record, surplus
@@ -123,7 +123,7 @@ def _serve(
     way = went_on(way, answers=inference.good, may_start=may_start, now=observation.now)
     left = seconds_left(way, progress_seconds(planned), observation.now)
     if left is not None and left <= 0 and _stalled(observation, workload):
-        wrong = trouble(observation.pods, observation.workload)
+        wrong = trouble(observation.pods, observation.workload, observation.now)
         return _run(
             observation,
             planned,
@@ -196,6 +196,7 @@ def _serve(
             # Whose time is over waits for what its workload says next, which wakes.
             left if left is not None and left > 0 else None,
             until(choice, observation),
+            trouble_in(observation.pods, observation.now),
         ),
     )
 

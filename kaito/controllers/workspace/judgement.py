@@ -187,7 +187,7 @@ def inference(
             reason=conditions.INFERENCE_SUCCESS,
             message=f"{wanted} of {wanted} replicas of {kind} {name} are ready.",
         )
-    wrong = trouble(observation.pods, workload)
+    wrong = trouble(observation.pods, workload, observation.now)
     if wrong:
         return Verdict(truth="False", reason=wrong.reason, message=wrong.message)
     serving = status.get("readyReplicas", 0)

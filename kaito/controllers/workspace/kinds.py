@@ -33,9 +33,9 @@ CHILDREN: Mapping[str, Resource[Object]] = {
     for each in (DEPLOYMENTS, STATEFUL_SETS, SERVICES, DISRUPTION_BUDGETS, NETWORK_POLICIES)
 }
 
-# The spec of a Pod is ours; what happens to it is in its status.
+# The spec of a Pod is ours; what happens to it is in its status, save what it cannot mount.
 POD_PARTS = keeping(
-    spec=frozenset(["nodeName"]),
+    spec=frozenset(["nodeName", "volumes"]),
     status=frozenset(
         ["phase", "reason", "message", "conditions", "containerStatuses", "initContainerStatuses"]
     ),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kaito.api import conditions
 from kaito.api.words import one_line
+from kaito.controllers.workspace.mounting import overdue_at, waits
 from kaito.runtime import Object, find_condition
 
 # Characters of what is copied from a Pod: an image's name comes four times when it is not there.
@@ -28,6 +29,7 @@ GRAVITY = (
     conditions.CONTAINER_START_ERROR,
     conditions.CRASH_LOOP,
     conditions.POD_EVICTED,
+    conditions.VOLUMES_NOT_MOUNTED,
     conditions.UNSCHEDULABLE,
     conditions.PODS_REFUSED,
 )
@@ -41,12 +43,21 @@ class Trouble:
 
     reason: str
     message: str
+    since: float = 0.0
+    """Seconds since the epoch; before that it is the ordinary course of things."""
 
 
-def trouble(pods: Iterable[Object], workload: Object | None) -> Trouble | None:
+def trouble(pods: Iterable[Object], workload: Object | None, now: float) -> Trouble | None:
     """The gravest trouble of these Pods and of what makes them, None when nothing says of any."""
-    found = [*(each for pod in pods for each in _of(pod)), *_refused(workload)]
+    said = [*(each for pod in pods for each in _of(pod)), *_refused(workload)]
+    found = [each for each in said if each.since <= now]
     return min(found, key=lambda each: GRAVITY.index(each.reason), default=None)
+
+
+def trouble_in(pods: Iterable[Object], now: float) -> float | None:
+    """In how many seconds there is trouble though nothing changes; None where there will not be."""
+    times = (each.since - now for pod in pods for each in _of(pod))
+    return min((each for each in times if each > 0), default=None)
 
 
 def _refused(workload: Object | None) -> Iterator[Trouble]:
@@ -74,6 +85,9 @@ def _of(pod: Object) -> Iterator[Trouble]:
         ):
             said = condition.get("message")
             yield _trouble(conditions.UNSCHEDULABLE, name, "fits on no node", said)
+    late = overdue_at(pod)
+    if late is not None:
+        yield replace(_trouble(conditions.VOLUMES_NOT_MOUNTED, name, waits(pod), ""), since=late)
     for container in (*_list(status, "initContainerStatuses"), *_list(status, "containerStatuses")):
         yield from _of_container(name, container)
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from kaito.controllers.workspace.pods import MESSAGE_LENGTH, trouble
-from kaito.runtime import Object
+from kaito.controllers.workspace.pods import MESSAGE_LENGTH, trouble, trouble_in
+from kaito.runtime import Object, rfc3339
+
+NOW = 1_700_000_000.0
 
 
 def pod(**status: Any) -> Object:
@@ -85,7 +87,7 @@ UNSCHEDULABLE = {
     ],
 )
 def test_trouble_is_classified(found: Object, reason: str, message: str) -> None:
-    said = trouble([found], None)
+    said = trouble([found], None, NOW)
     assert said is not None
     assert said.reason == reason
     assert message in said.message
@@ -96,22 +98,24 @@ def test_a_pod_that_starts_or_runs_or_goes_is_in_no_trouble() -> None:
     running = container(state={"running": {}}, ready=True)
     going = waiting("CrashLoopBackOff")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert trouble([starting, running, going, {"metadata": {"name": "new"}}], None) is None
+    assert trouble([starting, running, going, {"metadata": {"name": "new"}}], None, NOW) is None
 
 
 def test_a_container_that_recovered_from_lack_of_memory_is_in_no_trouble() -> None:
     last = {"terminated": {"reason": "OOMKilled"}}
-    assert trouble([container(state={"running": {}}, lastState=last, ready=True)], None) is None
+    assert (
+        trouble([container(state={"running": {}}, lastState=last, ready=True)], None, NOW) is None
+    )
 
 
 def test_the_gravest_trouble_is_told() -> None:
-    said = trouble([pod(conditions=[UNSCHEDULABLE]), waiting("ErrImagePull")], None)
+    said = trouble([pod(conditions=[UNSCHEDULABLE]), waiting("ErrImagePull")], None, NOW)
     assert said is not None
     assert said.reason == "ImagePullError"
 
 
 def test_a_long_message_is_cut_in_its_middle() -> None:
-    said = trouble([waiting("ErrImagePull", "x" * 1000 + ": not found")], None)
+    said = trouble([waiting("ErrImagePull", "x" * 1000 + ": not found")], None, NOW)
     assert said is not None
     assert len(said.message) == MESSAGE_LENGTH
     assert said.message.startswith("Pod p, container c,")
@@ -126,8 +130,59 @@ def test_a_deployment_whose_pods_are_refused_says_why() -> None:
         "status": {"conditions": [{**told, "reason": "FailedCreate"}]},
     }
 
-    said = trouble([], refused)
+    said = trouble([], refused, NOW)
 
     assert said is not None
     assert said.reason == "PodsRefused"
     assert said.message == "No Pods can be made for Deployment w: exceeded quota: gpus."
+
+
+def unmounted(since: float, *volumes: Object) -> Object:
+    """A Pod that has its node and whose kubelet cannot go on."""
+    found = container(state={"waiting": {"reason": "PodInitializing"}})
+    found["spec"] = {"volumes": list(volumes)}
+    found["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "True"},
+        {
+            "type": "PodReadyToStartContainers",
+            "status": "False",
+            "lastTransitionTime": rfc3339(since),
+        },
+    ]
+    return found
+
+
+MOUNTED = (
+    {"name": "v", "emptyDir": {}},
+    {"name": "s", "projected": {"sources": [{"secret": {"name": "pull"}}]}},
+    {"name": "o", "secret": {"secretName": "perhaps", "optional": True}},
+    {"name": "c", "persistentVolumeClaim": {"claimName": "adapters"}},
+    {"name": "h", "hostPath": {"path": "/opt/kaito", "type": "Directory"}},
+)
+
+
+def test_a_pod_that_waits_for_its_volumes_names_them_and_how_to_learn_more() -> None:
+    said = trouble([unmounted(NOW - 60, *MOUNTED)], None, NOW)
+
+    assert said is not None
+    assert said.reason == "VolumesNotMounted"
+    assert said.message == (
+        "Pod p waits for one of what it mounts (Secret pull, PersistentVolumeClaim adapters and "
+        "host path /opt/kaito) or its network: kubectl describe pod p -n default says what is "
+        "missing."
+    )
+
+
+def test_a_pod_has_a_minute_to_mount_its_volumes() -> None:
+    found = [unmounted(NOW - 59, *MOUNTED)]
+
+    assert trouble(found, None, NOW) is None
+    assert trouble_in(found, NOW) == 1
+    assert trouble_in(found, NOW + 1) is None
+
+
+def test_a_pod_that_pulls_its_image_does_not_wait_for_volumes() -> None:
+    found = unmounted(NOW - 6000, *MOUNTED)
+    found["status"]["conditions"][1]["status"] = "True"
+
+    assert trouble([found], None, NOW) is None
