@@ -70,9 +70,12 @@ async def serve(settings: Settings) -> int:
                 loader.served.context,
                 frozenset(loader.served.adapters.values()),
             )
-        except Unloadable as problem:
-            _say(str(problem))
+        except Exception as problem:
+            # Without a model there is nothing to wait for: Kubernetes starts the Pod anew.
             stop()
+            if not isinstance(problem, Unloadable):
+                raise
+            _say(str(problem))
             return 1
         loader.progress.ready = True
         _say(described(loader))
