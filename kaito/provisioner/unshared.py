@@ -1,7 +1,7 @@
 """What a source of nodes says whose pools have one machine each, for ever: adapters derive from it.
 
 Pools are shared only where a cloud allows few of them. A source that sets no limit is never asked
-to resize one, unless somebody has written another claim's pool into a claim by hand.
+about the machines of one, unless somebody has written another claim's pool into a claim by hand.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Unshared:
         raise CloudError(_alone(pool.name))
 
     async def machines(self, name: str) -> list[PoolMachine]:
-        """None that could be told apart from its pool."""
-        return []
+        """Refused: an empty list would say that the one machine is gone."""
+        raise CloudError(_alone(name))
 
     async def delete_machine(self, pool: Pool, machine: PoolMachine) -> Pool | Absent:
         """Refused."""

@@ -41,6 +41,10 @@ def leave(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decisi
         return None
     if pool.state not in SETTLED:
         return f"Agent pool {pool.name}, which others use, too, is busy ({pool.said})."
+    others = _others(claim, seen)
+    if not ids and pool.count <= len(others):
+        # There is none that was made for this one.
+        return None
     if remaining_pause(seen.cloud.trouble, seen.now, policy):
         return f"The {claim.kind}'s machine of agent pool {pool.name} is to be deleted."
     if due(seen, policy.poll_seconds):
@@ -48,7 +52,7 @@ def leave(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decisi
     machines = seen.cloud.machines
     if machines is None:
         return Decision(ask=ListMachines())
-    theirs = {other.metadata.uid for other in _others(claim, seen)}
+    theirs = {other.metadata.uid for other in others}
     own = [
         machine
         for machine in machines
@@ -59,7 +63,7 @@ def leave(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decisi
     if ids:
         return None
     # It never had a Node: whatever was made for it is one more than the others need.
-    spare = surplus(_others(claim, seen), machines, seen, policy)
+    spare = surplus(others, machines, seen, policy)
     return None if spare is None else _remove(pool, spare, seen, policy)
 
 

@@ -10,6 +10,7 @@ from kaito.provisioner import Absent, Pool, PoolState
 from kaito.provisioner.claim import MACHINE, NODECLAIM, Dialect
 from kaito.provisioner.ownership import SHAPE, SHARED
 from kaito.provisioner.sharing import POOL
+from kaito.provisioner.unshared import Unshared
 from test.unit.controllers.machine.town import SHARING, Town
 from test.unit.controllers.machine.world import BUSY, LOST, NO_ROOM, POLL, pod_object
 from test.unit.provisioner.machines import A10
@@ -459,3 +460,25 @@ async def test_an_instance_is_not_told_to_go_while_its_pool_is_busy_for_others()
     while not town.cloud.dying:
         await town.turn("wsb")
     assert town.condition("InstanceTerminating", "wsb")[0] == "True"
+
+
+async def test_a_guest_written_by_hand_costs_nobody_a_node_where_pools_have_one_machine() -> None:
+    town = Town()
+    alone = Unshared()
+    for name in ("resize", "machines", "delete_machine"):
+        setattr(town.cloud, name, getattr(alone, name))
+    town.ask("wsa")
+    await town.turns(10)
+    town.ask("wsb")
+    town.objects.claims["wsb"]["metadata"]["annotations"] = {POOL: "wsa"}
+    nodes, town.objects.nodes = town.objects.nodes, {}
+    town.joins = False
+    await town.turns(300)
+    assert not town.objects.claims["wsa"]["metadata"].get("deletionTimestamp")
+    assert "Remove the annotation kaito.sh/pool" in town.condition("MachineLaunched", "wsb")[2]
+    town.drop("wsb")
+    await town.turns(10)
+    assert "wsb" not in town.objects.claims
+    town.objects.nodes = nodes
+    await town.turns(10)
+    assert town.ready() == ["wsa"]
