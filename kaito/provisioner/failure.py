@@ -61,6 +61,8 @@ class Failure:
     """What is known of the quota; None when the cause is none."""
     policy: str = ""
     """The name of the policy that forbade it, "" when unknown or none did."""
+    asked: bool = True
+    """Whether the cloud was asked: what it is known to refuse is refused in its stead."""
 
     def __str__(self) -> str:
         """The cloud's words, its code unless they already name it, and the way out."""

@@ -41,6 +41,9 @@ RESERVED = frozenset(
     }
 )
 
+# Annotations whose values may be refused later.
+_QUOTED = (labels.OS_DISK_TYPE, labels.NODE_IMAGE_FAMILY, labels.GPU_DRIVER)
+
 GIB = 1024**3
 
 
@@ -74,6 +77,8 @@ class NodeRequest:
     spot_price: float | None = None
     """Dollars an hour at most; None for up to the on-demand price, at which nobody is evicted for
     the price."""
+    written: tuple[tuple[str, str], ...] = ()
+    """What the claim says word by word, by annotation and resource: for messages alone."""
 
 
 def node_request(claim: Claim, cluster: str = "") -> NodeRequest:
@@ -106,6 +111,10 @@ def node_request(claim: Claim, cluster: str = "") -> NodeRequest:
         image_family=(said.get(labels.NODE_IMAGE_FAMILY) or "ubuntu").lower(),
         gpu_driver=said.get(labels.GPU_DRIVER, "").lower(),
         zones=wanted(asked, labels.ZONE) or (),
+        written=(
+            *((name, said[name]) for name in _QUOTED if name in said),
+            ("storage", str(claim.requests.get("storage", ""))),
+        ),
         **_capacity(asked, said.get(labels.SPOT_MAX_PRICE, "")),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 
 import msgspec
 
@@ -33,14 +33,16 @@ def shape_of(request: NodeRequest) -> str:
     therefore never change its meaning.
     """
     labels = {name: value for name, value in request.labels.items() if name != CREATED}
-    said = msgspec.to_builtins(_chosen(replace(request, name="", labels=labels)))
+    nameless = replace(request, name="", labels=labels, written=())
+    said = msgspec.to_builtins(_chosen(nameless))
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _chosen(request: NodeRequest) -> dict[str, object]:
     """The fields that have not their default. Taints leave theirs out by themselves."""
-    return {
-        each.name: value
-        for each in fields(request)
-        if (value := getattr(request, each.name)) != each.default
-    }
+    said: dict[str, object] = {}
+    for each in fields(request):
+        value, make = getattr(request, each.name), each.default_factory
+        if value != (each.default if make is MISSING else make()):
+            said[each.name] = value
+    return said

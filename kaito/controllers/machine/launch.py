@@ -164,6 +164,8 @@ def _message(name: str, refusals: Sequence[Refusal], pause: float | None, policy
             f"{one_line(type_, MAX_TYPE)}: {failure}" for type_, failure in words.items()
         )
         text = f"{UNAVAILABLE}. {said}"
+    elif not last.failure.asked:
+        text = str(last.failure)
     else:
         text = f"{policy.cloud} did not make agent pool {name}: {last.failure}"
     return with_end(text, next_try(last.failure, last.at, pause))

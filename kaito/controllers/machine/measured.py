@@ -111,11 +111,14 @@ class Measured(Wrapped):
 
     @contextmanager
     def _measured(self, method: str, instance_type: str = "") -> Iterator[None]:
-        began = self._clock.monotonic()
+        began, asked = self._clock.monotonic(), True
         try:
             yield
         except CloudError as error:
-            self._tallies.refused(method, self.cloud, error, instance_type)
+            asked = error.failure.asked
+            if asked:
+                self._tallies.refused(method, self.cloud, error, instance_type)
             raise
         finally:
-            self._tallies.called(method, self.cloud, self._clock.monotonic() - began)
+            if asked:
+                self._tallies.called(method, self.cloud, self._clock.monotonic() - began)

@@ -29,8 +29,9 @@ class Witness(Wrapped):
         try:
             pool = await super().launch(request, instance_type)
         except CloudError as error:
-            now = self._clock.now()
-            self._chronicle.refused(request.name, instance_type, error.failure, now)
+            if error.failure.asked:
+                now = self._clock.now()
+                self._chronicle.refused(request.name, instance_type, error.failure, now)
             raise
         self._chronicle.launched(pool, self._clock.now())
         return pool

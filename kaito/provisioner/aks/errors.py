@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from kaito.provisioner.aks.quota import read_quota
@@ -209,8 +209,8 @@ def vanished(pool: str) -> Failure:
 
 
 def invalid(reason: str) -> Failure:
-    """AKS has no such pools; `reason` says what to mend."""
-    return _failure(Cause.INVALID, Detail(message=reason))
+    """AKS has no such pools, and was not asked; `reason` says what to mend."""
+    return replace(_failure(Cause.INVALID, Detail(message=reason)), asked=False)
 
 
 def policy_in(information: Iterable[object]) -> str:

@@ -56,26 +56,29 @@ def body(
     if not NAME.fullmatch(request.name):
         raise Unsatisfiable(
             f"metadata.name {request.name!r} cannot name an AKS node pool, which takes 1 to 12 "
-            "lower-case letters and digits and begins with a letter: create the Machine under "
+            "lower-case letters and digits and begins with a letter: create another claim under "
             "such a name"
         )
+    said = dict(request.written)
     properties: Wire = {
         "count": 1,
         "mode": "User",
         "type": "VirtualMachineScaleSets",
         "vmSize": instance_type,
         "osType": "Linux",
-        "osSKU": _known(labels.NODE_IMAGE_FAMILY, request.image_family, IMAGE_FAMILIES),
+        "osSKU": _known(labels.NODE_IMAGE_FAMILY, request.image_family, IMAGE_FAMILIES, said),
         "nodeLabels": {
             **request.labels,
             labels.MACHINE_TYPE: "gpu" if is_gpu(instance_type) else "cpu",
         },
         "nodeTaints": [_taint(taint) for taint in request.taints],
     }
-    disk_type = _known(labels.OS_DISK_TYPE, request.disk_type or settings.disk_type, DISK_TYPES)
+    wished = request.disk_type or settings.disk_type
+    disk_type = _known(labels.OS_DISK_TYPE, wished, DISK_TYPES, said)
     if request.disk_gib:
-        properties["osDiskSizeGB"] = _disk(request.disk_gib, disk_type)
-    driver = _known(labels.GPU_DRIVER, request.gpu_driver or settings.gpu_driver, GPU_DRIVERS)
+        properties["osDiskSizeGB"] = _disk(request.disk_gib, disk_type, said)
+    wished = request.gpu_driver or settings.gpu_driver
+    driver = _known(labels.GPU_DRIVER, wished, GPU_DRIVERS, said)
     if driver and is_gpu(instance_type):
         properties["gpuProfile"] = {"driver": driver}
     if request.zones:
@@ -143,11 +146,14 @@ def _power(properties: Mapping[str, Any]) -> str:
     return str((properties.get("powerState") or {}).get("code") or "").lower()
 
 
-def _known(annotation: str, value: str, known: Mapping[str, str]) -> str:
+def _known(
+    annotation: str, value: str, known: Mapping[str, str], written: Mapping[str, str]
+) -> str:
     """What Azure calls it, "" for nothing."""
     if value and value not in known:
+        shown = written.get(annotation, value)[:40]
         raise Unsatisfiable(
-            f"annotation {annotation} is {value[:40]!r}: set it to one of {', '.join(known)}"
+            f"annotation {annotation} is {shown!r}: set it to one of {', '.join(known)}"
         )
     return known[value] if value else ""
 
@@ -184,13 +190,13 @@ def _zones(zones: Sequence[str], region: str) -> list[str]:
     return list(dict.fromkeys(match["number"] for match in here))
 
 
-def _disk(gib: int, disk_type: str) -> int:
+def _disk(gib: int, disk_type: str, written: Mapping[str, str]) -> int:
     """At least what was asked for: AKS takes no disk below 30 GiB."""
     most = EPHEMERAL_GIB if disk_type == DISK_TYPES["ephemeral"] else DISK_GIB.stop - 1
     if gib > most:
         kind = f"{disk_type.lower()} OS disk" if disk_type else "OS disk"
         raise Unsatisfiable(
-            f"spec.resources.requests.storage asks for {gib} GiB: an AKS node has at most "
-            f"{most} GiB of {kind}"
+            f"spec.resources.requests.storage is {written.get('storage', f'{gib}Gi')}: an AKS node "
+            f"has at most {most} GiB of {kind}"
         )
     return max(gib, DISK_GIB.start)

@@ -29,8 +29,7 @@ SUBSCRIPTION_GUIDE = (
 def advised(failure: Failure, settings: CloudSettings, instance_type: str = "") -> Failure:
     """The failure with what a person can do about it. One that mends itself is left as it is, and
     so is one whose words are our own and say it already."""
-    ours = failure.cause is Cause.INVALID and not failure.code
-    remedy = None if ours else _REMEDIES.get(failure.cause)
+    remedy = _REMEDIES.get(failure.cause) if failure.asked else None
     if remedy is None:
         return failure
     return replace(failure, advice=remedy(_Case(failure, settings, instance_type)))

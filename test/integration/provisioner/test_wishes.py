@@ -96,7 +96,7 @@ async def test_spot_in_a_zone_with_tags_and_no_driver_of_aks(stage: Stage) -> No
     ("annotations", "words"),
     [
         ({"kaito.sh/spot-max-price": "cheap"}, "write dollars an hour"),
-        ({"kaito.sh/gpu-driver": "operator"}, "set it to one of install, none"),
+        ({"kaito.sh/gpu-driver": "Operator"}, "'Operator': set it to one of install, none"),
         ({"kaito.sh/os-disk-type": "ssd"}, "set it to one of ephemeral, managed"),
     ],
 )
@@ -108,6 +108,8 @@ async def test_a_wish_that_cannot_be_is_told_and_costs_nothing(
     await stage.until(
         lambda: words in stage.condition("MachineLaunched").get("message", ""), "the sentence"
     )
+    # Nobody asked Azure.
+    assert "Azure" not in stage.condition("MachineLaunched")["message"]
     assert stage.pools() == []
 
 

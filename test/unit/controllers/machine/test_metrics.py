@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client import CollectorRegistry
 
+from kaito.controllers.machine.chronicle import Chronicle
 from kaito.controllers.machine.decision import (
     Decision,
     DeleteClaim,
@@ -13,11 +16,14 @@ from kaito.controllers.machine.decision import (
     Tell,
     Write,
 )
+from kaito.controllers.machine.ledger import Ledger
 from kaito.controllers.machine.lifecycle_tallies import MOST_POOLS, LifecycleTallies
-from kaito.controllers.machine.measured import CallTallies
-from kaito.provisioner import CloudError
+from kaito.controllers.machine.measured import CallTallies, Measured
+from kaito.controllers.machine.tallies import PoolTallies
+from kaito.controllers.machine.witness import Witness
+from kaito.provisioner import CloudError, node_request
 from kaito.provisioner.claim import Claim
-from test.unit.controllers.machine.world import NO_QUOTA, NO_RIGHT
+from test.unit.controllers.machine.world import NO_QUOTA, NO_RIGHT, WRONG, Clock, Cloud, Effects
 from test.unit.provisioner.machines import A100, machine, nodeclaim
 
 
@@ -32,6 +38,21 @@ def known(instance_type: str) -> str:
 
 def count(registry: CollectorRegistry, name: str, **labels: str) -> float:
     return registry.get_sample_value(name, labels) or 0.0
+
+
+async def test_what_the_cloud_was_not_asked_for_is_neither_counted_nor_entered(
+    registry: CollectorRegistry,
+) -> None:
+    clock, ledger = Clock(), Ledger()
+    cloud = Cloud(clock, Effects())
+    cloud.refuse = [replace(WRONG, asked=False)]
+    measured = Measured(cloud, CallTallies(registry, str), clock)
+    chronicle = Chronicle(ledger, PoolTallies(registry, str), cluster="", price=lambda size: None)
+    with pytest.raises(CloudError):
+        await Witness(measured, chronicle, clock).launch(node_request(machine()), A100)
+    assert ledger.entries() == []
+    counted = {s.name for family in registry.collect() for s in family.samples if s.value}
+    assert not {name for name in counted if name.endswith(("_total", "_count"))}
 
 
 def test_a_refusal_is_counted_by_its_cause_and_in_karpenters_words(

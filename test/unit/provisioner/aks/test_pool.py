@@ -74,7 +74,15 @@ def test_spot_zones_and_the_image_family_are_asked_for() -> None:
         ({"zones": ("eastus-1-2",)}, "name one of these"),
         ({"disk_gib": 2041, "disk_type": "ephemeral"}, "at most 2040 GiB of ephemeral OS disk"),
         ({"disk_gib": 2**40}, "at most 2048 GiB of OS disk"),
+        (
+            {"disk_gib": 3072, "written": (("storage", "3Ti"),)},
+            "requests.storage is 3Ti: an AKS node",
+        ),
         ({"disk_type": "ssd"}, "kaito.sh/os-disk-type is 'ssd': set it to one of ephemeral"),
+        (
+            {"disk_type": "ssd", "written": (("kaito.sh/os-disk-type", "SSD"),)},
+            "kaito.sh/os-disk-type is 'SSD': set it to one of ephemeral",
+        ),
         ({"gpu_driver": "amd"}, "kaito.sh/gpu-driver is 'amd': set it to one of install, none"),
         ({"name": "Ws1"}, "metadata.name"),
         ({"name": "ws0a1b2c3d4e5"}, "metadata.name"),
