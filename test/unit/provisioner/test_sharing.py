@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pytest
@@ -47,6 +47,7 @@ class Later(NodeRequest):
     """As of a release that knows one more wish."""
 
     quick: bool = False
+    peers: dict[str, str] = field(default_factory=dict)
 
 
 def test_a_field_that_a_release_adds_changes_the_shape_of_those_who_use_it_alone() -> None:
