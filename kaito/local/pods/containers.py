@@ -56,6 +56,8 @@ class PodFacts:
     pod_ip: str
     started: float
     now: float
+    mounted: bool = True
+    """Whether its volumes are there."""
 
 
 def pod_status(pod: Object, states: Mapping[str, ContainerState], facts: PodFacts) -> Object:
@@ -73,12 +75,11 @@ def pod_status(pod: Object, states: Mapping[str, ContainerState], facts: PodFact
     unready = [
         each["name"] for each in [*sidecars, *spec["containers"]] if not states[each["name"]].ready
     ]
-    begun = any(state.is_ != "waiting" or state.restarts for state in states.values())
     contained = _containers_ready(unready, phase)
     conditions: list[Object] = list(before.get("conditions", []))
     generation = pod["metadata"].get("generation")
     for type_, verdict in (
-        ("PodReadyToStartContainers", Verdict(begun and not over)),
+        ("PodReadyToStartContainers", Verdict(facts.mounted and not over)),
         ("Initialized", _initialized(inits, main, states, phase)),
         ("Ready", _ready(spec, conditions, contained)),
         ("ContainersReady", contained),

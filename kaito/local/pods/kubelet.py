@@ -45,6 +45,7 @@ from kaito.local.pods.run import PodRun
 from kaito.local.pods.simulated import SimulatedContainer
 from kaito.local.pods.simulation import Durations
 from kaito.local.pods.usage import LOOK_SECONDS, exceeded, limits
+from kaito.local.pods.volumes import named_by
 from kaito.local.profile import Profile
 from kaito.local.rehearsal import Rehearsal, asked_of_node
 from kaito.runtime import (
@@ -233,8 +234,13 @@ class Kubelet:
         return run
 
     async def _report(self, key: Key, pod: Object, node: Object, run: PodRun) -> Again | None:
+        run.mounted = run.mounted or await self._mount(key, pod, node)
         states, changes = self._states(pod, run)
-        while fresh := [name for name in may_begin(pod["spec"], states) if not run.begun(name)]:
+        if not run.mounted:
+            changes.append(self._profile.restart_backoff)
+        while run.mounted and (
+            fresh := [name for name in may_begin(pod["spec"], states) if not run.begun(name)]
+        ):
             for name in fresh:
                 await self._begin(key, pod, node, run, name)
             states, changes = self._states(pod, run)
@@ -248,6 +254,7 @@ class Kubelet:
             pod_ip=self._addresses.of(run.uid),
             started=run.bound,
             now=self._clock.now(),
+            mounted=run.mounted,
         )
         status = pod_status(pod, states, facts)
         status["conditions"] = simulated_condition(
@@ -259,6 +266,18 @@ class Kubelet:
         if run.processes and not over:
             changes += await self._look_after(key, pod, node, run)
         return Again.after(min(changes)) if changes else None
+
+    async def _mount(self, key: Key, pod: Object, node: Object) -> bool:
+        """Whether the volumes of a pod are there; none of its containers begins before."""
+        assert self._crew is not None
+        await self._objects.hold(self._crew, key, named_by(pod))
+        try:
+            await self._outfitter.set_up(pod, node)
+        except VolumeError as error:
+            self._say(pod, events.Told("Warning", "FailedMount", str(error)))
+            return False
+        # None once the cluster is being stopped.
+        return self._crew is not None
 
     def _states(self, pod: Object, run: PodRun) -> tuple[dict[str, ContainerState], list[float]]:
         """The state of each container, and in how many seconds those that are simulated change."""
@@ -372,9 +391,8 @@ class Kubelet:
     def _forget(self, key: Key, run: PodRun) -> None:
         """The pod is gone, however it went: kill what is left of it."""
         run.kill()
-        if run.processes:
-            self._objects.release(key)
-            self._accounts.forget(run.uid)
+        self._objects.release(key)
+        self._accounts.forget(run.uid)
         self._release(run.uid)
         del self._runs[key]
 

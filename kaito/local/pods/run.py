@@ -22,6 +22,8 @@ class PodRun:
     ports: Ports
     restored: Mapping[str, ContainerState]
     """Containers that had ended for good under an earlier run of the cluster."""
+    mounted: bool = False
+    """Whether its volumes were there once; until then none of its containers begins."""
     simulated: dict[str, SimulatedContainer] = field(default_factory=dict)
     processes: dict[str, ContainerProcess] = field(default_factory=dict)
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)

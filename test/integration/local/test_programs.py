@@ -17,7 +17,7 @@ from kaito.local.kinds import (
     SECRETS,
     SERVICES,
 )
-from kaito.runtime import Key
+from kaito.runtime import Key, find_condition, is_true
 from test.integration.local.pods_of_programs import (
     container,
     log,
@@ -32,6 +32,7 @@ from test.integration.local.pods_of_programs import (
 if TYPE_CHECKING:
     from test.integration.local.conftest import World
 
+MOUNTED = "PodReadyToStartContainers"
 BUSY = "import time\nwhile True: time.sleep(60)"
 SERVE = (
     "import os, sys; os.execv(sys.executable, [sys.executable, '-m', 'http.server', sys.argv[1]])"
@@ -277,6 +278,28 @@ async def test_a_volume_that_cannot_be_set_up_is_told_of(world: World) -> None:
     said = 'MountVolume.SetUp failed for volume "v" : secret "none" not found'
     event = await told(world, "FailedMount", said)
     assert event["type"] == "Warning"
+
+
+@pytest.mark.parametrize("image", ["nothing.example/known:1", "python:3.11"])
+async def test_no_container_begins_before_the_volumes_are_there(world: World, image: str) -> None:
+    init = {**container("print(1)"), "name": "first", "image": image}
+    volumes = [{"name": "v", "projected": {"sources": [{"secret": {"name": "late"}}]}}]
+    made = pod(container("print(2)"), initContainers=[init], volumes=volumes)
+    await world.client.create(PODS, made)
+    waiting = await world.object(
+        PODS,
+        "p",
+        lambda each: find_condition(each["status"].get("conditions", []), MOUNTED) is not None,
+        "default",
+    )
+    assert not is_true(waiting["status"]["conditions"], MOUNTED)
+    (told_of,) = waiting["status"]["initContainerStatuses"]
+    assert told_of["state"] == {"waiting": {"reason": "PodInitializing"}}
+
+    await world.client.create(SECRETS, named("Secret", "late"))
+
+    gone_on = await over(world)
+    assert state_of(gone_on)["state"]["terminated"]["exitCode"] == 0
 
 
 async def test_what_a_claim_holds_outlives_the_pod(world: World) -> None:
