@@ -21,6 +21,10 @@ INSUFFICIENT_CAPACITY = "InsufficientCapacityError"
 that no condition is left to read."""
 
 
+STOPPED = "LaunchStopped"
+"""Reason of the condition when no further node is paid for, because several were of no use."""
+
+
 class Cause(StrEnum):
     """What stood in the way; the value is the reason of the condition and of the Event."""
 
@@ -74,6 +78,11 @@ class Cause(StrEnum):
         """Whether the size cannot be had now, as opposed to not being asked for rightly."""
         return self in _UNAVAILABLE
 
+    @property
+    def passing(self) -> bool:
+        """Whether it may pass without anybody doing anything."""
+        return self in _PASSING
+
 
 _REGIONWIDE = frozenset(
     {
@@ -90,6 +99,28 @@ _UNAVAILABLE = _REGIONWIDE | {
     Cause.OVERCONSTRAINED,
     Cause.OVERCONSTRAINED_ZONAL,
 }
+_PASSING = frozenset(
+    {
+        Cause.ALLOCATION,
+        Cause.ZONAL_ALLOCATION,
+        Cause.OVERCONSTRAINED,
+        Cause.OVERCONSTRAINED_ZONAL,
+        Cause.BUSY,
+        Cause.THROTTLED,
+        Cause.SERVER,
+        Cause.NETWORK,
+        Cause.MAKING_TIMEOUT,
+        Cause.JOINING_TIMEOUT,
+        Cause.UNKNOWN,
+    }
+)
+_FINAL = frozenset({STOPPED, *(cause.value for cause in Cause if not cause.passing)})
+
+
+def needs_somebody(condition: Condition) -> bool:
+    """Whether this condition of a claim says that it gets no node until a person has acted. It is
+    asked for again all the same, now and then: nobody has to tell us that a quota was raised."""
+    return condition.status == "False" and condition.reason in _FINAL
 
 
 def unavailable(conditions: tuple[Condition, ...]) -> Condition | None:

@@ -25,7 +25,6 @@ INSTANCE_TERMINATING = "InstanceTerminating"
 
 # Reasons of conditions that are not True; karpenter's where it has one. What stands in the way of a
 # launch is a Cause of kaito.api.launch.
-LAUNCH_STOPPED = "LaunchStopped"
 LAUNCHING = "Launching"
 NODE_NOT_FOUND = "NodeNotFound"
 MULTIPLE_NODES = "MultipleNodesFound"

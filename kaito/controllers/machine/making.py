@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kaito.api.labels import INSTANCE_TYPE
-from kaito.api.launch import Cause
+from kaito.api.launch import STOPPED, Cause
 from kaito.api.machine import FINALIZER
 from kaito.controllers.machine import conditions
 from kaito.controllers.machine.cloud import Destroy, Launch, Look, Refusal
@@ -38,7 +38,7 @@ from kaito.provisioner import (
 )
 from kaito.provisioner.claim import Claim
 from kaito.provisioner.fitting import fitting
-from kaito.provisioner.ownership import LAUNCHED, SHAPE, belongs_to, label_of
+from kaito.provisioner.ownership import LAUNCHED, SHAPE, belongs_to, label_of, missing_proof
 from kaito.provisioner.sharing import shape_of
 from kaito.runtime import Object
 
@@ -161,7 +161,7 @@ def next_step(
     """A Step when nothing is asked for any more until somebody has acted."""
     enough = stopped(claim, useless(claim), policy)
     if enough is not None:
-        reason = conditions.LAUNCH_STOPPED
+        reason = STOPPED
         return Step("False", reason, enough, verdict=reason)
     refusals = seen.cloud.refusals
     return next_attempt(request.name, request.instance_types, refusals, seen.now, policy)
@@ -200,9 +200,19 @@ def coming(claim: Claim, pool: Pool) -> Progress:
     return unlaunched(claim, Step("Unknown", conditions.LAUNCHING, message))
 
 
+def relabelled(claim: Claim, pool: Pool, policy: Policy) -> str:
+    """How to keep a pool that gpu-provisioner made for the claim, as a sentence with the blank
+    before it; "" for any other."""
+    lacking = missing_proof(pool.labels, claim, policy.cluster)
+    command = policy.relabelling(pool, lacking) if lacking else ""
+    if not command:
+        return ""
+    return f" If gpu-provisioner made it for this {claim.kind}, keep it: say so with {command}."
+
+
 def _foreign(claim: Claim, pool: Pool, policy: Policy) -> str:
     return (
         f"{policy.cloud} has an agent pool {pool.name} whose labels do not show that KAITO made it "
         f"for this {claim.kind}, so it is left alone. Delete that pool, or delete this "
-        f"{claim.kind}."
+        f"{claim.kind}.{relabelled(claim, pool, policy)}"
     )

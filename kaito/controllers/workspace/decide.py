@@ -138,12 +138,16 @@ def _serve(
         )
     if way.back is not None:
         inference = judgement.undone(way.declared, way.back, inference, subject.name)
+    elif way.trying or way.declared.served:
+        # It is undone by itself, or has served like this before.
+        inference = replace(inference, final=False)
 
+    whole = summary(resource, inference)
     verdicts = {
         conditions.NODES_READY: nodes,
         conditions.RESOURCE_READY: resource,
         conditions.INFERENCE_READY: inference,
-        **summary(resource, inference),
+        **whole,
     }
     if ordered is not None:
         verdicts[ordered[0]] = ordered[1]
@@ -151,10 +155,7 @@ def _serve(
     said = status(
         observation,
         verdicts,
-        # What was undone needs a person, though something serves.
-        state="Failed"
-        if resource.good and way.back is not None
-        else state_after(_state_before(subject, way), resource.good and inference.good),
+        state=state_after(_state_before(subject, way), whole[conditions.WORKSPACE_READY]),
         worker_nodes=_worker_nodes(crew),
         target_node_count=planned.nodes,
         details=details(observation, crew, workload if deployed else None, catalog, settings),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kaito.api import conditions, labels, machine, nodeclaim, nodepool
-from kaito.api.launch import unavailable
+from kaito.api.launch import needs_somebody, unavailable
 from kaito.api.meta import Condition
 from kaito.api.words import listed, one_line
 from kaito.controllers.kinds import (
@@ -39,6 +39,8 @@ class Verdict:
     truth: Truth
     reason: str
     message: str
+    final: bool = False
+    """Whether it stays so until somebody acts."""
 
     @property
     def good(self) -> bool:
@@ -64,9 +66,9 @@ def orders(
     if not asked:
         return None
     for ask in crew.kept:
-        failure = "" if _met(ask, observation) else _failure(ask, observation, choice)
-        if failure:
-            return told.type, Verdict(truth="False", reason=told.failed, message=failure)
+        failure = None if _met(ask, observation) else _failure(ask, observation, choice)
+        if failure is not None:
+            return told.type, replace(failure, reason=told.failed)
     waiting = next(_waits(plan, crew, observation), "")
     if waiting:
         truth: Truth = "Unknown" if told is _TOLD_OF_MACHINES else "False"
@@ -151,6 +153,7 @@ def resources(order_verdict: Verdict | None, node_verdict: Verdict, attempts: st
         truth="False",
         reason=first.reason if known else conditions.RESOURCE_NOT_READY,
         message=_both(first.message, attempts),
+        final=first.final,
     )
 
 
@@ -189,7 +192,7 @@ def inference(
         )
     wrong = trouble(observation.pods, workload, observation.now)
     if wrong:
-        return Verdict(truth="False", reason=wrong.reason, message=wrong.message)
+        return Verdict(truth="False", reason=wrong.reason, message=wrong.message, final=wrong.final)
     serving = status.get("readyReplicas", 0)
     if serving and not current:
         return _pending(f"{kind} {name} is being rolled out.", gap)
@@ -243,7 +246,10 @@ def undone(declared: Revision, back: Revision, serving: Verdict, name: str) -> V
         f"with kaito rollback {name}."
     )
     return Verdict(
-        truth="False", reason=conditions.REVISION_UNDONE, message=one_line(told, MESSAGE_LENGTH)
+        truth="False",
+        reason=conditions.REVISION_UNDONE,
+        message=one_line(told, MESSAGE_LENGTH),
+        final=True,
     )
 
 
@@ -267,17 +273,26 @@ def _pending(message: str, more: str = "") -> Verdict:
     return Verdict(truth="False", reason=conditions.INFERENCE_PENDING, message=told)
 
 
-def _failure(ask: Ask, observation: Observation, choice: Choice) -> str:
-    """Why nodes were not launched, "" when that did not fail."""
+def _failure(ask: Ask, observation: Observation, choice: Choice) -> Verdict | None:
+    """Why nodes were not launched, in the claim's own words; None when that did not fail."""
     for order in _claims(ask, observation):
         launched = order.condition(machine.LAUNCHED, nodeclaim.LAUNCHED)
         lost = unavailable(order.status.conditions)
         failed = launched if launched is not None and launched.status == "False" else lost
         if failed is not None:
-            said = failed.message or failed.reason
-            return one_line(f"{order.kind} {order.name}: {said}", MESSAGE_LENGTH)
+            said = f"{order.kind} {order.name}: {failed.message or failed.reason}"
+            return Verdict(
+                truth="False",
+                reason=failed.reason,
+                message=one_line(said, MESSAGE_LENGTH),
+                final=needs_somebody(failed),
+            )
     why = (choice.lost or {}).get(ask.name)
-    return f"{ask.kind} {ask.name}: {why.rstrip('.')}." if why else ""
+    if not why:
+        return None
+    # Sizes are tried anew after a while, so nobody has to act.
+    said = f"{ask.kind} {ask.name}: {why.rstrip('.')}."
+    return Verdict(truth="False", reason="", message=said)
 
 
 def _claims(ask: Ask, observation: Observation) -> list[Order]:

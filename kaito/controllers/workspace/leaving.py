@@ -60,7 +60,7 @@ def leave(observation: Observation) -> Decision:
             conditions.WORKSPACE_SUCCEEDED: gone,
             conditions.WORKSPACE_DELETING: waits,
         },
-        state=state_after(subject.status.get("state", ""), ready=False),
+        state=state_after(subject.status.get("state", ""), gone),
     )
     return Decision(deletions=tuple(deletions), status=said, events=events(observation, said))
 

@@ -33,6 +33,16 @@ GRAVITY = (
     conditions.UNSCHEDULABLE,
     conditions.PODS_REFUSED,
 )
+# What the kubelet tries again without end, and what does not mend itself.
+FINAL = frozenset(
+    [
+        conditions.CONTAINER_OOM_KILLED,
+        conditions.IMAGE_PULL_ERROR,
+        conditions.CONTAINER_START_ERROR,
+        conditions.VOLUMES_NOT_MOUNTED,
+        conditions.PODS_REFUSED,
+    ]
+)
 # What a Deployment says whose Pods are refused: by a quota, Pod Security, a webhook.
 REPLICA_FAILURE = "ReplicaFailure"
 
@@ -45,6 +55,11 @@ class Trouble:
     message: str
     since: float = 0.0
     """Seconds since the epoch; before that it is the ordinary course of things."""
+
+    @property
+    def final(self) -> bool:
+        """Whether it stays until somebody acts."""
+        return self.reason in FINAL
 
 
 def trouble(pods: Iterable[Object], workload: Object | None, now: float) -> Trouble | None:

@@ -80,22 +80,23 @@ def status(
 def summary(resource: Verdict, inference: Verdict) -> dict[str, Verdict]:
     """WorkspaceReady and its mirror from the two that it follows from."""
     first = next((v for v in (resource, inference) if not v.good), None)
-    if resource.good and inference.reason == conditions.REVISION_UNDONE:
-        ready = Verdict(truth="False", reason=conditions.FAILED, message=inference.message)
-        succeeded = ready
-    elif first is None:
+    if first is None:
         ready = Verdict(truth="True", reason=conditions.READY, message=inference.message)
         succeeded = Verdict(truth="True", reason=conditions.SUCCEEDED, message=inference.message)
     else:
-        ready = Verdict(truth="False", reason=conditions.PENDING, message=first.message)
+        reason = conditions.FAILED if first.final else conditions.PENDING
+        ready = Verdict(truth="False", reason=reason, message=first.message, final=first.final)
         succeeded = ready
     return {conditions.WORKSPACE_READY: ready, conditions.WORKSPACE_SUCCEEDED: succeeded}
 
 
-def state_after(before: str, ready: bool) -> State:
-    """Ready, NotReady for what was ready once, Pending for what never was."""
-    if ready:
+def state_after(before: str, ready: Verdict) -> State:
+    """Ready, Failed where somebody has to act, NotReady for what was ready once, Pending for what
+    never was."""
+    if ready.good:
         return "Ready"
+    if ready.final:
+        return "Failed"
     return "NotReady" if before in ("Ready", "NotReady") else "Pending"
 
 
