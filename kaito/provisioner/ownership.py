@@ -83,6 +83,15 @@ def belongs_to(pool: Mapping[str, str], claim: Claim, cluster: str = "") -> bool
     return all(pool.get(label) == own.get(label) for label in CUSTOMER_LABELS)
 
 
+def missing_proof(pool: Mapping[str, str], claim: Claim, cluster: str = "") -> Mapping[str, str]:
+    """The labels that a pool of gpu-provisioner lacks to prove that it was made for the claim: of a
+    NodeClaim without a customer it writes none that says so. Empty where that is not all."""
+    lacking = {NODE_CLASS: claim.node_class}
+    if served(pool) or not belongs_to({**pool, **lacking}, claim, cluster):
+        return {}
+    return lacking
+
+
 def label_of(seconds: float) -> str:
     """A time as a label's value, which may hold no colon: 2026-01-02T03-04-05Z."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H-%M-%SZ")

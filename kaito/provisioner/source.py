@@ -94,6 +94,10 @@ class NodeSource(Protocol):
     def pool_of(self, provider_id: str) -> str | None:
         """The pool that a Node's spec.providerID belongs to; None when it is none of this cloud."""
 
+    def relabelling(self, pool: Pool, labels: Mapping[str, str]) -> str:
+        """How a person gives the pool these labels in addition, as a command in backquotes; ""
+        when the cloud has none."""
+
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         """Create the pool unless one of its name exists; what exists after that.
 

@@ -6,6 +6,8 @@ about the machines of one, unless somebody has written another claim's pool into
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kaito.provisioner.failure import Cause, CloudError, Failure, Way
 from kaito.provisioner.source import Absent, Pool, PoolMachine
 
@@ -19,6 +21,10 @@ class Unshared:
     def most_pools(self) -> int:
         """See NodeSource."""
         return BEYOND_COUNT
+
+    def relabelling(self, pool: Pool, labels: Mapping[str, str]) -> str:
+        """See NodeSource. None: nobody else has made pools there."""
+        return ""
 
     async def resize(self, pool: Pool, count: int) -> Pool | Absent:
         """Refused."""

@@ -5,6 +5,8 @@ It changes no answer and no refusal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kaito.provisioner.request import NodeRequest
 from kaito.provisioner.source import Absent, NodeSource, Pool, PoolMachine
 
@@ -27,6 +29,10 @@ class Wrapped:
     def pool_of(self, provider_id: str) -> str | None:
         """See NodeSource."""
         return self._source.pool_of(provider_id)
+
+    def relabelling(self, pool: Pool, labels: Mapping[str, str]) -> str:
+        """See NodeSource."""
+        return self._source.relabelling(pool, labels)
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         """See NodeSource."""

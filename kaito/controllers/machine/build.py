@@ -133,6 +133,7 @@ def build(
         size=size,
         image_label=source.image_label,
         cluster=cluster,
+        relabelling=source.relabelling,
         share_from=ceil(SHARE * source.most_pools),
         expire=chosen.expire,
         repair=chosen.repair,

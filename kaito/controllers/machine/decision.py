@@ -102,6 +102,8 @@ class Policy:
     """The label by which a Node names its image, "" when the cloud has none."""
     cluster: str = ""
     """The uid of the namespace kube-system, which tells this cluster from others."""
+    relabelling: Callable[[Pool, Mapping[str, str]], str] = lambda pool, labels: ""
+    """See NodeSource."""
     making_patience: float = 3600.0
     """Seconds that a pool may be in the making. GPU nodes take 5 to 20 minutes."""
     joining_patience: float = 900.0

@@ -24,6 +24,7 @@ from kaito.controllers.machine.decision import (
 from kaito.controllers.machine.drain import asking, closing, deadline, staying, told
 from kaito.controllers.machine.launch import remaining_pause
 from kaito.controllers.machine.leaving import last_of_all, leave, waits_for_others
+from kaito.controllers.machine.making import relabelled
 from kaito.controllers.machine.readiness import release
 from kaito.controllers.machine.waiting import NEARLY, watch
 from kaito.provisioner import Absent, Pool, PoolState
@@ -50,7 +51,7 @@ def dismantle(claim: Claim, seen: Observation, policy: Policy) -> Decision:
             said = (
                 f"Agent pool {pool.name} has lost the labels that showed it was made for this "
                 f"{claim.kind}, so it is left alone. Delete it, or give it back its kaito.sh "
-                "labels."
+                f"labels.{relabelled(claim, pool, policy)}"
             )
             return watch(claim, _terminating(claim, said), seen, policy, confirm=True)
         case _:

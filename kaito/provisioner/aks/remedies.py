@@ -35,6 +35,19 @@ def advised(failure: Failure, settings: CloudSettings, instance_type: str = "") 
     return replace(failure, advice=remedy(_Case(failure, settings, instance_type)))
 
 
+def relabelling(settings: CloudSettings, pool: str, labels: Mapping[str, str]) -> str:
+    """The command that gives a pool these labels and no others: Azure takes them as a whole."""
+    options = {
+        "subscription": settings.subscription,
+        "resource-group": settings.resource_group,
+        "cluster-name": settings.cluster,
+        "name": pool,
+    }
+    flags = [f"--{name} {_quoted(value)}" for name, value in options.items()]
+    said = [_quoted(f"{name}={value}") for name, value in sorted(labels.items())]
+    return f"`{' '.join(('az aks nodepool update', *flags, '--labels', *said))}`"
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """What a remedy is made from."""

@@ -7,7 +7,7 @@ CloudError.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -60,6 +60,9 @@ class AksNodeSource:
 
     def pool_of(self, provider_id_: str) -> str | None:
         return provider_id.pool_of(provider_id_)
+
+    def relabelling(self, pool_: Pool, labels: Mapping[str, str]) -> str:
+        return remedies.relabelling(self._settings, pool_.name, {**pool_.labels, **labels})
 
     async def launch(self, request: NodeRequest, instance_type: str) -> Pool:
         try:

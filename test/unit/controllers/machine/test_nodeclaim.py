@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from kaito.controllers.machine.conditions import DONE, Progress, Step, pending, report, unlaunched
 from kaito.controllers.machine.decision import SetStatus, Tell
-from kaito.provisioner import Failure
+from kaito.provisioner import Failure, Pool, PoolState, node_request
+from kaito.provisioner.aks import remedies
 from kaito.provisioner.claim import NODECLAIM
+from kaito.provisioner.settings import read
 from kaito.runtime import Key
 from test.unit.controllers.machine.world import (
     BUSY,
@@ -22,7 +25,8 @@ from test.unit.controllers.machine.world import (
     finalizers,
     node_object,
 )
-from test.unit.provisioner.machines import BORN, NAME, nodeclaim, nodeclaim_object
+from test.unit.provisioner.machines import A100, BORN, NAME, nodeclaim, nodeclaim_object
+from test.unit.provisioner.test_settings import CLUSTER, FILE
 
 MAGIC = "all requested instance types were unavailable during launch"
 
@@ -253,3 +257,40 @@ def written(progress: Progress, now: float, **changes: Any) -> dict[str, Any]:
         if isinstance(write, SetStatus)
     ]
     return status
+
+
+@pytest.mark.parametrize("lacking", [(), ("kaito.sh/creation-timestamp",)])
+async def test_who_keeps_a_pool_of_gpu_provisioner_without_a_customer_is_told_how(
+    lacking: tuple[str, ...],
+) -> None:
+    how = remedies.relabelling
+    where = read({**CLUSTER, **FILE}, {})
+    policy = replace(
+        POLICY, relabelling=lambda pool, more: how(where, pool.name, {**pool.labels, **more})
+    )
+    world = World(NODECLAIM, policy)
+    world.create()
+    world.objects.claims[NAME]["metadata"]["labels"] = {}
+    claim = world.claim()
+    assert claim is not None
+    theirs = dict(node_request(claim).labels)
+    for name in ("kaito.sh/kaitonodeclass", *lacking):
+        del theirs[name]
+    pool = Pool(
+        name=NAME, state=PoolState.READY, said="Succeeded", instance_type=A100, labels=theirs
+    )
+    world.cloud.there[NAME] = pool
+    await world.steps(3)
+    _, reason, message = world.condition("Launched")
+    assert reason == "PoolNameTaken"
+    wanted = f"kaito.sh/kaitonodeclass={claim.node_class}"
+    assert ("az aks nodepool update --subscription" in message) is (not lacking)
+    if lacking:
+        return
+    assert wanted in message
+    assert f"kaito.sh/creation-timestamp={theirs['kaito.sh/creation-timestamp']}" in message
+    world.cloud.there[NAME] = replace(
+        pool, labels={**theirs, "kaito.sh/kaitonodeclass": claim.node_class}
+    )
+    world.clock.at += 700
+    await ready(world)
