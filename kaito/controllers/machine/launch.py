@@ -25,6 +25,7 @@ AGAIN = " KAITO tries again "
 MAX_MESSAGE = 1600
 """Characters of a condition's message: room for two sizes with Azure's words and the remedies. The
 API server takes 32768; gpu-provisioner's 800 cut the remedy off."""
+_JOINING = "joined the cluster within"  # how the useless pools' last words tell that none did
 MAX_TYPE = 64  # characters of an instance type in a message; Azure's longest has 31
 
 
@@ -54,11 +55,16 @@ def stopped(claim: Claim, useless: Useless, policy: Policy) -> str | None:
     if len(useless.pools) < policy.most_useless:
         return None
     resource = f"{claim.dialect.plural}.karpenter.sh"
+    cure = (
+        "Find out what keeps nodes from joining (often the way to the API server, or to the "
+        "registry)"
+        if _JOINING in useless.last
+        else "Mend what that says"
+    )
     return (
         f"{len(useless.pools)} agent pools were made for this {claim.kind} and none brought a "
         f"usable Node; of the last: {useless.last.rstrip('.')}. KAITO makes no more of them, for "
-        "each may cost money. Mend the cause (where nodes do not join it is often the way to the "
-        f"API server, or to the registry), then `kubectl annotate {resource} {claim.metadata.name} "
+        f"each may cost money. {cure}, then `kubectl annotate {resource} {claim.metadata.name} "
         f"{ANNOTATION}-` for another attempt."
     )
 
@@ -119,8 +125,7 @@ def overdue(pool: Pool, since: float, now: float, policy: Policy) -> Failure | N
         ):
             cause = Cause.JOINING_TIMEOUT
             said = (
-                f"no Node of agent pool {pool.name} joined the cluster within "
-                f"{_spoken(policy.joining_patience)}"
+                f"no Node of agent pool {pool.name} {_JOINING} {_spoken(policy.joining_patience)}"
             )
         case _:
             return None

@@ -16,7 +16,9 @@ from kaito.controllers.machine.launch import (
     overdue,
     pause_after,
     remaining_pause,
+    stopped,
 )
+from kaito.controllers.machine.useless import Useless
 from kaito.provisioner import Cause, Failure, Pool, PoolState
 from kaito.provisioner.ownership import LAUNCHED, label_of
 from test.unit.controllers.machine.world import (
@@ -28,7 +30,7 @@ from test.unit.controllers.machine.world import (
     POLL,
     WRONG,
 )
-from test.unit.provisioner.machines import A10, A100
+from test.unit.provisioner.machines import A10, A100, machine
 
 NOW = 1_767_225_600.0
 TYPES = (A100, A10)
@@ -160,3 +162,20 @@ def test_patience_with_a_pool_ends_but_not_with_one_that_is_stopped_or_upgraded(
 
 def pool(state: PoolState) -> Pool:
     return Pool(name="ws1", state=state, said=state, instance_type=A100, labels={})
+
+
+@pytest.mark.parametrize(
+    ("last", "cure"),
+    [
+        (overdue(pool(PoolState.READY), NOW - 900.0, NOW, POLICY), "keeps nodes from joining"),
+        (overdue(pool(PoolState.CREATING), NOW - 3600.0, NOW, POLICY), "Mend what that says"),
+        (NO_ROOM, "Mend what that says"),
+    ],
+)
+def test_the_advice_after_pools_in_vain_is_about_what_the_last_one_lacked(
+    last: Failure | None, cure: str
+) -> None:
+    assert last is not None
+    said = stopped(machine(), Useless(dict.fromkeys("123", str(last))), POLICY)
+    assert said is not None
+    assert cure in said
