@@ -181,7 +181,8 @@ class PoolBook:
                 self._listing.pools[name] = pool
                 return pool
             case Destroy(pool, _):
-                log.info("deleting", pool=name, state=pool.said)
+                # Not its state, which we last saw when its Node was still to come.
+                log.info("deleting", pool=name, instance_type=pool.instance_type)
                 return await self._source.delete(pool)
             case Resize(pool, count, _):
                 log.info("resizing", pool=name, machines=count)
