@@ -27,7 +27,16 @@ from kaito.controllers.machine.findings import Finding, judge, most_at_once
 from kaito.controllers.machine.ledger import Ledger
 from kaito.controllers.machine.sweep import DELAY
 from kaito.provisioner import CloudError, aks
-from kaito.runtime import Client, ConfigError, ExitCode, NotFound, RuntimeFailure, SystemClock, load
+from kaito.runtime import (
+    Client,
+    ConfigError,
+    ExitCode,
+    Forbidden,
+    NotFound,
+    RuntimeFailure,
+    SystemClock,
+    load,
+)
 
 FOUND = 1
 """Exit code when something is left over, or was named and could not be deleted."""
@@ -56,6 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
             f"{error} Nothing can be judged without the definitions of claims.",
             code=ExitCode.UNAVAILABLE,
         ) from error
+    except Forbidden as error:
+        raise CommandError(
+            f"Forbidden: {error} The account of the kubeconfig needs the provisioner's rights: "
+            "have config/rbac applied and its role bound to it, or name another account with "
+            "--kubeconfig.",
+            code=ExitCode.UNAVAILABLE,
+        ) from error
     except (RuntimeFailure, CloudError) as error:
         raise CommandError(str(error), code=ExitCode.UNAVAILABLE) from error
     print(said, end="")
@@ -71,7 +87,7 @@ async def answer(arguments: argparse.Namespace) -> tuple[int, str]:
         if not names:
             said = as_json(report) if as_data else text(report)
             return FOUND if report.findings else 0, said
-        chosen = [_named(report.findings, name) for name in dict.fromkeys(names)]
+        chosen = _named(report.findings, list(dict.fromkeys(names)))
         outcomes = [await _delete(way, each, dry_run=arguments.dry_run) for each in chosen]
         code = 0 if all(done for done, _ in outcomes) else FOUND
         told = [each for _, each in outcomes]
@@ -121,16 +137,23 @@ async def _leaked(client: Client) -> dict[str, int]:
     return {entry.pool: entry.leaked for entry in ledger.open() if entry.leaked is not None}
 
 
-def _named(findings: Sequence[Finding], name: str) -> Finding:
-    found = [each for each in findings if name in (each.name, f"{each.kind}/{each.name}")]
-    if not found:
+def _named(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
+    """What the names stand for, each for one thing. CommandError tells of all that do not."""
+    found = {
+        name: [each for each in findings if name in (each.name, f"{each.kind}/{each.name}")]
+        for name in names
+    }
+    unknown = [name for name, those in found.items() if not those]
+    if unknown:
         raise CommandError(
-            f"{name} is not left over; `kaito provisioner sweep` lists what is. Nothing was deleted"
+            f"{', '.join(unknown)} {'are' if len(unknown) > 1 else 'is'} not left over; `kaito "
+            "provisioner sweep` lists what is. Nothing was deleted"
         )
-    if len(found) > 1:
-        either = " or ".join(f"{each.kind}/{each.name}" for each in found)
-        raise CommandError(f"{name} is several things: write {either}.", code=2)
-    return found[0]
+    for name, those in found.items():
+        if len(those) > 1:
+            either = " or ".join(f"{each.kind}/{each.name}" for each in those)
+            raise CommandError(f"{name} is several things: write {either}.", code=2)
+    return [only for those in found.values() for only in those]
 
 
 async def _delete(way: _Way, finding: Finding, *, dry_run: bool) -> tuple[bool, dict[str, Json]]:

@@ -102,6 +102,8 @@ async def test_the_daemon_deletes_what_is_left_when_it_is_few_enough(
 async def test_what_is_not_left_over_is_not_deleted(stage: Stage, sweep: Ask) -> None:
     await stage.create("ws1")
     await stage.until(lambda: stage.condition("Ready", "ws1").get("status") == "True", "ready")
+    with pytest.raises(CommandError, match="nobody, ws1, pool/ws1 are not left over"):
+        await sweep("--delete", "nobody", "ws1", "pool/ws1")
     with pytest.raises(CommandError, match="ws1 is not left over"):
         await sweep("--delete", "ws1")
     assert stage.pools() == ["ws1"]
