@@ -35,6 +35,7 @@ from kaito.controllers.workspace.rollout import (
     STALLED,
     Course,
     course,
+    refused,
     seconds_left,
     stalled,
     switched_off,
@@ -65,12 +66,15 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
         if planned.reason == conditions.UNKNOWN_PRESET and unread is not None:
             planned = replace(planned, message=unread.message)
             decision = (
-                _refuse(observation, subject, planned)
+                _refuse(observation, planned, catalog, settings)
                 if unread.failed
-                else _wait(observation, subject, planned)
+                else _wait(observation, planned, catalog, settings)
             )
             return replace(decision, look_again=unread.look_again)
-        return _refuse(observation, subject, planned)
+        way = refused(observation, planned)
+        if way is None:
+            return _refuse(observation, planned, catalog, settings)
+        return _stay(observation, way, catalog, settings)
     return _run(observation, planned, course(observation), catalog, settings)
 
 
@@ -93,18 +97,26 @@ def _run(
     """Serve the declared revision, or in its place the last one that answered."""
     if way.back is None:
         return _serve(observation, planned, way, catalog, settings)
+    return _stay(observation, way, catalog, settings)
+
+
+def _stay(observation: Observation, way: Course, catalog: Catalog, settings: Settings) -> Decision:
+    """Serve the last revision that answered, where what is declared does not or cannot be."""
+    assert way.back is not None
     earlier = turned_back(observation, way.back)
     again = plan_of(earlier, catalog, settings)
-    if isinstance(again, Refusal):
-        # What was good once cannot be any more: nothing is changed.
-        stays = Verdict(truth="False", reason=again.reason, message=again.message)
-        subject = Subject(observation.workspace)
-        told = judgement.undone(way.declared, way.back, stays, subject.name)
-        refusal = replace(again, reason=told.reason, message=told.message)
-        return replace(
-            _refuse(observation, subject, refusal), revision=record(subject, way.declared)
-        )
-    return _serve(earlier, again, way, catalog, settings)
+    if not isinstance(again, Refusal):
+        return _serve(earlier, again, way, catalog, settings)
+    # What was good once cannot be any more: nothing is changed.
+    if way.refusal is not None:
+        return _refuse(observation, way.refusal, catalog, settings)
+    stays = Verdict(truth="False", reason=again.reason, message=again.message)
+    subject = Subject(observation.workspace)
+    told = judgement.undone(way.declared, way.back, stays, subject.name)
+    refusal = replace(again, reason=told.reason, message=told.message)
+    return replace(
+        _refuse(observation, refusal, catalog, settings), revision=record(subject, way.declared)
+    )
 
 
 def _serve(
@@ -136,7 +148,9 @@ def _serve(
             catalog,
             settings,
         )
-    if way.back is not None:
+    if way.back is not None and way.refusal is not None:
+        inference = judgement.refused(way.refusal, way.back, inference)
+    elif way.back is not None:
         inference = judgement.undone(way.declared, way.back, inference, subject.name)
     elif way.trying or way.declared.served:
         # It is undone by itself, or has served like this before.
@@ -169,7 +183,8 @@ def _serve(
         # A Deployment serves on until the nodes are there that a StatefulSet takes, or the reverse.
         runs_so = subject.owns(judgement.written_as(workload, observation))
         if resource.good or runs_so:
-            revision = record(subject, way.declared)
+            # What cannot be was never tried, so nothing is to be remembered of it.
+            revision = record(subject, way.declared) if way.refusal is None else None
             deletions += _forgotten(way, subject)
             deletions += restarts(observation.stateful_set, observation.pods)
             objects += served
@@ -210,24 +225,37 @@ def _superfluous(observation: Observation, crew: Crew) -> tuple[Deletion, ...]:
     return tuple(order_deletion(order) for order in crew.surplus)
 
 
-def _wait(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:
+def _wait(
+    observation: Observation, refusal: Refusal, catalog: Catalog, settings: Settings
+) -> Decision:
     """Say what is waited for; what runs meanwhile runs on and is not spoken of."""
     if observation.workload is not None:
+        subject = Subject(observation.workspace)
         return Decision(finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD)
     waits = Verdict(truth="Unknown", reason=conditions.READING_MODEL, message=refusal.message)
-    return _nothing(observation, subject, waits, waits, state="Pending")
+    return _nothing(observation, waits, waits, catalog, settings, state="Pending")
 
 
-def _refuse(observation: Observation, subject: Subject, refusal: Refusal) -> Decision:
+def _refuse(
+    observation: Observation, refusal: Refusal, catalog: Catalog, settings: Settings
+) -> Decision:
     failed = Verdict(truth="False", reason=refusal.reason, message=refusal.message)
     sum_up = Verdict(truth="False", reason=conditions.FAILED, message=refusal.message)
-    return _nothing(observation, subject, failed, sum_up, state="Failed")
+    return _nothing(observation, failed, sum_up, catalog, settings, state="Failed")
 
 
 def _nothing(
-    observation: Observation, subject: Subject, parts: Verdict, whole: Verdict, *, state: State
+    observation: Observation,
+    parts: Verdict,
+    whole: Verdict,
+    catalog: Catalog,
+    settings: Settings,
+    *,
+    state: State,
 ) -> Decision:
-    """Nothing is to be done; say why."""
+    """Nothing is to be done; say why, and what is there all the same."""
+    subject = Subject(observation.workspace)
+    there = {node.name for node in observation.nodes}
     said = status(
         observation,
         {
@@ -238,7 +266,8 @@ def _nothing(
         },
         state=state,
         # Nodes that it counts are kept for it while its author mends it.
-        worker_nodes=subject.status.get("workerNodes") or (),
+        worker_nodes=[name for name in subject.status.get("workerNodes") or () if name in there],
+        details=details(observation, None, observation.workload, catalog, settings),
     )
     return Decision(
         finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,

@@ -40,15 +40,16 @@ class Details:
 
 def details(
     observation: Observation,
-    crew: Crew,
+    crew: Crew | None,
     workload: Object | None,
     catalog: Catalog,
     settings: Settings,
 ) -> Details:
     """Of a Workspace that is served, or is to be; `workload` is what runs its Pods, None while
-    nothing is to."""
+    nothing is to. Without a crew all that asks for nodes counts."""
     subject = Subject(observation.workspace)
-    counted = {ask.name for ask in crew.kept}
+    kept = observation.orders if crew is None else crew.kept
+    counted = {each.name for each in kept}
     claims = [order for order in observation.orders if order.kind != nodepool.KIND]
     return Details(
         start=Start(

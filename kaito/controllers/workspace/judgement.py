@@ -25,6 +25,7 @@ from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.order import ORDERS, Order
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
+from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.revisions import Revision, Undone
 from kaito.runtime import Object, Truth, find_condition
 
@@ -251,6 +252,14 @@ def undone(declared: Revision, back: Revision, serving: Verdict, name: str) -> V
         message=one_line(told, MESSAGE_LENGTH),
         final=True,
     )
+
+
+def refused(refusal: Refusal, back: Revision, serving: Verdict) -> Verdict:
+    """That an edit cannot be, and which revision runs on."""
+    goes = "serves on" if serving.good else f"runs on: {serving.message.rstrip('.')}"
+    told = f"{refusal.message} Revision {back.number} {goes}."
+    message = one_line(told, MESSAGE_LENGTH)
+    return Verdict(truth="False", reason=refusal.reason, message=message, final=True)
 
 
 def with_leaving(nodes: Verdict, crew: Crew) -> Verdict:

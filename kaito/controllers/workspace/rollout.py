@@ -15,6 +15,7 @@ from kaito.api.workspace_rules import update_problems
 from kaito.controllers.workspace.kinds import STATEFUL_SETS
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.parameters import Config, config_hash
+from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.revisions import (
     Revision,
     Undone,
@@ -41,16 +42,19 @@ class Course:
     """The last other one that answered."""
     known: tuple[Revision, ...] = ()
     """Those that are written down, in order of number."""
+    refusal: Refusal | None = None
+    """Why the declared one cannot be."""
 
     @property
     def back(self) -> Revision | None:
         """The revision that runs in the place of the declared one; None when that one does."""
-        return self.good if self.declared.undone is not None else None
+        stays = self.declared.undone is not None or self.refusal is not None
+        return self.good if stays else None
 
     @property
     def trying(self) -> bool:
         """Whether the declared one may still turn out not to work, and there is a way back."""
-        return not self.declared.served and self.declared.undone is None and self.good is not None
+        return not self.declared.served and self.back is None and self.good is not None
 
 
 def course(observation: Observation) -> Course:
@@ -74,6 +78,16 @@ def way_back(observation: Observation) -> Revision | None:
     except RecursionError:
         return None  # nested deeper than what can be read, of which the rules tell
     return way.good if way.back is not None or way.trying else None
+
+
+def refused(observation: Observation, refusal: Refusal) -> Course | None:
+    """The course where an edit cannot be and an earlier revision serves on; None where there is
+    none, and where what is declared has served itself: that is left as it runs."""
+    try:
+        way = course(observation)
+    except RecursionError:
+        return None  # as in way_back
+    return replace(way, refusal=refusal) if way.back is not None or way.trying else None
 
 
 def turned_back(observation: Observation, to: Revision) -> Observation:

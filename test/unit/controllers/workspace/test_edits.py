@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kaito.controllers.workspace.decision import Decision
 from kaito.controllers.workspace.observation import Observation, Obstacle
+from kaito.controllers.workspace.parameters import Missing
 from kaito.controllers.workspace.rollout import course
 from kaito.runtime import Object, rfc3339
 from test.unit.controllers.workspace.scene import (
@@ -473,3 +474,53 @@ def test_what_cannot_be_written_is_said_once_and_not_announced_before_each_try()
 
     assert first.announces
     assert not again.announces
+
+
+# Refused
+
+
+def refused() -> Observation:
+    """An edit that names a ConfigMap that is not there, of a preset that answers."""
+    found = seen(held(), orders=(ready_machine(),), nodes=(own_node(),))
+    _, found = turn(found)
+    _, found = turn(answering(found))
+    _, found = turn(found)
+    workspace = {
+        **found.workspace,
+        "inference": {**found.workspace["inference"], "config": "lost"},
+    }
+    return replace(found, workspace=workspace, config=Missing(name="lost"))
+
+
+def test_while_an_edit_is_refused_the_last_revision_serves_on() -> None:
+    decision = decided(refused())
+
+    assert says(decision, "ResourceReady")[0] == "True"
+    assert says(decision, "InferenceReady") == ("False", "ConfigMapNotFound")
+    assert condition(decision, "InferenceReady")["message"].endswith("Revision 1 serves on.")
+    assert says(decision, "WorkspaceReady") == ("False", "workspaceFailed")
+    assert (decision.status or {})["state"] == "Failed"
+    assert decision.revision is None
+    assert [each["kind"] for each in decision.objects if each["kind"] == "Deployment"]
+
+
+def test_while_an_edit_is_refused_a_machine_that_was_deleted_is_asked_for_again() -> None:
+    decision = decided(replace(refused(), orders=(), nodes=()))
+
+    assert "Machine" in [each["kind"] for each in decision.objects]
+    assert (decision.status or {}).get("workerNodes", []) == []
+    assert "pricePerHour" not in (decision.status or {})
+
+
+def test_a_config_map_that_breaks_leaves_what_served_with_it_as_it_runs() -> None:
+    found = refused()
+    same = {**found.workspace, "inference": {**found.workspace["inference"], "config": "c"}}
+    good: Object = {"metadata": {"name": "c"}, "data": {"inference_config.yaml": "vllm: {}"}}
+    _, found = turn(replace(found, workspace=same, config=good))
+    _, found = turn(answering(found))
+
+    decision = decided(replace(found, config=Missing(name="c"), orders=(), nodes=()))
+
+    assert (decision.objects, decision.deletions) == ((), ())
+    assert says(decision, "InferenceReady") == ("False", "ConfigMapNotFound")
+    assert not {"workerNodes", "pricePerHour"} & (decision.status or {}).keys()
