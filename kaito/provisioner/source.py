@@ -46,6 +46,8 @@ class Pool:
     """Why it is FAILED; None in other states."""
     count: int = 1
     """How many machines it is to have."""
+    remedy: str = ""
+    """What a person can do when it is DELETING for too long, one clause; "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

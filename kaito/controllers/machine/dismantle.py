@@ -30,7 +30,9 @@ from kaito.controllers.machine.waiting import NEARLY, watch
 from kaito.provisioner import Absent, Pool, PoolState
 from kaito.provisioner.claim import NODECLAIM, Claim
 from kaito.provisioner.ownership import belongs_to
-from kaito.runtime import Truth, find_condition
+from kaito.runtime import Truth, find_condition, rfc3339
+
+DELETING_PATIENCE = 1800.0  # seconds; a pool of GPU nodes goes within 5 to 15 minutes
 
 
 def dismantle(claim: Claim, seen: Observation, policy: Policy) -> Decision:
@@ -60,7 +62,7 @@ def dismantle(claim: Claim, seen: Observation, policy: Policy) -> Decision:
 
 
 def _destroy(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decision:
-    message = f"Agent pool {pool.name} is being deleted ({pool.said})."
+    message = f"Agent pool {pool.name} is being deleted ({pool.said}).{_stuck(pool, seen)}"
     if pool.state is not PoolState.DELETING:
         waiting = _empty(claim, seen, policy)
         if waiting is not None:
@@ -78,6 +80,15 @@ def _destroy(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Dec
         DeleteNode(node.name, node.metadata.uid) for node in seen.nodes if not node.deleting
     )
     return replace(decision, writes=(*deletions, *decision.writes))
+
+
+def _stuck(pool: Pool, seen: Observation) -> str:
+    """Since when a pool is being deleted and what to do about it, once that is too long."""
+    since = seen.cloud.since
+    if pool.state is not PoolState.DELETING or seen.now - since < DELETING_PATIENCE:
+        return ""
+    advice = f" If it does not go, {pool.remedy}." if pool.remedy else ""
+    return f" That has lasted since {rfc3339(since)} at least.{advice}"
 
 
 def _withdraw(claim: Claim, pool: Pool, seen: Observation, policy: Policy) -> Decision:

@@ -48,6 +48,28 @@ def relabelling(settings: CloudSettings, pool: str, labels: Mapping[str, str]) -
     return f"`{' '.join(('az aks nodepool update', *flags, '--labels', *said))}`"
 
 
+def unstuck(name: str, settings: CloudSettings) -> str:
+    """What to do about a pool that is being deleted and does not go."""
+    abort = _az(
+        settings,
+        "aks nodepool operation-abort",
+        output="",
+        resource_group=settings.resource_group,
+        cluster_name=settings.cluster,
+        nodepool_name=name,
+    )
+    return f"have the deletion stopped with {abort}, and KAITO begins it again"
+
+
+def _az(settings: CloudSettings, words: str, *, output: str, **options: str) -> str:
+    """A command in backquotes. Options without a value are left out."""
+    chosen = {"subscription": settings.subscription, **options, "output": output}
+    flags = (
+        f"--{name.replace('_', '-')} {_quoted(value)}" for name, value in chosen.items() if value
+    )
+    return f"`{' '.join(('az', words, *flags))}`"
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """What a remedy is made from."""
@@ -66,13 +88,7 @@ class _Case:
 
     def az(self, words: str, *, output: str = "table", **options: str) -> str:
         """A command in backquotes. Options without a value are left out."""
-        chosen = {"subscription": self.settings.subscription, **options, "output": output}
-        flags = (
-            f"--{name.replace('_', '-')} {_quoted(value)}"
-            for name, value in chosen.items()
-            if value
-        )
-        return f"`{' '.join(('az', words, *flags))}`"
+        return _az(self.settings, words, output=output, **options)
 
     @property
     def of_cluster(self) -> dict[str, str]:

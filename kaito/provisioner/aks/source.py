@@ -152,8 +152,11 @@ class AksNodeSource:
         return replace(there, state=PoolState.UPDATING, said="Updating", etag="")
 
     def _read(self, wire: pool.Wire) -> Pool:
-        """A pool from Azure's JSON; one that failed says what can be done about it."""
+        """A pool from Azure's JSON; one that failed, or is being deleted, says what can
+        be done about it."""
         found = pool.read(wire)
+        if found.state is PoolState.DELETING:
+            return replace(found, remedy=remedies.unstuck(found.name, self._settings))
         if found.failure is None:
             return found
         told = remedies.advised(found.failure, self._settings, found.instance_type)

@@ -35,6 +35,7 @@ from kaito.controllers.machine.decision import (
 from kaito.controllers.machine.kinds import Pod
 from kaito.controllers.machine.launch import MAX_MESSAGE
 from kaito.provisioner import Absent, PoolState
+from kaito.runtime import rfc3339
 from test.unit.controllers.machine.situations import (
     BROKEN,
     CLAIMED,
@@ -305,3 +306,15 @@ def test_the_second_node_of_an_upgrade_changes_nothing() -> None:
     bound = claimed(status={**LAUNCHED, "providerID": node(0).spec.provider_id})
     decision = decide(at(bound, None, [node(0), node(1)]), POLICY)
     assert [w.name for w in decision.writes if isinstance(w, PatchNode)] == [node(0).name]
+
+
+def test_a_pool_that_does_not_go_says_since_when_and_what_to_do() -> None:
+    stuck = replace(GOING, remedy="stop it")
+    young = at(DYING_LAUNCHED, facts(stuck, confirmed=True))
+    assert step(decide(young, POLICY), "Ready")[2] == (
+        f"Agent pool {GOING.name} is being deleted (Deleting)."
+    )
+    old = at(DYING_LAUNCHED, facts(stuck, confirmed=True, since=NOW - 1800.0))
+    assert step(decide(old, POLICY), "Ready")[2].endswith(
+        f" That has lasted since {rfc3339(NOW - 1800.0)} at least. If it does not go, stop it."
+    )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kaito.provisioner import Cause, CloudSettings, Failure, Way
 from kaito.provisioner.aks import errors
 from kaito.provisioner.aks.errors import Answer, Detail, classify
-from kaito.provisioner.aks.remedies import advised
+from kaito.provisioner.aks.remedies import advised, unstuck
 from kaito.provisioner.failure import Quota
 from kaito.provisioner.settings import CredentialKind
 from test.unit.provisioner.machines import A100
@@ -145,3 +145,16 @@ def test_a_whole_refusal_reads_as_a_sentence_and_its_way_out() -> None:
         "instance type; `az vm list-usage --subscription 11111111-2222-4333-8444-555555555555 "
         "--location eastus --output table` shows what is used."
     )
+
+
+def test_a_deletion_that_does_not_end_can_be_stopped() -> None:
+    [command] = commands(unstuck("ws1", replace(SETTINGS, resource_group="a b")))
+    assert command[:4] == ["az", "aks", "nodepool", "operation-abort"]
+    assert command[-6:] == [
+        "--resource-group",
+        "a b",
+        "--cluster-name",
+        "aks",
+        "--nodepool-name",
+        "ws1",
+    ]
