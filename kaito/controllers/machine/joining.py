@@ -29,7 +29,7 @@ from kaito.controllers.machine.decision import (
     Policy,
 )
 from kaito.controllers.machine.hosting import moving_out
-from kaito.controllers.machine.launch import Attempt, Wait, overdue, remaining_pause
+from kaito.controllers.machine.launch import Attempt, Wait, looks_again, overdue, remaining_pause
 from kaito.controllers.machine.making import coming, failed, held_up, make, next_step, show
 from kaito.controllers.machine.useless import entering, useless
 from kaito.controllers.machine.waiting import due, watch
@@ -73,7 +73,7 @@ def join(claim: Claim, seen: Observation, policy: Policy) -> Decision:
         said = (
             f"Agent pool {pool.name} serves other claims of this customer, whose nodes are not "
             f"like those that this {claim.kind} asks for: wait until they are gone, or create "
-            f"the {claim.kind} under another name."
+            f"the {claim.kind} under another name.{looks_again(policy)}"
         )
         return watch(claim, failed(claim, Cause.NAME_TAKEN, said), seen, policy, slow=True)
     if pool.state not in {PoolState.READY, PoolState.FAILED}:

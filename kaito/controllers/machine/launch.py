@@ -186,6 +186,11 @@ def next_try(failure: Failure, at: float, pause: float | None) -> str:
     return f"{AGAIN}at {rfc3339(at + pause)}, and then every {_spoken(pause)}."
 
 
+def looks_again(policy: Policy) -> str:
+    """The same of what is looked at again whenever somebody may have acted."""
+    return f"{AGAIN}every {_spoken(policy.user_pause)}."
+
+
 def with_end(text: str, end: str) -> str:
     """At most MAX_MESSAGE characters of both, the end whole."""
     return f"{shortened(text, MAX_MESSAGE - len(end))}{end}"

@@ -19,6 +19,7 @@ from kaito.controllers.machine.hosting import host_for
 from kaito.controllers.machine.launch import (
     Attempt,
     Wait,
+    looks_again,
     next_attempt,
     overdue,
     remaining_pause,
@@ -214,5 +215,5 @@ def _foreign(claim: Claim, pool: Pool, policy: Policy) -> str:
     return (
         f"{policy.cloud} has an agent pool {pool.name} whose labels do not show that KAITO made it "
         f"for this {claim.kind}, so it is left alone. Delete that pool, or delete this "
-        f"{claim.kind}.{relabelled(claim, pool, policy)}"
+        f"{claim.kind}.{relabelled(claim, pool, policy)}{looks_again(policy)}"
     )

@@ -318,3 +318,10 @@ def test_a_pool_that_does_not_go_says_since_when_and_what_to_do() -> None:
     assert step(decide(old, POLICY), "Ready")[2].endswith(
         f" That has lasted since {rfc3339(NOW - 1800.0)} at least. If it does not go, stop it."
     )
+
+
+def test_a_pool_of_somebody_else_is_looked_at_again_and_that_is_said() -> None:
+    decision = decide(at(CLAIMED, facts(FOREIGN)), POLICY)
+    said = step(decision, "MachineLaunched")[2]
+    assert said.endswith(" KAITO tries again every 10 minutes.")
+    assert ".." not in said
