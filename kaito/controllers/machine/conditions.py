@@ -119,7 +119,7 @@ def report(
     after: Object = {**before, "conditions": conditions, **_about(claim, node, policy)}
     if after == before:
         return []
-    return [SetStatus(after), *_news(claim, known, steps)]
+    return [SetStatus(after), *_news(claim, known, steps, node, now)]
 
 
 def _wire(claim: Claim) -> Object:
@@ -207,7 +207,9 @@ def _in_order(conditions: list[Object]) -> list[Object]:
     )
 
 
-def _news(claim: Claim, known: list[Object], steps: dict[str, Step]) -> list[Tell]:
+def _news(
+    claim: Claim, known: list[Object], steps: dict[str, Step], node: Node | None, now: float
+) -> list[Tell]:
     """An event for each step done just now, and one for each verdict that is new.
 
     When the next attempt is due is no news, nor is the same verdict on another step.
@@ -218,7 +220,7 @@ def _news(claim: Claim, known: list[Object], steps: dict[str, Step]) -> list[Tel
         changed = before.get("status") != step.truth
         message = launch.shortened(step.message)
         if step.truth == "True" and changed:
-            told = Tell("Normal", type_, message or f"{type_} is True.")
+            told = Tell("Normal", type_, message or _done(claim, type_, node, now))
         elif step.verdict and (
             (before.get("reason"), _verdict(before.get("message", "")))
             != (step.reason, _verdict(message))
@@ -228,6 +230,18 @@ def _news(claim: Claim, known: list[Object], steps: dict[str, Step]) -> list[Tel
             continue
         news.setdefault((told.reason, told.message), told)
     return list(news.values())
+
+
+def _done(claim: Claim, type_: str, node: Node | None, now: float) -> str:
+    """That a step is done: of which Node, and how long after the claim's birth."""
+    if node is None:
+        return f"{type_} is True."
+    size = f" ({node.instance_type})" if node.instance_type else ""
+    seconds = max(0.0, now - claim.born)
+    return (
+        f"{type_} is True: Node {node.name}{size}, {seconds:.0f} seconds after the {claim.kind} "
+        "was created."
+    )
 
 
 def _verdict(message: str) -> str:

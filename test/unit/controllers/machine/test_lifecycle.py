@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -770,3 +771,12 @@ async def test_those_that_came_at_different_times_look_together_from_then_on() -
         world.clock.at += POLL / 30
     assert len(looks) == 1
     assert world.cloud.asked == ["list", "list"]
+
+
+async def test_the_event_of_a_step_names_the_node_its_size_and_the_seconds() -> None:
+    world = World()
+    world.create()
+    await ready(world)
+    [told] = [each.message for each in world.objects.told if each.reason == "Ready"]
+    seconds = r"\d+ seconds after the Machine was created\."
+    assert re.fullmatch(rf"Ready is True: Node aks-{NAME}-\S+ \({A100}\), {seconds}", told)
