@@ -29,7 +29,7 @@ REFUSED = {
     FaultKind.POLICY: (Cause.POLICY, "policy 'Allowed virtual machine size SKUs'"),
     FaultKind.LOCKED: (Cause.LOCK, "az lock list"),
     FaultKind.UNAUTHORIZED: (Cause.AUTHORIZATION, "az role assignment create"),
-    FaultKind.UNAUTHENTICATED: (Cause.AUTHENTICATION, "AZURE_CLIENT_ID"),
+    FaultKind.UNAUTHENTICATED: (Cause.AUTHENTICATION, "AZURE_TOKEN_FILE"),
     FaultKind.CLUSTER_GONE: (Cause.CLUSTER, "AZURE_CLUSTER_NAME"),
     FaultKind.GROUP_GONE: (Cause.GROUP, "ARM_RESOURCE_GROUP"),
     FaultKind.DISABLED: (Cause.SUBSCRIPTION, "az account show"),
