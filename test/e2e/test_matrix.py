@@ -21,7 +21,10 @@ from test.e2e.stage import PORTS
 MOMENTS = 10
 # A life with several nodes takes hundreds of processes.
 SINGLE = [each for each in SCENARIOS if each.expected.pods == 1]
-all_scenarios = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
+# By module: the tests of one scenario run side by side, so that a worker lives its life once.
+all_scenarios = pytest.mark.parametrize(
+    "scenario", SCENARIOS, ids=lambda each: each.name, scope="module"
+)
 
 
 class References:
