@@ -89,7 +89,7 @@ def replace_node(claim: Claim, node: Node, seen: Observation, policy: Policy) ->
     words = f": {ready.message}" if ready and ready.message else ""
     at_once = {TERMINATION: rfc3339(seen.now)}
     patch: Object = {"metadata": {"uid": claim.metadata.uid, "annotations": at_once}}
-    said = f"Node {node.name} has not been ready for too long{words}; its {claim.kind} is replaced."
+    said = f"Node {node.name} has not been ready for too long{words}; its {claim.kind} is deleted."
     return Decision(
         writes=(
             DeleteClaim(claim.metadata.uid),
