@@ -75,7 +75,7 @@ async def an_edit_of_it_is_rolled_out(scene: Stage) -> None:
 async def it_is_edited_into_what_cannot_be(scene: Stage) -> None:
     await scene.serve()
     await scene.client.patch(WORKSPACES, W, {"inference": {"config": "nowhere"}})
-    await scene.until(lambda: scene.says("ResourceReady", "ConfigMapNotFound"), "the refusal")
+    await scene.until(lambda: scene.says("InferenceReady", "ConfigMapNotFound"), "the refusal")
     assert scene.find(DEPLOYMENTS)
 
 
