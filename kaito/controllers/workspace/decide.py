@@ -212,7 +212,7 @@ def _serve(
             # Whose time is over waits for what its workload says next, which wakes.
             left if left is not None and left > 0 else None,
             until(choice, observation),
-            trouble_in(observation.pods, observation.now),
+            trouble_in(observation.pods, observation.now, replacing=bool(gap)),
         ),
     )
 
@@ -301,7 +301,9 @@ def _gap(observation: Observation, planned: Plan, way: Course, workload: Object 
     if workload is None or observation.workload is None:
         return ""
     edited = judgement.replaces_pods(workload, observation.workload)
-    out = way.trying and not judgement.all_ready(observation.workload)
+    served = any(each.served for each in way.known)
+    going = way.trying or (served and judgement.rolls_out(observation.workload))
+    out = going and not judgement.all_ready(observation.workload)
     return gap_told(workload, start_on_nodes(planned)) if edited or out else ""
 
 

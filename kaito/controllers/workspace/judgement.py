@@ -30,6 +30,8 @@ from kaito.controllers.workspace.revisions import Revision, Undone
 from kaito.runtime import Object, Truth, find_condition
 
 ON_ITS_WAY = "the node is on its way."
+# What the deployment controller says when all Pods are new ones, until the next rollout.
+ROLLED_OUT = "NewReplicaSetAvailable"
 MESSAGE_LENGTH = 800  # what the provisioner allows itself for a failure
 
 
@@ -191,7 +193,7 @@ def inference(
             reason=conditions.INFERENCE_SUCCESS,
             message=f"{wanted} of {wanted} replicas of {kind} {name} are ready.",
         )
-    wrong = trouble(observation.pods, workload, observation.now)
+    wrong = trouble(observation.pods, workload, observation.now, replacing=bool(gap))
     if wrong:
         return Verdict(truth="False", reason=wrong.reason, message=wrong.message, final=wrong.final)
     serving = status.get("readyReplicas", 0)
@@ -226,6 +228,17 @@ def all_ready(workload: Object) -> bool:
     ready: int = (workload.get("status") or {}).get("readyReplicas", 0)
     wanted: int = workload["spec"].get("replicas", 1)
     return ready >= wanted
+
+
+def rolls_out(workload: Object) -> bool:
+    """Whether a Deployment's controller is replacing Pods, or has yet to see what was written; of
+    others it is not told."""
+    status, generation = workload.get("status") or {}, workload["metadata"].get("generation", 0)
+    progressing = find_condition(status.get("conditions") or [], "Progressing")
+    if progressing is None:
+        return False
+    unseen: bool = status.get("observedGeneration", 0) < generation
+    return unseen or progressing.get("reason") != ROLLED_OUT
 
 
 def stuck(observation: Observation) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kaito.api import conditions
 from kaito.api.words import one_line
 from kaito.controllers.workspace.mounting import overdue_at, waits
-from kaito.runtime import Object, find_condition
+from kaito.runtime import Object, find_condition, parse_rfc3339
 
 # Characters of what is copied from a Pod: an image's name comes four times when it is not there.
 MESSAGE_LENGTH = 512
@@ -43,6 +43,8 @@ FINAL = frozenset(
         conditions.PODS_REFUSED,
     ]
 )
+# A Pod that is deleted leaves its GPUs when its grace is over, and a scheduler sees that soon.
+ROOM_SECONDS = 60.0
 # What a Deployment says whose Pods are refused: by a quota, Pod Security, a webhook.
 REPLICA_FAILURE = "ReplicaFailure"
 
@@ -62,17 +64,31 @@ class Trouble:
         return self.reason in FINAL
 
 
-def trouble(pods: Iterable[Object], workload: Object | None, now: float) -> Trouble | None:
-    """The gravest trouble of these Pods and of what makes them, None when nothing says of any."""
-    said = [*(each for pod in pods for each in _of(pod)), *_refused(workload)]
+def trouble(
+    pods: Sequence[Object], workload: Object | None, now: float, *, replacing: bool = False
+) -> Trouble | None:
+    """The gravest trouble of these Pods and of what makes them, None when nothing says of any.
+    `replacing` says that new Pods wait for the room of old ones."""
+    said = [*_of_all(pods, replacing), *_refused(workload)]
     found = [each for each in said if each.since <= now]
     return min(found, key=lambda each: GRAVITY.index(each.reason), default=None)
 
 
-def trouble_in(pods: Iterable[Object], now: float) -> float | None:
+def trouble_in(pods: Sequence[Object], now: float, *, replacing: bool = False) -> float | None:
     """In how many seconds there is trouble though nothing changes; None where there will not be."""
-    times = (each.since - now for pod in pods for each in _of(pod))
+    times = (each.since - now for each in _of_all(pods, replacing))
     return min((each for each in times if each > 0), default=None)
+
+
+def _of_all(pods: Sequence[Object], replacing: bool) -> Iterator[Trouble]:
+    going = (_time(pod["metadata"].get("deletionTimestamp")) for pod in pods)
+    room = max((at + ROOM_SECONDS for at in going if at), default=0.0)
+    for each in (each for pod in pods for each in _of(pod)):
+        if each.reason == conditions.UNSCHEDULABLE:
+            patience = each.since + ROOM_SECONDS if replacing else 0.0
+            yield replace(each, since=max(room, patience))
+        else:
+            yield each
 
 
 def _refused(workload: Object | None) -> Iterator[Trouble]:
@@ -99,7 +115,8 @@ def _of(pod: Object) -> Iterator[Trouble]:
             and condition.get("reason") == "Unschedulable"
         ):
             said = condition.get("message")
-            yield _trouble(conditions.UNSCHEDULABLE, name, "fits on no node", said)
+            found = _trouble(conditions.UNSCHEDULABLE, name, "fits on no node", said)
+            yield replace(found, since=_time(condition.get("lastTransitionTime")))
     late = overdue_at(pod)
     if late is not None:
         yield replace(_trouble(conditions.VOLUMES_NOT_MOUNTED, name, waits(pod), ""), since=late)
@@ -144,6 +161,14 @@ def _shortened(text: str) -> str:
     if len(text) <= MESSAGE_LENGTH:
         return text
     return text[: MESSAGE_LENGTH - TAIL_LENGTH - 5] + " ... " + text[-TAIL_LENGTH:]
+
+
+def _time(timestamp: object) -> float:
+    """Seconds since the epoch, 0 for what is no time."""
+    try:
+        return parse_rfc3339(str(timestamp))
+    except ValueError:
+        return 0.0
 
 
 def _list(status: Object, name: str) -> Sequence[Object]:

@@ -524,3 +524,28 @@ def test_a_config_map_that_breaks_leaves_what_served_with_it_as_it_runs() -> Non
     assert (decision.objects, decision.deletions) == ((), ())
     assert says(decision, "InferenceReady") == ("False", "ConfigMapNotFound")
     assert not {"workerNodes", "pricePerHour"} & (decision.status or {}).keys()
+
+
+# The gap of another ConfigMap
+
+
+def test_the_gap_of_another_config_map_is_told_until_the_model_answers() -> None:
+    gap = "the model does not answer meanwhile"
+    found = refused()
+    named = {**found.workspace, "inference": {**found.workspace["inference"], "config": "c"}}
+    config: Object = {"metadata": {"name": "c"}, "data": {"inference_config.yaml": "vllm: {}"}}
+    _, found = turn(replace(found, workspace=named, config=config))
+    _, found = turn(answering(found))
+    other = {**config, "data": {"inference_config.yaml": "vllm: {seed: 7}"}}
+    first, found = turn(replace(found, config=other))
+    assert gap in condition(first, "InferenceReady")["message"]
+
+    progressing = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
+    rolling: Any = {"conditions": [progressing], "readyReplicas": 0}
+    rest = decided(answering(found, **rolling))
+    assert gap in condition(rest, "InferenceReady")["message"]
+
+    done = {**progressing, "reason": "NewReplicaSetAvailable"}
+    faltering: Any = {"conditions": [done], "readyReplicas": 0}
+    later = decided(answering(found, **faltering))
+    assert gap not in condition(later, "InferenceReady")["message"]

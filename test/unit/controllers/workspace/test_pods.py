@@ -186,3 +186,25 @@ def test_a_pod_that_pulls_its_image_does_not_wait_for_volumes() -> None:
     found["status"]["conditions"][1]["status"] = "True"
 
     assert trouble([found], None, NOW) is None
+
+
+def unscheduled(since: float) -> Object:
+    return pod(conditions=[{**UNSCHEDULABLE, "lastTransitionTime": rfc3339(since)}])
+
+
+def test_a_pod_that_waits_for_the_room_of_one_that_goes_is_in_no_trouble_yet() -> None:
+    going = {"metadata": {"name": "old", "deletionTimestamp": rfc3339(NOW + 30)}}
+    found = [unscheduled(NOW - 600), going]
+
+    assert trouble(found, None, NOW) is None
+    assert trouble_in(found, NOW) == 90
+    assert trouble(found, None, NOW + 90) is not None
+
+
+def test_while_pods_are_replaced_one_that_fits_nowhere_has_a_minute_to_find_its_room() -> None:
+    found = [unscheduled(NOW - 59)]
+
+    assert trouble(found, None, NOW, replacing=True) is None
+    assert trouble_in(found, NOW, replacing=True) == 1
+    assert trouble(found, None, NOW) is not None
+    assert trouble(found, None, NOW + 1, replacing=True) is not None
