@@ -140,7 +140,7 @@ async def test_a_broken_node_is_replaced_after_ten_minutes_and_its_pods_not_wait
     await until(world, broken_at + 1000)
     assert world.left() == []
     [told] = [event for event in world.objects.told if event.reason == "NodeRepaired"]
-    assert told.message.endswith("; its Machine is deleted.")
+    assert told.message.endswith("; its NodeClaim is deleted.")
     assert "Kubelet stopped posting node status." in told.message
 
 
