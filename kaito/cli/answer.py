@@ -19,8 +19,8 @@ class Answer:
     quote: Quote
     changes: Sequence[Change] | None = None
     """Against a cluster; None without one."""
-    secrets: Mapping[Key, bool | None] = field(default_factory=dict)
-    """Whether a Secret is there; None for those that nobody may look at."""
+    found: Mapping[Needed, bool | None] = field(default_factory=dict)
+    """Whether what it needs is there; None for what nobody may look at."""
 
     @property
     def verdict(self) -> str:
@@ -45,8 +45,8 @@ class Answer:
         return (*filter(None, (self.quote.waits,)), *missing)
 
     def there(self, needed: Needed) -> bool | None:
-        """Whether a Secret is there; None where nobody knows."""
-        return self.secrets.get(needed.secret)
+        """Whether what it needs is there; None where nobody knows."""
+        return self.found.get(needed)
 
     @property
     def ready(self) -> bool:
@@ -58,6 +58,7 @@ class Answer:
     def _missing(self, needed: Needed) -> str:
         holding = f" with the key {needed.key}" if needed.key else ""
         return (
-            f"Secret {needed.secret.name} is not in the namespace {needed.secret.namespace}, and "
+            f"{needed.kind} {needed.object.name} is not in the namespace "
+            f"{needed.object.namespace}, and "
             f"Pods wait for it: create it{holding}."
         )

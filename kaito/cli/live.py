@@ -5,19 +5,23 @@ What may not be read is left out and said. Nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from kaito.controllers.kinds import CONFIG_MAPS, NODES
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.kinds import CHILDREN, PODS, REVISIONS, SERVICES, WORKSPACES
+from kaito.controllers.workspace.needs import CLAIM, SECRET, Needed
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.order import ORDERS
 from kaito.controllers.workspace.parameters import config_name
 from kaito.runtime import Call, Client, Forbidden, Key, Listing, NotFound, Object, Resource
 
 T = TypeVar("T")
-SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
+LOOKED_FOR: Mapping[str, Resource[Object]] = {
+    SECRET: Resource("", "v1", "secrets", SECRET),
+    CLAIM: Resource("", "v1", "persistentvolumeclaims", CLAIM),
+}
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 
@@ -28,8 +32,8 @@ class Live:
         self._client = client
         self.notes: list[str] = []
         """What could not be looked at, a sentence each."""
-        self.secrets: dict[Key, bool | None] = {}
-        """Whether a Secret is there; None for those that may not be looked at."""
+        self.found: dict[Needed, bool | None] = {}
+        """Whether what Pods need is there; None for what may not be looked at."""
         self._objects: dict[tuple[str, Key], Object] = {}
 
     def find(self, kind: str, key: Key) -> Object | None:
@@ -60,19 +64,22 @@ class Live:
         for each in await self._list(WORKSPACES):
             self._file(documents, each)
 
-    async def look_for(self, client: Client, secrets: Iterable[Key]) -> None:
-        """Find out whether Secrets are there. What is in them is not asked for."""
-        for key in dict.fromkeys(secrets):
-            path = SECRETS.path(key.namespace, key.name)
+    async def look_for(self, client: Client, needs: Iterable[Needed]) -> None:
+        """Find out whether Secrets and claims are there. What is in them is not asked for."""
+        for each in dict.fromkeys(needs):
+            resource = LOOKED_FOR[each.kind]
+            path = resource.path(each.object.namespace, each.object.name)
             call = Call(method="GET", path=path, headers={"accept": METADATA})
             try:
                 await client.send(call)
-                self.secrets[key] = True
+                self.found[each] = True
             except NotFound:
-                self.secrets[key] = False
+                self.found[each] = False
             except Forbidden:
-                self.secrets[key] = None
-                self._note("You may not look at secrets there: whether they exist is not known.")
+                self.found[each] = None
+                self._note(
+                    f"You may not look at {resource.plural} there: whether they exist is not known."
+                )
 
     def merged(self, workspace: Object) -> Object:
         """A Workspace of a manifest as it would be when it has been applied."""

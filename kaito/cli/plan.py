@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         if found.status is not None:
             documents.add({**observation.workspace, "status": found.status})
         answers.append(Answer(key=key, quote=found, changes=_changes(found, live)))
-    _print(_with_secrets(answers, live, arguments), live.notes if live else [], arguments.output)
+    _print(_with_needs(answers, live, arguments), live.notes if live else [], arguments.output)
     return 0 if all(each.quote.foreseen for each in answers) else 1
 
 
@@ -106,19 +106,19 @@ def _changes(found: Quote, live: Live | None) -> list[Change] | None:
     ]
 
 
-def _with_secrets(
+def _with_needs(
     answers: Sequence[Answer], live: Live | None, arguments: argparse.Namespace
 ) -> Sequence[Answer]:
-    """The same, with whether the Secrets that Pods read are there."""
-    wanted = {each.secret for answer in answers for each in answer.quote.needs}
+    """The same, with whether the Secrets and claims of its Pods are there."""
+    wanted = [each for answer in answers for each in answer.quote.needs]
     if live is None or not wanted:
         return answers
 
     async def look(client: Client) -> None:
-        await live.look_for(client, sorted(wanted))
+        await live.look_for(client, wanted)
 
     _beside(arguments, look)
-    return [replace(each, secrets=live.secrets) for each in answers]
+    return [replace(each, found=live.found) for each in answers]
 
 
 def _catalog(arguments: argparse.Namespace, presets: Sequence[str]) -> Catalog:

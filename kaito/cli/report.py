@@ -13,7 +13,7 @@ from kaito.cli.answer import Answer
 from kaito.cli.table import INDENT, LABEL, block, columns, labelled
 from kaito.controllers.workspace.asked import Own
 from kaito.controllers.workspace.changes import Change
-from kaito.controllers.workspace.needs import Needed
+from kaito.controllers.workspace.needs import CLAIM, SECRET, Needed
 from kaito.controllers.workspace.quote import Otherwise, Quote
 from kaito.runtime import Object
 
@@ -87,7 +87,7 @@ def _own(own: Own, gpus: Gpus | None) -> str:
 
 def _needed(needed: Needed) -> str:
     holding = f" with the key {needed.key}" if needed.key else ""
-    return f"Secret {needed.secret.name}{holding} in {needed.secret.namespace}"
+    return f"{needed.kind} {needed.object.name}{holding} in {needed.object.namespace}"
 
 
 def _estimate(found: Estimate, quote: Quote) -> Iterator[str]:
@@ -250,8 +250,14 @@ def as_json(answer: Answer) -> Object:
         "now": quote.now,
         "waits": " ".join(answer.waits) or None,
         "secrets": [
-            {"name": each.secret.name, "key": each.key or None, "exists": answer.there(each)}
+            {"name": each.object.name, "key": each.key or None, "exists": answer.there(each)}
             for each in quote.needs
+            if each.kind == SECRET
+        ],
+        "claims": [
+            {"name": each.object.name, "exists": answer.there(each)}
+            for each in quote.needs
+            if each.kind == CLAIM
         ],
         "model": asked.model.name if asked and asked.model else None,
         "size": asked.sku.name if asked and asked.sku else (own.size or None) if own else None,

@@ -1,4 +1,6 @@
-"""Secrets that the Pods of rendered objects read: names and keys, never values. Pure."""
+"""What the Pods of rendered objects mount or read and others have to make: Secrets, by names and
+keys and never values, and claims of volumes. Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +10,33 @@ from typing import Any
 
 from kaito.runtime import Key, Object
 
+SECRET = "Secret"  # noqa: S105 - a kind, no secret
+CLAIM = "PersistentVolumeClaim"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needed:
-    """A Secret that must be there before Pods start."""
+    """An object that must be there before Pods start."""
 
-    secret: Key
+    kind: str = SECRET
+    """SECRET or CLAIM."""
+    object: Key
     key: str = ""
-    """What must be in it; "" where anything may be."""
+    """What must be in a Secret; "" where anything may be."""
 
 
 def needed(objects: Iterable[Object]) -> tuple[Needed, ...]:
-    """The Secrets that these objects name and cannot do without, each once, in order."""
+    """What these objects name and cannot do without, each once, in order."""
     found = (
-        Needed(secret=Key(each["metadata"].get("namespace", ""), name), key=key)
+        Needed(kind=kind, object=Key(each["metadata"].get("namespace", ""), name), key=key)
         for each in objects
-        for name, key in _named(each)
+        for kind, name, key in _named(each)
     )
     return tuple(dict.fromkeys(found))
 
 
 # Any: a Pod template of a user's own has any shape.
-def _named(value: Any) -> Iterator[tuple[str, str]]:
+def _named(value: Any) -> Iterator[tuple[str, str, str]]:
     if isinstance(value, list):
         for each in value:
             yield from _named(each)
@@ -39,18 +46,20 @@ def _named(value: Any) -> Iterator[tuple[str, str]]:
             case (("secretKeyRef" | "secretRef" | "secret"), {"optional": True}):
                 pass
             case "secretKeyRef", {"name": str(name), "key": str(key)}:
-                yield name, key
+                yield SECRET, name, key
             case "secretRef", {"name": str(name)}:
-                yield name, ""
+                yield SECRET, name, ""
             case "secret", {"secretName": str(name)}:
-                yield name, ""
+                yield SECRET, name, ""
             case "secret", {"name": str(name), "items": [{"key": str(key)}]}:
-                yield name, key
+                yield SECRET, name, key
             case "secret", {"name": str(name)}:
-                yield name, ""
+                yield SECRET, name, ""
+            case "persistentVolumeClaim", {"claimName": str(name)}:
+                yield CLAIM, name, ""
             case "imagePullSecrets", list():
                 yield from (
-                    (each["name"], "")
+                    (SECRET, each["name"], "")
                     for each in inner
                     if isinstance(each, dict) and isinstance(each.get("name"), str)
                 )

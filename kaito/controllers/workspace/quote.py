@@ -139,9 +139,9 @@ class Quote:
 
     @property
     def needs(self) -> tuple[Needed, ...]:
-        """Secrets that its Pods read."""
+        """Secrets that its Pods read and claims that they mount."""
         found = needed(self.objects)
-        return tuple(each for each in found if each.secret.name != TOKEN_TO_COME)
+        return tuple(each for each in found if each.object.name != TOKEN_TO_COME)
 
 
 def quote(

@@ -112,6 +112,9 @@ OWN_NODE: Object = {
     },
 }
 SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
+PERSISTENT_VOLUME_CLAIMS: Resource[Object] = Resource(
+    "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim"
+)
 
 
 async def test_a_secret_that_is_not_there_is_waited_for(
@@ -135,6 +138,45 @@ async def test_a_secret_that_is_not_there_is_waited_for(
         assert there["secrets"][0]["exists"] is True
         assert there["waits"] is None
         assert "hf_secret" not in json.dumps(there)
+
+
+MOUNTING = {
+    **FOUND,
+    "inference": {
+        "preset": {"name": "phi-4"},
+        "adapters": [
+            {
+                "source": {
+                    "name": "poet",
+                    "volumeSource": {"persistentVolumeClaim": {"claimName": "adapters"}},
+                }
+            }
+        ],
+    },
+}
+CLAIM: Object = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "adapters", "namespace": "default"},
+    "spec": {"accessModes": ["ReadOnlyMany"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
+async def test_a_claim_that_is_not_there_is_waited_for(
+    kube: Cluster, kube_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "w.yaml"
+    async with kube.client() as client:
+        await kube.install(*crds())
+        missing = await planned(kube_config, file, MOUNTING, capsys)
+        assert missing["claims"] == [{"name": "adapters", "exists": False}]
+        assert missing["waits"].startswith(
+            "PersistentVolumeClaim adapters is not in the namespace default, and Pods wait for it"
+        )
+        await client.create(PERSISTENT_VOLUME_CLAIMS, CLAIM)
+        there = await planned(kube_config, file, MOUNTING, capsys)
+        assert there["claims"] == [{"name": "adapters", "exists": True}]
+        assert there["waits"] is None
 
 
 @pytest.mark.parametrize(

@@ -280,8 +280,8 @@ def test_the_secrets_that_pods_read_are_known_before_they_start() -> None:
     found = adapted(image("poet", "pull"), api_key_secret="key")
     observation = seen(found, orders=(ready_machine(),), nodes=(own_node(),))
     assert set(needed(decided(observation).objects)) == {
-        Needed(secret=Key("default", "pull"), key=".dockerconfigjson"),
-        Needed(secret=Key("default", "key"), key="API_KEY"),
+        Needed(object=Key("default", "pull"), key=".dockerconfigjson"),
+        Needed(object=Key("default", "key"), key="API_KEY"),
     }
 
 

@@ -368,7 +368,7 @@ def test_a_model_that_cannot_be_read_is_the_problem_of_its_workspace() -> None:
 def test_secrets_that_pods_read_are_named_with_their_keys() -> None:
     named = {"preset": {**LLAMA["preset"], "presetOptions": {"modelAccessSecret": "hf"}}}
     told = asked(workspace(resource={"instanceType": A100}, inference=named))
-    assert [(each.secret.name, each.key) for each in told.needs] == [("hf", "HF_TOKEN")]
+    assert [(each.object.name, each.key) for each in told.needs] == [("hf", "HF_TOKEN")]
 
 
 def test_secrets_of_a_template_count_but_those_it_can_do_without() -> None:
@@ -382,7 +382,7 @@ def test_secrets_of_a_template_count_but_those_it_can_do_without() -> None:
         "volumes": [{"secret": {"secretName": "v"}}],
     }
     found = needed([{"metadata": {"namespace": "n"}, "spec": spec}])
-    assert {(each.secret.name, each.key) for each in found} == {("pull", ""), ("a", "k"), ("v", "")}
+    assert {(each.object.name, each.key) for each in found} == {("pull", ""), ("a", "k"), ("v", "")}
 
 
 def test_how_it_is_now_is_told() -> None:
