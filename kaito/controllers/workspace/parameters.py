@@ -93,13 +93,31 @@ def config_name(workspace: Object) -> str:
 
 
 def config_hash(config: Config | None) -> str:
-    """Tells the settings of one ConfigMap from those of another, "" for none. What else is written
-    on it, such as a tool's labels, makes no difference."""
+    """Tells the settings of one ConfigMap from those of another, "" for none. Comments, spaces and
+    what else is written on it, such as a tool's labels, make no difference; the order does."""
     if config is None or isinstance(config, Missing):
         return ""
     data = config.get("data") or {}
-    text = json.dumps({key: data[key] for key in KEYS if key in data}, sort_keys=True)
+    text = json.dumps({key: _said(data[key]) for key in KEYS if key in data}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def _said(text: object) -> object:
+    """What a YAML text says, alike for texts that say the same; the text itself where it is none.
+
+    Taken from the events of its parser, in which aliases are not followed: what a few of them hold
+    may be without end.
+    """
+    if not isinstance(text, str) or len(text) > TEXT_LENGTH:
+        return text
+    try:
+        events = [*yaml.parse(text, Loader=LOADER)]
+    except yaml.YAMLError:
+        return text
+    parts = ("anchor", "tag", "implicit", "value")
+    return [
+        [type(each).__name__, *(getattr(each, part, None) for part in parts)] for each in events
+    ]
 
 
 def reads_config(workspace: Workspace) -> bool:

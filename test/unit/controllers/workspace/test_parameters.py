@@ -13,6 +13,7 @@ from kaito.api.rules import Problem
 from kaito.controllers.workspace.parameters import (
     INFERENCE_KEY,
     TRAINING_KEY,
+    config_hash,
     inference_problems,
     inference_slips,
     told_by,
@@ -211,3 +212,40 @@ def test_what_the_engine_does_not_start_with_is_told(setting: str, words: str) -
     (slip,) = inference_slips(config(f"vllm: {{{setting}}}"))
     assert words in slip
     assert "s3cret" not in slip
+
+
+def hashed(text: str) -> str:
+    return config_hash({"metadata": {"name": "c"}, "data": {"inference_config.yaml": text}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vllm:\n  max-model-len: 2048 # enough\n  seed: 7\n",
+        "# ours\n\nvllm:   {max-model-len: 2048,\n  seed: 7}\n",
+    ],
+)
+def test_settings_that_say_the_same_in_other_words_are_the_same(text: str) -> None:
+    assert hashed(text) == hashed("vllm:\n    max-model-len: 2048\n    seed: 7")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vllm: {max-model-len: 2049, seed: 7}",
+        "vllm: {max-model-len: '2048', seed: 7}",
+        "vllm: {seed: 7, max-model-len: 2048}",
+        "vllm: {max-model-len: 2048, seed: 7",
+        "vllm: {max-model-len: 2048, seed: 8",
+    ],
+)
+def test_settings_that_say_something_else_are_others(text: str) -> None:
+    assert hashed(text) != hashed("vllm: {max-model-len: 2048, seed: 7}")
+
+
+def test_a_text_that_refers_to_itself_many_times_is_told_from_others() -> None:
+    bomb = "a0: &a0 [1]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)
+    )
+    assert hashed(bomb) == hashed(f"# the same\n{bomb}")
+    assert hashed(bomb) != hashed(bomb.replace("[1]", "[2]"))
