@@ -48,6 +48,8 @@ def _lines(answer: Answer) -> Iterator[str]:
             yield from labelled("Needs", _needed(needed))
     for waits in answer.waits:
         yield from labelled("Waits", waits)
+    if quote.gap:
+        yield from labelled("Gap", quote.gap)
     if quote.plan is not None:
         yield from labelled("Price", _price(quote))
         if quote.otherwise:
@@ -249,6 +251,7 @@ def as_json(answer: Answer) -> Object:
         "warnings": list(quote.warnings),
         "now": quote.now,
         "waits": " ".join(answer.waits) or None,
+        "gap": quote.gap or None,
         "secrets": [
             {"name": each.object.name, "key": each.key or None, "exists": answer.there(each)}
             for each in quote.needs

@@ -205,6 +205,7 @@ def _serve(
             *_replaced(crew),
             *_warnings(observation, planned, crew, catalog, settings, starts=resource.good),
         ),
+        gap=gap,
         announces=bool(crew.surplus or (gap and not inference.good))
         and not judgement.stuck(observation),
         look_again=_soonest(

@@ -52,6 +52,8 @@ class Decision:
     status: Object | None = None
     """The whole of what we say in the status; None leaves it as it is."""
     events: tuple[Event, ...] = ()
+    gap: str = ""
+    """What users miss while an edit is rolled out, as a sentence; "" when they miss nothing."""
     announces: bool = False
     """Whether status and events are told before anything else is done."""
     look_again: float | None = None

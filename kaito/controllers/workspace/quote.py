@@ -104,6 +104,8 @@ class Quote:
     """What the Workspace would say at the end; None where there are problems."""
     waits: str = ""
     """What it will wait for although all goes well, a sentence; "" when it will be ready."""
+    gap: str = ""
+    """What users of what runs now miss while it is rolled out, a sentence; "" for nothing."""
     now: Object | None = None
     """The condition that says how it is now; None where it does not say."""
     sizes: tuple[Offer, ...] = ()
@@ -204,6 +206,7 @@ def _carried_out(
         objects=rehearsal.objects,
         status=None if base.problems else rehearsal.last.status,
         waits=_waits(planned, what, rehearsal.last),
+        gap=rehearsal.gap,
         # A size that nobody knows yet may well do.
         sizes=base.sizes if planned.estimate is not None else (),
         models=() if base.possible else base.models,

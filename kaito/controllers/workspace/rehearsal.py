@@ -47,6 +47,8 @@ class Rehearsal:
     time."""
     events: tuple[Event, ...]
     """Every event, in order."""
+    gap: str
+    """What users miss meanwhile, as a sentence; "" when they miss nothing."""
     settled: bool
     """Whether it comes to an end; what is told of one that does not is only its beginning."""
 
@@ -69,6 +71,7 @@ def rehearse(observation: Observation, catalog: Catalog, settings: Settings) -> 
         last=decisions[-1],
         objects=tuple(objects.values()),
         events=tuple(event for each in decisions for event in each.events),
+        gap=next((each.gap for each in decisions if each.gap), ""),
         settled=settled,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from kaito.controllers.workspace.changes import change
 from kaito.controllers.workspace.documents import Documents
 from kaito.controllers.workspace.needs import needed
+from kaito.controllers.workspace.observation import Observation
 from kaito.controllers.workspace.order import Order
 from kaito.controllers.workspace.parameters import Missing
 from kaito.controllers.workspace.quote import Quote, quote
@@ -466,3 +468,17 @@ def test_more_than_the_model_takes_is_no_fault_of_the_gpus() -> None:
     assert [problem.path for problem in told.problems] == ["inference.config"]
     assert told.warnings == ()
     assert told.hindrance is None
+
+
+def test_an_edit_of_what_runs_is_told_with_its_gap() -> None:
+    running = serving()
+    noted = {"annotations": {"kaito.sh/runtime": "transformers"}}
+    metadata = {**running.workspace["metadata"], **noted}
+    edited = replace(running, workspace={**running.workspace, "metadata": metadata})
+
+    def told(observation: Observation) -> str:
+        return quote(observation, running.workspace, catalog=CATALOG, settings=SETTINGS).gap
+
+    assert "the model does not answer meanwhile, for" in told(edited)
+    assert told(running) == ""
+    assert told(seen(held())) == ""
