@@ -25,7 +25,7 @@ from kaito.engine.errors import Refused
 from kaito.engine.serving.lanes import LanedManager
 from kaito.engine.serving.metrics import Measures
 from kaito.engine.serving.questions import Wish
-from kaito.engine.serving.sampling import Sampler, processor_list, row
+from kaito.engine.serving.sampling import Sampler, row
 from kaito.engine.serving.stops import Stops
 
 
@@ -118,7 +118,7 @@ class Batch(CBGenerateManager):
         # The sampler chooses, so the batch itself takes the highest score.
         config.do_sample = False
         manager = LanedManager(model, config, cb_config, adapters)
-        manager.logit_processor = processor_list(Sampler())
+        manager.logit_processor = Sampler()
         manager.output_router.output_queue = Nowhere()
         manager.start()
         self._cb, self.context = manager, context

@@ -20,7 +20,6 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LogitsProcessorList
 from transformers.generation.continuous_batching.cb_logits_processors import (
-    ContinuousBatchingLogitsProcessor,
     ContinuousBatchingLogitsProcessorList,
 )
 
@@ -46,24 +45,28 @@ class Row:
         return self
 
 
-class Sampler(ContinuousBatchingLogitsProcessor):
-    """Applies each row's own processors. Used by the one thread that generates."""
+class Sampler(ContinuousBatchingLogitsProcessorList):
+    """Applies each row's own processors. Used by the one thread that generates.
 
-    supported_kwargs = {"row": Row}  # noqa: RUF012 - as the base class has it
-    ignored_kwargs = ()
+    In the place of the list that transformers makes of its own processors, which carries their
+    numbers in tensors that are filled for each token.
+    """
 
     def __init__(self) -> None:
+        super().__init__(LogitsProcessorList())
+        self.supported_keys = {"row": Row}
         self._states: list[Any] = []
 
-    def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
-        """Nothing: no number is carried in tensors."""
+    def prepare_tensor_args(self, requests_in_batch: list[Any], arg_storage: torch.Tensor) -> Any:
+        """Remember whose the rows of the next scores are, and whether any must be changed."""
+        self._states = [each.state for each in requests_in_batch if each.has_new_token]
+        rows = (each.logit_processor_kwargs["row"] for each in self._states)
+        self.do_processing = any(each.sampled or each.alone for each in rows)
+        return arg_storage
 
-    def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
-        """Remember whose the rows of the next scores are."""
-        self._states = [each.state for each in requests_with_new_token]
-        return torch.empty(0, dtype=torch.int32)
-
-    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
+    ) -> torch.Tensor:
         groups: dict[tuple[object, ...], list[int]] = {}
         for place, state in enumerate(self._states):
             row: Row = state.logit_processor_kwargs["row"]
@@ -77,13 +80,6 @@ class Sampler(ContinuousBatchingLogitsProcessor):
                 return _chosen(row, row.processors(None, scores))
             scores[places] = _chosen(row, row.processors(None, scores[places]))
         return scores
-
-
-def processor_list(sampler: Sampler) -> ContinuousBatchingLogitsProcessorList:
-    """What a batch is given."""
-    found = ContinuousBatchingLogitsProcessorList(LogitsProcessorList([sampler]))
-    found.tensors_required = 1
-    return found
 
 
 def row(model: Any, config: GenerationConfig, wish: Wish, adapter: str, prompt: int) -> Row:

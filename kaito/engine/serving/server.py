@@ -17,7 +17,11 @@ def main(arguments: list[str] | None = None) -> int:
     settings = parse(sys.argv[1:] if arguments is None else arguments, os.environ)
     for name, value in environment(settings).items():
         os.environ[name] = value
-    return asyncio.run(serve(settings))
+    from uvicorn.loops.auto import auto_loop_factory
+
+    # uvloop's where there is one: each turn of a loop in Python keeps the next token waiting.
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        return runner.run(serve(settings))
 
 
 async def serve(settings: Settings) -> int:
