@@ -52,7 +52,7 @@ def show(arguments: argparse.Namespace) -> int:
     """Print the revisions of a Workspace, the latest last."""
     key = Key(arguments.namespace, arguments.name)
     workspace, found = asyncio.run(_with_client(arguments, lambda client: _read(client, key)))
-    rows = list(_rows(workspace, found))
+    rows = list(rows_of(workspace, found))
     if arguments.output == "json":
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return 0
@@ -96,7 +96,8 @@ async def _restore(client: Client, key: Key, number: int | None) -> Revision:
     raise CommandError(f"Workspace {key.name} is being changed by others all the time: try again.")
 
 
-def _rows(workspace: Object, found: Sequence[Object]) -> Iterator[Row]:
+def rows_of(workspace: Object, found: Sequence[Object]) -> Iterator[Row]:
+    """The revisions of a Workspace among these objects, the latest last."""
     subject = Subject(workspace)
     known = history(subject, found)
     asked = declared(subject, content_of(workspace), known)
@@ -109,7 +110,8 @@ def _rows(workspace: Object, found: Sequence[Object]) -> Iterator[Row]:
         elif each.undone is not None:
             state = "undone"
         else:
-            state = "is tried" if each.name == asked.name else ""
+            never = "" if each.served else "never served"
+            state = "is tried" if each.name == asked.name else never
         old = each.content if before is None else before
         changed = dict.fromkeys([*differences(each.content, old), *differences(old, each.content)])
         yield Row(

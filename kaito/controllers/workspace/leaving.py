@@ -62,6 +62,8 @@ def leave(observation: Observation) -> Decision:
         },
         state=state_after(subject.status.get("state", ""), gone),
     )
+    if not subject.owns(observation.service):
+        said.pop("endpoint", None)
     return Decision(deletions=tuple(deletions), status=said, events=events(observation, said))
 
 

@@ -103,3 +103,9 @@ def test_a_name_that_no_label_can_hold_is_refused_records_nothing_and_can_go(nam
     assert (decision.objects, decision.trial, decision.revision) == ((), (), None)
     going = held(metadata={"name": name, "deletionTimestamp": GONE})
     assert decided(seen(going)).finalizer is Finalizer.REMOVE
+
+
+def test_an_endpoint_is_told_while_there_is_a_service() -> None:
+    here = leaving(service={"deletionTimestamp": GONE})
+    assert (decided(here).status or {})["endpoint"] == "http://w.default.svc"
+    assert "endpoint" not in (decided(replace(here, service=None)).status or {})
