@@ -1,6 +1,6 @@
 """The server of models beside a bare loop of `generate` on the same model.
 
-    .venv-engine/bin/python -m test.engine.benchmark [--runs 5] [--tokens 256]
+    .venv-engine/bin/python -m test.engine.benchmark [--runs 5] [--tokens 128]
 
 Prints one JSON object for each model: tokens per second, medians of interleaved runs, and the
 ratios that docs/engine.md has. Exit code 1 when a bar is missed.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -19,8 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -28,11 +29,10 @@ from hack.small_model import make_model, make_tokenizer
 from test.engine.serving import QUESTION, Server, running
 
 ONE_BAR, MANY_BAR, MANY = 0.85, 4.0, 16
-JUDGED = "25 million weights"
-# hidden, layers, heads: the size of the tests' model, and one whose weights no longer fit into a
-# core's cache, as with every model that people use. The bars are for that one: of the other's time
-# per token, a third is the way from the batch to the client, whatever the model.
-MODELS = {"1 million weights": (128, 4, 4), JUDGED: (512, 8, 8)}
+# hidden, layers, heads: the size of the tests' model, whose time per token is nearly all what
+# surrounds the weights, and one whose weights no longer fit into a core's cache, as with every
+# model that people use.
+MODELS = {"1 million weights": (128, 4, 4), "25 million weights": (512, 8, 8)}
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=128)
     said = parser.parse_args()
-    missed = True
+    missed = False
     for name, (hidden, layers, heads) in MODELS.items():
         with tempfile.TemporaryDirectory() as scratch:
             directory = Path(scratch) / "model"
@@ -52,8 +52,7 @@ def main() -> int:
             tokenizer.save_pretrained(directory)
             found = measured(directory, said.runs, said.tokens)
         print(json.dumps({"model": name, **found}), flush=True)
-        if name == JUDGED:
-            missed = found["one / bare"] < ONE_BAR or found["sixteen / one"] < MANY_BAR
+        missed |= found["one / bare"] < ONE_BAR or found["sixteen / one"] < MANY_BAR
     return int(missed)
 
 
@@ -103,12 +102,20 @@ def bare(directory: Path, tokens: int) -> Callable[[], float]:
 
 def served(server: Server, streams: int, tokens: int) -> float:
     """So many streams at once."""
+    body = {"prompt": QUESTION, "stream": True, "max_tokens": tokens, "ignore_eos": True}
+    data = json.dumps(body).encode()
+    where = urlsplit(server.url)
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nHost: {where.netloc}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
 
     def ask(_: int) -> None:
-        body = {"prompt": QUESTION, "stream": True, "max_tokens": tokens, "ignore_eos": True}
-        url = f"{server.url}/v1/completions"
-        with httpx.stream("POST", url, json=body, timeout=600) as answer:
-            said = b"".join(answer.iter_raw())
+        # By hand: what a client's library does for each event would be taken from the server,
+        # which shares the machine with it.
+        with socket.create_connection((where.hostname, where.port), timeout=600) as asked:
+            asked.sendall(head.encode() + data)
+            said = b"".join(iter(lambda: asked.recv(2**16), b""))
         assert f'"completion_tokens":{tokens}'.encode() in said
 
     with ThreadPoolExecutor(streams) as pool:

@@ -60,7 +60,7 @@ class LanedManager(ContinuousBatchingManager):
 
     def _run_generation_loop(self) -> None:
         # Nothing learns in this thread, so no operation need be recorded: of a small model, whose
-        # passes are many small operations, that is a tenth of the time.
+        # passes are many small operations, that is a fifth of the time.
         with torch.inference_mode():
             super()._run_generation_loop()
 
