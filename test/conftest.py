@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 from hypothesis import settings
 
 from kaito.testing import plugin
@@ -16,3 +19,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """An installed kit is loaded by its entry point; one from a checkout is loaded here."""
     if plugin not in config.pluginmanager.get_plugins():
         config.pluginmanager.register(plugin, plugin.__name__)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """How a command logs that a test calls in this process is forgotten when the test is over."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
