@@ -60,6 +60,7 @@ async def test_every_right_is_used_and_none_is_missing(bare: Stage) -> None:
     await drain_a_stubborn_pod(bare)
     await lose_a_node(bare)
     await lose_a_workspace(bare, daemons["manager"])
+    await refuse_the_same_twice(bare)
     await lose_a_machine(bare, daemons["provisioner"])
     await trust_the_webhook(bare)
     for process in daemons.values():
@@ -113,8 +114,7 @@ async def change(stage: Stage, key: Key, settings: str) -> None:
 
 
 async def fail_and_recover(stage: Stage) -> None:
-    """The Workspace's Node is not ready for a while, and looks as if it never had been: what has
-    been told of it is told again."""
+    """The Workspace's Node is not ready for a while, and looks as if it never had been."""
     [node], [machine] = stage.all(NODES), stage.all(MACHINES)
     key, name = Key("", node["metadata"]["name"]), machine["metadata"]["name"]
     fault = {"local.kaito.sh/fault": "not-ready"}
@@ -184,6 +184,23 @@ async def lose_a_machine(stage: Stage, provisioner: Process) -> None:
     await eventually(swept, within=PATIENCE)
 
 
+async def refuse_the_same_twice(stage: Stage) -> None:
+    """A Machine asks for what no node is, then for something else that none is, then for the first
+    again: what has been told of it is told again."""
+    key = Key("", "wsrefused")
+    asked = written(machine_object(key.name))
+    for system in ("windows", "plan9", "windows"):
+        wish = {"key": "kubernetes.io/os", "operator": "In", "values": [system]}
+        asked["spec"] = {**asked["spec"], "requirements": [wish]}
+        if stage.find(MACHINES, key) is None:
+            await stage.client.create(MACHINES, asked)
+        else:
+            await stage.client.patch(MACHINES, key, {"spec": asked["spec"]})
+        await stage.until(lambda: system in why_not_launched(stage, key), f"no {system}")
+    await stage.client.delete(MACHINES, key)
+    await stage.until(lambda: stage.find(MACHINES, key) is None, "the Machine gone")
+
+
 async def trust_the_webhook(stage: Stage) -> None:
     """The installed configuration learns to trust the manager."""
     manifests = yaml.safe_load_all((CONFIG / "webhook" / "webhook.yaml").read_text())
@@ -206,6 +223,11 @@ def is_ready(stage: Stage, kind: Resource[Object], name: str) -> bool:
     claim = stage.find(kind, Key("", name)) or {}
     conditions = claim.get("status", {}).get("conditions", ())
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def why_not_launched(stage: Stage, key: Key) -> str:
+    conditions = (stage.find(MACHINES, key) or {}).get("status", {}).get("conditions", ())
+    return " ".join(c["message"] for c in conditions if c["type"] == "MachineLaunched")
 
 
 def serving(stage: Stage) -> bool:

@@ -225,7 +225,7 @@ def _news(
             (before.get("reason"), _verdict(before.get("message", "")))
             != (step.reason, _verdict(message))
         ):
-            told = Tell("Warning", step.verdict, message)
+            told = Tell("Warning", step.verdict, _verdict(message))
         else:
             continue
         news.setdefault((told.reason, told.message), told)
