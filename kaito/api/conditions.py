@@ -72,8 +72,9 @@ TUNING_NOT_SUPPORTED = "TuningNotSupported"
 NAME_TAKEN = "NameTaken"
 REFUSED = "RefusedByApiServer"
 CONTESTED = "ChangedBackByOthers"
+KIND_NOT_SERVED = "KindNotServed"
 # Of these: what keeps an object of ours from being written.
-OBSTACLES = (NAME_TAKEN, REFUSED, CONTESTED)
+OBSTACLES = (NAME_TAKEN, REFUSED, CONTESTED, KIND_NOT_SERVED)
 
 # Reason of the Event that tells of nodes of another size.
 INSTANCE_TYPE_CHANGED = "InstanceTypeChanged"

@@ -31,6 +31,7 @@ from kaito.controllers.workspace.observation import (
     Obstacle,
     Subject,
     changed_back,
+    not_served,
     taken,
 )
 from kaito.controllers.workspace.observe import WORKSPACE, Stores
@@ -150,7 +151,9 @@ class Writer:
         return await self._overcome(subject, desired, lambda: dry.apply(resource, desired))
 
     async def _object(self, subject: Subject, desired: Object) -> Obstacle | None:
-        store = self._store_of[desired["kind"]]
+        store = self._store_of.get(desired["kind"])
+        if store is None:
+            return not_served(desired["kind"])
         live = store.object(Key.of(desired)) if store.resource.namespaced else None
         wish = leaving_to_others(desired, live, manager=self._client.field_manager)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from kaito.api import labels
+from kaito.api import labels, nodepool
 from kaito.catalog.catalog import Catalog, load
 from kaito.catalog.hub import is_model_name
 from kaito.controllers.kinds import CONFIG_MAPS, NODE_PARTS, NODES
@@ -185,17 +185,21 @@ def build(
     settings: Settings,
     catalog: Catalog | None = None,
     strangers: Strangers | None = None,
-    kinds: Iterable[str] = (),
+    kinds: Iterable[str] | None = None,
 ) -> None:
     """Add the workspace controller to a manager.
 
     `catalog` None takes the one KAITO comes with; without `strangers` no other model is served.
-    `kinds` are those of other ways to ask for nodes than the one chosen that the API server has:
-    what was asked for in those ways is kept, and deleted with its Workspace.
+    `kinds` are those that ask for nodes and that the API server has, None where nobody knows: what
+    was asked for in other ways than the one chosen is kept, and deleted with its Workspace. Kinds
+    of the chosen way that come with KAITO are waited for; those of another provisioner may never
+    come, and Workspaces say so.
     """
     mine = labels.WORKSPACE
     workspaces = manager.informer(WORKSPACES, indexes=INDEXES["workspaces"])
-    read = dict.fromkeys([*KINDS[settings.node_request], *kinds])
+    chosen, there = KINDS[settings.node_request], frozenset(kinds or ())
+    awaited = kinds is None or nodepool.KIND not in chosen
+    read = there.union(chosen) if awaited else there
     orders = {
         kind: manager.informer(ORDERS[kind], labels=mine, indexes=INDEXES["orders"])
         for kind in ORDERS

@@ -57,6 +57,17 @@ def changed_back(kind: str, name: str, paths: Sequence[str]) -> Obstacle:
     )
 
 
+def not_served(kind: str) -> Obstacle:
+    """What nodes are asked for by is not known to the API server."""
+    return Obstacle(
+        kind=kind,
+        reason=conditions.KIND_NOT_SERVED,
+        message=f"The manager asks for nodes by {kind}s (--node-request), and when it started the "
+        "API server had none or let it read none: install Karpenter, apply "
+        "config/rbac/node-requests.yaml, and restart the manager, or start it with another way.",
+    )
+
+
 class Child(NamedTuple):
     """Something that is there under a name of ours."""
 

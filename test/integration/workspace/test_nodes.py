@@ -274,6 +274,16 @@ async def test_a_workspace_is_served_through_a_nodepool_alone() -> None:
         assert await made.names(NODECLAIMS) == await made.names(NODEPOOLS) == []
 
 
+async def test_a_workspace_says_that_nodepools_are_not_installed_and_can_go() -> None:
+    async with world(NODECLAIMS) as made:
+        await made.manage("nodepool")
+        await made.create()
+        said = await made.says("NodeClaimReady", "False")
+        assert said["reason"] == "KindNotServed"
+        assert "install Karpenter" in said["message"]
+        await made.gone()
+
+
 async def _served(client: Client) -> bool:
     await client.list(NODEPOOLS)
     return True
