@@ -129,6 +129,12 @@ class Informer(Generic[T]):
         """What keeps us from listing or watching at the moment, and the way out; "" if nothing."""
         return next((each.trouble for each in self._reflectors if each.trouble), "")
 
+    @property
+    def following(self) -> bool:
+        """Whether the store has been filled, and every watch of ours is open or about to be for
+        the first time. Between two watches, a moment or a long outage, nothing is heard."""
+        return bool(self._reflectors) and all(each.following for each in self._reflectors)
+
     def silence(self) -> float:
         """Seconds since the quietest of our watches was last heard of."""
         return max(self._clock.monotonic() - feed.heard_at for feed in self._feeds)

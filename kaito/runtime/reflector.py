@@ -188,6 +188,8 @@ class Reflector:
         self._log = log.bind(resource=str(resource), namespace=namespace or "*")
         self.trouble = ""
         """What is wrong at the moment, "" when nothing is."""
+        self.following = False
+        """Whether a list is complete and the watch from it is open, or about to be opened."""
 
     async def run(self) -> None:
         step = FIRST
@@ -214,6 +216,7 @@ class Reflector:
             self._complain("list", "list failed", error)
             return after_list_failure(step, error)
         self._version = version
+        self.following = True
         self._sink.heard(version)
         self._recovered()
         return after_list(version)
@@ -244,6 +247,7 @@ class Reflector:
         try:
             if self._stream is None:
                 self._stream = await self._open(step.version)
+                self.following = True
                 # An answer is a sign of life even where no bookmark ever follows.
                 self._sink.heard(step.version)
                 self._recovered()
@@ -258,6 +262,7 @@ class Reflector:
             again, self._in_vain = self._in_vain, True
             return after_watch_failure(self._version, error, again=again)
         finally:
+            self.following = False
             await self._close()
         lasted = self._clock.monotonic() - started
         moved = self._version != step.version

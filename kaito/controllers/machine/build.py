@@ -241,7 +241,14 @@ def nodes_of(source: NodeSource, store: Store[Node], name: str) -> Iterator[Node
 
 def _blindness(claims: Informer[Claim], nodes: Informer[Node]) -> Callable[[], str]:
     """Of one kind of claim: whoever takes the other kind's definition away stops that one alone."""
-    return lambda: claims.trouble or nodes.trouble
+
+    def blind() -> str:
+        # A watch that was cut is no trouble yet while it waits for its next attempt.
+        silent = (each for each in (claims, nodes) if not each.following)
+        unheard = (f"the watch of {each.resource} is not open" for each in silent)
+        return claims.trouble or nodes.trouble or next(unheard, "")
+
+    return blind
 
 
 def _finder(store: Store[Claim]) -> Callable[[str], Claim | None]:

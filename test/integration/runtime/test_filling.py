@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from structlog.testing import capture_logs
 
-from kaito.local.apiserver import Fails, Fault, Hangs, Request, Response
+from kaito.local.apiserver import Fails, Fault, Hangs, Request, Resets, Response
 from kaito.runtime import Client, Fill, Informer, Key, PartialObject, Scope
 from kaito.testing import eventually
 from test.integration.runtime.conftest import CONFIGMAPS, PATIENCE, Follower, Server
@@ -107,6 +107,27 @@ async def test_where_lists_cannot_be_streamed_they_are_asked_for(
             await follower.until_equal({"t-a", "t-b"})
     assert refused.seen == 1
     assert [log["event"] for log in logs][:1] == ["lists are not streamed here"]
+
+
+@pytest.mark.parametrize("fill", get_args(Fill))
+async def test_nothing_is_followed_between_two_watches(
+    server: Server, client: Client, fill: Fill
+) -> None:
+    informer = Informer(client, CONFIGMAPS, scope=Scope(namespaces=("default",)), fill=fill)
+    assert not informer.following
+    task = asyncio.create_task(informer.run())
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await informer.wait_synced()
+        assert informer.following
+        server.api.faults.add(Fault(Resets(), match=lambda r: "watch" in r.query, times=None))
+        server.api.cut_watches()
+        await eventually(lambda: not informer.following)
+        server.api.faults.clear()
+        await eventually(lambda: informer.following)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 class Answers:
