@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
 import structlog
 
+from kaito.controllers.discovery import has
 from kaito.provisioner.claim import DIALECTS, Dialect
-from kaito.runtime import Call, Client, NotFound
+from kaito.runtime import Client
 
 log = structlog.get_logger("kaito.controllers.machine")
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Resources(msgspec.Struct):
-    resources: tuple[_Named, ...] = ()
 
 
 async def served_kinds(client: Client) -> tuple[Dialect, ...]:
@@ -24,7 +16,9 @@ async def served_kinds(client: Client) -> tuple[Dialect, ...]:
 
     Raises what Client.send raises, save NotFound.
     """
-    found = tuple([dialect for dialect in DIALECTS.values() if await _serves(client, dialect)])
+    found = tuple(
+        [each for each in DIALECTS.values() if await has(client, each.api_version, each.plural)]
+    )
     for dialect in DIALECTS.values():
         if found and dialect not in found:
             log.info(
@@ -33,16 +27,3 @@ async def served_kinds(client: Client) -> tuple[Dialect, ...]:
                 hint=f"install the definition of {dialect.plural}.karpenter.sh and restart",
             )
     return found or tuple(DIALECTS.values())
-
-
-async def _serves(client: Client, dialect: Dialect) -> bool:
-    call = Call(
-        method="GET",
-        path=f"/apis/{dialect.api_version}",
-        headers={"Accept": "application/json"},
-    )
-    try:
-        answer = msgspec.json.decode(await client.send(call), type=_Resources)
-    except NotFound:
-        return False
-    return any(resource.name == dialect.plural for resource in answer.resources)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
 import structlog
 
+from kaito.controllers.discovery import has
 from kaito.controllers.workspace.order import ORDERS, Order
 from kaito.runtime import Call, Client, Forbidden, NotFound, Resource
 
 log = structlog.get_logger("kaito.controllers.workspace")
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Resources(msgspec.Struct):
-    resources: tuple[_Named, ...] = ()
 
 
 async def readable_kinds(client: Client) -> tuple[str, ...]:
@@ -25,21 +17,8 @@ async def readable_kinds(client: Client) -> tuple[str, ...]:
     Those of ways that are not chosen are nothing to wait for: what cannot be read is left alone.
     Raises what Client.send raises, save NotFound and Forbidden.
     """
-    found = [kind for kind, each in ORDERS.items() if await _serves(client, each)]
-    return tuple([kind for kind in found if await _readable(client, ORDERS[kind])])
-
-
-async def _serves(client: Client, resource: Resource[Order]) -> bool:
-    call = Call(
-        method="GET",
-        path=f"/apis/{resource.api_version}",
-        headers={"Accept": "application/json"},
-    )
-    try:
-        answer = msgspec.json.decode(await client.send(call), type=_Resources)
-    except NotFound:
-        return False
-    return any(each.name == resource.plural for each in answer.resources)
+    found = [each for each in ORDERS.values() if await has(client, each.api_version, each.plural)]
+    return tuple([each.kind for each in found if await _readable(client, each)])
 
 
 async def _readable(client: Client, resource: Resource[Order]) -> bool:
