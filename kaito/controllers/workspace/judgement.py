@@ -307,7 +307,8 @@ def _failure(ask: Ask, observation: Observation, choice: Choice) -> Verdict | No
                 truth="False",
                 reason=failed.reason,
                 message=one_line(said, MESSAGE_LENGTH),
-                final=needs_somebody(failed),
+                # Another size follows by itself, unless this was the last one.
+                final=needs_somebody(failed) and not (choice.resting and choice.until is None),
             )
     why = (choice.lost or {}).get(ask.name)
     if not why:

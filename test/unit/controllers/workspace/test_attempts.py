@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kaito.api.launch import UNAVAILABLE
+from kaito.api.launch import UNAVAILABLE, Cause
 from kaito.api.machine import LAUNCHED, LIVING
 from kaito.controllers.workspace.attempt import PAUSE, POOL_PATIENCE, choose
 from kaito.controllers.workspace.crew import order_name
@@ -419,3 +419,19 @@ def test_there_is_never_more_than_one_live_size_nor_more_nodes_than_the_plan(
 
 def test_the_catalogue_has_the_sizes_that_are_used_here() -> None:
     assert all(CATALOG.find_sku(each, cloud="azure") for each in SIZES)
+
+
+def test_it_ends_in_failed_when_the_last_size_needs_a_person_and_not_before() -> None:
+    def without_quota(observation: Observation) -> Observation:
+        found = tuple(
+            told(each, {**said(LAUNCHED, "False", QUOTA), "reason": Cause.FAMILY_QUOTA})
+            for each in observation.orders
+        )
+        return replace(observation, orders=found)
+
+    first = decided(without_quota(begun(B)))
+    assert first.status is not None
+    assert first.status["state"] == "Pending"
+    last = decided(without_quota(turn(without_quota(begun(B)))))
+    assert last.status is not None
+    assert last.status["state"] == "Failed"
