@@ -8,6 +8,7 @@ line sees them.
 
 from __future__ import annotations
 
+import _thread
 import importlib
 import logging
 import os
@@ -230,4 +231,12 @@ def _started(words: Sequence[str]) -> group.Process:
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
+    # An exception is lost that is raised where Python calls back by itself, as it does with each
+    # import. A thread of the threading module could wait for a lock that this one holds.
+    _thread.start_new_thread(_end_surely, ())
     raise SystemExit(ENDED)
+
+
+def _end_surely() -> NoReturn:
+    time.sleep(group.END_SECONDS + 2)
+    os._exit(ENDED)

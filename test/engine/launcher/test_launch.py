@@ -218,6 +218,36 @@ def test_a_signal_ends_it_while_it_loads(launch: Callable[..., Launched]) -> Non
     assert launched.process.wait(20) != 0
 
 
+# The interpreter prints what is raised in a callback of its own, and goes on.
+LOST = """\
+import os, signal, weakref
+class Lock: pass
+lock = Lock()
+mark = weakref.ref(lock, lambda _: signal.raise_signal(signal.SIGTERM))
+from kaito.engine.vllm import group
+group.END_SECONDS = -2
+loaded = os.path.exists
+def exists(path):
+    global lock
+    if path == os.environ["STAND_IN_LOADED"]:
+        signal.signal(signal.SIGTERM, launcher._end)
+        lock = None
+    return loaded(path)
+os.path.exists = exists
+"""
+
+
+def test_a_signal_that_the_interpreter_swallowed_ends_it_all_the_same(
+    launch: Callable[..., Launched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, rest = RUN.split("\n", 1)
+    import_, rest = rest.split("\n", 1)
+    monkeypatch.setattr(f"{__name__}.RUN", f"{first}\n{import_}\n{LOST}{rest}")
+    launched = launch()
+    assert launched.process.wait(20) == 128 + signal.SIGTERM
+    assert "Exception ignored" in launched.written()
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
