@@ -213,7 +213,8 @@ async def killed_after_every_change(scratch: Path, scenario: Scenario, reference
     that was. AssertionError unless the end is the same."""
 
     def doom(daemon: Mortal) -> None:
-        daemon.doom(0, daemon.changes, lambda: doom(daemon))
+        # Nothing has changed by what is refused, and who never hears so asks for ever.
+        daemon.doom(0, daemon.changes, lambda: doom(daemon), hears_refusals=True)
 
     async with living(scratch, scenario) as life:
         life.stage.patience = LONG

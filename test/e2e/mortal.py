@@ -68,10 +68,18 @@ class Mortal:
         left_out = told or "dryRun=" in request.query
         return request.method in CHANGES and self.asks(request) and not left_out
 
-    def doom(self, spared: int, fatal: Callable[[Request], bool], then: Callable[[], None]) -> None:
+    def doom(
+        self,
+        spared: int,
+        fatal: Callable[[Request], bool],
+        then: Callable[[], None],
+        *,
+        hears_refusals: bool = False,
+    ) -> None:
         """Let it make so many fatal requests, and kill it once the next one has taken effect,
-        before it hears the answer. `then` is called when the new one runs."""
-        answer = _Kills(self, self._server, then)
+        before it hears the answer, unless it hears refusals and that was one. `then` is called
+        when the new one runs, or the old one has heard."""
+        answer = _Kills(self, self._server, then, hears_refusals=hears_refusals)
         self._server.faults.add(Fault(answer, match=fatal, spared=spared))
 
     def watch(self, seen: Callable[[], None]) -> None:
@@ -82,13 +90,24 @@ class Mortal:
 class _Kills:
     """Serves a request and has the daemon die of it."""
 
-    def __init__(self, daemon: Mortal, server: ApiServer, then: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        daemon: Mortal,
+        server: ApiServer,
+        then: Callable[[], None],
+        *,
+        hears_refusals: bool,
+    ) -> None:
         self._daemon = daemon
         self._server = server
         self._then = then
+        self._hears_refusals = hears_refusals
 
     async def act(self, request: Request, clock: Clock) -> Response | None:
-        await self._server.handle(request)
+        response = await self._server.handle(request)
+        if self._hears_refusals and response.status >= 400:
+            self._then()
+            return response
         await self._daemon.kill_and_start()
         self._then()
         raise Cut("the client is dead")
