@@ -199,6 +199,13 @@ def inference(
     serving = status.get("readyReplicas", 0)
     if serving and not current:
         return _pending(f"{kind} {name} is being rolled out.", gap)
+    made = status.get("replicas", 0)
+    if kind == STATEFUL_SETS.kind and current and made < wanted:
+        # Of a Deployment the status says what refuses Pods, of a StatefulSet its Events alone.
+        told = f"kubectl describe statefulset {name} -n {desired['metadata']['namespace']}"
+        return _pending(
+            f"{made} of {wanted} Pods of {kind} {name} are made: `{told}` says why.", gap
+        )
     return _pending(f"{serving} of {wanted} replicas of {kind} {name} are ready.", gap)
 
 

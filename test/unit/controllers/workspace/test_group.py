@@ -201,6 +201,16 @@ def test_it_is_ready_when_every_pod_is() -> None:
     assert says(decided(whole), "WorkspaceReady")[0] == "True"
 
 
+def test_where_it_is_said_why_pods_are_not_made_is_told() -> None:
+    found = served()
+    few = rolled_out(found["StatefulSet", "w"], readyReplicas=0, replicas=1)
+    written = replace(with_nodes(large()), stateful_set=few, service=found["Service", "w"])
+    assert condition(decided(written), "InferenceReady")["message"] == (
+        "1 of 2 Pods of StatefulSet w are made: "
+        "`kubectl describe statefulset w -n default` says why."
+    )
+
+
 def owned(obj: Object) -> Object:
     return {**obj, "metadata": {**obj["metadata"], "uid": f"uid-of-{obj['kind']}"}}
 
