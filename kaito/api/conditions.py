@@ -51,6 +51,29 @@ VOLUMES_NOT_MOUNTED = "VolumesNotMounted"
 UNSCHEDULABLE = "Unschedulable"
 REVISION_UNDONE = "RevisionUndone"
 
+# Reasons of JobStarted.
+JOB_HAS_STARTED = "WorkspaceTuningJobStatusStarted"
+JOB_PENDING = "WorkspaceTuningJobStatusPending"
+JOB_FAILED = "WorkspaceTuningJobStatusFailed"
+
+# Reasons of WorkspaceSucceeded for a training that ended badly; see tuning.ENDINGS.
+DATASET_INVALID = "DatasetInvalid"
+DATASET_TOO_LARGE = "DatasetTooLarge"
+DATA_UNAVAILABLE = "DataUnavailable"
+ADDRESS_FORBIDDEN = "AddressForbidden"
+DISK_FULL = "DiskFull"
+OUT_OF_MEMORY = "OutOfMemory"
+MODEL_UNUSABLE = "ModelUnusable"
+PUSH_REFUSED = "PushRefused"
+REGISTRY_UNAVAILABLE = "RegistryUnavailable"
+CONFIG_INVALID = "ConfigInvalid"
+ARTIFACT_INVALID = "ArtifactInvalid"
+SOURCE_UNAVAILABLE = "SourceUnavailable"
+NOT_ENOUGH_RESULT = "NotEnoughResult"
+
+# Reason of ResourceReady once a training has ended.
+NODES_RELEASED = "NodesReleased"
+
 # Reasons of WorkspaceReady and WorkspaceSucceeded.
 READY = "workspaceReady"
 SUCCEEDED = "workspaceSucceeded"

@@ -38,6 +38,7 @@ STREAMING_SERVICE_ACCOUNT = "kaito.sh/streaming-service-account"
 API_KEY_SECRET = "kaito.sh/api-key-secret"  # noqa: S105 - a key, no secret
 NETWORK_POLICY = "kaito.sh/network-policy"
 PROGRESS_DEADLINE = "kaito.sh/progress-deadline-seconds"
+KEEP_NODES = "kaito.sh/keep-nodes"
 
 # An annotation that upstream's manager writes while it upgrades a Workspace.
 UPGRADE_START_TIME = "kaito.sh/upgrade-start-time"

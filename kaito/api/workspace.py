@@ -181,11 +181,37 @@ class Phase(Wire):
     """A step of the start that has been taken."""
 
     name: Annotated[str, Field(max_length=64)]
-    """Requested, Launched, Joined, GPUsVisible, ImagePulled, WeightsLoaded or Ready."""
+    """Requested, Launched, Joined, GPUsVisible, ImagePulled; then WeightsLoaded and Ready where a
+    model is served, DataLoaded, Trained and Stored where one is tuned."""
     reached_at: Annotated[str, Field(max_length=64)] = ""
     """When it was taken, by all nodes or Pods."""
     seconds: Int32 = 0
     """How long it took, counted from the step before it."""
+
+
+class Training(Wire):
+    """How far a training is, and what came of it."""
+
+    pod: ObjectName = ""
+    """The Pod of the present attempt, or of the last one."""
+    attempts: Int32 = 0
+    """How many Pods there were: what an evicted one had reached goes on in the next."""
+    step: Int32 = 0
+    """The steps that are done."""
+    steps: Int32 = 0
+    """The steps that there are in all."""
+    epoch: Annotated[str, Field(max_length=32)] = ""
+    """How often the data has been gone through, a number in a string."""
+    loss: Annotated[str, Field(max_length=32)] = ""
+    """The loss of the last step that was told, a number in a string."""
+    seconds_left: Int32 | None = None
+    """How long the training will go on, as far as its trainer can tell."""
+    started_at: Annotated[str, Field(max_length=64)] = ""
+    """When its Job started."""
+    finished_at: Annotated[str, Field(max_length=64)] = ""
+    """When its Job ended, well or badly."""
+    result: Annotated[str, Field(max_length=2048)] = ""
+    """Where the result is: an image with its digest, or a directory of the volume."""
 
 
 class Status(Wire):
@@ -203,7 +229,7 @@ class Status(Wire):
             },
         ),
     ] = ()
-    """ResourceReady, InferenceReady, WorkspaceReady and what they follow from."""
+    """ResourceReady, InferenceReady or JobStarted, WorkspaceReady, and what they follow from."""
     state: State | None = None
     """The whole in one word."""
     target_node_count: Int32 | None = None
@@ -216,6 +242,8 @@ class Status(Wire):
     """What the nodes that were brought up cost by list price, in US dollars."""
     phases: Annotated[tuple[Phase, ...], Field(max_length=16)] = ()
     """How the last start went, step by step."""
+    tuning: Training | None = None
+    """How far the training is, and what came of it."""
     performance: FreeForm | None = None
     """Figures measured on the running model."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,9 @@ HUB = "https://huggingface.co"
 NO_HUB = "none"
 MOST_USERS = 2**31  # Kubernetes' bound
 USER_DIGITS = 10
+UNITS = ("", "Ki", "Mi", "Gi", "Ti")
+SIZE = re.compile(r"([0-9]{1,15})(|Ki|Mi|Gi|Ti)")
+DATA_LIMIT = 20 * 1024**3
 
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -179,6 +183,7 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
     cloud_option(parser)
     node_options(parser)
     engine_options(parser)
+    tuning_options(parser)
     hub_option(parser)
     parser.add_argument(
         "--model-config",
@@ -257,6 +262,54 @@ def engine_options(parser: argparse.ArgumentParser) -> None:
         default="",
         help="the StorageClass of nodes' own NVMe disks, for weights (default: none)",
     )
+
+
+def tuning_options(parser: argparse.ArgumentParser) -> None:
+    """How models are trained."""
+    parser.add_argument(
+        "--checkpoint-class",
+        metavar="NAME",
+        default="",
+        help="the StorageClass of disks for checkpoints of trainings whose result is an image "
+        "(default: none, and an evicted training begins anew)",
+    )
+    parser.add_argument(
+        "--data-network",
+        metavar="CIDR",
+        type=network,
+        action="append",
+        default=[],
+        help="a private network that links to training data may lead to all the same; repeatable",
+    )
+    parser.add_argument(
+        "--data-limit",
+        metavar="BYTES",
+        type=size,
+        default=DATA_LIMIT,
+        help="how much training data may be loaded, such as 500Mi or 1Ti (default: 20Gi)",
+    )
+
+
+def network(text: str) -> str:
+    """A network of addresses."""
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no network; write an address and the bits of its network, such as "
+            "10.1.0.0/16"
+        ) from None
+
+
+def size(text: str) -> int:
+    """An amount of bytes, at least one."""
+    found = SIZE.fullmatch(text)
+    amount = int(found[1]) * 1024 ** UNITS.index(found[2]) if found else 0
+    if amount == 0:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no amount of bytes; write a whole number, with Ki, Mi, Gi or Ti behind it"
+        )
+    return amount
 
 
 def user(text: str) -> int:

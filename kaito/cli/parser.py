@@ -23,6 +23,7 @@ from kaito.cli.options import (
     port,
     provisioner_options,
     sweep_options,
+    tuning_options,
     webhook_options,
     workspace_options,
 )

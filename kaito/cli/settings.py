@@ -22,6 +22,9 @@ def settings_of(arguments: argparse.Namespace, *, reads_models: bool) -> Setting
         reads_models=reads_models,
         engine_user=arguments.engine_user,
         nvme_class=arguments.nvme_class,
+        checkpoint_class=arguments.checkpoint_class,
+        data_networks=tuple(arguments.data_network),
+        data_limit=arguments.data_limit,
         node_request=arguments.node_request,
         node_class=NodeClass(group=named[0], kind=named[1], name=named[2]) if named else None,
     )

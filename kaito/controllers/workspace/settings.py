@@ -37,6 +37,13 @@ class Settings:
     """The user that the engine runs as; 0 for the one of its image, which is root in upstream's."""
     nvme_class: str = ""
     """The storage class of nodes' own NVMe disks, for weights; "" where there is none."""
+    checkpoint_class: str = ""
+    """The storage class of disks that keep the checkpoints of trainings whose result is an image;
+    "" where there is none, and such a training begins anew when its Pod is evicted."""
+    data_networks: tuple[str, ...] = ()
+    """Private networks, as CIDR, that links to training data may lead to all the same."""
+    data_limit: int = 20 * 1024**3
+    """How much training data may be loaded, in bytes."""
     skopeo_image: str = "mcr.microsoft.com/aks/skopeo:1.14.4-6"
     """What fetches adapters that come in images."""
     oras_image: str = "mcr.microsoft.com/oss/v2/oras-project/oras:v1.2.3"
