@@ -149,6 +149,7 @@ def build_parser() -> argparse.ArgumentParser:
     cloud_option(manager)
     node_options(manager)
     engine_options(manager)
+    tuning_options(manager)
     hub_option(manager)
     webhook_options(manager)
     provisioner = command(
