@@ -48,7 +48,8 @@ async def _up(arguments: argparse.Namespace) -> int:
     from kaito.api import crds
     from kaito.local.azure.limits import Limits
     from kaito.local.cluster import LocalCluster
-    from kaito.local.pods.images import KAITO_BASE, engine, parse_program
+    from kaito.local.pods.images import parse_program
+    from kaito.local.pods.kaito_base import kaito_base
     from kaito.local.profiles import find
 
     limits = Limits(
@@ -64,8 +65,9 @@ async def _up(arguments: argparse.Namespace) -> int:
         programs = list(map(parse_program, arguments.image))
     except ValueError as error:
         raise CommandError(f"--image {error}") from error
-    real = shlex.split(arguments.engine)
-    programs.append(engine(real) if real else KAITO_BASE)
+    programs += kaito_base(
+        engine=shlex.split(arguments.engine), trainer=shlex.split(arguments.trainer)
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -251,8 +251,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--engine",
         metavar="COMMAND",
         default="",
-        help="answer with this program instead of a simulated engine; it is told --port and "
-        "--served_model_name",
+        help="answer with this program instead of a simulated engine; it is told --port, "
+        "--served_model_name and --adapters_dir",
+    )
+    up.add_argument(
+        "--trainer",
+        metavar="COMMAND",
+        default="",
+        help="train with this program instead of a simulated trainer; it is told --port, and what "
+        "the Pod says less the options that COMMAND has",
     )
     up.add_argument(
         "--max-pools",

@@ -32,11 +32,12 @@ from kaito.local.azure.rehearsing import PATH as REHEARSAL
 from kaito.local.azure.rehearsing import Rehearsal
 from kaito.local.azure.settings import CONFIG_MAP, config_map
 from kaito.local.azure.sizes import VmSizes
-from kaito.local.kinds import CONFIG_MAPS, NAMESPACES, NODES, SECRETS
+from kaito.local.kinds import CONFIG_MAPS, NAMESPACES, NODES, SECRETS, STORAGE_CLASSES
 from kaito.local.machinery import Machinery, assemble
 from kaito.local.nodes.shape import Machine, new_node
 from kaito.local.pki import Pki, ensure_pki
-from kaito.local.pods.images import KAITO_BASE, Images, Program
+from kaito.local.pods.images import Images, Program
+from kaito.local.pods.kaito_base import KAITO_BASE
 from kaito.local.pods.logs import PodLogs
 from kaito.local.pods.outfit import Api
 from kaito.local.profile import Profile
@@ -47,6 +48,7 @@ from kaito.local.registry.registry import SECRET as REGISTRY_SECRET
 from kaito.local.registry.registry import USERNAME, Registry
 from kaito.local.registry.routes import MOUNT as REGISTRY
 from kaito.local.registry.storage import Storage
+from kaito.local.storage.volumes import CLASS
 from kaito.local.streams.connections import PodConnections
 from kaito.local.tokens import keep_token
 from kaito.local.transport import InProcess
@@ -79,7 +81,7 @@ class LocalCluster:
         profile: Profile | None = None,
         state_dir: Path | None = None,
         account: Account | None = None,
-        programs: Iterable[Program] = (KAITO_BASE,),
+        programs: Iterable[Program] = KAITO_BASE,
         clock: Clock | None = None,
     ) -> None:
         self._port = port
@@ -266,6 +268,8 @@ class LocalCluster:
         )
         await client.apply(CONFIG_MAPS, settings)
         await client.apply(SECRETS, self.registry.docker_secret(REGISTRY_SECRET))
+        with contextlib.suppress(AlreadyExists):
+            await client.create(STORAGE_CLASSES, CLASS)
         for number in range(self._nodes):
             with contextlib.suppress(AlreadyExists):
                 await client.create(NODES, new_node(_cpu_machine(number), self._clock.now()))

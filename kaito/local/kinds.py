@@ -15,6 +15,9 @@ PERSISTENT_VOLUMES: Resource[Object] = Resource(
     "", "v1", "persistentvolumes", "PersistentVolume", namespaced=False
 )
 PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
+STORAGE_CLASSES: Resource[Object] = Resource(
+    "storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False
+)
 SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
 SERVICE_ACCOUNTS: Resource[Object] = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")

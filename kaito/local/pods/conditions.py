@@ -36,7 +36,7 @@ def _unreal(pod: Object, processes: Collection[str], images: Images) -> list[str
     parts = []
     inits = pod["spec"].get("initContainers") or ()
     for container in all_containers(pod):
-        name, program = container["name"], images.program(container.get("image", ""))
+        name, program = container["name"], images.program(container)
         if program is None or (name not in processes and container not in inits):
             parts.append(f"{name}: nothing runs")
         elif program.simulated:

@@ -1,17 +1,20 @@
-"""Which container images run as which local program; every other image is simulated."""
+"""Which containers run as which local program; those of every other image are simulated."""
 
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeAlias
 
 from kaito.runtime import Object
 
-ADAPTERS = "/mnt/adapter/"
+Container: TypeAlias = Mapping[str, Any]
+
+
+def _nothing(_container: Container) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,28 +22,44 @@ class Program:
     """How an image runs here.
 
     `image` is a shell pattern over the image's last path element, over the whole reference where
-    it holds a slash, and over the name without its tag where it names none. `command` makes the
-    argument list from the container, the pod and the local port that stands for `port`, the
-    container port on which the program listens (0 when none is known). `simulated` says what
-    about it is not real, "" when nothing is.
+    it holds a slash, and over the name without its tag where it names none. `entry` are the first
+    words of the commands that are meant, any where it is empty: an image may hold several programs.
+    `command` makes the first words of the argument list from the container, the pod and the local
+    port that stands for `port`, the container port on which the program listens (0 when none is
+    known). `words` follow; they are the container's own, whose paths, ports and names become those
+    of this machine. `simulated` says what about it is not real, "" when nothing is.
 
     `health` is the path at which it answers what exec probes ask of the image; "" where they always
     succeed.
 
+    `gathers` are directories of the container that the program looks through, where volumes are
+    mounted below.
+
     `own_commands` says that commands of the pod mean something to the program: its command and
     arguments are run as they are, and so are exec probes, hooks and `kubectl exec`. Whoever may
-    create pods may then run anything on this machine.
+    create pods may then run anything on this machine. Programs without it are one of ours, whatever
+    a pod says: the paths that they are told must lie in volumes, and no variable may say what else
+    they load.
     """
 
     image: str
-    port: int
-    command: Callable[[Mapping[str, Any], Object, int], Sequence[str]]
+    port: int = 0
+    command: Callable[[Container, Object, int], Sequence[str]]
+    words: Callable[[Container], Sequence[str]] = _nothing
+    entry: tuple[str, ...] = ()
     simulated: str = ""
     own_commands: bool = False
     health: str = ""
+    gathers: tuple[str, ...] = ()
 
-    def stands_for(self, image: str) -> bool:
-        """Whether an image reference is this program's."""
+    def stands_for(self, container: Container) -> bool:
+        """Whether a container is to run this program."""
+        line = spoken(container)
+        return self._is_of(str(container.get("image", ""))) and (
+            line[: len(self.entry)] == list(self.entry)
+        )
+
+    def _is_of(self, image: str) -> bool:
         name = image.partition("@")[0]
         if "/" not in self.image:
             name = name.rsplit("/", 1)[-1]
@@ -50,7 +69,7 @@ class Program:
             name = f"{head}{slash}{last.partition(':')[0]}"
         return fnmatchcase(name, self.image)
 
-    def asked(self, container: Mapping[str, Any]) -> Mapping[str, Any]:
+    def asked(self, container: Container) -> Container:
         """The container with probes that this program understands."""
         instead = {"httpGet": {"path": self.health, "port": self.port}}
         return dict(container) | {
@@ -61,25 +80,29 @@ class Program:
 
 
 class Images:
-    """The registry. Earlier programs win."""
+    """The programs that are known. Earlier ones win."""
 
     def __init__(self, programs: Iterable[Program]) -> None:
         self._programs = tuple(programs)
 
-    def program(self, image: str) -> Program | None:
-        """The program of an image reference, None when it is not known."""
-        return next((each for each in self._programs if each.stands_for(image)), None)
+    def program(self, container: Container) -> Program | None:
+        """What a container runs, None when nothing stands for it."""
+        return next((each for each in self._programs if each.stands_for(container)), None)
+
+
+def spoken(container: Container) -> list[str]:
+    """The words of a container: its command, and what follows it."""
+    return [*(container.get("command") or ()), *(container.get("args") or ())]
 
 
 def entrypoint(image: str, command: Sequence[str]) -> Program:
     """A program that stands for an image's entrypoint, by Kubernetes' rules: a pod's `command`
     takes its place, a pod's `args` follow it."""
 
-    def line(container: Mapping[str, Any], _pod: Object, _port: int) -> list[str]:
-        own = container.get("command")
-        return [*(own or command), *(container.get("args") or ())]
+    def line(container: Container) -> list[str]:
+        return [*(container.get("command") or command), *(container.get("args") or ())]
 
-    return Program(image=image, port=0, command=line, own_commands=True)
+    return Program(image=image, command=lambda *_: (), words=line, own_commands=True)
 
 
 def parse_program(text: str) -> Program:
@@ -91,55 +114,3 @@ def parse_program(text: str) -> Program:
     if not equals or not pattern.strip():
         raise ValueError(f"{text!r} is not PATTERN=COMMAND, such as 'python:*=python3'.")
     return entrypoint(pattern.strip(), shlex.split(command))
-
-
-def _simulated_engine(container: Mapping[str, Any], pod: Object, port: int) -> list[str]:
-    module = "kaito.local.simulated_engine"
-    line = [sys.executable, "-m", module, "--port", str(port), "--model", served_name(container)]
-    for name in adapter_names(container):
-        line += ["--adapter", name]
-    return line
-
-
-def engine(command: Sequence[str]) -> Program:
-    """A real engine in the place of the simulated one: a program of this machine that is told
-    --port and --served_model_name, and answers /health. Whatever model it serves, it does so
-    under the name that the pod says."""
-
-    def line(container: Mapping[str, Any], _pod: Object, port: int) -> list[str]:
-        return [*command, f"--port={port}", f"--served_model_name={served_name(container)}"]
-
-    return Program(image=KAITO_BASE.image, port=KAITO_BASE.port, command=line, health="/health")
-
-
-def served_name(container: Mapping[str, Any]) -> str:
-    """The model name that a container is told to serve under, from its command line.
-
-    Flags of the engines we generate commands for; the container's name when none is given.
-    """
-    words: list[str] = []
-    for word in [*(container.get("command") or ()), *(container.get("args") or ())]:
-        # A command line may be one word for a shell.
-        words += str(word).split()
-    for flag in ("--served-model-name", "--served_model_name", "--model"):
-        for position, word in enumerate(words):
-            name, equals, value = word.partition("=")
-            if name == flag:
-                found = value if equals else "".join(words[position + 1 : position + 2])
-                return found.strip("'\"") or str(container["name"])
-    return str(container["name"])
-
-
-def adapter_names(container: Mapping[str, Any]) -> list[str]:
-    """The adapters that a container finds: directories in the place where engines look."""
-    mounts = (str(each["mountPath"]) for each in container.get("volumeMounts") or ())
-    return [path.removeprefix(ADAPTERS) for path in mounts if path.startswith(ADAPTERS)]
-
-
-KAITO_BASE = Program(
-    image="kaito-base:*",
-    port=5000,
-    command=_simulated_engine,
-    simulated="a stand-in answers instead of the model",
-    health="/health",
-)

@@ -161,7 +161,7 @@ class Kubelet:
 
     def _program(self, container: Mapping[str, Any]) -> Program | None:
         """What a container runs as; None when it is simulated."""
-        return self._images.program(container.get("image", "")) if self._profile.processes else None
+        return self._images.program(container) if self._profile.processes else None
 
     def has_ended(self, key: Key, container: str) -> bool:
         """Whether a container's process will write nothing more."""

@@ -6,7 +6,10 @@ under a directory named by its uid, which no client can choose.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+import shutil
+import ssl
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +34,10 @@ from kaito.runtime import ApiError, Clock, Key, Object
 
 ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 MESSAGE_PATH = "/dev/termination-log"
+MESSAGE_VARIABLE = "KAITO_TERMINATION_LOG"
+"""Tells programs where that is on this machine."""
+LOADED = re.compile(r"PATH$|PYTHON|LD_|DYLD_|SSL_CERT_")
+"""Variables that say what a program loads, and whom it trusts."""
 
 
 class Names(Protocol):
@@ -112,10 +119,12 @@ class Outfitter:
         directory = self.home(uid) / "containers" / name
         message = directory / "termination-log"
         paths = await self._account(pod) if program.own_commands else {}
-        paths |= mounts(container, volumes, variables)
+        mounted = mounts(container, volumes, variables)
+        paths |= mounted | _gathered(directory / "gathered", program.gathers, mounted)
         paths[container.get("terminationMessagePath") or MESSAGE_PATH] = message
         translation = Translation(paths, wearer.ports.local, self._names.in_namespace(namespace))
-        told = _environment(wearer, translation.variables(variables))
+        told = self._environment(wearer, translation.variables(variables))
+        told.setdefault(MESSAGE_VARIABLE, str(message))
         if ACCOUNT_PATH in paths:
             told.setdefault("KUBECONFIG", str(paths[ACCOUNT_PATH] / "kubeconfig"))
         memory = ((container.get("resources") or {}).get("limits") or {}).get("memory")
@@ -147,6 +156,23 @@ class Outfitter:
         await self.set_up(pod, node)
         if own_commands:
             await self._account(pod)
+
+    def _environment(self, wearer: Wearer, variables: dict[str, str]) -> dict[str, str]:
+        if not wearer.program.own_commands:
+            # It is to trust the registry of this cluster, and to load nothing of a pod's.
+            kept = {name: text for name, text in variables.items() if not LOADED.match(name)}
+            return {**kept, "SSL_CERT_FILE": str(self._trusted())}
+        if port := _port(wearer):
+            variables.setdefault("PORT", str(port))
+        return variables
+
+    def _trusted(self) -> Path:
+        """A file with the authorities that this machine trusts, and the cluster's."""
+        theirs = ssl.get_default_verify_paths().cafile
+        texts = [Path(theirs).read_text() if theirs else "", self._api.ca_pem]
+        place = self._directory / "trusted"
+        publish(place, {"ca.crt": File("\n".join(texts).encode(), 0o600)}, self._clock.now())
+        return place / "ca.crt"
 
     async def _token(self, pod: Object, audience: str, lasts: int | None) -> bytes:
         try:
@@ -207,19 +233,37 @@ def _command(wearer: Wearer, variables: Mapping[str, str], translation: Translat
         }
     except TooLong as error:
         raise ConfigError(str(error)) from error
-    command = program.command({**container, **spoken}, wearer.pod, _port(wearer))
+    container = {**container, **spoken}
+    words = program.words(container)
+    if not program.own_commands and (stray := translation.stray(words)):
+        raise ConfigError(f'no volume of the container holds "{stray}"')
+    command = [
+        *program.command(container, wearer.pod, _port(wearer)),
+        *translation.words(words),
+    ]
     if not command:
         image = container.get("image", "")
         raise ConfigError(f'no command is known for image "{image}": give the container one')
     if any("\0" in word for word in command):
         raise ConfigError("a word of the command holds a zero byte")
-    return translation.words(command) if program.own_commands else list(command)
+    return command
 
 
-def _environment(wearer: Wearer, variables: dict[str, str]) -> dict[str, str]:
-    if wearer.program.own_commands and (port := _port(wearer)):
-        variables.setdefault("PORT", str(port))
-    return variables
+def _gathered(
+    place: Path, directories: Iterable[str], mounted: Mapping[str, Path]
+) -> dict[str, Path]:
+    """Directories of the container, each with links to what is mounted right below it."""
+    found = {}
+    for directory in directories:
+        there = place / directory.lstrip("/")
+        shutil.rmtree(there, ignore_errors=True)
+        there.mkdir(parents=True)
+        for path, target in mounted.items():
+            above, _, name = path.rpartition("/")
+            if above == directory:
+                (there / name).symlink_to(target)
+        found[directory] = there
+    return found
 
 
 def _port(wearer: Wearer) -> int:

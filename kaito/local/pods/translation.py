@@ -63,6 +63,16 @@ class Translation:
             return None
         return Path(self._mounted(found) + path[found.end() :])
 
+    def stray(self, words: Sequence[str]) -> str:
+        """The first path among words, or values of `--flag=`, that is in no mount; "" for none."""
+        for word in words:
+            flag, equals, value = word.partition("=")
+            path = value if equals and flag.startswith("-") else word
+            leads_out = ".." in path.split("/") and "://" not in path
+            if leads_out or (path.startswith("/") and self.path(path) is None):
+                return path
+        return ""
+
     def _text(self, text: str) -> str:
         text = _ADDRESS.sub(self._address, text)
         text = _URL.sub(self._url, text)

@@ -1,7 +1,8 @@
 """PersistentVolumeClaims: a volume for each that names a storage class, and leave to go.
 
 Every class provisions: a volume is a directory, which the kubelet makes when a program mounts it.
-A claim without a class stays Pending, as in a cluster without a default class.
+A claim without a class stays Pending, as in a cluster without a default class; where there is one,
+the API server has written it into the claim.
 """
 
 from __future__ import annotations

@@ -11,6 +11,16 @@ from kaito.local.kinds import PERSISTENT_VOLUMES
 from kaito.runtime import Change, Client, Informer, Key, NotFound, Object
 
 PROVISIONER = "local.kaito.sh/directory"
+CLASS: Object = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {
+        "name": "standard",
+        "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+    },
+    "provisioner": PROVISIONER,
+}
+"""What claims get that name no class."""
 PROTECTION = "kubernetes.io/pv-protection"
 _PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 

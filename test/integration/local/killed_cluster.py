@@ -10,7 +10,7 @@ from test_processes import LIVELY, engine, ready
 
 from kaito.local.cluster import LocalCluster
 from kaito.local.kinds import PODS
-from kaito.local.pods.images import KAITO_BASE
+from kaito.local.pods.kaito_base import PORT
 from kaito.runtime import Informer, Key
 
 
@@ -22,7 +22,7 @@ async def main(directory: Path) -> None:
         informer.on_change(lambda change: is_up.set() if ready(change.object) else None)
         watching = asyncio.create_task(informer.run())
         await is_up.wait()
-        port = cluster.local_port(Key("default", "phi"), KAITO_BASE.port)
+        port = cluster.local_port(Key("default", "phi"), PORT)
         sys.stdout.write(f"port {port}\n")
         sys.stdout.flush()
         await watching

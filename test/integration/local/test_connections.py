@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from kaito.local.kinds import PODS
-from kaito.local.pods.images import KAITO_BASE, entrypoint
+from kaito.local.pods.images import entrypoint
+from kaito.local.pods.kaito_base import KAITO_BASE
 from kaito.local.profile import Profile
 from kaito.local.streams.spdy import DATA, DICTIONARY, PING, Reader
 from kaito.runtime import ApiError, Call, Object, is_true
@@ -37,7 +38,7 @@ async def world(start: Any, tmp_path: Path) -> AsyncIterator[World]:
         nodes=1,
         profile=Profile.instant(processes=True),
         state_dir=tmp_path,
-        programs=[entrypoint("python", [sys.executable, "-u"]), KAITO_BASE],
+        programs=[entrypoint("python", [sys.executable, "-u"]), *KAITO_BASE],
     ) as started:
         await started.client.create(PODS, POD)
         await started.object(

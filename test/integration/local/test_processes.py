@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kaito.local.kinds import DEPLOYMENTS, ENDPOINT_SLICES, NODES, PODS, SERVICES
-from kaito.local.pods.images import KAITO_BASE, Program
+from kaito.local.pods.images import Program
+from kaito.local.pods.kaito_base import PORT
 from kaito.local.profile import Profile
 from kaito.runtime import Call, Key, Object, is_true
 
@@ -224,7 +225,7 @@ def wrapped() -> Object:
 
 
 def port_of(world: World) -> int:
-    port = world.cluster.local_port(Key("default", "phi"), KAITO_BASE.port)
+    port = world.cluster.local_port(Key("default", "phi"), PORT)
     assert port is not None
     return port
 

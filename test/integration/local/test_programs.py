@@ -17,7 +17,7 @@ from kaito.local.kinds import (
     SECRETS,
     SERVICES,
 )
-from kaito.runtime import Key, find_condition, is_true
+from kaito.runtime import Key, Object, find_condition, is_true
 from test.integration.local.pods_of_programs import (
     container,
     log,
@@ -321,11 +321,14 @@ async def test_what_a_claim_holds_outlives_the_pod(world: World) -> None:
     assert await log(world) == "kept\n"
 
 
-async def test_a_claim_of_a_class_is_bound_and_takes_its_volume_along(world: World) -> None:
+@pytest.mark.parametrize("said", [{"storageClassName": "fast"}, {}], ids=["named", "default"])
+async def test_a_claim_of_a_class_is_bound_and_takes_its_volume_along(
+    world: World, said: Object
+) -> None:
     spec = {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": "1Gi"}},
-        "storageClassName": "fast",
+        **said,
     }
     claims, key = PERSISTENT_VOLUME_CLAIMS, Key("default", "data")
     await world.client.create(claims, named("PersistentVolumeClaim", "data", spec=spec))

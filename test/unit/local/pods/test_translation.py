@@ -105,6 +105,23 @@ def test_a_path_is_found_in_its_mount(path: str, place: str | None) -> None:
     assert HERE.path(path) == (Path(place) if place else None)
 
 
+@pytest.mark.parametrize(
+    ("words", "stray"),
+    [
+        (["--to", "/data/x", "--from=/data"], ""),
+        (["--to", "/etc"], "/etc"),
+        (["--to=/etc/x"], "/etc/x"),
+        (["--to=/data/../../etc"], "/data/../../etc"),
+        (["../x"], "../x"),
+        (["--to=.."], ".."),
+        (["/database"], "/database"),
+        (["https://example.com/a/../b", "registry:5000/a:1", "a..b", "--k=v=/x"], ""),
+    ],
+)
+def test_a_path_of_no_mount_is_found_among_words(words: list[str], stray: str) -> None:
+    assert HERE.stray(words) == stray
+
+
 @given(st.lists(st.text(max_size=60), max_size=5))
 def test_without_mounts_ports_and_names_every_word_stays(words: list[str]) -> None:
     assert Translation({}, {}, lambda *_: None).words(words) == words
