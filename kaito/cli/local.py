@@ -32,7 +32,6 @@ DEFINITIONS: Resource[Object] = Resource(
     namespaced=False,
 )
 
-DAEMONS = ("manager", "provisioner")
 THROTTLING = 50.0
 """How much faster than Azure's request budgets the local ones refill: the local provisioner looks
 every 0.3 s where Azure's looks every 15."""
@@ -51,6 +50,7 @@ async def _up(arguments: argparse.Namespace) -> int:
     from kaito.local.pods.images import parse_program
     from kaito.local.pods.kaito_base import kaito_base
     from kaito.local.profiles import find
+    from kaito.local.storage.volumes import CLASS_NAME
 
     limits = Limits(
         pools=arguments.max_pools,
@@ -92,8 +92,12 @@ async def _up(arguments: argparse.Namespace) -> int:
             for definition in crds():
                 await client.apply(DEFINITIONS, definition)
             cluster.write_kubeconfig(kubeconfig)
-            names = () if arguments.no_controllers else DAEMONS
-            async with kept({name: _daemon(name, kubeconfig) for name in names}):
+            daemons = {
+                # This cluster has disks from which an evicted training goes on.
+                "manager": _daemon("manager", kubeconfig, "--checkpoint-class", CLASS_NAME),
+                "provisioner": _daemon("provisioner", kubeconfig),
+            }
+            async with kept({} if arguments.no_controllers else daemons):
                 for raised in limits.raised:
                     print(f"warning: this cluster takes {raised}", file=sys.stderr)
                 print("ready", flush=True)
@@ -105,8 +109,8 @@ async def _up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _daemon(name: str, kubeconfig: Path) -> list[str]:
-    return [sys.executable, "-m", "kaito.cli", name, "--kubeconfig", str(kubeconfig)]
+def _daemon(name: str, kubeconfig: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "kaito.cli", name, "--kubeconfig", str(kubeconfig), *options]
 
 
 async def _until_stopped(cluster: LocalCluster, stop: asyncio.Event) -> None:

@@ -11,11 +11,12 @@ from kaito.local.kinds import PERSISTENT_VOLUMES
 from kaito.runtime import Change, Client, Informer, Key, NotFound, Object
 
 PROVISIONER = "local.kaito.sh/directory"
+CLASS_NAME = "standard"
 CLASS: Object = {
     "apiVersion": "storage.k8s.io/v1",
     "kind": "StorageClass",
     "metadata": {
-        "name": "standard",
+        "name": CLASS_NAME,
         "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
     },
     "provisioner": PROVISIONER,
