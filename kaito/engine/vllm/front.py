@@ -22,7 +22,7 @@ from kaito.engine.errors import Refused
 from kaito.engine.historical import question, result
 from kaito.engine.vllm.adapters import LISTED
 from kaito.engine.vllm.gate import UNLIMITED, Gate, limit
-from kaito.engine.vllm.listener import UP, announce
+from kaito.engine.vllm.handover import UP, announce
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]

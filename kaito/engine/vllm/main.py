@@ -22,11 +22,12 @@ from collections.abc import Callable, MutableMapping, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
+from kaito.engine.listener import Said, answering, listening
 from kaito.engine.vllm import adapters, download, group, memory
 from kaito.engine.vllm.arguments import PORT, Machine, told
 from kaito.engine.vllm.asked import Asked, Config, Unusable, asked, config
 from kaito.engine.vllm.gate import UNLIMITED
-from kaito.engine.vllm.listener import UP, Said, answering, listening
+from kaito.engine.vllm.handover import UP, door
 from kaito.engine.vllm.place import Alone, Leads, Works, place
 
 log = logging.getLogger("kaito.engine")
@@ -95,8 +96,8 @@ def main(words: Sequence[str] | None = None, *, port: int = PORT) -> int:
 
 
 def _serve(said: Asked, settings: Config, sock: socket.socket, start: Start) -> int:
-    with answering(sock, start.said) as listener:
-        os.environ[UP] = listener.address
+    with door() as way, answering(sock, start.said, way):
+        os.environ[UP] = way.address
         if not said.limited:
             os.environ[UNLIMITED] = "1"
         start.phase = "loading the model"

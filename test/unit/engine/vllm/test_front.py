@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from kaito.engine.vllm.adapters import LISTED
 from kaito.engine.vllm.front import LONGEST, Front, Message, Receive, Scope, Send
-from kaito.engine.vllm.listener import UP
+from kaito.engine.vllm.handover import UP
 
 KEY = {"VLLM_API_KEY": "s3cret"}
 BEARER = [(b"authorization", b"Bearer s3cret")]

@@ -1,30 +1,30 @@
 """Answers on the engine's port before the engine does, and on a worker's for good.
 
 Whoever asks meanwhile learns that the engine starts, and how far it is: /health answers 503 with
-the progress, /metrics has it for Prometheus, everything else is told to come back. vLLM's server
-takes over the same listening socket, so that no connection is refused in between.
+the progress, /metrics has it for Prometheus, everything else is told to come back. The engine's
+server takes over the same listening socket, so that no connection is refused in between.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import socket
-import tempfile
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Protocol
 
 from kaito.engine.errors import error
 
-UP = "KAITO_ENGINE_UP"  # where the engine says that it answers from now on: a socket's path
-LOOK = 0.2  # seconds after which that is noticed
-HANDOVER = 5.0  # seconds that the engine waits for that at most
+LOOK = 0.2  # seconds after which a successor is noticed
 PATIENCE = 10.0  # seconds for a client to say what it wants
 RETRY_AFTER = 10
 DISCARDED = 1024 * 1024  # bytes of a body that is not looked at
+LOADING = "model_loading"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +36,21 @@ class Said:
     metrics: str = ""
 
 
-def listening(port: int) -> socket.socket:
-    """A socket that listens on all addresses. OSError when the port is taken."""
+class Successor(Protocol):
+    """Who answers on the port from some moment on, in whichever process."""
+
+    def waits(self) -> bool:
+        """Whether that moment has come; asked every LOOK seconds."""
+
+    def begin(self) -> None:
+        """Nobody else answers any more."""
+
+
+def listening(port: int, host: str = "") -> socket.socket:
+    """A socket that listens on an address, "" for all. OSError when the port is taken."""
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
     if socket.has_dualstack_ipv6():
         return socket.create_server(
             ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=2048
@@ -46,17 +59,13 @@ def listening(port: int) -> socket.socket:
 
 
 class Listener:
-    """Serves from a thread until the engine says that it does, or until it is closed."""
+    """Serves from a thread until its successor waits, or until it is closed."""
 
-    def __init__(self, sock: socket.socket, say: Callable[[], Said]) -> None:
+    def __init__(
+        self, sock: socket.socket, say: Callable[[], Said], successor: Successor | None = None
+    ) -> None:
         self._server = _Server(sock.dup(), say)
-        self._folder = tempfile.TemporaryDirectory(prefix="kaito-")
-        self.address = os.path.join(self._folder.name, "up")
-        """Where to say that the engine answers."""
-        self._door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self._door.bind(self.address)
-        self._door.listen()
-        self._engine: socket.socket | None = None
+        self._successor = successor
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="listener", daemon=True)
 
@@ -74,39 +83,25 @@ class Listener:
         self._thread.join()
 
     def _serve(self) -> None:
-        while not self._closed.is_set() and not self._engine_is_up():
+        successor = self._successor
+        while not self._closed.is_set() and not (successor and successor.waits()):
             self._server.handle_request()
         self._server.server_close()
-        self._door.close()
-        if self._engine is not None:
-            # Only now may it answer: nobody else does any more.
-            self._engine.close()
-        self._folder.cleanup()
-
-    def _engine_is_up(self) -> bool:
-        with suppress(BlockingIOError):
-            self._engine, _ = self._door.accept()
-        return self._engine is not None
+        if successor:
+            successor.begin()
 
 
 @contextmanager
-def answering(sock: socket.socket, say: Callable[[], Said]) -> Iterator[Listener]:
+def answering(
+    sock: socket.socket, say: Callable[[], Said], successor: Successor | None = None
+) -> Iterator[Listener]:
     """A listener that answers meanwhile."""
-    listener = Listener(sock, say)
+    listener = Listener(sock, say, successor)
     listener.start()
     try:
         yield listener
     finally:
         listener.close()
-
-
-def announce(address: str) -> None:
-    """Say, from whichever process, that the engine answers from now on, and wait until nobody else
-    does. Nothing happens where nobody listens any more."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as speaker, suppress(OSError):
-        speaker.settimeout(HANDOVER)
-        speaker.connect(address)
-        speaker.recv(1)  # ends with the other end
 
 
 class _Server(ThreadingHTTPServer):
@@ -119,6 +114,11 @@ class _Server(ThreadingHTTPServer):
         self.socket = sock
         self.say = say
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone is no error of ours; of others the log is told."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type] # of typeshed
+
 
 class _Answer(BaseHTTPRequestHandler):
     timeout = PATIENCE
@@ -130,20 +130,33 @@ class _Answer(BaseHTTPRequestHandler):
         said, path = server.say(), self.path.partition("?")[0]
         if path == "/metrics":
             self._send(200, said.metrics.encode(), "text/plain; version=0.0.4; charset=utf-8")
-        elif path in ("/health", "/healthz", "/ping"):
+        elif path in ("/", "/health", "/healthz", "/ping"):
             code = 200 if said.ready else 503
             self._send(code, json.dumps(said.health).encode(), "application/json")
         else:
             self._later()
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         self.rfile.read(min(int(length) if length.isdecimal() else 0, DISCARDED))
         self._later()
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the base class finds wrong with a request: in JSON, as all errors are."""
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            self._later()  # it is the engine that knows other methods
+            return
+        self.close_connection = True
+        said = error(code, f"{message or HTTPStatus(code).phrase}.")
+        self._send(code, json.dumps(said).encode(), "application/json")
+
     def _later(self) -> None:
         message = "The model is not loaded yet: ask again later; /health says how far it is."
-        self._send(503, json.dumps(error(503, message)).encode(), "application/json")
+        said = error(503, message, code=LOADING)
+        self._send(503, json.dumps(said).encode(), "application/json")
 
     def _send(self, code: int, body: bytes, kind: str) -> None:
         self.send_response(code)
@@ -154,7 +167,8 @@ class _Answer(BaseHTTPRequestHandler):
         if code == 503:
             self.send_header("Retry-After", str(RETRY_AFTER))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its parameter
         """Probes come every few seconds: nothing is written."""
