@@ -152,8 +152,11 @@ async def living(scratch: Path, scenario: Scenario) -> AsyncIterator[Life]:
             life = Life(scenario, stage, cluster)
             for daemon in life.daemons.values():
                 await daemon.start()
-            yield life
-            cluster.server.faults.clear()
+            try:
+                yield life
+            finally:
+                for daemon in life.daemons.values():
+                    await daemon.stop()
 
 
 async def define(client: Client) -> None:

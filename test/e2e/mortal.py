@@ -34,19 +34,24 @@ class Mortal:
         self._bearer = f"Bearer {token}"
         self._clouds = clouds
         self.kills = 0
+        self._stopped = False
         self._lock = asyncio.Lock()
 
     async def start(self) -> None:
         await self._process.start()
 
     async def stop(self) -> None:
+        """For good: whoever is about to kill it need not."""
         self._server.faults.clear()
         async with self._lock:
+            self._stopped = True
             await self._process.stop()
 
     async def kill_and_start(self) -> None:
         """SIGKILL, and a new process that knows nothing."""
         async with self._lock:
+            if self._stopped:
+                return
             self.kills += 1
             await self._process.kill()
             await self._process.start()
