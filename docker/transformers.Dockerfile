@@ -9,10 +9,13 @@ RUN pip install --no-cache-dir --no-compile \
         --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu \
     && pip install --no-cache-dir --no-compile \
         accelerate==1.15.0 \
+        aiohttp==3.14.5 \
+        backports.zstd==1.8.0 \
         bitsandbytes==0.50.2 \
         fastapi==0.165.0 \
         httptools==0.9.0 \
         openai==3.52.0 \
+        oras==0.2.43 \
         peft==0.21.2 \
         prometheus-client==0.26.0 \
         psutil==7.2.2 \

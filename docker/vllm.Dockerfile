@@ -20,7 +20,9 @@ FROM ${VLLM}
 # vLLM 0.25.1 brings neither Ray nor the streamer of weights.
 RUN python3 -m pip install --no-cache-dir \
         accelerate==1.15.0 \
+        backports.zstd==1.8.0 \
         bitsandbytes==0.50.2 \
+        oras==0.2.43 \
         peft==0.21.2 \
         ray==2.60.0 \
         'runai-model-streamer[azure,gcs,s3]==0.17.0'

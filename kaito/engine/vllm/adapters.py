@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import pathlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kaito.engine.tensors import torn
 
 LISTED = "KAITO_ADAPTERS"  # a variable, with what `listed` says
 CONFIG = "adapter_config.json"
@@ -18,7 +19,6 @@ WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
 # What --max-lora-rank may be (vllm/config/lora.py, v0.25.1). A test holds this against the list of
 # arguments.
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-LONGEST_HEADER = 100 * 1024**2  # bytes; safetensors' own bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,28 +81,9 @@ def _looked_at(folder: pathlib.Path) -> Adapter | Broken | None:
         return _broken(folder, "has biases or DoRA, which vLLM does not serve")
     if weights is None:
         return _broken(folder, f"has no {WEIGHTS[0]}")
-    if why := _torn(weights):
+    if why := torn(weights):
         return _broken(folder, why)
     return Adapter(name=folder.name, path=str(folder), rank=rank)
-
-
-def _torn(weights: pathlib.Path) -> str:
-    """Why a file of weights is not whole, "" where it is as far as its beginning tells."""
-    size = weights.stat().st_size
-    if weights.suffix != ".safetensors":
-        return "" if size else f"has an empty {weights.name}"
-    with weights.open("rb") as file:
-        start = file.read(8)
-        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 2 <= length <= min(LONGEST_HEADER, size - 8):
-            return f"has an {weights.name} that is cut off"
-        try:
-            header = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            end = max(int(each["data_offsets"][1]) for each in header.values())
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-            return f"has an {weights.name} that is damaged or empty"
-    return "" if end + 8 + length == size else f"has an {weights.name} that is cut off"
 
 
 def _broken(folder: pathlib.Path, why: str) -> Broken:

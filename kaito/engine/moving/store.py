@@ -1,0 +1,43 @@
+"""An adapter into a directory of a volume, where whoever mounts it finds it whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from kaito.engine.moving.record import HIDDEN
+from kaito.engine.moving.result import CONFIG, result
+
+
+def store(source: Path, target: Path) -> str:
+    """Where it is. Ended when the result is not whole, OSError when the volume does not take it.
+
+    Without its configuration a directory is no adapter: that goes first and comes last, so that
+    the weights of one are never beside the configuration of another.
+    """
+    files = result(source)
+    hidden = target / HIDDEN / "arriving"
+    shutil.rmtree(hidden, ignore_errors=True)  # of a process that was killed
+    hidden.mkdir(parents=True)
+    for each in files:
+        with each.open("rb") as content, (hidden / each.name).open("wb") as copy:
+            shutil.copyfileobj(content, copy, 1024 * 1024)
+            copy.flush()
+            os.fsync(copy.fileno())
+        (hidden / each.name).chmod(0o644)
+    (target / CONFIG).unlink(missing_ok=True)
+    for each in files:
+        (hidden / each.name).replace(target / each.name)
+    _sync(target)
+    shutil.rmtree(hidden)
+    return str(target)
+
+
+def _sync(directory: Path) -> None:
+    """Have the names of a directory on the device."""
+    found = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(found)
+    finally:
+        os.close(found)
