@@ -8,7 +8,7 @@ ENGINE_VENV := .venv-engine
 ENGINE_STAMP := $(ENGINE_VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint format bench manifests images clean
+.PHONY: help setup demo test test-all lint format bench scale manifests images clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench: setup ## The benchmark, beside kopf; ARGS='--runs 5 NAME'. Fails on a mis
 
 bench-engine: setup-engine ## The server of models beside a bare loop of generate
 	@$(ENGINE_VENV)/bin/python -m test.engine.benchmark $(ARGS)
+
+scale: setup ## 10,000 Workspaces at once; ARGS='--count 500 --plot FILE'. Prints JSON, fails on a missed bar
+	@$(BIN)/python -m test.scale $(ARGS)
 
 manifests: setup ## Regenerate config/, the estimates and the tables of docs/estimator.md
 	@$(BIN)/python hack/manifests.py

@@ -1,0 +1,1 @@
+"""`make scale`: thousands of Workspaces at once, with the daemons as they are deployed."""
