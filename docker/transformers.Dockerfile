@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1.17
-# The transformers server alone, for nodes without GPUs: a third of kaito-base.
+# The transformers server and the trainer, for nodes without GPUs: a third of kaito-base.
 
 ARG PYTHON=python:3.12.11-slim-bookworm
 
@@ -12,6 +12,7 @@ RUN pip install --no-cache-dir --no-compile \
         aiohttp==3.14.5 \
         backports.zstd==1.8.0 \
         bitsandbytes==0.50.2 \
+        datasets==5.2.0 \
         fastapi==0.165.0 \
         httptools==0.9.0 \
         openai==3.52.0 \
@@ -19,8 +20,10 @@ RUN pip install --no-cache-dir --no-compile \
         peft==0.21.2 \
         prometheus-client==0.26.0 \
         psutil==7.2.2 \
+        pyarrow==26.0.1 \
         pyyaml==6.0.3 \
         'transformers[serving]==5.23.0' \
+        trl==1.16.0 \
         uvicorn==0.54.0 \
         uvloop==0.23.0
 COPY kaito/__init__.py /opt/kaito/kaito/__init__.py

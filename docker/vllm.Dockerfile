@@ -17,15 +17,18 @@ RUN install -d /templates \
     done
 
 FROM ${VLLM}
-# vLLM 0.25.1 brings neither Ray nor the streamer of weights.
+# vLLM 0.25.1 brings neither Ray, nor the streamer of weights, nor what trains.
 RUN python3 -m pip install --no-cache-dir \
         accelerate==1.15.0 \
         backports.zstd==1.8.0 \
         bitsandbytes==0.50.2 \
+        datasets==5.2.0 \
         oras==0.2.43 \
         peft==0.21.2 \
+        pyarrow==26.0.1 \
         ray==2.60.0 \
-        'runai-model-streamer[azure,gcs,s3]==0.17.0'
+        'runai-model-streamer[azure,gcs,s3]==0.17.0' \
+        trl==1.16.0
 COPY --from=templates /templates /workspace/chat_templates
 COPY kaito/__init__.py /opt/kaito/kaito/__init__.py
 COPY kaito/engine /opt/kaito/kaito/engine

@@ -77,7 +77,10 @@ def test_the_transformers_server_has_what_it_is_tested_with() -> None:
     assert "torch==2.13.0+cpu" in text("transformers.Dockerfile")
     assert [str(each) for each in extra if there.get(each.name) not in each.specifier] == []
     both = pinned("vllm.Dockerfile")
-    shared = ("accelerate", "backports.zstd", "bitsandbytes", "oras", "peft")
+    shared = (
+        *("accelerate", "backports.zstd", "bitsandbytes", "datasets", "oras", "peft", "pyarrow"),
+        "trl",
+    )
     assert {name: both[name] for name in shared}.items() <= there.items()
 
 
