@@ -17,6 +17,7 @@ from kaito.catalog.defaults import Defaults, defaults, version
 from kaito.catalog.engine import Engine, engine
 from kaito.catalog.layers import WIDTHS, Shape, caches
 from kaito.catalog.model import Access, Model
+from kaito.catalog.projection import LAYOUTS
 
 GIB = 1024**3
 BILLION = 10**9
@@ -27,6 +28,7 @@ LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 HEADS = ("num_attention_heads", "n_head", "n_heads")
 KV_HEADS = ("num_key_value_heads", "n_head_kv", "n_kv_heads", "num_kv_heads")
 HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels")
+INTERMEDIATE = ("intermediate_size", "ffn_hidden_size", "n_inner")
 VOCABULARY = ("vocab_size", "padded_vocab_size")
 FIELDS = {
     "context": LENGTHS,
@@ -106,6 +108,8 @@ def model_of(
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
+        # Elsewhere it may be a list, or of some layers alone.
+        intermediate=told.number(*INTERMEDIATE) if architecture in LAYOUTS else None,
         kv_lora_rank=rank,
         rope_head_dim=rope,
         vocabulary=told.number(*VOCABULARY) or lacking.vocabulary,

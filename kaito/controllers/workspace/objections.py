@@ -36,6 +36,8 @@ from kaito.controllers.workspace.sizes import fit, size_advice, size_objections,
 from kaito.controllers.workspace.template import unusable
 from kaito.controllers.workspace.together import together_objections
 from kaito.controllers.workspace.told import Told
+from kaito.controllers.workspace.training import training_of
+from kaito.controllers.workspace.tuned import fit_tuning, untuned
 
 FULL_STRENGTH = 1.0
 
@@ -64,10 +66,15 @@ def objections(
     model, sku = model_of(workspace, catalog), size_of(workspace, catalog, settings)
     if config is not None and reads_config(workspace):
         yield from _unusable_config(workspace, model, config)
-    yield from _unusable_alternatives(workspace, catalog, settings, told)
-    if workspace.inference is None or model is None or sku is None or wrong_size:
+    if model is not None:
+        refused = [*untuned(workspace, model, catalog)]
+        yield from refused
+        if refused:
+            return
+    yield from _unusable_alternatives(workspace, catalog, settings, told, config)
+    if model is None or sku is None or wrong_size:
         return
-    yield from _unfit(workspace, model, sku, told, catalog, settings)
+    yield from _unfit(workspace, model, sku, told, config, catalog, settings)
 
 
 def advice(
@@ -87,7 +94,11 @@ def advice(
 
 
 def _unusable_alternatives(
-    workspace: Workspace, catalog: Catalog, settings: Settings, told: Told
+    workspace: Workspace,
+    catalog: Catalog,
+    settings: Settings,
+    told: Told,
+    config: Config | None,
 ) -> Iterator[Refusal]:
     """Sizes to ask for instead that there are not, or that the model does not fit on."""
     named = [size for size in alternatives(workspace.metadata.annotations) if size][:MOST]
@@ -107,8 +118,8 @@ def _unusable_alternatives(
             *size_objections(other, catalog, settings, told),
         ]
         model, sku = model_of(other, catalog), size_of(other, catalog, settings)
-        if not wrong and other.inference is not None and model is not None and sku is not None:
-            found = _unfit(other, model, sku, told, catalog, settings)
+        if not wrong and model is not None and sku is not None:
+            found = _unfit(other, model, sku, told, config, catalog, settings)
             # What is wrong with the ConfigMap is told once.
             wrong = [each for each in found if each.path != "inference.config"]
         for each in wrong[:1]:
@@ -122,10 +133,17 @@ def _unfit(
     model: Model,
     sku: Sku,
     told: Told,
+    config: Config | None,
     catalog: Catalog,
     settings: Settings,
 ) -> Iterator[Refusal]:
-    """Why a model cannot be served on nodes of a size, however many they are."""
+    """Why a model cannot be served on nodes of a size, however many they are, or trained on one."""
+    if workspace.tuning is not None:
+        training = training_of(workspace.tuning, config)
+        tuned = fit_tuning(workspace, model, sku.gpus, training, catalog=catalog, settings=settings)
+        if isinstance(tuned, Refusal):
+            yield tuned
+        return
     split = fit(workspace, model, sku.gpus, told=told, catalog=catalog, settings=settings)
     if isinstance(split, Refusal):
         yield split

@@ -226,6 +226,14 @@ def training_problems(config: Mapping[str, Any], *, method: str) -> Iterator[Pro
     yield from _output(_section(training, "TrainingArguments"), say)
 
 
+def training_sections(config: Config | None) -> Mapping[str, Any]:
+    """What a ConfigMap for tuning says by sections; nothing where it cannot be understood."""
+    if config is None or isinstance(config, Missing):
+        return {}
+    found = _parsed(config, TRAINING_KEY, _sayer("tuning.config", config, TRAINING_KEY))
+    return {} if isinstance(found, Problem) else _section(found, "training_config")
+
+
 def _unknown(found: Mapping[Any, Any], known: Sequence[str], say: Say) -> Iterator[Problem]:
     for name in found:
         if name not in known:
