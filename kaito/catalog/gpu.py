@@ -24,6 +24,9 @@ class Product:
     """Of one; several where it is sold with several."""
     compute_capability: float | None = None
     """NVIDIA's."""
+    tflops: tuple[float, ...] = ()
+    """What one computes a second on its tensor cores in 16 bits, without sparsity, in 10^12
+    operations, for each of `memory_gib`; empty where nobody could cite it."""
     source: str
     date: datetime.date
     """The day of the source."""
@@ -60,6 +63,7 @@ def products_of(table: Mapping[str, Any]) -> dict[str, Product]:
             **{
                 **row,
                 "memory_gib": tuple(row["memory_gib"]),
+                "tflops": tuple(row.get("tflops", ())),
                 "source": sources[row["source"]],
                 "date": table["date"],
             }
