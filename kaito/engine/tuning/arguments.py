@@ -41,6 +41,11 @@ class Told:
     own_code: bool = False
     """Whether a model may bring code."""
 
+    @property
+    def base(self) -> str:
+        """What the adapter says that it is of: a name that others know, and no place in a Pod."""
+        return self.name if Path(self.model).is_dir() else self.model
+
 
 def parse(words: Sequence[str]) -> Told:
     """The command line. Ended with CONFIG_INVALID says what is wrong with it."""

@@ -57,7 +57,7 @@ class Steps(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Says where it begins."""
-        self._say(args, state)
+        self._say(state)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         """Keeps what is only known here."""
@@ -65,7 +65,7 @@ class Steps(TrainerCallback):
         found = {names[each]: float(logs[each]) for each in names if each in logs or ()}
         self._heard |= found
         if found:
-            self._say(args, state)
+            self._say(state)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Asks everybody for wishes."""
@@ -76,7 +76,7 @@ class Steps(TrainerCallback):
         # A run that is done needs no checkpoint.
         control.should_save |= (stop or save) and state.global_step < state.max_steps
         if time.monotonic() - self._told >= OFTEN or state.global_step >= state.max_steps:
-            self._say(args, state)
+            self._say(state)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Seals the checkpoint when every process has written its part."""
@@ -95,18 +95,14 @@ class Steps(TrainerCallback):
         stop, save = told.tolist()
         return bool(stop), bool(save)
 
-    def _say(self, args: Any, state: Any) -> None:
-        if not state.is_world_process_zero:
-            return
+    def _say(self, state: Any) -> None:
         self._told = time.monotonic()
-        together = (
-            args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
-        )
+        epoch = state.epoch or 0.0
         self._voice.say(
             "progress",
             step=state.global_step,
             steps=state.max_steps,
-            epoch=round(state.epoch or 0.0, 3),
-            examples=state.global_step * together,
+            epoch=round(epoch, 3),
+            examples=round(epoch * len(self._trainer.train_dataset)),
             **self._heard,
         )

@@ -17,14 +17,13 @@ LOSSES = 20  # that are listed, spread over the training
 def card(
     *,
     name: str,
-    model: str,
+    base: str,
     method: str,
     checked: Checked,
     settings: Mapping[str, Mapping[str, Any]],
     outcome: Mapping[str, Any],
 ) -> str:
     """The text. `outcome` is what the worker found (kaito.engine.tuning.worker)."""
-    base = model if not model.startswith("/") else name
     head = {
         "base_model": base,
         "library_name": "peft",

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from kaito.engine.endings import Ended, Ending
-from kaito.engine.tuning.keys import OLDER, SECTIONS, refusal
+from kaito.engine.tuning.keys import OLDER, SECTIONS, WITHOUT_EFFECT, refusal
 
 NAME = "training_config.yaml"
 LONGEST = 64 * 1024  # characters; a longer one is no configuration
@@ -245,8 +245,10 @@ def _quantization(said: dict[str, Any], method: str) -> dict[str, Any]:
 
 def _notices(full: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     lora, training = full["LoraConfig"], full["TrainingArguments"]
-    if full["DataCollator"].get("mlm"):
-        yield "DataCollator.mlm has no effect: these models learn to say the next token."
+    for section, names in WITHOUT_EFFECT.items():
+        for name, why in names.items():
+            if full[section].get(name):
+                yield f"{section}.{name} has no effect: {why}."
     if lora.get("use_dora") or lora.get("bias", "none") != "none":
         yield (
             "vLLM serves no adapters with DoRA or biases: serve this one with the annotation "
@@ -263,7 +265,7 @@ def _notices(full: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _near(name: object, known: Mapping[str, object]) -> str:
-    found = difflib.get_close_matches(str(name), known, n=1)
+    found = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     return f"; the nearest is {found[0]}" if found else ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kaito.engine.endings import Ended, Ending, out_of_room
 
-FULL = ("no space left on device", "os error 28", "disk quota exceeded")
+FULL = ("no space left on device", "disk quota exceeded", "file too large")
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "cudaerrormemory")
 LONGEST = 300  # characters of a library's own words
 

@@ -173,7 +173,6 @@ MODEL: Mapping[str, Kind] = MappingProxyType(
         "chat_template": TEXT,
         "device_map": Choice(("auto", "cpu", "cuda")),
         "dtype": DTYPES,
-        "force_download": FLAG,
         "local_files_only": FLAG,
         "low_cpu_mem_usage": FLAG,
         "torch_dtype": DTYPES,
@@ -357,6 +356,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "ModelConfig": {
             "cache_dir": _OURS,
+            "force_download": "weights that are there are used",
             "load_in_4bit": "it belongs to QuantizationConfig",
             "load_in_8bit": "it belongs to QuantizationConfig",
             "output_loading_info": _OURS,
@@ -395,6 +395,21 @@ REFUSED: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "shuffle_dataset": "it is DatasetConfig.shuffle_dataset",
             "trackio_*": _NOWHERE,
             "trust_remote_code": "only an administrator allows a model's own code",
+        },
+    }
+)
+
+# What upstream's templates and old ConfigMaps say, which is not wrong and changes nothing.
+WITHOUT_EFFECT: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "DataCollator": {
+            "mlm": "these models learn to say the next token",
+            "mlm_probability": "these models learn to say the next token",
+        },
+        "ModelConfig": {
+            "local_files_only": "the manager says where weights come from",
+            "low_cpu_mem_usage": "weights are always loaded so",
+            "use_cache": "training keeps no cache",
         },
     }
 )

@@ -69,6 +69,7 @@ def load(plan: Plan, device: torch.device) -> Loaded:
             f"The model {plan.model} is not whole: {len(wrong)} of its weights are missing or of "
             "another shape; fetch it anew.",
         )
+    _ends(plan, tokenizer)
     _chat_template(plan, tokenizer, notices)
     text = model.config.get_text_config()
     return Loaded(
@@ -103,6 +104,18 @@ def _quantization(said: Mapping[str, Any], dtype: torch.dtype) -> BitsAndBytesCo
     return BitsAndBytesConfig(
         **rest, bnb_4bit_compute_dtype=dtype if compute == "auto" else DTYPES[compute]
     )
+
+
+def _ends(plan: Plan, tokenizer: Any) -> None:
+    """Texts end with a token, and short ones are filled up with one, which nothing learns."""
+    if tokenizer.eos_token is None and "eos_token" not in plan.settings["TrainingArguments"]:
+        raise Ended(
+            Ending.CONFIG_INVALID,
+            f"The tokenizer of {plan.base} names no token that ends a text: name one of its tokens "
+            "in TrainingArguments.eos_token.",
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
 
 
 def _chat_template(plan: Plan, tokenizer: Any, notices: list[str]) -> None:

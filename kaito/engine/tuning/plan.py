@@ -15,7 +15,7 @@ class Plan:
 
     model: str
     """A name on Hugging Face, or a directory."""
-    name: str
+    base: str
     """What the adapter says that it is of."""
     revision: str
     own_code: bool

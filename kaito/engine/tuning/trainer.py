@@ -87,7 +87,7 @@ class _Training:
         outcome = json.loads((Path(plan.result) / "outcome.json").read_text())
         page = card.card(
             name=told.name,
-            model=told.model,
+            base=told.base,
             method=told.method,
             checked=checked,
             settings=self.config.settings,
@@ -134,7 +134,7 @@ class _Training:
             _say(f"It goes on from {last.name}.")
         return Plan(
             model=told.model,
-            name=told.name,
+            base=told.base,
             revision=told.revision,
             own_code=told.own_code,
             settings=self.config.settings,

@@ -198,7 +198,7 @@ def _trainer(plan: Plan, loaded: Loaded, arguments: SFTConfig) -> Any:
             eval_dataset=kept,
             processing_class=loaded.tokenizer,
         )
-    except (jinja2.TemplateError, IndexError) as error:
+    except jinja2.TemplateError as error:
         raise _refused(loaded.tokenizer, data, kept) from error
     except (ValueError, TypeError) as error:
         raise _unfit(error) from error
@@ -244,7 +244,7 @@ def _write(trainer: Any, plan: Plan, loaded: Loaded) -> None:
             "TrainingArguments.learning_rate.",
         )
     for each in model.peft_config.values():
-        each.base_model_name_or_path = plan.name
+        each.base_model_name_or_path = plan.base
         each.revision = loaded.commit or plan.revision or None
     model.save_pretrained(plan.result, save_embedding_layers=False)
     state = trainer.state
@@ -272,7 +272,7 @@ def _refused(tokenizer: Any, *datasets: Any) -> Ended:
             messages = record.get("messages") or [*record["prompt"], *record["completion"]]
             try:
                 tokenizer.apply_chat_template(messages, tokenize=False)
-            except (jinja2.TemplateError, IndexError):
+            except jinja2.TemplateError:
                 roles = ", ".join(message["role"] for message in messages[:6])
                 return Ended(
                     Ending.DATASET_INVALID,

@@ -88,9 +88,7 @@ def check(directory: Path, dataset: Mapping[str, object], *, limit: int, sink: S
         files=tuple(each.name for each in found.files),
         size=found.size,
         digest=digest(found.files),
-        notices=(f"{found.others} other files of the data are no data, and are not read.",)
-        if found.others
-        else (),
+        notices=(_others(found.others),) if found.others else (),
     )
 
 
@@ -184,3 +182,8 @@ def _broken(file: DataFile, form: Form, count: _Count) -> Ended:
         f"The dataset file {shown(file.name)} holds {form.described}, and {of} are broken: "
         f"{'; '.join(count.first)}{more}: mend or remove them.",
     )
+
+
+def _others(count: int) -> str:
+    many = "other file of the data is" if count == 1 else "other files of the data are"
+    return f"{count} {many} none of records, and {'is' if count == 1 else 'are'} not read."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,7 +130,7 @@ def _kind(path: Path, extension: str) -> str:
     if found := KINDS.get(path.suffix.lstrip(".").lower()):
         return found
     with path.open("rb") as file:
-        head = file.read(64).lstrip()
+        head = file.read(64).removeprefix(codecs.BOM_UTF8).lstrip()
     return next((kind for mark, kind in MARKS if head.startswith(mark)), "")
 
 

@@ -58,7 +58,7 @@ def _lines(path: Path, name: str) -> Iterator[Record | Broken]:
             continue
         place = Place("line", number)
         try:
-            yield Record(place, json.loads(line))
+            yield Record(place, json.loads(line.strip()))
         except json.JSONDecodeError as error:
             yield Broken(place, f"is no JSON at column {error.colno}")
         except RecursionError:
