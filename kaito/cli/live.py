@@ -10,7 +10,14 @@ from typing import Any, TypeVar
 
 from kaito.controllers.kinds import CONFIG_MAPS, NODES
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import CHILDREN, PODS, REVISIONS, SERVICES, WORKSPACES
+from kaito.controllers.workspace.kinds import (
+    CHILDREN,
+    CLAIMS,
+    PODS,
+    REVISIONS,
+    SERVICES,
+    WORKSPACES,
+)
 from kaito.controllers.workspace.needs import CLAIM, SECRET, Needed
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.order import ORDERS
@@ -47,6 +54,7 @@ class Live:
         for resource in CHILDREN.values():
             self._file(documents, await self._get(resource, subject.key))
         self._file(documents, await self._get(SERVICES, subject.headless))
+        self._file(documents, await self._get(CLAIMS, subject.checkpoints))
         if name := config_name(workspace):
             self._file(documents, await self._get(CONFIG_MAPS, Key(subject.namespace, name)))
         mine = ",".join(f"{key}={value}" for key, value in subject.identity.items())

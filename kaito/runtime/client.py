@@ -293,6 +293,11 @@ class Client:
         """
         return await self._exchange.send(call)
 
+    async def open(self, call: Call) -> Reply:
+        """One call of any shape whose answer may last; the caller reads its chunks and closes it.
+        ApiError for an error status, CallTimedOut where its head does not come in time."""
+        return await self._exchange.open(replace(call, timeout=None), self._timeout)
+
     async def _replace(self, resource: Resource[T], obj: T | Object, subresource: str) -> T:
         body = resource.encode(obj)
         path = resource.path(*_name_of(body), subresource)

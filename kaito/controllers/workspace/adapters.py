@@ -17,13 +17,12 @@ from kaito.controllers.workspace.pulling import Pull, credentials, skopeo
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.template import canonical
+from kaito.controllers.workspace.volumes import volume_of
 from kaito.runtime import Object
 
 DIRECTORY = "/mnt/adapter"
 # A name as Kubernetes calls volumes and containers: an adapter's may be longer, and have dots.
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,45}[a-z0-9])?")
-AMOUNTS = ("sizeLimit", "storage")  # of volumes
 VARIABLE = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 
@@ -88,8 +87,8 @@ def volumes(workspace: Workspace) -> list[Object]:
     for place, adapter in enumerate(adapters_of(workspace)):
         assert adapter.source is not None
         theirs = adapter.source.volume_source
-        kind: Object = {"emptyDir": {}} if theirs is None else _as_kept(theirs)
-        found.append({**kind, "name": _part("adapter", adapter, place)})
+        kind = {"emptyDir": {}} if theirs is None else theirs
+        found.append(volume_of(_part("adapter", adapter, place), kind))
     return found
 
 
@@ -128,18 +127,3 @@ def _part(kind: str, adapter: Adapter, place: int) -> str:
     # A number alone, or with -auth behind it, could be another one's.
     own = LABEL.fullmatch(name) and not name.isdecimal() and not name.endswith("-auth")
     return f"{kind}-{name if own else place}"
-
-
-def _as_kept(volume: object) -> Object:
-    """A volume of a user's own as the API server keeps it."""
-
-    def kept(inner: object, key: str = "") -> object:
-        if isinstance(inner, dict):
-            return {k: kept(v, k) for k, v in inner.items() if v is not None}
-        if isinstance(inner, list):
-            return [kept(v) for v in inner]
-        return canonical(inner) if key in AMOUNTS else inner
-
-    found = kept(volume)
-    assert isinstance(found, dict)
-    return found

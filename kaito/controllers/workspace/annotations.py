@@ -32,6 +32,7 @@ DECIDING: Mapping[str, Sequence[str]] = {
     labels.RUNTIME: RUNTIMES,
     labels.PERFORMANCE_MODE: ("balanced", "interactivity", "throughput"),
     labels.USE_LOCAL_WEIGHTS: SWITCH,
+    labels.KEEP_NODES: SWITCH,
     labels.NETWORK_POLICY: (OWN_NAMESPACE,),
 }
 MEANT: Mapping[str, Sequence[str]] = {

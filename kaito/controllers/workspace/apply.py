@@ -17,8 +17,10 @@ from kaito.controllers.workspace.changes import leaving_to_others
 from kaito.controllers.workspace.contest import Contest, Contested
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.kinds import (
+    CLAIMS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    JOBS,
     NETWORK_POLICIES,
     REVISIONS,
     SERVICES,
@@ -70,6 +72,8 @@ class Writer:
             **stores.orders,
             DEPLOYMENTS.kind: stores.deployments,
             STATEFUL_SETS.kind: stores.stateful_sets,
+            JOBS.kind: stores.jobs,
+            CLAIMS.kind: stores.claims,
             SERVICES.kind: stores.services,
             DISRUPTION_BUDGETS.kind: stores.disruption_budgets,
             NETWORK_POLICIES.kind: stores.network_policies,

@@ -13,9 +13,12 @@ from kaito.controllers.workspace.apply import Writer
 from kaito.controllers.workspace.configs import Configs
 from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Decision, Finalizer
+from kaito.controllers.workspace.following import Following
 from kaito.controllers.workspace.kinds import (
+    CLAIMS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    JOBS,
     NETWORK_POLICIES,
     POD_PARTS,
     PODS,
@@ -75,6 +78,7 @@ class Reconciler:
         catalog: Catalog,
         settings: Settings,
         strangers: Strangers | None,
+        following: Following,
     ) -> None:
         self._stores = stores
         self._configs = configs
@@ -84,23 +88,27 @@ class Reconciler:
         self._catalog = catalog
         self._settings = settings
         self._strangers = strangers
+        self._following = following
 
     async def reconcile(self, key: Key) -> Again | None:
         """Bring one Workspace a step further."""
         workspace = self._stores.workspaces.object(key)
         if workspace is None:
+            self._following.listen(key, None)
             await self._writer.orphans(key)
             return None
         # What is being deleted is not judged, and must not wait for a read that may fail.
-        leaving = Subject(workspace).deleting
+        subject = Subject(workspace)
+        leaving = subject.deleting
         config = None if leaving else await self._configs.of(workspace)
         observation = observe(self._stores, workspace, self._clock.now(), config)
         catalog, unread = self._known(observation)
-        observation = replace(observation, unread=unread)
-        if not leaving and (good := way_back(observation)) is not None:
+        observation = replace(observation, unread=unread, progress=self._following.heard(key))
+        if not (leaving or subject.tunes) and (good := way_back(observation)) is not None:
             earlier = restored(workspace, good.content)
             observation = replace(observation, good_config=await self._configs.of(earlier))
         decision = decide(observation, catalog, self._settings)
+        self._following.listen(key, decision.listens)
         if decision.finalizer is Finalizer.ADD and not await self._writer.hold(observation):
             return None
         if decision.announces:
@@ -209,6 +217,8 @@ def build(
     nodes = manager.informer(NODES, indexes=INDEXES["nodes"], transform=NODE_PARTS)
     deployments = manager.informer(DEPLOYMENTS, labels=mine)
     stateful_sets = manager.informer(STATEFUL_SETS, labels=mine)
+    jobs = manager.informer(JOBS, labels=mine)
+    claims = manager.informer(CLAIMS, labels=mine)
     services = manager.informer(SERVICES, labels=mine)
     budgets = manager.informer(DISRUPTION_BUDGETS, labels=mine)
     policies = manager.informer(NETWORK_POLICIES, labels=mine)
@@ -222,6 +232,8 @@ def build(
         nodes=nodes.store,
         deployments=deployments.store,
         stateful_sets=stateful_sets.store,
+        jobs=jobs.store,
+        claims=claims.store,
         services=services.store,
         disruption_budgets=budgets.store,
         network_policies=policies.store,
@@ -229,6 +241,8 @@ def build(
         revisions=revisions.store,
     )
     applier = Applier(manager.client, metrics=manager.metrics)
+    following = Following(manager.client, manager.clock)
+    manager.add_task("following", following.run)
     reconciler = Reconciler(
         stores,
         Configs(manager.client, configs.store),
@@ -238,6 +252,7 @@ def build(
         catalog or load(),
         settings,
         strangers,
+        following,
     )
     wakes = Wakes(stores)
     manager.add(
@@ -251,7 +266,16 @@ def build(
             ),
             owned=[
                 watch(each)
-                for each in (deployments, stateful_sets, services, budgets, policies, revisions)
+                for each in (
+                    deployments,
+                    stateful_sets,
+                    jobs,
+                    services,
+                    budgets,
+                    policies,
+                    claims,
+                    revisions,
+                )
             ],
             watches=[
                 *(watch(informer, to=wakes.labelled) for informer in orders.values()),

@@ -7,7 +7,6 @@ be: it stays until the edit is mended or the Workspace is deleted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from kaito.api import conditions
@@ -15,22 +14,19 @@ from kaito.api.conditions import State
 from kaito.catalog.catalog import Catalog
 from kaito.controllers.workspace import judgement
 from kaito.controllers.workspace.alternatives import sized
-from kaito.controllers.workspace.attempt import choose, told, until
-from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes, muster
+from kaito.controllers.workspace.attempt import choose
+from kaito.controllers.workspace.crew import Crew, candidates, gpus_of, made_nodes
 from kaito.controllers.workspace.deadline import progress_seconds, start_on_nodes
-from kaito.controllers.workspace.decision import Decision, Deletion, Event, Finalizer
+from kaito.controllers.workspace.decision import Decision, Finalizer
 from kaito.controllers.workspace.details import details
 from kaito.controllers.workspace.judgement import Verdict
-from kaito.controllers.workspace.kinds import REVISIONS
-from kaito.controllers.workspace.leaving import belongings, leave, order_deletion
-from kaito.controllers.workspace.objections import advice
+from kaito.controllers.workspace.leaving import belongings, leave
 from kaito.controllers.workspace.observation import Observation, Subject
-from kaito.controllers.workspace.orders import changes, wanted
 from kaito.controllers.workspace.plan import Plan, on_gpus, plan
 from kaito.controllers.workspace.pods import trouble, trouble_in
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.restart import restarts
-from kaito.controllers.workspace.revisions import record, surplus
+from kaito.controllers.workspace.revisions import forgotten, record
 from kaito.controllers.workspace.rollout import (
     STALLED,
     Course,
@@ -44,12 +40,12 @@ from kaito.controllers.workspace.rollout import (
     went_on,
 )
 from kaito.controllers.workspace.settings import Settings
-from kaito.controllers.workspace.sizes import gpus_advice
 from kaito.controllers.workspace.status import events, state_after, status, summary
+from kaito.controllers.workspace.supply import soonest, supply
 from kaito.controllers.workspace.surge import gap_told, with_room
-from kaito.controllers.workspace.ways import way_of
+from kaito.controllers.workspace.tune import past, rest, tune
 from kaito.controllers.workspace.workload import companions, desired_workload
-from kaito.runtime import Key, Object
+from kaito.runtime import Object
 
 # Somebody else's object with our name: it is not watched, so we look again.
 OBSTACLE_SECONDS = 60.0
@@ -60,6 +56,9 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
     subject = Subject(observation.workspace)
     if subject.deleting:
         return leave(observation)
+    end = past(observation) if subject.tunes else None
+    if end is not None:
+        return rest(observation, end, catalog, settings)
     planned = plan_of(observation, catalog, settings)
     if isinstance(planned, Refusal):
         unread = observation.unread
@@ -71,10 +70,12 @@ def decide(observation: Observation, catalog: Catalog, settings: Settings) -> De
                 else _wait(observation, planned, catalog, settings)
             )
             return replace(decision, look_again=unread.look_again)
-        way = refused(observation, planned)
+        way = None if subject.tunes else refused(observation, planned)
         if way is None:
             return _refuse(observation, planned, catalog, settings)
         return _stay(observation, way, catalog, settings)
+    if subject.tunes:
+        return tune(observation, planned, catalog, settings)
     return _run(observation, planned, course(observation), catalog, settings)
 
 
@@ -123,11 +124,8 @@ def _serve(
     observation: Observation, planned: Plan, way: Course, catalog: Catalog, settings: Settings
 ) -> Decision:
     subject = Subject(observation.workspace)
-    choice = choose(observation)
-    crew = muster(planned, observation, way_of(settings), choice)
-    ordered = judgement.orders(planned, crew, observation, choice)
-    nodes = judgement.with_leaving(judgement.nodes(planned, crew), crew)
-    resource = judgement.resources(ordered[1] if ordered else None, nodes, told(choice))
+    found = supply(observation, planned, settings)
+    crew, resource = found.crew, found.resource
     workload = _workload(planned, crew, observation, settings, resource)
     gap = _gap(observation, planned, way, workload)
     inference = judgement.inference(observation, workload, resource, gap)
@@ -157,26 +155,18 @@ def _serve(
         inference = replace(inference, final=False)
 
     whole = summary(resource, inference)
-    verdicts = {
-        conditions.NODES_READY: nodes,
-        conditions.RESOURCE_READY: resource,
-        conditions.INFERENCE_READY: inference,
-        **whole,
-    }
-    if ordered is not None:
-        verdicts[ordered[0]] = ordered[1]
     deployed = resource.good or observation.workload is not None
     said = status(
         observation,
-        verdicts,
+        {**found.verdicts, conditions.INFERENCE_READY: inference, **whole},
         state=state_after(_state_before(subject, way), whole[conditions.WORKSPACE_READY]),
-        worker_nodes=_worker_nodes(crew),
+        worker_nodes=found.worker_nodes,
         target_node_count=planned.nodes,
         details=details(observation, crew, workload if deployed else None, catalog, settings),
     )
-    objects = wanted(planned, crew, observation, settings, choice, whole=resource.good)
+    objects = found.objects
     trial: list[Object] = []
-    deletions = [*_superfluous(observation, crew)]
+    deletions = [*found.deletions]
     revision: Object | None = None
     if workload is not None:
         served = [*companions(planned, subject), workload]
@@ -185,7 +175,7 @@ def _serve(
         if resource.good or runs_so:
             # What cannot be was never tried, so nothing is to be remembered of it.
             revision = record(subject, way.declared) if way.refusal is None else None
-            deletions += _forgotten(way, subject)
+            deletions += forgotten(subject, way.known, [way.declared, way.good])
             deletions += restarts(observation.stateful_set, observation.pods)
             objects += served
             # What is wanted no more goes when what is wanted instead can be had.
@@ -199,31 +189,18 @@ def _serve(
         objects=tuple(objects),
         deletions=tuple(deletions),
         status=said,
-        events=(
-            *events(observation, said),
-            *changes(choice, observation),
-            *_replaced(crew),
-            *_warnings(observation, planned, crew, catalog, settings, starts=resource.good),
-        ),
+        events=(*events(observation, said), *found.events(catalog)),
         gap=gap,
         announces=bool(crew.surplus or (gap and not inference.good))
         and not judgement.stuck(observation),
-        look_again=_soonest(
+        look_again=soonest(
             OBSTACLE_SECONDS if observation.obstacles else None,
             # Whose time is over waits for what its workload says next, which wakes.
             left if left is not None and left > 0 else None,
-            until(choice, observation),
+            found.look_again,
             trouble_in(observation.pods, observation.now, replacing=bool(gap)),
         ),
     )
-
-
-def _superfluous(observation: Observation, crew: Crew) -> tuple[Deletion, ...]:
-    """Orders to delete; none while what replaces them cannot be written, for they tell what was
-    tried before."""
-    if observation.obstacles and crew.missing:
-        return ()
-    return tuple(order_deletion(order) for order in crew.surplus)
 
 
 def _wait(
@@ -261,7 +238,7 @@ def _nothing(
         observation,
         {
             conditions.RESOURCE_READY: parts,
-            conditions.INFERENCE_READY: parts,
+            subject.work: parts,
             conditions.WORKSPACE_READY: whole,
             conditions.WORKSPACE_SUCCEEDED: whole,
         },
@@ -314,60 +291,3 @@ def _stalled(observation: Observation, workload: Object | None) -> bool:
         return False
     live = judgement.written_as(workload, observation)
     return judgement.is_written(workload, live) and stalled(live)
-
-
-def _forgotten(way: Course, subject: Subject) -> list[Deletion]:
-    """The deletions of revisions that are too old to keep."""
-    needed = [each for each in (way.declared, way.good) if each is not None]
-    return [
-        Deletion(resource=REVISIONS, key=Key(subject.namespace, each.name), uid=each.uid)
-        for each in surplus(way.known, needed)
-    ]
-
-
-def _replaced(crew: Crew) -> Iterator[Event]:
-    for order in crew.surplus:
-        node = order.status.node_name
-        yield Event(
-            type="Warning",
-            reason=conditions.NODES_REPLACED,
-            message=f"{order.kind} {order.name} is not needed any more and is deleted"
-            f"{f' with node {node}' if node else ''}.",
-        )
-
-
-def _soonest(*seconds: float | None) -> float | None:
-    known = [each for each in seconds if each is not None]
-    return max(0.0, min(known)) if known else None
-
-
-def _warnings(
-    observation: Observation,
-    planned: Plan,
-    crew: Crew,
-    catalog: Catalog,
-    settings: Settings,
-    *,
-    starts: bool,
-) -> list[Event]:
-    """What the author should know though it stops nothing; told once: when nodes are asked for, and
-    when it starts on nodes that its user brings."""
-    asks = crew.missing and not crew.kept
-    own = crew.brought[0] if starts and crew.brought and not crew.kept else None
-    if observation.obstacles or not (asks or (own and observation.workload is None)):
-        return []
-    said = [
-        *advice(planned.workspace, catalog=catalog, settings=settings, config=observation.config)
-    ]
-    if own and planned.sku is None and planned.model is not None and planned.gpus is not None:
-        where = f"Node {own.name}"
-        said += gpus_advice(
-            planned.workspace, planned.model, planned.gpus, where, catalog, settings, planned.told
-        )
-    return [Event(type="Warning", reason=each.reason, message=each.message) for each in said]
-
-
-def _worker_nodes(crew: Crew) -> list[str]:
-    """Ready nodes made for it, and nodes brought for it, ready or not: that is its claim."""
-    made = [node.name for node in crew.nodes if node.ready]
-    return sorted({*made, *(node.name for node in crew.brought)})

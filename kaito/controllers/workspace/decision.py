@@ -56,5 +56,7 @@ class Decision:
     """What users miss while an edit is rolled out, as a sentence; "" when they miss nothing."""
     announces: bool = False
     """Whether status and events are told before anything else is done."""
+    listens: Key | None = None
+    """The Pod to whose trainer is listened from now on, None for none."""
     look_again: float | None = None
     """Seconds after which to look again though nothing may have changed; None: only then."""

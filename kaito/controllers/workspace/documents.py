@@ -15,8 +15,10 @@ from kaito.api.workspace import GROUP as WORKSPACE_GROUP
 from kaito.api.workspace import as_stored
 from kaito.controllers.kinds import CONFIG_MAPS, NODES
 from kaito.controllers.workspace.kinds import (
+    CLAIMS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    JOBS,
     NETWORK_POLICIES,
     PODS,
     REVISIONS,
@@ -53,6 +55,8 @@ class Documents:
             nodes=WritableStore(NODES, INDEXES["nodes"]),
             deployments=WritableStore(DEPLOYMENTS),
             stateful_sets=WritableStore(STATEFUL_SETS),
+            jobs=WritableStore(JOBS),
+            claims=WritableStore(CLAIMS),
             services=WritableStore(SERVICES),
             disruption_budgets=WritableStore(DISRUPTION_BUDGETS),
             network_policies=WritableStore(NETWORK_POLICIES),
@@ -70,6 +74,8 @@ class Documents:
                 stores.nodes,
                 stores.deployments,
                 stores.stateful_sets,
+                stores.jobs,
+                stores.claims,
                 stores.services,
                 stores.disruption_budgets,
                 stores.network_policies,

@@ -32,7 +32,8 @@ from kaito.runtime import Object, Truth, find_condition
 ON_ITS_WAY = "the node is on its way."
 # What the deployment controller says when all Pods are new ones, until the next rollout.
 ROLLED_OUT = "NewReplicaSetAvailable"
-MESSAGE_LENGTH = 800  # what the provisioner allows itself for a failure
+# What the provisioner allows itself for a failure, and whose it is: shorter ones lack the remedy.
+MESSAGE_LENGTH = 1700
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +253,7 @@ def stuck(observation: Observation) -> bool:
     """Whether what was said last is that this very wish cannot be written. To announce it again
     before each new try would be two writes each time, and a condition that flickers."""
     subject = Subject(observation.workspace)
-    before = find_condition(subject.status.get("conditions") or [], conditions.INFERENCE_READY)
+    before = find_condition(subject.status.get("conditions") or [], subject.work)
     known = before is not None and before.get("observedGeneration") == subject.generation
     return bool(known and before and before.get("reason") in conditions.OBSTACLES)
 

@@ -17,6 +17,8 @@ WORKSPACES: Resource[Object] = Resource(
 )
 DEPLOYMENTS: Resource[Object] = Resource("apps", "v1", "deployments", "Deployment")
 STATEFUL_SETS: Resource[Object] = Resource("apps", "v1", "statefulsets", "StatefulSet")
+JOBS: Resource[Object] = Resource("batch", "v1", "jobs", "Job")
+CLAIMS: Resource[Object] = Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 SERVICES: Resource[Object] = Resource("", "v1", "services", "Service")
 DISRUPTION_BUDGETS: Resource[Object] = Resource(
     "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget"
@@ -30,7 +32,15 @@ PODS: Resource[Object] = Resource("", "v1", "pods", "Pod")
 # What a Workspace is made into besides nodes, the first to go first.
 CHILDREN: Mapping[str, Resource[Object]] = {
     each.kind: each
-    for each in (DEPLOYMENTS, STATEFUL_SETS, SERVICES, DISRUPTION_BUDGETS, NETWORK_POLICIES)
+    for each in (
+        DEPLOYMENTS,
+        STATEFUL_SETS,
+        JOBS,
+        SERVICES,
+        DISRUPTION_BUDGETS,
+        NETWORK_POLICIES,
+        CLAIMS,
+    )
 }
 
 # The spec of a Pod is ours; what happens to it is in its status, save what it cannot mount.

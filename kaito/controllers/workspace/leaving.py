@@ -55,7 +55,7 @@ def leave(observation: Observation) -> Decision:
         observation,
         {
             conditions.RESOURCE_READY: gone,
-            conditions.INFERENCE_READY: gone,
+            subject.work: gone,
             conditions.WORKSPACE_READY: gone,
             conditions.WORKSPACE_SUCCEEDED: gone,
             conditions.WORKSPACE_DELETING: waits,

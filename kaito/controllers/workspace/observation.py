@@ -11,8 +11,10 @@ from kaito.controllers.kinds import (
     Node,
 )
 from kaito.controllers.workspace.kinds import (
+    CLAIMS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    JOBS,
     NETWORK_POLICIES,
     SERVICES,
     STATEFUL_SETS,
@@ -20,6 +22,7 @@ from kaito.controllers.workspace.kinds import (
 )
 from kaito.controllers.workspace.order import Order
 from kaito.controllers.workspace.parameters import Config
+from kaito.controllers.workspace.progress import Progress
 from kaito.controllers.workspace.strangers import Unread
 from kaito.runtime import Key, Object, Resource
 
@@ -99,6 +102,11 @@ class Observation:
     """Why its model is not known, where that may change."""
     deployment: Object | None = None
     stateful_set: Object | None = None
+    job: Object | None = None
+    checkpoints: Object | None = None
+    """The claim of the disk that a training keeps its checkpoints on."""
+    progress: Progress | None = None
+    """What the trainer said last, as far as this process has heard it."""
     service: Object | None = None
     headless: Object | None = None
     """The Service that gives each Pod a name of its own."""
@@ -119,10 +127,12 @@ class Observation:
         found = (
             Child(DEPLOYMENTS, self.deployment),
             Child(STATEFUL_SETS, self.stateful_set),
+            Child(JOBS, self.job),
             Child(SERVICES, self.service),
             Child(SERVICES, self.headless),
             Child(DISRUPTION_BUDGETS, self.disruption_budget),
             Child(NETWORK_POLICIES, self.network_policy),
+            Child(CLAIMS, self.checkpoints),
         )
         return tuple(each for each in found if each.object)
 
@@ -130,7 +140,7 @@ class Observation:
     def workload(self) -> Object | None:
         """What runs its Pods; None where nothing does that is its own."""
         subject = Subject(self.workspace)
-        found = (self.stateful_set, self.deployment)
+        found = (self.stateful_set, self.deployment, self.job)
         return next((each for each in found if subject.owns(each)), None)
 
 
@@ -187,6 +197,21 @@ class Subject:
     def headless(self) -> Key:
         """The Service that gives each of its Pods a name of its own."""
         return Key(self.namespace, f"{self.name}-headless")
+
+    @property
+    def checkpoints(self) -> Key:
+        """The claim of the disk that its training keeps its checkpoints on."""
+        return Key(self.namespace, f"{self.name}-checkpoints")
+
+    @property
+    def tunes(self) -> bool:
+        """Whether a model is tuned and not served."""
+        return self.workspace.get("tuning") is not None
+
+    @property
+    def work(self) -> str:
+        """The type of the condition that tells whether it does what it is there for."""
+        return conditions.JOB_STARTED if self.tunes else conditions.INFERENCE_READY
 
     @property
     def identity(self) -> dict[str, str]:

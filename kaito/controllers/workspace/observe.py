@@ -36,6 +36,8 @@ class Stores:
     nodes: Store[Node]
     deployments: Store[Object]
     stateful_sets: Store[Object]
+    jobs: Store[Object]
+    claims: Store[Object]
     services: Store[Object]
     disruption_budgets: Store[Object]
     network_policies: Store[Object]
@@ -73,6 +75,8 @@ def observe(
         config=config,
         deployment=stores.deployments.object(key),
         stateful_set=stores.stateful_sets.object(key),
+        job=stores.jobs.object(key),
+        checkpoints=stores.claims.object(subject.checkpoints),
         service=stores.services.object(key),
         headless=stores.services.object(subject.headless),
         disruption_budget=stores.disruption_budgets.object(key),

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from kaito.api import tuning
 from kaito.api.rules import Problem
 from kaito.api.words import listed, one_line, shown
 from kaito.api.workspace import Workspace
@@ -58,7 +59,12 @@ NOT_THERE = {
     "hf-token": "a ConfigMap keeps no secrets: name a Secret as modelAccessSecret instead",
 }
 NARROW = "fp8"  # how all names of caches with one byte a value begin
-OUTPUT_ROOT = "/mnt"  # where volumes for results are
+# Below which directories for results are, and of what their names are made: a mount path must not
+# have a colon, and a longer one is none.
+OUTPUT_ROOT = "/mnt"
+OUTPUT = re.compile(r"/mnt(/[A-Za-z0-9._-]{1,63}){1,8}")
+# What others have there.
+OTHERS = (tuning.DATA, tuning.CONFIG, "/mnt/registry", "/mnt/adapter")
 TOKENS_LENGTH = 12  # digits
 TOKENS = re.compile(rf"[0-9]{{1,{TOKENS_LENGTH}}}")
 TEXT_LENGTH = 64 * 1024  # characters; a longer one is no configuration
@@ -234,6 +240,13 @@ def training_sections(config: Config | None) -> Mapping[str, Any]:
     return {} if isinstance(found, Problem) else _section(found, "training_config")
 
 
+def results_of(config: Config | None) -> str:
+    """Where results are put, by the ConfigMap that a tuning names or without one. Presumes that
+    there are no `training_problems`."""
+    directory = _section(training_sections(config), "TrainingArguments").get("output_dir")
+    return posixpath.normpath(directory) if isinstance(directory, str) else tuning.RESULTS
+
+
 def _unknown(found: Mapping[Any, Any], known: Sequence[str], say: Say) -> Iterator[Problem]:
     for name in found:
         if name not in known:
@@ -271,11 +284,24 @@ def _output(section: Mapping[str, Any], say: Say) -> Iterator[Problem]:
     directory = section.get("output_dir")
     if directory is None:
         return
-    inside = isinstance(directory, str) and posixpath.normpath(directory).startswith(
-        OUTPUT_ROOT + "/"
-    )
-    if not inside:
+    found = posixpath.normpath(directory) if isinstance(directory, str) else ""
+    if not found.startswith(f"{OUTPUT_ROOT}/"):
         yield say(f"TrainingArguments.output_dir must be a directory below {OUTPUT_ROOT}")
+    elif not OUTPUT.fullmatch(found):
+        yield say(
+            "TrainingArguments.output_dir must be a directory whose name has letters, digits, '-', "
+            "'_' and '.' alone"
+        )
+    elif any(_hold(found, each) for each in OTHERS):
+        yield say(
+            f"TrainingArguments.output_dir must be another directory than {listed(OTHERS)}, which "
+            "hold something else, and not one inside or around them"
+        )
+
+
+def _hold(one: str, other: str) -> bool:
+    """Whether one of two directories is the other or is inside it."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def _section(training: Mapping[str, Any], name: str) -> Mapping[str, Any]:

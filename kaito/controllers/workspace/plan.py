@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 
-from kaito.api import conditions
+from kaito.api import conditions, tuning
 from kaito.api.rules import Problem, explain
 from kaito.api.words import one_line
 from kaito.api.workspace import Workspace
@@ -20,8 +20,15 @@ from kaito.catalog.catalog import Catalog
 from kaito.catalog.estimate import Estimate
 from kaito.catalog.model import Model
 from kaito.catalog.sku import Gpus, Sku
+from kaito.catalog.tuning import Tuning
 from kaito.controllers.workspace.objections import objections
-from kaito.controllers.workspace.parameters import Config, config_hash, reads_config, told_to
+from kaito.controllers.workspace.parameters import (
+    Config,
+    config_hash,
+    reads_config,
+    results_of,
+    told_to,
+)
 from kaito.controllers.workspace.presets import model_of
 from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.selector import equality
@@ -29,6 +36,8 @@ from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.sizes import fit, size_of
 from kaito.controllers.workspace.together import together_objections
 from kaito.controllers.workspace.told import Told
+from kaito.controllers.workspace.training import trial_of
+from kaito.controllers.workspace.tuned import Trial, fit_tuning
 from kaito.runtime import Object
 
 # What becomes of a refused part that cannot be changed once it is stored.
@@ -57,7 +66,13 @@ class Plan:
     settings_hash: str = ""
     """Tells the settings in its ConfigMap from others; "" where the engine reads none."""
     estimate: Estimate | None = None
-    """How the model is split; None until the GPUs are known, and for templates."""
+    """How the model is split; None until the GPUs are known, for templates, and for tuning."""
+    trial: Trial | None = None
+    """How its model is trained; None for one that is served."""
+    tuned: Tuning | None = None
+    """What that takes of a node; None until the GPUs are known."""
+    results: str = tuning.RESULTS
+    """Where a training puts its results."""
 
     @property
     def brings_up_nodes(self) -> bool:
@@ -67,6 +82,8 @@ class Plan:
     @property
     def disk_gib(self) -> int:
         """OS disk that a new node needs, 0 for the cloud's default."""
+        if self.tuned is not None:
+            return self.tuned.disk_gib
         return self.model.disk if self.model else 0
 
 
@@ -102,6 +119,8 @@ def plan(
         stranger=model is not None and model.name.lower() in catalog.strangers,
         told=told_to(read, config),
         settings_hash=config_hash(config) if reads_config(read) else "",
+        trial=trial_of(read, model, config, catalog, settings),
+        results=results_of(config) if read.tuning else tuning.RESULTS,
     )
     if sku is None or model is None:
         return base
@@ -109,8 +128,14 @@ def plan(
 
 
 def on_gpus(base: Plan, gpus: Gpus, *, catalog: Catalog, settings: Settings) -> Plan | Refusal:
-    """The plan with its model split over nodes with these GPUs; a Refusal when it does not fit."""
+    """The plan with its model split over nodes with these GPUs, or trained on one such node; a
+    Refusal when it does not fit."""
     assert base.model is not None
+    if base.trial is not None:
+        tuned = fit_tuning(base.workspace, base.trial, gpus)
+        if isinstance(tuned, Refusal):
+            return tuned
+        return replace(base, nodes=1, gpus=gpus, tuned=tuned)
     split = fit(
         base.workspace,
         base.model,
@@ -141,12 +166,6 @@ def _invalid(problem: Problem) -> Refusal:
 
 def later(workspace: Workspace) -> Iterator[Refusal]:
     """What the API has and this release does not do yet. Better said than half done."""
-    if workspace.tuning is not None:
-        yield Refusal(
-            path="tuning",
-            reason=conditions.TUNING_NOT_SUPPORTED,
-            message="tuning arrives in a later release; nothing has been provisioned.",
-        )
     if workspace.resource.partition is not None:
         yield Refusal(
             path="resource.partition",

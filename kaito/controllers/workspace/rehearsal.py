@@ -17,8 +17,10 @@ from kaito.controllers.workspace.decide import decide
 from kaito.controllers.workspace.decision import Decision, Event, Finalizer
 from kaito.controllers.workspace.kinds import (
     CHILDREN,
+    CLAIMS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    JOBS,
     NETWORK_POLICIES,
     SERVICES,
     STATEFUL_SETS,
@@ -31,6 +33,7 @@ from kaito.runtime import Key, Object
 TURNS = 10  # more than any Workspace takes; a decision that never settles ends here
 
 _GOOD = (*machine.LIVING, *nodeclaim.LIVING, machine.READY)
+_COMPLETE = {"type": "Complete", "status": "True", "reason": "Rehearsed"}
 _COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
 
 
@@ -128,6 +131,8 @@ def _later(
         nodes=(*stay, *brought_up),
         deployment=children.get((DEPLOYMENTS.kind, subject.name)),
         stateful_set=children.get((STATEFUL_SETS.kind, subject.name)),
+        job=children.get((JOBS.kind, subject.name)),
+        checkpoints=children.get((CLAIMS.kind, subject.checkpoints.name)),
         service=children.get((SERVICES.kind, subject.name)),
         headless=children.get((SERVICES.kind, subject.headless.name)),
         disruption_budget=children.get((DISRUPTION_BUDGETS.kind, subject.name)),
@@ -224,10 +229,10 @@ def _node(order: Order, name: str, catalog: Catalog, settings: Settings) -> Node
 
 def _settled(obj: Object) -> Object:
     """An object when its controller has done what it asks for."""
-    replicas = obj["spec"].get("replicas", 0)
     name = f"{obj['kind']}-{obj['metadata']['name']}"
-    return {
-        **obj,
-        "metadata": {**obj["metadata"], "uid": f"uid-of-{name}", "generation": 1},
-        "status": {"observedGeneration": 1, **dict.fromkeys(_COUNTS, replicas)},
-    }
+    metadata = {**obj["metadata"], "uid": f"uid-of-{name}", "generation": 1}
+    if obj["kind"] == JOBS.kind:
+        return {**obj, "metadata": metadata, "status": {"conditions": [_COMPLETE]}}
+    replicas = obj["spec"].get("replicas", 0)
+    status = {"observedGeneration": 1, **dict.fromkeys(_COUNTS, replicas)}
+    return {**obj, "metadata": metadata, "status": status}

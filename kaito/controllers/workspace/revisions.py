@@ -12,21 +12,27 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import count
+from typing import TypeVar
 
 from kaito.controllers.workspace.annotations import FOR_USERS
+from kaito.controllers.workspace.decision import Deletion
+from kaito.controllers.workspace.kinds import REVISIONS
 from kaito.controllers.workspace.observation import Subject
-from kaito.runtime import Object
+from kaito.runtime import Key, Object
 
 HISTORY = 10  # revisions that are kept; upstream's and the default of a StatefulSet
 DIGITS = 10  # of a content's hash in the name of its revision, as of a StatefulSet's
 PARTS = ("resource", "inference", "tuning")
 
+T = TypeVar("T", "Undone", "Ended")
+
 # Annotations of a ControllerRevision of ours.
 SERVED = "kaito.sh/served"
 TRIED_SINCE = "kaito.sh/tried-since"
 UNDONE = "kaito.sh/undone"
+ENDED = "kaito.sh/ended"
 # Upstream's, so that tools that list its revisions list ours.
 UPSTREAM_NAME = "workspace.kaito.io/name"
 UPSTREAM_HASH = "workspace.kaito.io/hash"
@@ -43,6 +49,27 @@ class Undone:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a training ended."""
+
+    run: str
+    """What was trained; see training.Run."""
+    job: str
+    """The uid of the Job that trained it."""
+    at: str = ""
+    """When, RFC 3339."""
+    reason: str = ""
+    """Why it failed; "" for one that ended well."""
+    message: str = ""
+    result: str = ""
+    """Where the result of one that ended well is, "" where that is not known any more."""
+
+    @property
+    def good(self) -> bool:
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
     """One content of a Workspace and what became of it. Times are RFC 3339, "" for never."""
 
@@ -56,6 +83,8 @@ class Revision:
     tried_since: str = ""
     """Since when it is being tried on nodes that are ready."""
     undone: Undone | None = None
+    ended: Ended | None = None
+    """How it was trained, where it is one of tuning."""
 
 
 def content_of(workspace: Object) -> Object:
@@ -119,6 +148,16 @@ def surplus(
     return tuple(others[: max(0, len(others) + len(names) - keep)])
 
 
+def forgotten(
+    subject: Subject, known: Sequence[Revision], needed: Iterable[Revision | None]
+) -> list[Deletion]:
+    """The deletions of revisions that are too old to keep."""
+    return [
+        Deletion(resource=REVISIONS, key=Key(subject.namespace, each.name), uid=each.uid)
+        for each in surplus(known, filter(None, needed))
+    ]
+
+
 def record(subject: Subject, revision: Revision) -> Object:
     """The ControllerRevision of a revision."""
     undone = revision.undone
@@ -131,6 +170,7 @@ def record(subject: Subject, revision: Revision) -> Object:
         )
         if undone
         else "",
+        ENDED: _canonical(asdict(revision.ended)) if revision.ended else "",
     }
     return {
         "apiVersion": "apps/v1",
@@ -176,19 +216,20 @@ def _read(obj: Object) -> Revision:
         uid=metadata.get("uid", ""),
         served=told.get(SERVED, ""),
         tried_since=told.get(TRIED_SINCE, ""),
-        undone=_read_undone(told.get(UNDONE, "")),
+        undone=_read_as(Undone, told.get(UNDONE, "")),
+        ended=_read_as(Ended, told.get(ENDED, "")),
     )
 
 
-def _read_undone(text: str) -> Undone | None:
+def _read_as(kind: type[T], text: str) -> T | None:
+    """What an annotation says, all of it texts; None for what says nothing."""
     try:
         told = json.loads(text)
     except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):
         return None
-    said = {name: str(told.get(name, "")) for name in ("reason", "message", "config")}
-    return Undone(**said)
+    return kind(**{each.name: str(told.get(each.name, "")) for each in fields(kind)})
 
 
 def _digest(subject: Subject, text: str, probe: int) -> str:

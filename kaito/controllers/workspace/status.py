@@ -19,17 +19,27 @@ ORDER = (
     conditions.NODES_READY,
     conditions.RESOURCE_READY,
     conditions.INFERENCE_READY,
+    conditions.JOB_STARTED,
     conditions.WORKSPACE_READY,
     conditions.WORKSPACE_SUCCEEDED,
     conditions.WORKSPACE_DELETING,
 )
 # Changes of these are told as events; the others repeat them.
 TOLD = (conditions.WORKSPACE_DELETING, conditions.RESOURCE_READY, conditions.INFERENCE_READY)
+# Of tuning: how it ends is told by the last.
+TOLD_OF_TUNING = (
+    conditions.WORKSPACE_DELETING,
+    conditions.RESOURCE_READY,
+    conditions.JOB_STARTED,
+    conditions.WORKSPACE_SUCCEEDED,
+)
 # Waiting is the ordinary course of things and no warning.
 PATIENT = frozenset(
     [
         conditions.RESOURCE_NOT_READY,
         conditions.INFERENCE_PENDING,
+        conditions.JOB_PENDING,
+        conditions.NODES_RELEASED,
         conditions.PENDING,
         conditions.DELETED,
         conditions.READING_MODEL,
@@ -45,9 +55,10 @@ def status(
     worker_nodes: Sequence[str] = (),
     target_node_count: int | None = None,
     details: Details | None = None,
+    training: Object | None = None,
 ) -> Object:
     """The whole of what we say, at the Workspace's present generation. Where nothing is known of
-    the details, they stay as they were told last."""
+    the details or of the training, they stay as they were told last."""
     subject = Subject(observation.workspace)
     before = subject.status.get("conditions") or []
     written: list[Object] = []
@@ -71,6 +82,8 @@ def status(
         said["workerNodes"] = list(worker_nodes)
     if target_node_count is not None:
         said["targetNodeCount"] = target_node_count
+    if of_training := subject.status.get("tuning") if training is None else training:
+        said["tuning"] = of_training
     if details is None:
         return said | {name: subject.status[name] for name in FIELDS if name in subject.status}
     answers = find_condition(written, conditions.INFERENCE_READY)
@@ -103,12 +116,15 @@ def state_after(before: str, ready: Verdict) -> State:
 def events(observation: Observation, after: Object) -> tuple[Event, ...]:
     """One event for each condition that says something else than before."""
     before = Subject(observation.workspace).status.get("conditions") or []
-    return tuple(_events(before, after["conditions"]))
+    types = TOLD_OF_TUNING if Subject(observation.workspace).tunes else TOLD
+    return tuple(_events(before, after["conditions"], types))
 
 
-def _events(before: Sequence[Object], after: Sequence[Object]) -> Iterator[Event]:
+def _events(
+    before: Sequence[Object], after: Sequence[Object], types: Sequence[str]
+) -> Iterator[Event]:
     told: set[str] = set()
-    for type_ in TOLD:
+    for type_ in types:
         old, new = find_condition(before, type_), find_condition(after, type_)
         if new is None or (
             old is not None and (old["status"], old["reason"]) == (new["status"], new["reason"])
@@ -116,9 +132,9 @@ def _events(before: Sequence[Object], after: Sequence[Object]) -> Iterator[Event
             continue
         if old is None and new["reason"] in PATIENT and new["status"] != "True":
             continue
-        if new["reason"] in told:
+        if told & {new["reason"], new["message"]}:
             continue
-        told.add(new["reason"])
+        told |= {new["reason"], new["message"]}
         fine = new["status"] == "True" or new["reason"] in PATIENT
         yield Event(
             type="Normal" if fine else "Warning", reason=new["reason"], message=new["message"]

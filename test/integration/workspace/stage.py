@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,13 @@ from kaito.api import crds
 from kaito.api.machine import LIVING
 from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.workspace.controller import build
-from kaito.controllers.workspace.kinds import CHILDREN, DEPLOYMENTS, STATEFUL_SETS, WORKSPACES
+from kaito.controllers.workspace.kinds import (
+    CHILDREN,
+    DEPLOYMENTS,
+    JOBS,
+    STATEFUL_SETS,
+    WORKSPACES,
+)
 from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.strangers import Read, Strangers
 from kaito.local.apiserver import ApiServer
@@ -27,6 +34,7 @@ from kaito.runtime import (
     Reply,
     Resource,
     find_condition,
+    rfc3339,
 )
 
 TOKEN = "letmein"
@@ -226,6 +234,20 @@ class Stage:
             **dict.fromkeys(counts, count),
         }
         await self.client.patch(resource, key, {"status": status}, subresource="status")
+
+    async def finish(self, key: Key = W) -> None:
+        """Do what the controller of Jobs does when a Job has ended well."""
+        now = rfc3339(time.time())
+        status = {
+            "startTime": now,
+            "completionTime": now,
+            "succeeded": 1,
+            "conditions": [
+                {"type": type_, "status": "True", "lastTransitionTime": now}
+                for type_ in ("SuccessCriteriaMet", "Complete")
+            ],
+        }
+        await self.client.patch(JOBS, key, {"status": status}, subresource="status")
 
     async def serve(self, name: str = "w") -> None:
         """Create a Workspace and see it to readiness."""

@@ -11,7 +11,7 @@ from kaito.api import labels
 from kaito.catalog.catalog import load
 from kaito.controllers.kinds import CONFIG_MAPS
 from kaito.controllers.workspace.documents import Documents
-from kaito.controllers.workspace.kinds import CHILDREN, WORKSPACES
+from kaito.controllers.workspace.kinds import CHILDREN, JOBS, WORKSPACES
 from kaito.controllers.workspace.rehearsal import Rehearsal, rehearse
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object, Resource, find_condition, would_change
@@ -86,6 +86,9 @@ async def play(scene: Stage, key: Key, foretold: Rehearsal) -> None:
         resource = RESOURCES[kind]
         await scene.until(lambda resource=resource: scene.find(resource, key), kind)
         await scene.roll_out(key)
+    if JOBS.kind in kinds:
+        await scene.until(lambda: scene.find(JOBS, key), JOBS.kind)
+        await scene.finish(key)
     assert foretold.last.status is not None
     ready = find_condition(foretold.last.status["conditions"], "WorkspaceReady") or {}
     await scene.until(lambda: scene.says("WorkspaceReady", ready["reason"], key), ready["message"])

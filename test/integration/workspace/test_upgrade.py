@@ -230,7 +230,7 @@ async def test_an_old_object_that_cannot_be_says_why_and_costs_nothing(client: C
         else:
             assert (made, said["status"]) == (set(), "False")
             assert said["message"].endswith(".")
-            assert said["reason"] in ("InvalidSpec", "UnknownPreset", "TuningNotSupported")
+            assert said["reason"] in ("InvalidSpec", "UnknownPreset")
 
 
 async def test_what_is_wrong_can_be_mended(client: Client) -> None:

@@ -285,19 +285,6 @@ REFUSALS: list[tuple[Object, str, str]] = [
         "InvalidSpec",
         "Annotation kaito.sh/gpu-driver is operator: write install or none, or remove it.",
     ),
-    (
-        held(
-            inference=None,
-            tuning={
-                "preset": {"name": "phi-2"},
-                "method": "lora",
-                "input": {"image": "a"},
-                "output": {"image": "b", "imagePushSecret": "s"},
-            },
-        ),
-        "TuningNotSupported",
-        "tuning arrives in a later release",
-    ),
     (held(metadata={"name": "w" * 64}), "InvalidSpec", "must have at most 63"),
     (held(metadata={"name": "9"}), "InvalidSpec", "start with a letter"),
     (held(resource={"count": "many"}), "InvalidSpec", "resource.count"),

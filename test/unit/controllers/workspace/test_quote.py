@@ -296,14 +296,9 @@ def test_sizes_of_arm_are_answered_with_others() -> None:
 
 
 def test_what_arrives_later_comes_first_and_without_an_account() -> None:
-    tuned = workspace(inference=None)
-    tuned["tuning"] = {
-        "preset": {"name": "phi-4"},
-        "method": "lora",
-        "input": {"urls": ["https://a"]},
-        "output": {},
-    }
-    told = asked(tuned)
+    sliced = workspace(inference={"preset": {"name": "phi-9"}})
+    sliced["resource"]["partition"] = {"mode": "accelerator", "count": 1}
+    told = asked(sliced)
     assert "later release" in told.problems[0].message
     assert len(told.problems) > 1
     assert (told.estimate, told.sizes, told.models) == (None, (), ())

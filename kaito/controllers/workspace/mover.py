@@ -1,0 +1,42 @@
+"""The container that moves data: downloads, pulls, pushes, stores. Pure.
+
+It runs as nobody in particular, on a read-only file system. What a user wrote is an argument, and
+there is no shell that could take it for a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kaito.controllers.workspace.security import contained
+from kaito.controllers.workspace.settings import Settings
+from kaito.runtime import Object
+
+USER = 65532  # nobody's files are this user's; the user of our images
+COMMAND = ("python3", "-m", "kaito.engine.moving")
+SCRATCH = "puller-scratch"
+SCRATCH_MOUNT: Object = {"name": SCRATCH, "mountPath": "/tmp"}  # noqa: S108 - a volume of its own
+
+
+def mover(
+    name: str, arguments: Sequence[str], mounts: Sequence[Object], settings: Settings
+) -> Object:
+    """The container that does this. Its Pod needs the volume `scratch`."""
+    return {
+        "name": name,
+        "image": settings.image,
+        "command": [*COMMAND, *arguments],
+        "env": [{"name": "TMPDIR", "value": "/tmp"}],  # noqa: S108 - a volume of its own
+        "volumeMounts": [*mounts, SCRATCH_MOUNT],
+        # What went wrong is read in the Pod's status.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            **contained(settings.engine_user or USER),
+            "readOnlyRootFilesystem": True,
+        },
+    }
+
+
+def scratch() -> Object:
+    """The volume in which movers unpack."""
+    return {"name": SCRATCH, "emptyDir": {}}
