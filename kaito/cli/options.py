@@ -195,6 +195,26 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
 def workspace_options(parser: argparse.ArgumentParser) -> None:
     """Which Workspace of which cluster."""
     parser.add_argument("name", metavar="WORKSPACE")
+    _where(parser)
+
+
+def why_options(parser: argparse.ArgumentParser) -> None:
+    """What `kaito why` takes."""
+    parser.add_argument(
+        "target",
+        metavar="WORKSPACE",
+        nargs="+",
+        help="its name; `workspace NAME` and `workspace/NAME` are the same",
+    )
+    _where(parser)
+    parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    parser.epilog = (
+        "Exit codes: 0 it is ready or on its way; 1 it is not, or could not be looked at; 2 called "
+        "wrongly."
+    )
+
+
+def _where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-n",
         "--namespace",

@@ -25,6 +25,7 @@ from kaito.cli.options import (
     sweep_options,
     tuning_options,
     webhook_options,
+    why_options,
     workspace_options,
 )
 from kaito.cli.selection import models_options, skus_options
@@ -184,6 +185,13 @@ def build_parser() -> argparse.ArgumentParser:
         "plan:run",
     )
     plan_options(plan)
+    why = command(
+        commands,
+        "why",
+        "Tell why a Workspace is not ready, from the request down to the cause, and the way out.",
+        "why:run",
+    )
+    why_options(why)
     past = command(
         commands,
         "history",

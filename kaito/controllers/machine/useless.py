@@ -18,7 +18,7 @@ from kaito.provisioner.ownership import LAUNCHED
 from kaito.runtime import Object
 
 ANNOTATION = "kaito.sh/useless-pools"
-MAX_WHY = 300  # characters of each pool's failure
+MAX_WHY = 800  # characters of each pool's failure: Azure's words and the remedy
 
 
 class _Ledger(msgspec.Struct, frozen=True):
