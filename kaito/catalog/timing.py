@@ -87,6 +87,17 @@ ENGINE = Range(low=30, high=260)
 
 def time_to_ready(model: Model, known: Known | None = None) -> tuple[Phase, ...]:
     """The phases that are still to come, in their order; of a node that is there none."""
+    engine = _phase("engine", "it compiles and captures graphs", ENGINE, COLD_START)
+    return (*_time_to_loaded(model, known, "the engine starts"), engine)
+
+
+def time_to_train(model: Model, known: Known | None = None) -> tuple[Phase, ...]:
+    """The same until a training begins; how long its data takes to arrive nobody knows before it
+    is there."""
+    return _time_to_loaded(model, known, "the trainer starts")
+
+
+def _time_to_loaded(model: Model, known: Known | None, starts: str) -> tuple[Phase, ...]:
     now = known or Known()
     phases: list[Phase] = []
     if now.node == "none":
@@ -96,7 +107,7 @@ def time_to_ready(model: Model, known: Known | None = None) -> tuple[Phase, ...]
     if not now.image:
         pull = _moved(IMAGE_GIB, IMAGE_SPEED)
         phases.append(_phase("image", "the engine's image is pulled", pull, COLD_START))
-    phases.append(_phase("framework", "the engine starts", FRAMEWORK, COLD_START))
+    phases.append(_phase("framework", starts, FRAMEWORK, COLD_START))
     size = model.weights_gib
     if not now.weights:
         speed, source = DOWNLOAD_SPEED, f"{MIRROR}; {COLD_START}"
@@ -112,7 +123,6 @@ def time_to_ready(model: Model, known: Known | None = None) -> tuple[Phase, ...]
             "https://github.com/vllm-project/vllm/issues/44881",
         )
     )
-    phases.append(_phase("engine", "it compiles and captures graphs", ENGINE, COLD_START))
     return tuple(phases)
 
 

@@ -46,10 +46,16 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningOffer:
-    """A node size that a training runs on."""
+    """A training that runs on a node of a size."""
 
+    model: Model
     sku: Sku
     tuning: Tuning
+
+    @property
+    def usd_per_hour(self) -> float | None:
+        """List price of the node; None where no price is known."""
+        return self.sku.price.usd_per_hour if self.sku.price else None
 
 
 def untunable(model: Model) -> str | None:
@@ -126,7 +132,7 @@ def tuning_sizes(
     for sku in replacements(catalog, cloud=cloud, suits=lambda _: True):
         found = tuning(model, sku.gpus, training, data_gib=data_gib)
         if isinstance(found, Tuning) and found.footprint is not None:
-            yield TuningOffer(sku=sku, tuning=found)
+            yield TuningOffer(model=model, sku=sku, tuning=found)
 
 
 def _changes(model: Model, gpus: Gpus, training: Training) -> Iterator[str]:

@@ -19,6 +19,8 @@ class Answer:
     quote: Quote
     changes: Sequence[Change] | None = None
     """Against a cluster; None without one."""
+    tokens: int | None = None
+    """How many a training learns from, in all its epochs; None where nobody says."""
     found: Mapping[Needed, bool | None] = field(default_factory=dict)
     """Whether what it needs is there; None for what nobody may look at."""
 
@@ -31,12 +33,16 @@ class Answer:
         if not quote.foreseen:
             return "applied, but nobody can tell what it takes: name a size of `kaito skus`"
         if quote.hindrance is not None:
-            return f"applied, but the engine will not start: {quote.hindrance}"
+            what = "the engine will not start" if quote.tuned is None else "it will not train"
+            return f"applied, but {what}: {quote.hindrance}"
         if self.waits:
             return "applied, and then it waits"
         if quote.plan is not None and quote.plan.model is None:
             return "goes; what its template runs is not looked into"
-        return "goes" if quote.runs else "applied; whether the engine starts is not known"
+        if quote.runs:
+            return "goes"
+        what = "the engine starts" if quote.tuned is None else "there is memory to train"
+        return f"applied; whether {what} is not known"
 
     @property
     def waits(self) -> tuple[str, ...]:

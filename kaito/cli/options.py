@@ -15,6 +15,8 @@ HUB = "https://huggingface.co"
 NO_HUB = "none"
 MOST_USERS = 2**31  # Kubernetes' bound
 USER_DIGITS = 10
+TOKEN_DIGITS = 15
+TIMES = {"k": 10**3, "M": 10**6, "G": 10**9}
 UNITS = ("", "Ki", "Mi", "Gi", "Ti")
 SIZE = re.compile(r"([0-9]{1,15})(|Ki|Mi|Gi|Ti)")
 DATA_LIMIT = 20 * 1024**3
@@ -190,6 +192,13 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="[ORG/MODEL=]PATH",
         help="a model that is in no catalogue: its config.json, or the folder with its weights",
     )
+    parser.add_argument(
+        "--tokens",
+        metavar="N",
+        type=tokens,
+        help="how many tokens a training learns from, in all its epochs, such as 5M: its time and "
+        "price are told for these (default: for each million)",
+    )
 
 
 def workspace_options(parser: argparse.ArgumentParser) -> None:
@@ -330,6 +339,17 @@ def size(text: str) -> int:
             f"{text!r} is no amount of bytes; write a whole number, with Ki, Mi, Gi or Ti behind it"
         )
     return amount
+
+
+def tokens(text: str) -> int:
+    """A number of tokens; k, M and G are thousands, millions and billions."""
+    digits, times = (text[:-1], TIMES[text[-1:]]) if text[-1:] in TIMES else (text, 1)
+    plain = digits.isascii() and digits.isdecimal() and len(digits) <= TOKEN_DIGITS
+    if not plain or not int(digits):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of tokens: write a whole number such as 5000000 or 5M"
+        )
+    return int(digits) * times
 
 
 def user(text: str) -> int:

@@ -77,7 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         found = quote(observation, old, catalog=catalog, settings=settings)
         if found.status is not None:
             documents.add({**observation.workspace, "status": found.status})
-        answers.append(Answer(key=key, quote=found, changes=_changes(found, live)))
+        answers.append(
+            Answer(key=key, quote=found, changes=_changes(found, live), tokens=arguments.tokens)
+        )
     _print(_with_needs(answers, live, arguments), live.notes if live else [], arguments.output)
     return 0 if all(each.quote.foreseen for each in answers) else 1
 

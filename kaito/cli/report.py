@@ -9,7 +9,10 @@ from kaito.catalog.memory import Memory, Stage
 from kaito.catalog.offer import Offer
 from kaito.catalog.sku import Gpus
 from kaito.catalog.timing import Range, total
+from kaito.catalog.tuning import TuningOffer
+from kaito.cli import tuning_report
 from kaito.cli.answer import Answer
+from kaito.cli.ranges import as_seconds, spell
 from kaito.cli.table import INDENT, LABEL, block, columns, labelled
 from kaito.controllers.workspace.asked import Own
 from kaito.controllers.workspace.changes import Change
@@ -43,6 +46,8 @@ def _lines(answer: Answer) -> Iterator[str]:
         yield from labelled("Taken", _own(quote.asked.own, quote.asked.gpus))
     if quote.estimate is not None:
         yield from _estimate(quote.estimate, quote)
+    if quote.tuned is not None:
+        yield from tuning_report.lines(quote.tuned)
     for needed in quote.needs:
         if answer.there(needed) is None:
             yield from labelled("Needs", _needed(needed))
@@ -52,6 +57,8 @@ def _lines(answer: Answer) -> Iterator[str]:
         yield from labelled("Gap", quote.gap)
     if quote.plan is not None:
         yield from labelled("Price", _price(quote))
+        if quote.tuned is not None and quote.hindrance is None:
+            yield from tuning_report.course(quote.speed, quote.cost, answer.tokens)
         if quote.otherwise:
             yield from block("Else", [_other(each) for each in quote.otherwise])
         yield from _time(answer)
@@ -68,6 +75,7 @@ def _subject(quote: Quote) -> str:
     asked = quote.asked
     if asked is None:
         return "It cannot be read."
+    tuning = asked.workspace.tuning
     inference = asked.workspace.inference
     what = asked.model.name if asked.model else ""
     if inference is not None and inference.template is not None:
@@ -76,7 +84,8 @@ def _subject(quote: Quote) -> str:
     where = f"on {asked.sku.name}, {asked.sku.gpus}" if asked.sku else f"on {size}" if size else ""
     if not where:
         where = "on nodes that are there"
-    return f"{what or 'A model that is not known'} {where}"
+    done = f"{tuning.method.lower() or 'lora'} of " if tuning is not None else ""
+    return f"{done}{what or 'a model that is not known'} {where}"
 
 
 def _own(own: Own, gpus: Gpus | None) -> str:
@@ -156,9 +165,11 @@ def _price(quote: Quote) -> str:
         made = quote.plan is not None and quote.plan.brings_up_nodes and quote.made
         return "not known" if made else "nothing is brought up"
     cost, price = quote.cost, quote.cost.each
+    # A training ends, and its node goes with it.
+    month = "" if quote.tuned is not None else f", ${cost.month:,.0f} a month"
     said = (
-        f"${cost.hour:,.2f} an hour, ${cost.month:,.0f} a month ({cost.nodes} x {price.region} "
-        f"list price of {price.date})"
+        f"${cost.hour:,.2f} an hour{month} ({cost.nodes} x {price.region} list price of "
+        f"{price.date})"
     )
     if not cost.new:
         return f"{said}, no more than today"
@@ -174,34 +185,27 @@ def _other(each: Otherwise) -> tuple[str, ...]:
 
 def _time(answer: Answer) -> Iterator[str]:
     phases = answer.quote.phases
+    label = "Ready" if answer.quote.tuned is None else "Begins"
     if answer.ready:
-        yield from labelled("Ready", "now")
+        yield from labelled(label, "now" if label == "Ready" else "it has ended")
         return
     if not phases:
         never = answer.quote.hindrance is not None
-        yield from labelled("Ready", "never as it is" if never else "not known for a template")
+        yield from labelled(label, "never as it is" if never else "not known for a template")
         return
     sources = list(dict.fromkeys(phase.source for phase in phases))
     whole = total(tuple(phases))
     after = " after what it waits for" if answer.waits else ""
-    yield from labelled("Ready", f"in {_range(whole)}{after}")
+    yield from labelled(label, f"in {spell(whole)}{after}")
     for line in columns(
         [
-            (_range(phase.seconds), phase.what, f"[{sources.index(phase.source) + 1}]")
+            (spell(phase.seconds), phase.what, f"[{sources.index(phase.source) + 1}]")
             for phase in phases
         ]
     ):
         yield " " * (len(INDENT) + LABEL) + line
     for number, source in enumerate(sources, start=1):
         yield from labelled("", f"[{number}] {source}")
-
-
-def _range(seconds: Range | None) -> str:
-    if seconds is None:
-        return "an unknown time"
-    if seconds.low < 60 and seconds.high < 600:
-        return f"{seconds.low:.0f}-{seconds.high:.0f} s"
-    return f"{seconds.low / 60:.0f}-{seconds.high / 60:.0f} min"
 
 
 def _objects(quote: Quote, changes: Sequence[Change] | None) -> list[tuple[str, ...]]:
@@ -215,7 +219,7 @@ def _paths(paths: Sequence[str]) -> str:
     return f"{shown}, ..." if len(paths) > MOST_PATHS else shown
 
 
-def _size(each: Offer) -> tuple[str, ...]:
+def _size(each: Offer | TuningOffer) -> tuple[str, ...]:
     price = each.usd_per_hour
     cost = "price not known" if price is None else f"${price:,.2f} an hour"
     gpus = each.sku.gpus
@@ -267,6 +271,9 @@ def as_json(answer: Answer) -> Object:
         "gpus": str(asked.gpus) if asked and asked.gpus else None,
         "ownNodes": [*own.names] if own else [],
         "estimate": None if quote.estimate is None else _estimate_json(quote.estimate),
+        "training": None
+        if quote.tuned is None
+        else tuning_report.as_json(quote.tuned, quote.speed, cost, answer.tokens),
         "price": None
         if cost is None
         else {
@@ -288,12 +295,12 @@ def as_json(answer: Answer) -> Object:
             }
             for each in quote.otherwise
         ],
-        "secondsToReady": _seconds(_to_ready(answer)),
+        "secondsToReady": as_seconds(_to_ready(answer)),
         "phases": [
             {
                 "name": phase.name,
                 "what": phase.what,
-                "seconds": _seconds(phase.seconds),
+                "seconds": as_seconds(phase.seconds),
                 "source": phase.source,
             }
             for phase in quote.phases
@@ -344,14 +351,10 @@ def _memory_json(stage: Stage) -> Object:
     }
 
 
-def _seconds(found: Range | None) -> Object | None:
-    return None if found is None else {"low": round(found.low), "high": round(found.high)}
-
-
-def _alternative(each: Offer) -> Object:
+def _alternative(each: Offer | TuningOffer) -> Object:
     return {
         "model": each.model.name,
         "size": each.sku.name,
-        "maxContext": each.estimate.max_context,
+        "maxContext": each.estimate.max_context if isinstance(each, Offer) else None,
         "usdPerHour": None if each.usd_per_hour is None else round(each.usd_per_hour, 4),
     }

@@ -13,11 +13,13 @@ from pydantic import ValidationError
 from kaito.api.workspace import Workspace
 from kaito.catalog.capability import ENGINES
 from kaito.catalog.catalog import Catalog
-from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate
+from kaito.catalog.estimate import DEFAULT_CONTEXT, Estimate, Misfit
 from kaito.catalog.model import Model
 from kaito.catalog.offer import Offer, models_on
 from kaito.catalog.replacement import ARCHITECTURE
 from kaito.catalog.sku import Gpus, Sku
+from kaito.catalog.throughput import Speed
+from kaito.catalog.tuning import Tuning, TuningOffer
 from kaito.controllers.workspace.crew import candidates, gpus_of, made_nodes, muster
 from kaito.controllers.workspace.observation import Observation
 from kaito.controllers.workspace.parameters import told_to
@@ -35,6 +37,8 @@ from kaito.controllers.workspace.told import (
     sound,
     split_problems,
 )
+from kaito.controllers.workspace.training import trial_of
+from kaito.controllers.workspace.tuned import Trial
 from kaito.controllers.workspace.ways import way_of
 
 NEAREST = 5  # sizes that are named instead
@@ -67,8 +71,25 @@ class Asked:
     gpus: Gpus | None
     """Of a node of that size, or of the node that is there; None where nobody knows."""
     told: Told
+    trial: Trial | None = None
+    """The training; None for a model that is served, and for one that cannot be tuned."""
     catalog: Catalog
     settings: Settings
+
+    @property
+    def tuned(self) -> Tuning | None:
+        """What training takes of those GPUs, whether or not they have it; None where nothing is
+        trained and where nobody knows the GPUs."""
+        if self.trial is None or self.gpus is None:
+            return None
+        return self.trial.attempted_on(self.gpus)
+
+    @property
+    def speed(self) -> Speed | None:
+        """How fast it trains there; None where that cannot be told."""
+        if self.trial is None or self.gpus is None:
+            return None
+        return self.trial.speed_on(self.gpus)
 
     @property
     def estimate(self) -> Estimate | None:
@@ -86,8 +107,11 @@ class Asked:
 
     @property
     def hindrance(self) -> str | None:
-        """Why the engine does not start there, a sentence without its full stop; None where nothing
-        is known to keep it."""
+        """Why the engine does not start there, or the training, a sentence without its full stop;
+        None where nothing is known to keep it."""
+        if self.trial is not None and self.gpus is not None:
+            tried = self.trial.on(self.gpus)
+            return tried.message if isinstance(tried, Misfit) else None
         found = self.estimate
         if found is None or self.model is None or self.gpus is None:
             return None
@@ -98,18 +122,22 @@ class Asked:
         """What should be known of GPUs that only nodes tell of, a sentence each."""
         if self.own is None or self.sku is not None or self.model is None or self.gpus is None:
             return
+        if self.workspace.tuning is not None:
+            return
         where = f"Node {self.own.names[0]}"
         found = gpus_advice(
             self.workspace, self.model, self.gpus, where, self.catalog, self.settings, self.told
         )
         yield from (each.message for each in found)
 
-    def sizes(self) -> tuple[Offer, ...]:
-        """Sizes that run the model on one node, the cheapest first, where what is asked for does
-        not."""
+    def sizes(self) -> tuple[Offer | TuningOffer, ...]:
+        """Sizes that run the model on one node, or train it, the cheapest first, where what is
+        asked for does not."""
         unknown = self.gpus is None and not self.workspace.resource.instance_type
-        if self.model is None or self.workspace.tuning is not None or unknown or self._runs:
+        if self.model is None or unknown or self._runs:
             return ()
+        if self.workspace.tuning is not None:
+            return tuple(islice(self.trial.sizes(), NEAREST)) if self.trial else ()
         found = sizes_instead(self.workspace, self.model, self.catalog, self.settings, self.told)
         return tuple(islice(found, NEAREST))
 
@@ -130,13 +158,15 @@ class Asked:
         """Whether nothing is known against the model on those GPUs."""
         if self.model is None or self.gpus is None:
             return False
+        bootable = self.sku is None or self.sku.architecture == ARCHITECTURE
+        if self.trial is not None:
+            return bootable and self.hindrance is None
         if not self.gpus.memory_gib:
             return self.hindrance is None
         together = self.estimate
         if together is not None and together.nodes > 1:
             return self.hindrance is None and not together.problems
         engine = ENGINES[runtime_of(self.workspace)]
-        bootable = self.sku is None or self.sku.architecture == ARCHITECTURE
         return bootable and sound(engine, self.model, self.gpus, self.told)
 
 
@@ -153,6 +183,7 @@ def asked(observation: Observation, catalog: Catalog, settings: Settings) -> Ask
         sku=sku,
         gpus=sku.gpus if sku else None,
         told=told_to(read, observation.config),
+        trial=trial_of(read, model_of(read, catalog), observation.config, catalog, settings),
         catalog=catalog,
         settings=settings,
     )

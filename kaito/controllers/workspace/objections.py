@@ -36,7 +36,7 @@ from kaito.controllers.workspace.sizes import fit, size_advice, size_objections,
 from kaito.controllers.workspace.template import unusable
 from kaito.controllers.workspace.together import together_objections
 from kaito.controllers.workspace.told import Told
-from kaito.controllers.workspace.training import training_of
+from kaito.controllers.workspace.training import trial_of
 from kaito.controllers.workspace.tuned import fit_tuning, untuned
 
 FULL_STRENGTH = 1.0
@@ -138,9 +138,9 @@ def _unfit(
     settings: Settings,
 ) -> Iterator[Refusal]:
     """Why a model cannot be served on nodes of a size, however many they are, or trained on one."""
-    if workspace.tuning is not None:
-        training = training_of(workspace.tuning, config)
-        tuned = fit_tuning(workspace, model, sku.gpus, training, catalog=catalog, settings=settings)
+    trial = trial_of(workspace, model, config, catalog, settings)
+    if trial is not None:
+        tuned = fit_tuning(workspace, trial, sku.gpus)
         if isinstance(tuned, Refusal):
             yield tuned
         return

@@ -15,7 +15,9 @@ from kaito.catalog.catalog import Catalog
 from kaito.catalog.estimate import Estimate
 from kaito.catalog.offer import Offer
 from kaito.catalog.sku import Price
-from kaito.catalog.timing import Known, Phase, time_to_ready
+from kaito.catalog.throughput import Speed
+from kaito.catalog.timing import Known, Phase, time_to_ready, time_to_train
+from kaito.catalog.tuning import Tuning, TuningOffer
 from kaito.controllers.workspace.alternatives import sized, sizes_of
 from kaito.controllers.workspace.asked import Asked, asked
 from kaito.controllers.workspace.crew import made_nodes, muster
@@ -89,15 +91,20 @@ class Quote:
     """None where there are problems other than a missing token."""
     estimate: Estimate | None = None
     """How the model lies on its GPUs; also of one that is refused, where that can be told."""
+    tuned: Tuning | None = None
+    """What training takes of its GPUs, likewise; None for a model that is served."""
+    speed: Speed | None = None
+    """How fast it trains there."""
     hindrance: str | None = None
-    """Why the engine will not start although all is applied, a sentence without its full stop."""
+    """Why the engine will not start although all is applied, or the training, a sentence without
+    its full stop."""
     cost: Cost | None = None
     """None where no nodes are brought up, or their price is not known."""
     otherwise: tuple[Otherwise, ...] = ()
     """The other sizes that the Workspace names, in the order in which they are tried."""
     phases: tuple[Phase, ...] = ()
-    """What is left until it answers; empty for templates, of which nothing is known, and where the
-    engine does not start."""
+    """What is left until it answers, or until its training begins; empty for templates, of which
+    nothing is known, and where the engine does not start."""
     objects: tuple[Object, ...] = ()
     """What would be applied; where only a token is missing, what would be with it."""
     status: Object | None = None
@@ -108,8 +115,9 @@ class Quote:
     """What users of what runs now miss while it is rolled out, a sentence; "" for nothing."""
     now: Object | None = None
     """The condition that says how it is now; None where it does not say."""
-    sizes: tuple[Offer, ...] = ()
-    """Sizes that run the model, the cheapest first, where the one asked for does not."""
+    sizes: tuple[Offer | TuningOffer, ...] = ()
+    """Sizes that run the model, or train it, the cheapest first, where the one asked for does
+    not."""
     models: tuple[Offer, ...] = ()
     """Models that run on the size asked for, the largest first, where the one asked for does
     not."""
@@ -129,9 +137,11 @@ class Quote:
 
     @property
     def runs(self) -> bool | None:
-        """Whether the engine would start; None where that cannot be told."""
+        """Whether the engine would start, or the training; None where that cannot be told."""
         if self.problems or self.hindrance is not None:
             return False
+        if self.tuned is not None:
+            return None if self.tuned.footprint is None else True
         return None if self.estimate is None or self.estimate.memory is None else True
 
     @property
@@ -166,6 +176,8 @@ def quote(
         warnings=tuple(dict.fromkeys((*unknown_fields(workspace), *warnings))),
         asked=what,
         estimate=what.estimate if what else None,
+        tuned=what.tuned if what else None,
+        speed=what.speed if what else None,
         now=find_condition(
             Subject(workspace).status.get("conditions", ()), conditions.WORKSPACE_READY
         ),
@@ -194,7 +206,7 @@ def _carried_out(
     new = sum(o.nodes - there.get(o.name, 0) for o in _asking(rehearsal.objects))
     price = planned.sku.price if planned.sku else None
     what = base.asked
-    hindrance = what.hindrance if what and planned.estimate is not None else None
+    hindrance = what.hindrance if what and planned.gpus is not None else None
     return replace(
         base,
         plan=planned,
@@ -208,7 +220,7 @@ def _carried_out(
         waits=_waits(planned, what, rehearsal.last),
         gap=rehearsal.gap,
         # A size that nobody knows yet may well do.
-        sizes=base.sizes if planned.estimate is not None else (),
+        sizes=base.sizes if planned.gpus is not None else (),
         models=() if base.possible else base.models,
     )
 
@@ -249,10 +261,11 @@ def _problems(
 def _with_token(observation: Observation) -> Observation:
     """The same with the Secret that is missing named."""
     workspace = observation.workspace
-    inference, preset = workspace["inference"], workspace["inference"]["preset"]
+    part = "tuning" if workspace.get("tuning") else "inference"
+    preset = workspace[part]["preset"]
     options = {**(preset.get("presetOptions") or {}), "modelAccessSecret": TOKEN_TO_COME}
-    named = {**inference, "preset": {**preset, "presetOptions": options}}
-    return replace(observation, workspace={**workspace, "inference": named})
+    named = {**workspace[part], "preset": {**preset, "presetOptions": options}}
+    return replace(observation, workspace={**workspace, part: named})
 
 
 def _waits(planned: Plan, what: Asked | None, last: Decision) -> str:
@@ -285,7 +298,8 @@ def _phases(planned: Plan, observation: Observation, settings: Settings) -> tupl
         known = Known(node="ready", weights=there_already)
     else:
         known = Known(node="registered", weights=there_already)
-    found = time_to_ready(planned.model, known)
+    until = time_to_ready if planned.trial is None else time_to_train
+    found = until(planned.model, known)
     return tuple(_elsewhere(phase, settings.cloud) for phase in found)
 
 

@@ -9,12 +9,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kaito.api.workspace import Tuning
+from kaito.api.workspace import Tuning, Workspace
+from kaito.catalog.catalog import Catalog
+from kaito.catalog.model import Model
 from kaito.catalog.training import Bits, Method, Training
+from kaito.catalog.tuning import untunable
 from kaito.controllers.workspace.parameters import Config, training_sections
+from kaito.controllers.workspace.settings import Settings
+from kaito.controllers.workspace.tuned import Trial
 
 LONGEST = 2**31  # of a number that means something
 MOST_TARGETS = 256
+
+
+def trial_of(
+    workspace: Workspace,
+    model: Model | None,
+    config: Config | None,
+    catalog: Catalog,
+    settings: Settings,
+) -> Trial | None:
+    """The training that a Workspace asks for; None for one that serves, and for a model that nobody
+    knows or that cannot be tuned."""
+    if workspace.tuning is None or model is None or untunable(model) is not None:
+        return None
+    return Trial(
+        model=model,
+        training=training_of(workspace.tuning, config),
+        catalog=catalog,
+        settings=settings,
+    )
 
 
 def training_of(tuning: Tuning, config: Config | None) -> Training:
