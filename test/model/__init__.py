@@ -1,0 +1,1 @@
+"""The two decide functions against an environment that does its worst, explored state by state."""
