@@ -79,8 +79,11 @@ class Ended(Exception):
         self.sentence = sentence
 
 
-class Stopped(BaseException):
-    """SIGTERM: whatever runs gives back what it holds and ends."""
+class Stopped(SystemExit):
+    """SIGTERM: whatever runs gives back what it holds and ends.
+
+    A SystemExit, for asyncio lets through no other exception that comes between two steps.
+    """
 
 
 def one_line(text: str) -> str:
@@ -151,7 +154,7 @@ def _stoppable() -> Iterator[None]:
     """SIGTERM raises Stopped meanwhile: the first process of a container would not hear it."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Stopped
+        raise Stopped(Ending.STOPPED)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

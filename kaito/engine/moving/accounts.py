@@ -46,7 +46,7 @@ def _of_file(file: Path, reference: Reference) -> list[Account]:
             for key, entry in entries.items()
             if (account := _account(entry)) is not None
         }
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise ValueError(f"{file} is no docker configuration ({type(error).__name__})") from error
     fitting = [(key, account) for key, account in known.items() if _fits(key, reference)]
     return [account for _, account in sorted(fitting, key=lambda pair: -len(pair[0]))]

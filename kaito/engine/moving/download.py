@@ -74,6 +74,8 @@ class Download:
     async def _attempt(self) -> Record:
         """Fetch what is missing."""
         known, have = self._place.known(), self._have()
+        if have and have == known.length:
+            return known
         if have and not known.validator:
             have = 0
         headers = {"Range": f"bytes={have}-", "If-Range": known.validator} if have else {}

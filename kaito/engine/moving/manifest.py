@@ -81,7 +81,7 @@ def read(text: bytes) -> Image | Index:
     """ValueError, with what is wrong as a sentence's end."""
     try:
         said = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError("its manifest is no JSON") from error
     if not isinstance(said, dict):
         raise ValueError("its manifest is no object")

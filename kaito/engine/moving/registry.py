@@ -220,6 +220,6 @@ def _codes(response: requests.Response) -> tuple[str, ...]:
     try:
         text = response.raw.read(64 * 1024, decode_content=True)
         found = [str(each["code"])[:40] for each in json.loads(text)["errors"][:3]]
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, urllib3.exceptions.HTTPError):
+    except (ValueError, LookupError, TypeError, RecursionError, urllib3.exceptions.HTTPError):
         return ()
     return tuple(each for each in found if each.isidentifier())

@@ -54,7 +54,7 @@ def _file(path: Path) -> Path:
 def _check_config(path: Path) -> None:
     try:
         said = json.loads(path.read_bytes()) if path.stat().st_size <= LARGEST_CONFIG else None
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict) or not isinstance(said.get("peft_type"), str):
         raise Ended(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -75,6 +76,15 @@ def test_sigterm_ends_it_in_order(tmp_path: Path) -> None:
     assert ended(work, tmp_path)[0] == 143
     assert given_back
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_sigterm_is_heard_between_two_steps_of_asyncio(tmp_path: Path) -> None:
+    async def wait() -> str:
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+        return "never"
+
+    assert ended(lambda: asyncio.run(wait()), tmp_path)[0] == 143
 
 
 def test_without_a_place_for_it_the_code_is_all() -> None:

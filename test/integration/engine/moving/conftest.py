@@ -106,7 +106,7 @@ async def serving(
 
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    runner = web.AppRunner(application, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, host, 0, ssl_context=tls)
     await site.start()
@@ -119,7 +119,7 @@ async def serving(
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for what another process does to files, of which nobody tells."""
     async with asyncio.timeout(PATIENCE):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.01)
 
 
