@@ -144,6 +144,18 @@ async def test_a_grace_period_can_be_shortened_and_not_extended(api: Api, ns: Sp
     assert (await api.get(ns.pods("p"))).status == 404
 
 
+async def test_deleting_a_pod_again_that_a_finalizer_holds_changes_nothing(
+    api: Api, ns: Space
+) -> None:
+    held = pod("p", nodeName="n")
+    held["metadata"]["finalizers"] = [ONE]
+    (await api.create(ns.pods(), held)).ok()
+    first = await api.delete(ns.pods("p"), gracePeriodSeconds=0)
+    assert (await api.delete(ns.pods("p"), gracePeriodSeconds=0)).body == first.ok().body
+    assert (await api.merge(ns.pods("p"), NO_FINALIZERS)).status == 200
+    assert (await api.get(ns.pods("p"))).status == 404
+
+
 async def test_deletion_is_a_generation_of_a_custom_resource(api: Api, define: Defining) -> None:
     widgets = await define()
     body = widgets.new("a", {"n": 1}, metadata={"finalizers": [ONE]})

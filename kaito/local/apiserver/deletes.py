@@ -90,13 +90,13 @@ class Deleter:
         meta = obj["metadata"]
         graceful = kind.behaviour.grace is not None
         pending = bool(meta.get("deletionTimestamp"))
-        if graceful and pending and not self._shorten(meta, options):
-            return obj, False
         before = (
             meta.get("deletionTimestamp"),
             meta.get("deletionGracePeriodSeconds"),
             list(meta.get("finalizers") or ()),
         )
+        if graceful and pending and not self._shorten(meta, options):
+            return obj, False
         finalizers = self._finalizers(kind, meta, options)
         if finalizers:
             meta["finalizers"] = finalizers
@@ -115,7 +115,7 @@ class Deleter:
             meta.get("deletionGracePeriodSeconds"),
             list(meta.get("finalizers") or ()),
         )
-        if (graceful or (stays and after != before)) and not options.dry_run:
+        if (graceful or stays) and after != before and not options.dry_run:
             record = self._core.save(kind, obj, expect=record.revision)
             meta["resourceVersion"] = str(record.revision)
         if not stays and not options.dry_run:

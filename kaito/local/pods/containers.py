@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from kaito.local.nodes.shape import SIMULATED
@@ -58,6 +58,8 @@ class PodFacts:
     now: float
     mounted: bool = True
     """Whether its volumes are there."""
+    ended: bool = False
+    """Whether the kubelet has ended it, so that it is over whatever its containers had done."""
 
 
 def pod_status(pod: Object, states: Mapping[str, ContainerState], facts: PodFacts) -> Object:
@@ -71,6 +73,8 @@ def pod_status(pod: Object, states: Mapping[str, ContainerState], facts: PodFact
     sidecars = [each for each in inits if is_sidecar(each)]
     main = [states[container["name"]] for container in spec["containers"]]
     phase = pod_phase(spec, states)
+    if facts.ended and phase not in ("Succeeded", "Failed"):
+        phase = "Failed"
     over = phase in ("Succeeded", "Failed")
     unready = [
         each["name"] for each in [*sidecars, *spec["containers"]] if not states[each["name"]].ready
@@ -111,6 +115,22 @@ def pod_status(pod: Object, states: Mapping[str, ContainerState], facts: PodFact
     if generation is not None:
         status["observedGeneration"] = generation
     return status
+
+
+def cut_short(state: ContainerState, now: float) -> ContainerState:
+    """What is told of a container once its pod has been ended. `now` is seconds since the epoch."""
+    if state.is_ != "running":
+        return state
+    message = "The container could not be located when the pod was terminated"
+    return replace(
+        state,
+        is_="terminated",
+        reason="ContainerStatusUnknown",
+        message=message,
+        exit_code=137,
+        ended=now,
+        ready=False,
+    )
 
 
 def pod_phase(spec: Mapping[str, Any], states: Mapping[str, ContainerState]) -> str:

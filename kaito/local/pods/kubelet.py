@@ -27,6 +27,7 @@ from kaito.local.pods.containers import (
     ContainerState,
     PodFacts,
     all_containers,
+    cut_short,
     is_sidecar,
     is_simulated,
     may_begin,
@@ -195,7 +196,7 @@ class Kubelet:
         if node is None or not is_simulated(node) or asked_of_node(node) in SILENT:
             return None
         if pod["metadata"].get("deletionTimestamp"):
-            await self._stop(key, pod, run)
+            await self._stop(key, pod, node, run)
             return None
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             if run is not None and not run.ended:
@@ -249,23 +250,27 @@ class Kubelet:
             # Sidecars end after the others, and the pod with the last of them.
             self._end_soon(key, run, pod["spec"].get("terminationGracePeriodSeconds"))
             return None
-        facts = PodFacts(
+        await self._write(key, pod, run, pod_status(pod, states, self._facts(node, run)))
+        if run.processes and not over:
+            changes += await self._look_after(key, pod, node, run)
+        return Again.after(min(changes)) if changes else None
+
+    def _facts(self, node: Object, run: PodRun) -> PodFacts:
+        return PodFacts(
             host_ip=_internal_ip(node),
             pod_ip=self._addresses.of(run.uid),
             started=run.bound,
             now=self._clock.now(),
             mounted=run.mounted,
         )
-        status = pod_status(pod, states, facts)
+
+    async def _write(self, key: Key, pod: Object, run: PodRun, status: Object) -> None:
         status["conditions"] = simulated_condition(
             status["conditions"], pod, run.processes.keys(), self._images
         )
         if status != pod.get("status"):
             patch = {"metadata": {"uid": run.uid}, "status": status}
             await self._client.patch(PODS, key, patch, subresource="status")
-        if run.processes and not over:
-            changes += await self._look_after(key, pod, node, run)
-        return Again.after(min(changes)) if changes else None
 
     async def _mount(self, key: Key, pod: Object, node: Object) -> bool:
         """Whether the volumes of a pod are there; none of its containers begins before."""
@@ -371,13 +376,18 @@ class Kubelet:
             await self._client.patch(PODS, key, patch, subresource="status")
         return [*again, LOOK_SECONDS]
 
-    async def _stop(self, key: Key, pod: Object, run: PodRun | None) -> None:
-        """End the pod's processes with grace, then remove the pod."""
+    async def _stop(self, key: Key, pod: Object, node: Object, run: PodRun | None) -> None:
+        """End the pod's processes with grace, say how they ended, then remove the pod."""
         if run is not None and not run.ended:
             self._end_soon(key, run, pod["metadata"].get("deletionGracePeriodSeconds"))
         if run is not None and run.stopping is not None and not run.stopping.done():
             return
         with contextlib.suppress(NotFound):
+            # Where nobody holds it, it is gone before anybody could read that.
+            if run is not None and pod["metadata"].get("finalizers"):
+                states, facts = self._states(pod, run)[0], self._facts(node, run)
+                ended = {each: cut_short(state, facts.now) for each, state in states.items()}
+                await self._write(key, pod, run, pod_status(pod, ended, replace(facts, ended=True)))
             await self._client.delete(PODS, key, uid=pod["metadata"]["uid"], grace_seconds=0)
 
     def _end_soon(self, key: Key, run: PodRun, grace: float | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kaito.local.digits import whole
 from kaito.local.workloads.podview import is_deleting, phase
-from kaito.runtime import Object, parse_rfc3339
+from kaito.runtime import Object, find_condition, parse_rfc3339
 
 FAILURES = "batch.kubernetes.io/job-index-failure-count"
 IGNORED = "batch.kubernetes.io/job-index-ignored-failure-count"
@@ -93,15 +93,20 @@ def pause_before_next(job: Object, pods: Sequence[Object], now: float, backoff: 
 
 
 def _ended_at(pod: Object, now: float) -> float:
-    ends = [
-        parse_rfc3339(state["finishedAt"])
-        for each in pod.get("status", {}).get("containerStatuses") or ()
-        if (state := (each.get("state") or {}).get("terminated")) and state.get("finishedAt")
-    ]
-    deleted = pod["metadata"].get("deletionTimestamp")
-    if ends:
-        return max(ends)
-    return parse_rfc3339(deleted) if deleted else now
+    """When the last of its containers ended; where one of them has no end, since when it has not
+    been ready; else when it was deleted."""
+    status, metadata = pod.get("status", {}), pod["metadata"]
+    states = [each.get("state") or {} for each in status.get("containerStatuses") or ()]
+    ends = [str((state.get("terminated") or {}).get("finishedAt") or "") for state in states]
+    if ends and all(ends):
+        return max(map(parse_rfc3339, ends))
+    ready = find_condition(status.get("conditions") or (), "Ready")
+    if ready is not None and ready["status"] == "False" and ready.get("lastTransitionTime"):
+        return parse_rfc3339(ready["lastTransitionTime"])
+    deleted = metadata.get("deletionTimestamp")
+    if deleted:
+        return parse_rfc3339(deleted) - (metadata.get("deletionGracePeriodSeconds") or 0)
+    return now
 
 
 def _matches(rule: Mapping[str, Any], pod: Object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from kaito.local.kinds import (
@@ -12,7 +13,8 @@ from kaito.local.kinds import (
     REPLICA_SETS,
     STATEFUL_SETS,
 )
-from kaito.runtime import Key, Object, Store, is_true
+from kaito.runtime import Call, Key, Object, Store, is_true
+from test.integration.local.pods_of_programs import container
 
 if TYPE_CHECKING:
     from test.integration.local.conftest import World
@@ -179,3 +181,49 @@ async def test_a_failing_job_gives_up_after_its_backoff_limit(world: World) -> N
     )
     assert done["status"]["failed"] == 2
     assert done["status"]["conditions"][-1]["reason"] == "BackoffLimitExceeded"
+
+
+async def test_an_evicted_pod_of_a_job_is_over_and_replaced(programs: World) -> None:
+    waits = container("import time\ntime.sleep(600)", name="first")
+    disrupted = [{"type": "DisruptionTarget", "status": "True"}]
+    spec = {
+        "podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": disrupted}]},
+        "template": {
+            "spec": {
+                "restartPolicy": "Never",
+                # Longer than anybody waits here: what is over is not waited for.
+                "terminationGracePeriodSeconds": 600,
+                "initContainers": [waits],
+                "containers": [container("pass")],
+            }
+        },
+    }
+    job = {"metadata": {"name": "tune", "namespace": "default"}, "spec": spec}
+    await programs.client.create(JOBS, job)
+
+    def runs(store: Store[Object]) -> Object | None:
+        started = (each for each in store.list() if "running" in str(each.get("status")))
+        return next((each for each in started if each["metadata"]["uid"] != evicted), None)
+
+    evicted = ""
+    first = await programs.until(PODS, runs)
+    evicted = first["metadata"]["uid"]
+    await evict(programs, Key.of(first))
+    second = await programs.until(PODS, runs)
+    assert second["metadata"]["name"] != first["metadata"]["name"]
+    # The first one counts as no failure, and is held by nobody.
+    await programs.gone(PODS, first["metadata"]["name"])
+    found = await programs.client.get(JOBS, Key("default", "tune"))
+    assert "failed" not in found["status"]
+
+
+async def evict(world: World, pod: Key) -> None:
+    metadata = {"name": pod.name, "namespace": pod.namespace}
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    call = Call(
+        method="POST",
+        path=f"{PODS.path(*pod)}/eviction",
+        headers={"Content-Type": "application/json", "Accept": "application/json"},
+        body=json.dumps(body).encode(),
+    )
+    await world.client.send(call)

@@ -12,6 +12,7 @@ from kaito.local.pods.containers import (
     INITIALIZING,
     ContainerState,
     PodFacts,
+    cut_short,
     may_begin,
     pod_phase,
     pod_status,
@@ -102,6 +103,16 @@ def test_times_move_only_with_the_state() -> None:
     found = find_condition(unready["conditions"], "Ready")
     assert found is not None
     assert found["lastTransitionTime"] == rfc3339(NOW + 60)
+
+
+def test_a_pod_that_was_ended_is_over_whatever_its_containers_did() -> None:
+    states = {"one": cut_short(RUNNING, NOW + 5), "two": DONE, "three": CREATING}
+    status = pod_status(pod(*states), states, replace(FACTS, ended=True))
+    assert status["phase"] == "Failed"
+    one, two, three = [each["state"] for each in status["containerStatuses"]]
+    assert (one["terminated"]["exitCode"], two["terminated"]["exitCode"]) == (137, 0)
+    assert one["terminated"]["reason"] == "ContainerStatusUnknown"
+    assert "waiting" in three
 
 
 def test_a_finished_pod_is_not_ready_because_it_is_over() -> None:

@@ -143,6 +143,20 @@ def test_a_failed_pod_is_replaced_after_a_pause_that_doubles() -> None:
     assert twice.status["failed"] == 2
 
 
+def test_the_pause_counts_from_the_end_of_a_pod_whose_containers_never_began() -> None:
+    unready = {"type": "Ready", "status": "False", "lastTransitionTime": rfc3339(NOW - 4)}
+    waiting = {"name": "main", "state": {"waiting": {}}}
+    removed = pod("a", "Failed", containerStatuses=[waiting], conditions=[unready])
+    assert todo(job(), removed).again == 6
+    # Without any condition it is when the deletion was asked for, which is given a while.
+    removed = pod("a", "Failed", containerStatuses=[waiting])
+    removed["metadata"] |= {
+        "deletionTimestamp": rfc3339(NOW + 28),
+        "deletionGracePeriodSeconds": 30,
+    }
+    assert todo(job(), removed).again == 8
+
+
 def test_a_success_ends_the_pauses() -> None:
     pods = pod("a", "Failed", NOW - 5), pod("b", "Succeeded", NOW)
     assert len(todo(job(completions=2), *pods).create) == 1
