@@ -1,0 +1,167 @@
+"""Tuning from a Workspace to an adapter in use, with real daemons, a real registry and a simulated
+trainer; and how it ends when it cannot."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from kaito.local.storage.volumes import CLASS_NAME
+from kaito.runtime import Call, Key, Object, is_true
+from test.e2e.stage import NODES, PODS, SERVICES, Stage, stage
+from test.e2e.tunings import (
+    create,
+    failed,
+    give,
+    named,
+    registry,
+    serving,
+    status,
+    succeeded,
+    tuning,
+)
+
+LINE = json.dumps({"prompt": "What is KAITO?", "completion": "An operator."}) + "\n"
+
+
+async def start(made: Stage, *options: str) -> None:
+    await made.process("manager", "--checkpoint-class", CLASS_NAME, *options).start()
+    await made.process("provisioner").start()
+
+
+def pods(made: Stage, key: Key) -> list[Object]:
+    """The Pods of a Workspace that are there."""
+    return [
+        each
+        for each in made.all(PODS)
+        if (each["metadata"].get("labels") or {}).get("kaito.sh/workspace") == key.name
+    ]
+
+
+async def test_what_a_tuning_pushes_is_what_an_inference_workspace_pulls(bare: Stage) -> None:
+    await start(bare)
+    host = await registry(bare)
+    await give(bare, "data", train__jsonl=LINE * 3)
+    key = await create(bare, tuning("tuned", f"{host}/adapters/tuned:1"))
+    result = await succeeded(bare, key)
+    assert result.startswith(f"{host}/adapters/tuned:1@sha256:")
+    found = status(bare, key)
+    assert is_true(found["conditions"], "WorkspaceReady")
+    assert (found["state"], found["tuning"]["step"]) == ("Succeeded", found["tuning"]["steps"])
+    # Nobody pays for GPUs that have nothing more to do.
+    await bare.until(lambda: not bare.all(NODES), "its nodes gone")
+    assert await bare.pools() == []
+
+    served = await create(bare, serving("served", ("tuned", result, "")))
+    await bare.until(lambda: bare.is_true("WorkspaceReady", served), "the adapter served")
+    [pod] = pods(bare, served)
+    [pulled] = pod["status"]["initContainerStatuses"]
+    assert pulled["state"]["terminated"]["exitCode"] == 0
+
+
+async def test_links_that_an_administrator_allows_are_fetched(tmp_path: Path) -> None:
+    options = ("--no-controllers", "--profile", "instant", "--nodes", "1")
+    async with stage(tmp_path, *options, "--image", f"python={sys.executable}") as made:
+        await start(made, "--data-network", "127.0.0.0/8")
+        host = await registry(made)
+        await give(made, "files", train__jsonl=LINE)
+        await made.client.create(PODS, FILE_SERVER)
+        await made.client.create(SERVICES, FILE_SERVICE)
+        await made.until(lambda: ready(made, "files"), "the file server ready")
+        links = {"urls": ["http://files.default/train.jsonl"]}
+        key = await create(made, tuning("linked", f"{host}/adapters/linked:1", input=links))
+        assert await succeeded(made, key)
+
+
+async def test_a_link_to_a_private_address_is_not_followed(bare: Stage) -> None:
+    await start(bare)
+    host = await registry(bare)
+    # A name that looks public, and is a Service of this cluster.
+    await bare.client.create(SERVICES, FILE_SERVICE)
+    links = {"urls": ["http://files.default/train.jsonl"]}
+    key = await create(bare, tuning("inside", f"{host}/adapters/inside:1", input=links))
+    said = await failed(bare, key)
+    assert said["reason"] == "AddressForbidden"
+
+
+async def test_data_that_cannot_be_trained_on_ends_it_at_once_and_says_why(bare: Stage) -> None:
+    await start(bare)
+    host = await registry(bare)
+    fault = {"text": "local.kaito.sh/fault=dataset-invalid"}
+    await give(bare, "data", train__jsonl=json.dumps(fault))
+    key = await create(bare, tuning("broken", f"{host}/adapters/broken:1"))
+    said = await failed(bare, key)
+    assert said["reason"] == "DatasetInvalid"
+    assert "dataset-invalid, as the data asks" in said["message"]
+    assert len({uid for each in pods(bare, key) if (uid := each["metadata"]["uid"])}) <= 1
+    await bare.until(lambda: not bare.all(NODES), "its nodes gone")
+
+
+async def test_a_push_that_is_refused_says_so_and_is_mended_without_training_again(
+    bare: Stage,
+) -> None:
+    await start(bare)
+    host = await registry(bare, password="wrong")
+    await give(bare, "data", train__jsonl=LINE)
+    key = await create(bare, tuning("refused", f"{host}/adapters/refused:1"))
+    said = await failed(bare, key)
+    assert said["reason"] == "PushRefused"
+    assert host in said["message"]
+    assert "wrong" not in said["message"]
+
+
+async def test_an_evicted_training_goes_on_from_its_last_checkpoint(bare: Stage) -> None:
+    await start(bare)
+    host = await registry(bare)
+    await give(bare, "data", train__jsonl=json.dumps({"text": "local.kaito.sh/fault=hold"}))
+    key = await create(bare, tuning("held", f"{host}/adapters/held:1"))
+    half = "half of its steps"
+    await bare.until(lambda: status(bare, key).get("tuning", {}).get("step") == 5, half)
+    assert status(bare, key)["state"] == "Running"
+    [pod] = pods(bare, key)
+    await evict(bare, pod)
+    await succeeded(bare, key)
+    assert status(bare, key)["tuning"]["attempts"] == 2
+    # From the fifth step on, and not from the first.
+    [last] = [each for each in pods(bare, key) if each["metadata"]["uid"] != pod["metadata"]["uid"]]
+    assert last
+
+
+async def evict(made: Stage, pod: Object) -> None:
+    key = Key.of(pod)
+    body = {
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": key.name, "namespace": key.namespace},
+    }
+    path = f"/api/v1/namespaces/{key.namespace}/pods/{key.name}/eviction"
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    call = Call(method="POST", path=path, headers=headers, body=json.dumps(body).encode())
+    await made.client.send(call)
+
+
+def ready(made: Stage, name: str) -> bool:
+    found = made.find(PODS, Key("default", name)) or {}
+    return is_true(found.get("status", {}).get("conditions", ()), "Ready")
+
+
+FILE_SERVER: Object = {
+    "metadata": {"name": "files", "namespace": "default", "labels": {"app": "files"}},
+    "spec": {
+        "containers": [
+            {
+                "name": "main",
+                "image": "python:3",
+                "args": ["-m", "http.server", "8080", "--directory", "/data"],
+                "ports": [{"containerPort": 8080}],
+                "readinessProbe": {"httpGet": {"path": "/", "port": 8080}},
+                "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            }
+        ],
+        "volumes": [{"name": "data", "configMap": {"name": "files"}}],
+    },
+}
+FILE_SERVICE: Object = named(
+    "files", spec={"selector": {"app": "files"}, "ports": [{"port": 80, "targetPort": 8080}]}
+)
