@@ -7,6 +7,7 @@ manager classifies them; a test shows that both agree.
 
 from __future__ import annotations
 
+import _thread
 import errno
 import os
 import signal
@@ -20,6 +21,8 @@ from types import FrameType
 VARIABLE = "KAITO_TERMINATION_LOG"
 USUAL = "/dev/termination-log"  # Kubernetes' default for terminationMessagePath
 LONGEST = 2048  # bytes; Kubernetes keeps 4096 of a container, and 12 KiB of all of a Pod's
+GRACE = 20.0  # seconds; Kubernetes gives a container 30 unless told otherwise
+TOLD = "It was told to stop before it had finished."
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -111,18 +114,21 @@ def out_of_room(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in NO_ROOM
 
 
-def run(work: Callable[[], str], environ: Mapping[str, str] = os.environ) -> int:
+def run(
+    work: Callable[[], str], environ: Mapping[str, str] = os.environ, *, grace: float = GRACE
+) -> int:
     """Do the work of a container, leave its message, and answer with its exit code.
 
-    The work's own answer is the message of success; "" leaves none.
+    The work's own answer is the message of success; "" leaves none. After SIGTERM it may give back
+    what it holds for `grace` seconds.
     """
     try:
-        with _stoppable():
+        with _stoppable(lambda: leave(TOLD, environ), grace):
             said, ending = work(), Ending.DONE
     except Ended as ended:
         said, ending = ended.sentence, ended.ending
     except Stopped:
-        said, ending = "It was told to stop before it had finished.", Ending.STOPPED
+        said, ending = TOLD, Ending.STOPPED
     except Exception as error:  # noqa: BLE001 - the last resort: a message for any end
         said, ending = _unforeseen(error)
         if ending == Ending.UNEXPECTED:
@@ -150,10 +156,21 @@ def _unforeseen(error: Exception) -> tuple[str, Ending]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def _stoppable(tell: Callable[[], None], grace: float) -> Iterator[None]:
     """SIGTERM raises Stopped meanwhile: the first process of a container would not hear it."""
+    busy = _thread.allocate_lock()
+    busy.acquire()
+
+    def end_surely() -> None:
+        if not busy.acquire(timeout=grace):
+            tell()
+            os._exit(Ending.STOPPED)
+        busy.release()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
+        # An exception is lost that is raised where Python calls back by itself, as it does with
+        # each import. A thread of the threading module could wait for a lock that this one holds.
+        _thread.start_new_thread(end_surely, ())
         raise Stopped(Ending.STOPPED)
 
     before = signal.signal(signal.SIGTERM, stop)
@@ -161,3 +178,4 @@ def _stoppable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        busy.release()

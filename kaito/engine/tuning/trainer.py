@@ -30,12 +30,15 @@ from kaito.engine.tuning.plan import Plan
 from kaito.engine.tuning.progress import Reporter
 
 CONFIG = "KAITO_TRAINING_CONFIG"  # the text where no file is mounted
+# Seconds after SIGTERM, in which the step under way ends and a checkpoint of it is written: less
+# than the 120 that the Job gives.
+GRACE = 115.0
 TEMPLATES = (Path("/workspace/chat_templates"), Path("/mnt"))
 
 
 def main(words: Sequence[str]) -> int:
     """The exit code."""
-    return run(lambda: train(words, os.environ))
+    return run(lambda: train(words, os.environ), grace=GRACE)
 
 
 def train(words: Sequence[str], variables: Mapping[str, str]) -> str:

@@ -6,6 +6,8 @@ import asyncio
 import errno
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +87,29 @@ def test_sigterm_is_heard_between_two_steps_of_asyncio(tmp_path: Path) -> None:
         return "never"
 
     assert ended(lambda: asyncio.run(wait()), tmp_path)[0] == 143
+
+
+def test_work_that_does_not_stop_is_ended_all_the_same(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from kaito.engine.endings import run
+
+def work():
+    while True:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        except SystemExit:
+            pass  # as where Python calls back by itself
+
+sys.exit(run(work, grace=0.1))
+"""
+    log = tmp_path / "log"
+    log.touch()
+    variables = {**os.environ, VARIABLE: str(log)}
+    done = subprocess.run([sys.executable, "-c", program], env=variables, timeout=30, check=False)
+    assert done.returncode == 143
+    assert "told to stop" in log.read_text()
 
 
 def test_without_a_place_for_it_the_code_is_all() -> None:
