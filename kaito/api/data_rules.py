@@ -37,7 +37,7 @@ _LINK = Rule(
     path=URLS,
     cel=f"self.matches(r'{URL}')",
     holds=lambda v: matches(URL, v),
-    message=f"{URLS} must be an http or https link without a user name or password.",
+    message=f"{URLS} must be an http or https link without spaces, user name or password.",
     presumes=_FILLED_IN,
 )
 _ADDRESS = Rule(

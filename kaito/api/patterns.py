@@ -29,7 +29,7 @@ IMAGE = (
     r"(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$"
 )
 # A server counts what an expression could cost by its length, so this one is short.
-URL = r"^[hH][tT]{2}[pP][sS]?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?([/?#].*)?$"
+URL = r"^[hH][tT]{2}[pP][sS]?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?([/?#][^\0- ]*)?$"
 # A decimal as people write it, that fits a double; its bounds are the rules' matter.
 DECIMAL = r"^[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE]([+]?[0-9]{1,2}|-[0-9]+))?$"
 

@@ -60,6 +60,7 @@ def details(
             ],
             pods=[pod for pod in observation.pods if "deletionTimestamp" not in pod["metadata"]],
             expected=workload["spec"]["replicas"] if workload else 1,
+            tunes=subject.tunes,
         ),
         endpoint=f"http://{subject.name}.{subject.namespace}.svc" if workload else "",
         price=_price([order for order in claims if order.launched], catalog, settings),

@@ -99,17 +99,18 @@ class Lines:
     """Cuts a stream into lines. One that is too long is passed over, and never held."""
 
     def __init__(self) -> None:
-        self._begun = b""
+        self.held = b""
+        """The line that has begun and not ended."""
         self._skips = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """The lines that end in this chunk, without their ends."""
         *whole, rest = chunk.split(b"\n")
         for part in whole:
-            line, skipped = self._begun + part, self._skips
-            self._begun, self._skips = b"", False
+            line, skipped = self.held + part, self._skips
+            self.held, self._skips = b"", False
             if not skipped and len(line) <= LINE_LENGTH:
                 yield line
-        self._begun += rest
-        if len(self._begun) > LINE_LENGTH:
-            self._begun, self._skips = b"", True
+        self.held += rest
+        if len(self.held) > LINE_LENGTH:
+            self.held, self._skips = b"", True

@@ -26,13 +26,16 @@ class Needed:
 
 
 def needed(objects: Iterable[Object]) -> tuple[Needed, ...]:
-    """What these objects name and cannot do without, each once, in order."""
+    """What these objects name and cannot do without, each once, in order; not what is among
+    them."""
+    objects = [*objects]
+    there = {(each.get("kind"), Key.of(each)) for each in objects}
     found = (
         Needed(kind=kind, object=Key(each["metadata"].get("namespace", ""), name), key=key)
         for each in objects
         for kind, name, key in _named(each)
     )
-    return tuple(dict.fromkeys(found))
+    return tuple(n for n in dict.fromkeys(found) if (n.kind, n.object) not in there)
 
 
 # Any: a Pod template of a user's own has any shape.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kaito.api import machine, nodeclaim
+from kaito.api.tuning import DOWNLOADER, PULLER, PUSHER, TRAINER
 from kaito.controllers.workspace.order import Order
 from kaito.runtime import Object, find_condition, parse_rfc3339, rfc3339
 
@@ -21,6 +22,10 @@ GPUS_VISIBLE = "GPUsVisible"
 IMAGE_PULLED = "ImagePulled"
 WEIGHTS_LOADED = "WeightsLoaded"
 READY = "Ready"
+# Of a training, after its image.
+DATA_LOADED = "DataLoaded"
+TRAINED = "Trained"
+STORED = "Stored"
 
 # What an order's conditions say of its node, in the words of Machines and of NodeClaims.
 NODE_PHASES = {
@@ -42,6 +47,8 @@ class Start:
     """Those that serve, or are to."""
     expected: int = 1
     """How many Pods there will be."""
+    tunes: bool = False
+    """Whether they tune a model and do not serve one."""
 
 
 class _Phase(NamedTuple):
@@ -86,12 +93,51 @@ def _observed(start: Start, answers: Object) -> Iterator[_Phase]:
         yield _Phase(REQUESTED, requested)
         for name, types in NODE_PHASES.items():
             yield _Phase(name, _last(_stepped(order, types) for order in start.orders), requested)
+    if start.tunes:
+        yield from _of_training(max(start.pods, key=_born, default={}))
+        return
     there = len(start.pods) >= start.expected
     born = _last(pod["metadata"].get("creationTimestamp") for pod in start.pods)
     pulled = (at for pod in start.pods for at in _started(pod))
     yield _Phase(IMAGE_PULLED, _last(pulled) if there else None, born)
     yield _Phase(WEIGHTS_LOADED, _last(map(_loaded, start.pods)) if there else None, born)
     yield _Phase(READY, _time(_since(answers)), born)
+
+
+def _of_training(pod: Object) -> Iterator[_Phase]:
+    """Its containers run one after the other: each that has ended ends a phase."""
+    born = _time((pod.get("metadata") or {}).get("creationTimestamp"))
+    said = [*_said(pod, "initContainerStatuses"), *_said(pod, "containerStatuses")]
+    states = {str(each.get("name")): each.get("state") or {} for each in said}
+    began = (_began(state) for state in states.values())
+    yield _Phase(IMAGE_PULLED, next((at for at in began if at is not None), None), born)
+    loaded = [states[name] for name in (DOWNLOADER, PULLER) if name in states]
+    # Data of a volume is there when the trainer begins.
+    data = _ended(loaded[0]) if loaded else _began(states.get(TRAINER, {}))
+    yield _Phase(DATA_LOADED, data, born)
+    yield _Phase(TRAINED, _ended(states.get(TRAINER, {})), born)
+    yield _Phase(STORED, _ended(states.get(PUSHER, {})), born)
+
+
+def _born(pod: Object) -> str:
+    return str(pod["metadata"].get("creationTimestamp") or "")
+
+
+def _said(pod: Object, part: str) -> Sequence[Object]:
+    found: Sequence[Object] = (pod.get("status") or {}).get(part) or ()
+    return found
+
+
+def _began(state: Object) -> float | None:
+    """When a container began to run; None for one that has not."""
+    found = state.get("running") or state.get("terminated") or {}
+    return _time(found.get("startedAt"))
+
+
+def _ended(state: Object) -> float | None:
+    """When a container ended well; None for one that has not."""
+    found = state.get("terminated") or {}
+    return _time(found.get("finishedAt")) if found.get("exitCode") == 0 else None
 
 
 def _stepped(order: Order, types: Sequence[str]) -> str:

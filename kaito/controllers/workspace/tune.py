@@ -98,6 +98,9 @@ def rest(observation: Observation, end: Ended, catalog: Catalog, settings: Setti
         details=details(observation, None, None, catalog, settings),
         training=trained(_told(subject), job, mine, observation.progress, end),
     )
+    if told and "phases" in subject.status:
+        # What they follow from goes with the nodes.
+        said["phases"] = subject.status["phases"]
     known = history(subject, observation.revisions)
     deletions = [] if kept else [order_deletion(o) for o in observation.orders if not o.deleting]
     if end.good:
