@@ -19,7 +19,7 @@ from kaito.catalog.arguments import arguments
 from kaito.catalog.engine import engine
 from kaito.controllers.workspace.command import CHAT_TEMPLATES, ENTRY, LAUNCH
 from kaito.controllers.workspace.group import HEALTH, SCRIPT
-from kaito.controllers.workspace.pulling import UNPACK
+from kaito.engine.moving.pull import DATA
 
 ROOT = pathlib.Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -104,8 +104,7 @@ def test_what_the_manager_runs_is_there() -> None:
         assert (DOCKER / "workspace" / path.removeprefix("/workspace/")).is_file(), path
     assert "COPY --chmod=0555 docker/workspace /workspace\n" in text("vllm.Dockerfile")
     # An adapter's files are looked for where its image has them.
-    assert "$files/data" in UNPACK
-    assert "COPY . /data/\n" in text("adapter.Dockerfile")
+    assert f"COPY . /{DATA}/\n" in text("adapter.Dockerfile")
 
 
 def alone(tmp_path: pathlib.Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from kaito.api import conditions
 from kaito.api.words import shown
 from kaito.api.workspace import Adapter, Workspace
 from kaito.controllers.workspace.presets import preset_of
-from kaito.controllers.workspace.pulling import Pull, credentials, skopeo
+from kaito.controllers.workspace.pulling import Pull, credentials, pull
 from kaito.controllers.workspace.refusal import Advice, Refusal
 from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.settings import Settings
@@ -103,8 +103,7 @@ def pulls(workspace: Workspace, settings: Settings) -> list[Pull]:
         secrets = credentials(f"{volume}-auth", source.image_pull_secrets)
         target: Object = {"name": volume, "mountPath": _directory(adapter)}
         name = _part("puller", adapter, place)
-        container = skopeo(name, source.image, target, secrets, settings)
-        found.append(Pull(container=container, volumes=secrets.volumes))
+        found.append(pull(name, source.image, target, secrets, settings))
     return found
 
 

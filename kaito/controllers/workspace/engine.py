@@ -14,7 +14,6 @@ from kaito.controllers.workspace.ask import asks_for_spot
 from kaito.controllers.workspace.command import CONFIG, command
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.plan import Plan
-from kaito.controllers.workspace.pulling import scratch
 from kaito.controllers.workspace.runtimes import runtime_of
 from kaito.controllers.workspace.security import contained, home, pod_context
 from kaito.controllers.workspace.service import ENGINE_PORT
@@ -82,7 +81,6 @@ def engine(plan: Plan, subject: Subject, settings: Settings, terms: Sequence[Obj
             *_volumes(plan, settings),
             *own_volumes,
             *(volume for each in fetched for volume in each.volumes),
-            *([scratch()] if fetched else []),
         ],
         # The engine asks the cluster for nothing, and a Service called `vllm` would set variables
         # that it takes for its own.

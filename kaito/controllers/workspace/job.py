@@ -19,11 +19,11 @@ from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.defaults import default_parameters
 from kaito.controllers.workspace.deployment import HASH, node_terms
 from kaito.controllers.workspace.engine import tolerations
-from kaito.controllers.workspace.mover import SCRATCH_MOUNT, USER, mover, scratch
+from kaito.controllers.workspace.mover import USER, mover
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.parameters import TRAINING_KEY
 from kaito.controllers.workspace.plan import Plan
-from kaito.controllers.workspace.pulling import Credentials, credentials
+from kaito.controllers.workspace.pulling import credentials
 from kaito.controllers.workspace.run import Run
 from kaito.controllers.workspace.security import contained, home, pod_context
 from kaito.controllers.workspace.settings import Settings
@@ -43,7 +43,7 @@ CHECKPOINTS_GIB = 16  # two of some 3 times the largest adapter
 SCRATCH_SHARE, RESULTS_GIB = 2, 16
 GIB = 1024**3
 DATA, RESULTS, OUTPUT, SETTINGS = "data-volume", "results-volume", "output-volume", "config-volume"
-CHECKPOINTS = "checkpoints-volume"
+CHECKPOINTS, SCRATCH = "checkpoints-volume", "scratch-volume"
 # Where inference finds the name of the model that an adapter belongs to, as upstream writes it.
 MODEL_ANNOTATION = "sh.kaito.model.name"
 
@@ -123,7 +123,7 @@ def _pod(plan: Plan, subject: Subject, settings: Settings, terms: list[Object]) 
             *_volumes(plan, asked, subject, settings),
             *own_volumes,
             *(volume for each in (*steps, last) for volume in each.volumes),
-            scratch(),
+            {"name": SCRATCH, "emptyDir": {}},
         ],
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "automountServiceAccountToken": False,
@@ -148,7 +148,7 @@ def _loading(asked: Tuning, settings: Settings) -> Iterator[_Step]:
         yield _Step(mover(tuning.DOWNLOADER, arguments, [target], settings))
     elif asked.input.image:
         secrets = credentials(f"{tuning.PULLER}-auth", asked.input.image_pull_secrets)
-        arguments = ["pull", "--to", tuning.DATA, *_auth(secrets), asked.input.image]
+        arguments = ["pull", "--to", tuning.DATA, *secrets.arguments, asked.input.image]
         mounts = [target, *secrets.mounts]
         yield _Step(mover(tuning.PULLER, arguments, mounts, settings), secrets.volumes)
 
@@ -163,7 +163,7 @@ def _training(plan: Plan, asked: Tuning, subject: Subject, settings: Settings) -
         {"name": RESULTS, "mountPath": plan.results},
         *_checkpoint_mounts(plan, asked, settings),
         *own_mounts,
-        SCRATCH_MOUNT,
+        {"name": SCRATCH, "mountPath": "/tmp"},  # noqa: S108 - a volume of its own
     ]
     if asked.config:
         mounts.append({"name": SETTINGS, "mountPath": tuning.CONFIG, "readOnly": True})
@@ -228,15 +228,11 @@ def _pushing(plan: Plan, asked: Tuning, subject: Subject, settings: Settings) ->
     secret = asked.output.image_push_secret
     secrets = credentials(f"{tuning.PUSHER}-auth", [secret] if secret else [])
     noted = ["--annotation", f"{MODEL_ANNOTATION}={asked.preset.name}"]
-    arguments = ["push", "--from", plan.results, *_auth(secrets), *noted, *kept]
+    arguments = ["push", "--from", plan.results, *secrets.arguments, *noted, *kept]
     container = mover(
         tuning.PUSHER, [*arguments, asked.output.image], [*mounts, *secrets.mounts], settings
     )
     return _Step(container, secrets.volumes)
-
-
-def _auth(secrets: Credentials) -> list[str]:
-    return [word for path in secrets.paths for word in ("--auth", path)]
 
 
 def _checkpoints(plan: Plan, asked: Tuning, subject: Subject, settings: Settings) -> str:

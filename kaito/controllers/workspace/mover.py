@@ -14,20 +14,17 @@ from kaito.runtime import Object
 
 USER = 65532  # nobody's files are this user's; the user of our images
 COMMAND = ("python3", "-m", "kaito.engine.moving")
-SCRATCH = "puller-scratch"
-SCRATCH_MOUNT: Object = {"name": SCRATCH, "mountPath": "/tmp"}  # noqa: S108 - a volume of its own
 
 
 def mover(
     name: str, arguments: Sequence[str], mounts: Sequence[Object], settings: Settings
 ) -> Object:
-    """The container that does this. Its Pod needs the volume `scratch`."""
+    """The container that does this. What is unfinished it keeps in its target."""
     return {
         "name": name,
         "image": settings.image,
         "command": [*COMMAND, *arguments],
-        "env": [{"name": "TMPDIR", "value": "/tmp"}],  # noqa: S108 - a volume of its own
-        "volumeMounts": [*mounts, SCRATCH_MOUNT],
+        "volumeMounts": [*mounts],
         # What went wrong is read in the Pod's status.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -35,8 +32,3 @@ def mover(
             "readOnlyRootFilesystem": True,
         },
     }
-
-
-def scratch() -> Object:
-    """The volume in which movers unpack."""
-    return {"name": SCRATCH, "emptyDir": {}}

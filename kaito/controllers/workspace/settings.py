@@ -44,10 +44,6 @@ class Settings:
     """Private networks, as CIDR, that links to training data may lead to all the same."""
     data_limit: int = 20 * 1024**3
     """How much training data may be loaded, in bytes."""
-    skopeo_image: str = "mcr.microsoft.com/aks/skopeo:1.14.4-6"
-    """What fetches adapters that come in images."""
-    oras_image: str = "mcr.microsoft.com/oss/v2/oras-project/oras:v1.2.3"
-    """What fetches weights that come in artifacts."""
 
     @property
     def image(self) -> str:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kaito.api import labels
+from kaito.controllers.workspace import pulling
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.presets import preset_of
-from kaito.controllers.workspace.pulling import Pull, credentials, oras
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Object, format_quantity, parse_quantity
 
@@ -73,14 +73,12 @@ def mount(plan: Plan) -> Object:
     return {"name": VOLUME, "mountPath": DIRECTORY}
 
 
-def pull(plan: Plan, settings: Settings) -> Pull | None:
+def pull(plan: Plan, settings: Settings) -> pulling.Pull | None:
     """What brings them before the engine starts; None where the engine does that itself."""
     preset = preset_of(plan.workspace)
     options = preset.preset_options if preset else None
     if weights(plan).origin != "artifact" or options is None:
         return None
-    secrets = credentials(f"{PULLER}-auth", options.image_pull_secrets)
-    container = oras(
-        PULLER, options.image, {"name": VOLUME, "mountPath": DIRECTORY}, secrets, settings
-    )
-    return Pull(container=container, volumes=secrets.volumes)
+    secrets = pulling.credentials(f"{PULLER}-auth", options.image_pull_secrets)
+    target: Object = {"name": VOLUME, "mountPath": DIRECTORY}
+    return pulling.pull(PULLER, options.image, target, secrets, settings)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +15,6 @@ from kaito.catalog.timing import Known, time_to_ready
 from kaito.controllers.workspace.engine import start_seconds
 from kaito.controllers.workspace.needs import Needed, needed
 from kaito.controllers.workspace.plan import Plan
-from kaito.controllers.workspace.pulling import UNPACK
 from kaito.controllers.workspace.settings import Settings
 from kaito.runtime import Key, Object
 from test.unit.controllers.workspace.scene import (
@@ -35,6 +32,7 @@ from test.unit.controllers.workspace.scene import (
 
 PHI = "phi-3-mini-4k-instruct"
 FAST = "Standard_NC24ads_A100_v4"
+MOVER = ("python3", "-m", "kaito.engine.moving")
 LOCAL = Settings(nvme_class="local-nvme")
 
 
@@ -153,15 +151,26 @@ def test_private_weights_are_fetched_from_an_artifact_without_a_shell() -> None:
     spec = pod(private("first", "second"))
     (puller,) = spec["initContainers"]
     assert puller["command"] == [
-        "oras",
+        *MOVER,
         "pull",
-        "--registry-config=/mnt/registry/0.json",
-        "--registry-config=/mnt/registry/1.json",
-        "--output=/workspace/weights",
+        "--to",
+        "/workspace/weights",
+        "--auth",
+        "/mnt/registry/0.json",
+        "--auth",
+        "/mnt/registry/1.json",
         "r.io/models/phi:1",
     ]
-    secrets = volume(spec, mounts(puller)["/mnt/registry"])["projected"]["sources"]
-    assert [each["secret"]["name"] for each in secrets] == ["first", "second"]
+    sources = volume(spec, mounts(puller)["/mnt/registry"])["projected"]["sources"]
+    secrets = [each["secret"] for each in sources]
+    assert [(each["name"], each["items"][0]["path"]) for each in secrets] == [
+        ("first", "0.json"),
+        ("first", "0.crt"),
+        ("second", "1.json"),
+        ("second", "1.crt"),
+    ]
+    # A registry with an authority that everybody knows has none beside its account.
+    assert [each.get("optional", False) for each in secrets] == [False, True, False, True]
     container = spec["containers"][0]
     assert mounts(puller)["/workspace/weights"] == mounts(container)["/workspace/weights"]
     assert "--model=/workspace/weights" in container["command"]
@@ -220,13 +229,15 @@ def test_an_adapter_of_an_image_is_unpacked_where_the_engine_looks() -> None:
     (puller,) = spec["initContainers"]
     assert puller["name"] == "puller-poet"
     assert puller["command"] == [
-        "/bin/sh",
-        "-c",
-        UNPACK,
-        "unpack",
-        "r.io/poet:1",
+        *MOVER,
+        "pull",
+        "--to",
         "/mnt/adapter/poet",
+        "--auth",
+        "/mnt/registry/0.json",
+        "r.io/poet:1",
     ]
+    assert puller["image"] == spec["containers"][0]["image"]
     container = spec["containers"][0]
     (mount,) = (m for m in container["volumeMounts"] if m["mountPath"] == "/mnt/adapter/poet")
     assert mount["readOnly"] is True
@@ -305,7 +316,6 @@ def test_what_fetches_runs_as_nobody_on_a_file_system_that_it_cannot_write() -> 
         assert context["runAsNonRoot"] is True
         assert context["readOnlyRootFilesystem"] is True
         assert "add" not in context["capabilities"]
-        assert "/tmp" in mounts(puller)
 
 
 def test_an_engine_with_a_user_of_its_own_is_no_root_and_has_a_home() -> None:
@@ -377,55 +387,3 @@ def test_what_a_template_does_not_heed_is_told() -> None:
         "Annotation kaito.sh/api-key-secret has no effect with inference.template.",
         "inference.adapters has no effect with inference.template: mount them there.",
     } <= said
-
-
-# Unpacking, with a stand-in for skopeo that copies a directory of blobs
-
-
-SKOPEO = """\
-#!/bin/sh
-for last; do true; done
-case "$*" in
-  *--src-authfile*wrong*) exit 1 ;;
-esac
-cp {blobs}/* "${{last#dir:}}"
-"""
-
-
-def unpacked(tmp_path: Path, *layers: dict[str, str]) -> tuple[int, Path]:
-    """The exit status of the script, and where it put the files of these layers."""
-    blobs, programs, target = (tmp_path / name for name in ("blobs", "bin", "target"))
-    for each in (blobs, programs, target):
-        each.mkdir()
-    (blobs / "manifest.json").write_text("{}")
-    (blobs / "version").write_text("Directory Transport Version: 1.1")
-    for number, files in enumerate(layers):
-        tree = tmp_path / f"layer{number}"
-        for name, text in files.items():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            (tree / name).write_text(text)
-        subprocess.run(["tar", "-C", tree, "-czf", blobs / f"{number}", "."], check=True)
-    skopeo = programs / "skopeo"
-    skopeo.write_text(SKOPEO.format(blobs=blobs))
-    skopeo.chmod(0o755)
-    ended = subprocess.run(
-        ["/bin/sh", "-c", UNPACK, "unpack", "r.io/a:1", str(target)],
-        env={"PATH": f"{programs}:/usr/bin:/bin", "TMPDIR": str(tmp_path)},
-        check=False,
-        capture_output=True,
-    )
-    return ended.returncode, target
-
-
-@pytest.mark.parametrize("folder", ["", "data/"])
-def test_an_image_is_unpacked_layer_upon_layer(tmp_path: Path, folder: str) -> None:
-    first = {f"{folder}adapter_config.json": "old", f"{folder}adapter_model.safetensors": "w"}
-    status, target = unpacked(tmp_path, first, {f"{folder}adapter_config.json": "new"})
-    assert status == 0
-    assert (target / "adapter_config.json").read_text() == "new"
-    assert (target / "adapter_model.safetensors").read_text() == "w"
-
-
-def test_an_image_without_files_ends_in_words(tmp_path: Path) -> None:
-    status, _ = unpacked(tmp_path)
-    assert status == 1
