@@ -37,6 +37,8 @@ class Refused(Exception):
 
 def error(status: int, message: str, *, param: str = "", code: str = "") -> dict[str, object]:
     """The body of an answer with this status."""
+    # Half of a surrogate pair, which JSON may have, is told as it would be written.
+    message, param = (each.encode(errors="backslashreplace").decode() for each in (message, param))
     kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return {
         "error": {"message": message, "type": kind, "param": param or None, "code": code or None}

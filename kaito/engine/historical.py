@@ -21,6 +21,8 @@ WITHOUT_EFFECT = ("clean_up_tokenization_spaces", "handle_long_generation", "ret
 # By their names in both APIs, where a value means the same.
 SAME = {
     "max_new_tokens": "max_tokens",
+    # It counted the prompt, too; here it bounds the answer alone.
+    "max_length": "max_tokens",
     "min_new_tokens": "min_tokens",
     "temperature": "temperature",
     "top_p": "top_p",
@@ -97,20 +99,18 @@ def _generation(said: object) -> dict[str, object]:
     if not isinstance(said, Mapping):
         raise Refused("generate_kwargs must be a JSON object.", param="generate_kwargs")
     body: dict[str, object] = {"max_tokens": LENGTH, "top_k": TOP_K}
-    left = dict(said)
+    left = {name: value for name, value in said.items() if value is not None}
     sampled = left.pop("do_sample", True)
     if not isinstance(sampled, bool):
         raise _wrong("do_sample", "must be true or false")
-    # It counted the prompt, too; here it bounds the answer alone.
-    if "max_length" in left:
-        left.setdefault("max_new_tokens", left.pop("max_length"))
-    left.pop("max_length", None)
     for name, value in left.items():
+        if name == "max_length" and "max_new_tokens" in left:
+            continue
         if name in SAME:
             body[SAME[name]] = _checked(name, value)
         elif name not in OTHER_WAYS:
             raise _wrong(name, f"is none that is known; known are {', '.join(SAME)} and do_sample")
-        elif value is not None and value != OTHER_WAYS[name]:
+        elif value != OTHER_WAYS[name]:
             raise _wrong(name, "asks for a way to generate that this engine does not have")
     if not sampled:
         body |= {"temperature": 0.0}
@@ -125,7 +125,7 @@ def _checked(name: str, value: object) -> object:
         raise _wrong(name, "must be a text or a list of texts")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(name, "must be a number")
-    if name == "max_new_tokens" and (value < 1 or value != int(value)):
+    if SAME[name] == "max_tokens" and (isinstance(value, float) or value < 1):
         raise _wrong(name, "must be a whole number above 0")
     return value
 

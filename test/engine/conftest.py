@@ -81,5 +81,6 @@ def server(small_model: Path, adapters: Path) -> Iterator[Server]:
 @pytest.fixture
 def narrow(small_model: Path) -> Iterator[Server]:
     """One that answers one request at a time, and lets one more wait."""
-    with running(small_model, "--max_running=1", "--max_waiting=1") as found:
+    adapters = f"--adapters_dir={small_model.parent / 'adapters'}"
+    with running(small_model, adapters, "--max_running=1", "--max_waiting=1") as found:
         yield found

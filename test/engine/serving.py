@@ -113,9 +113,11 @@ def running(model: Path, *more: str, **environment: str) -> Iterator[Server]:
             server = Server(url, process, log, asked)
             until(lambda: ready(server), server)
             yield server
-    finally:
         process.terminate()
-        process.wait(PATIENCE)
+        assert process.wait(PATIENCE) == 0, log.read_text()
+    finally:
+        process.kill()
+        process.wait()
         log.unlink()
 
 

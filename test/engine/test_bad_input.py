@@ -49,15 +49,21 @@ def serves_on(server: Server) -> Iterator[None]:
         (PLAIN, {"prompt": "a", "max_tokens": 0}, "max_tokens", "from 1"),
         (PLAIN, {"prompt": "a", "max_tokens": 5000}, "max_tokens", "room for 1023"),
         (PLAIN, {"prompt": "a", "logit_bias": {"x": 1}}, "logit_bias", "token numbers"),
+        (PLAIN, {"prompt": "a", "logit_bias": {"512": 1}}, "logit_bias", "from 0 to 511"),
         (PLAIN, {"prompt": "a", "stop": ["x"] * 10_000}, "stop", "10000 texts"),
         (PLAIN, {"prompt": "a", "stop": [""]}, "stop", "1 to 256 characters"),
         (PLAIN, {"prompt": "a", "n": 2}, "n", "does not do"),
         (PLAIN, {"prompt": "a", "stream": "yes"}, "stream", "true or false"),
         (PLAIN, {"prompt": "a", "nonsense": 1}, "nonsense", "no field 'nonsense'"),
+        (PLAIN, {"prompt": "a", "\ud800": 1}, None, "ud800"),
+        (PLAIN, {"prompt": "a", "temperature": 10**400}, "temperature", "at most 100"),
         (CHAT, {"messages": MESSAGES, "response_format": {"type": "json_object"}}, None, "not do"),
         (CHAT, {"messages": MESSAGES, "tool_choice": "required"}, "tool_choice", "cannot force"),
         (CHAT, {"messages": MESSAGES, "chat_template_kwargs": {"tokenize": 0}}, None, "template"),
+        (CHAT, {"messages": MESSAGES, "chat_template_kwargs": {"messages": []}}, None, "template"),
         (PLAIN, {"prompt": "word " * 3000}, None, "shorten it"),
+        (PLAIN, {"prompt": "word " * 1_000_000}, None, "5000000 characters"),
+        (CHAT, {"messages": MESSAGES * 2000}, None, "shorten it"),
         (CHAT, {"messages": [{"role": "user", "content": "word " * 3000}]}, None, "shorten"),
         ("/chat", {}, "prompt", "either prompt or messages"),
         ("/chat", {"prompt": "a", "generate_kwargs": {"num_beams": 4}}, None, "num_beams"),
@@ -98,6 +104,22 @@ def test_what_is_not_served_is_said_not_to_be(
     response = httpx.request(method, server.url + path)
     assert response.status_code == status
     assert path in response.json()["error"]["message"]
+
+
+def test_a_method_that_is_not_taken_is_told_which_are(server: Server) -> None:
+    assert httpx.get(server.url + CHAT).headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": MESSAGES, "chat_template_kwargs": None, "tools": None, "stop": None},
+        {"messages": [{"role": "assistant", "content": "x", "tool_calls": None}, *MESSAGES]},
+        {"messages": [{"role": "assistant", "content": "x", "tool_calls": []}, *MESSAGES]},
+    ],
+)
+def test_what_is_null_is_as_if_it_were_left_out(server: Server, body: dict[str, Any]) -> None:
+    assert server.post(CHAT, {**body, "max_tokens": 1}).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["cut-off", "of-another-model", "no-json", "without-weights"])

@@ -37,15 +37,17 @@ def test_what_does_not_fit_into_the_queue_is_refused_with_a_time_to_try_again(
 ) -> None:
     url = f"{narrow.url}/v1/chat/completions"
     body = {"messages": MESSAGES, "max_tokens": 1000, "ignore_eos": True, "stream": True}
+    # Of other adapters, too: they take turns, and the cache is everybody's.
     with (
         httpx.Client(timeout=PATIENCE) as client,
         client.stream("POST", url, json=body),
-        client.stream("POST", url, json=body),
+        client.stream("POST", url, json={**body, "model": "hello"}),
     ):
         with pytest.raises(openai.RateLimitError) as raised:
             narrow.client.chat.completions.create(model=NAME, messages=MESSAGES)
         assert raised.value.response.headers["retry-after"] == "1"
         assert narrow.metric("kaito_ratelimit_rejected_total") == 1
+        until(lambda: narrow.metric("vllm:num_requests_running") == 1, narrow)
         assert narrow.metric("vllm:num_requests_waiting") == 1
     until(lambda: idle(narrow), narrow)
     answer = narrow.client.chat.completions.create(model=NAME, messages=MESSAGES)

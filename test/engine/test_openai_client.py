@@ -50,6 +50,12 @@ def test_the_model_and_the_adapters_that_could_be_loaded_are_listed(server: Serv
     assert {each.id for each in server.client.models.list()} == {NAME, *ADAPTERS}
 
 
+def test_one_model_is_described_by_its_name(server: Server) -> None:
+    assert server.client.models.retrieve("full.strength").id == "full.strength"
+    with pytest.raises(openai.NotFoundError):
+        server.client.models.retrieve("gpt-4")
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [("hello", ADAPTED), ("full.strength", ADAPTED), ("without", ANSWER), (NAME, ANSWER)],

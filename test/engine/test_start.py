@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,11 +15,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kaito.engine.serving.app import application
-from kaito.engine.serving.arguments import parse
-from kaito.engine.serving.batching import Batch
-from kaito.engine.serving.metrics import Measures
-from kaito.engine.serving.model import Loader
 from test.engine.serving import (
     NAME,
     PATIENCE,
@@ -25,54 +22,18 @@ from test.engine.serving import (
     command,
     free_port,
     running,
+    until,
     variables,
 )
 
 
-@pytest.fixture
-async def loading() -> Iterator[tuple[Loader, httpx.AsyncClient]]:
-    """A server whose weights are on their way."""
-    loader = Loader(parse([f"--served_model_name={NAME}", "--device_map=cpu"], {}))
-    measures = Measures(NAME)
-    app = application(loader, Batch(1, 1, measures), measures)
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
-        yield loader, client
-
-
-async def test_probes_are_told_how_far_the_weights_are(
-    loading: tuple[Loader, httpx.AsyncClient],
-) -> None:
-    loader, client = loading
-    loader.progress.told({"stage": "weights", "progress": {"current": 30, "total": 120}})
-    answer = await client.get("/health")
-    assert answer.status_code == 503
-    assert answer.json() == {
-        "status": "Loading",
-        "stage": "weights",
-        "progress": {"current": 30, "total": 120},
-    }
-    assert (
-        f'kaito_model_loaded_ratio{{model_name="{NAME}"}} 0.25'
-        in (await client.get("/metrics")).text
-    )
-
-
-async def test_questions_are_answered_later_while_weights_load(
-    loading: tuple[Loader, httpx.AsyncClient],
-) -> None:
-    _, client = loading
-    for path in ("/chat", "/v1/chat/completions", "/v1/completions"):
-        answer = await client.post(path, json={"prompt": QUESTION})
-        assert answer.status_code == 503
-        assert answer.headers["retry-after"]
-        assert answer.json()["error"]["code"] == "model_loading"
-
-
 class Hub(BaseHTTPRequestHandler):
-    """A hub whose model is gated, as Hugging Face says it."""
+    """A hub whose model is gated, as Hugging Face says it, once it is let answer."""
+
+    answers = threading.Event()
 
     def do_HEAD(self) -> None:
+        self.answers.wait(PATIENCE)
         self.send_response(401)
         self.send_header("X-Error-Code", "GatedRepo")
         self.send_header("Content-Length", "0")
@@ -88,12 +49,99 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub() -> Iterator[str]:
     """Its address."""
+    Hub.answers.set()
     with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
+        Hub.answers.set()
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def loading(hub: str, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+    """A server whose model is on its way until the hub answers."""
+    Hub.answers.clear()
+    port = free_port()
+    line = command("somebody/large", port, "--allow_remote_files", f"--cache_dir={tmp_path}")
+    with (
+        subprocess.Popen(
+            line, env=variables(HF_ENDPOINT=hub), stderr=subprocess.DEVNULL
+        ) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client,
+    ):
+
+        def answers() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return bool(client.get("/health"))
+            return process.poll() is not None
+
+        until(answers)
+        yield process, client
+        process.kill()
+
+
+def test_probes_and_questions_are_told_to_come_back_until_the_model_is_there(
+    loading: tuple[subprocess.Popen[bytes], httpx.Client],
+) -> None:
+    process, client = loading
+    health = client.get("/health")
+    assert health.status_code == 503
+    assert health.json()["status"] == "Loading"
+    metrics = client.get("/metrics")
+    assert metrics.status_code == 200
+    assert f'kaito_model_loaded_ratio{{model_name="{NAME}"}} 0.0' in metrics.text
+    assert f'vllm:num_requests_running{{model_name="{NAME}"}} 0.0' in metrics.text
+    for path in ("/chat", "/v1/chat/completions", "/v1/completions"):
+        answer = client.post(path, json={"prompt": QUESTION})
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert answer.json()["error"]["code"] == "model_loading"
+    assert client.get("/v1/models").status_code == 503
+    Hub.answers.set()
+    assert process.wait(PATIENCE) == 1
+
+
+def test_a_signal_ends_it_while_it_loads(
+    loading: tuple[subprocess.Popen[bytes], httpx.Client],
+) -> None:
+    process, _ = loading
+    process.terminate()
+    assert process.wait(PATIENCE) == 0
+
+
+def test_no_connection_is_refused_from_the_first_answer_on(small_model: Path) -> None:
+    port, seen = free_port(), list[int]()
+
+    def up() -> bool:
+        try:
+            seen.append(httpx.get(f"http://127.0.0.1:{port}/health", timeout=PATIENCE).status_code)
+        except httpx.TransportError:
+            assert not seen, "It answered before, and does no more."
+        return seen[-1:] == [200]
+
+    with subprocess.Popen(
+        command(small_model, port), env=variables(), stderr=subprocess.DEVNULL
+    ) as process:
+        until(up)
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    assert seen[0] == 503
+
+
+def test_a_port_that_is_taken_ends_the_process_with_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found = subprocess.run(
+            command("anything", taken.getsockname()[1]),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert found.returncode == 1
+    assert found.stderr.startswith("Port ")
+    assert "cannot be listened on: Address already in use" in found.stderr
 
 
 def ended(model: object, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:

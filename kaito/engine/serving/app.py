@@ -9,18 +9,19 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from transformers.cli.serving.server import build_server
 from transformers.cli.serving.utils import CBWorkerDeadError
 
 from kaito.engine.errors import Refused, error
 from kaito.engine.historical import CHAT, question, result
-from kaito.engine.serving.batching import Batch, State
-from kaito.engine.serving.gate import RETRY_LOADING, Gate
+from kaito.engine.serving.batching import Batch
+from kaito.engine.serving.gate import Gate
 from kaito.engine.serving.handlers import Chats, Completions, answer_of
 from kaito.engine.serving.metrics import Measures
-from kaito.engine.serving.model import Loader
+from kaito.engine.serving.model import Loader, no_model
+from kaito.engine.serving.prompts import Prompts
 
 # Theirs, and not ours: they load and unload models for anybody who asks, list what lies in a
 # cache, or serve other kinds of models; /health and /v1/models are answered below.
@@ -33,10 +34,10 @@ DROPPED = frozenset(
 
 
 def application(loader: Loader, batch: Batch, measures: Measures) -> Gate:
-    """What a server runs."""
-    state = State(batch)
-    chats, completions = Chats(loader, state), Completions(loader, state)
-    app = build_server(loader, chats, completions, None, None, None, state)
+    """What a server runs, of a model that is loaded and a batch that runs."""
+    prompts = Prompts(loader.served.tokenizer, loader.served.context)
+    chats, completions = Chats(loader, batch, prompts), Completions(loader, batch, prompts)
+    app = build_server(loader, chats, completions, None, None, None, chats.generation_state)
     app.router.routes[:] = [
         each for each in app.router.routes if getattr(each, "path", "") not in DROPPED
     ]
@@ -46,12 +47,7 @@ def application(loader: Loader, batch: Batch, measures: Measures) -> Gate:
     _routes(app, loader, batch, measures)
     _historical(app, loader, chats, completions)
     _errors(app)
-
-    def loading() -> str:
-        progress = loader.progress
-        return "" if progress.ready else f"The model is being loaded ({progress.stage}); try later."
-
-    return Gate(app, key=loader.settings.key, loading=loading)
+    return Gate(app, key=loader.settings.key)
 
 
 def _routes(app: FastAPI, loader: Loader, batch: Batch, measures: Measures) -> None:
@@ -61,9 +57,6 @@ def _routes(app: FastAPI, loader: Loader, batch: Batch, measures: Measures) -> N
     @app.get("/healthz")
     @app.get("/")
     async def health() -> JSONResponse:
-        if not loader.progress.ready:
-            later = {"Retry-After": str(RETRY_LOADING)}
-            return JSONResponse(loader.progress.body, 503, headers=later)
         if not batch.is_alive():
             return JSONResponse({"status": "Unhealthy", "reason": "The batch has ended."}, 503)
         return JSONResponse({"status": "Healthy"})
@@ -73,23 +66,31 @@ def _routes(app: FastAPI, loader: Loader, batch: Batch, measures: Measures) -> N
         measures.running.set(batch.running)
         measures.waiting.set(max(0, batch.under_way - batch.running))
         measures.cache.set(batch.cache_usage)
-        measures.loaded.set(loader.progress.ratio)
-        return Response(generate_latest(measures.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(measures.text(), media_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/v1/models")
-    async def models() -> JSONResponse:
-        served, name = loader.served, loader.settings.name
-        model: dict[str, object] = {
-            "id": name,
+    served, name = loader.served, loader.settings.name
+    listed: dict[str, dict[str, object]] = {
+        each: {
+            "id": each,
             "object": "model",
             "created": begun,
             "owned_by": "kaito",
-            "root": name,
-            "parent": None,
+            "root": each,
+            "parent": None if each == name else name,
             "max_model_len": served.context,
         }
-        adapters = [{**model, "id": each, "root": each, "parent": name} for each in served.adapters]
-        return JSONResponse({"object": "list", "data": [model, *adapters]})
+        for each in (name, *served.adapters)
+    }
+
+    @app.get("/v1/models")
+    async def models() -> JSONResponse:
+        return JSONResponse({"object": "list", "data": list(listed.values())})
+
+    @app.get("/v1/models/{asked:path}")
+    async def model(asked: str) -> JSONResponse:
+        if asked not in listed:
+            raise no_model(served, name, asked)
+        return JSONResponse(listed[asked])
 
 
 def _historical(app: FastAPI, loader: Loader, chats: Chats, completions: Completions) -> None:
@@ -126,7 +127,8 @@ def _errors(app: FastAPI) -> None:
             said = f"{request.url.path} does not take {request.method}."
         elif problem.status_code == 400:
             said = f"The body is not JSON that can be read: {said}"
-        return JSONResponse(error(problem.status_code, said), problem.status_code)
+        # With the methods that it takes.
+        return JSONResponse(error(problem.status_code, said), problem.status_code, problem.headers)
 
     @app.exception_handler(CBWorkerDeadError)
     async def dead(_: Request, problem: CBWorkerDeadError) -> JSONResponse:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PORT = 5000
-EVERYWHERE = "0.0.0.0"  # noqa: S104 - a Pod is asked from outside
 ADAPTERS = "/mnt/adapter"
 WEIGHTS = "/workspace/tfs/weights"
 KEY = "KAITO_API_KEY"
@@ -25,7 +24,8 @@ class Settings:
     """A name on Hugging Face, or a directory."""
     name: str
     """What clients call it."""
-    host: str = EVERYWHERE
+    host: str = ""
+    """The address to listen on; "" for all, for a Pod is asked from outside."""
     port: int = PORT
     dtype: str = "auto"
     device: str = "auto"
@@ -44,7 +44,7 @@ class Settings:
     """How many requests are answered at once."""
     waiting: int = WAITING
     """How many more may wait for that."""
-    drain: float = DRAIN
+    drain: int = DRAIN
     """Seconds that answers under way have after SIGTERM."""
     key: str = ""
     """What clients must bring, "" for nothing."""
@@ -66,12 +66,12 @@ def parse(arguments: Sequence[str], variables: Mapping[str, str]) -> Settings:
     quantized = parser.add_mutually_exclusive_group()
     quantized.add_argument("--load_in_4bit", action="store_true")
     quantized.add_argument("--load_in_8bit", action="store_true")
-    parser.add_argument("--host", default=EVERYWHERE)
-    parser.add_argument("--port", type=int, default=PORT)
+    parser.add_argument("--host", default="", help="default: all addresses")
+    parser.add_argument("--port", type=_port, default=PORT)
     parser.add_argument("--adapters_dir", type=Path, default=Path(ADAPTERS))
     parser.add_argument("--max_running", type=_positive, default=RUNNING)
     parser.add_argument("--max_waiting", type=_count, default=WAITING)
-    parser.add_argument("--drain_seconds", type=float, default=DRAIN)
+    parser.add_argument("--drain_seconds", type=_count, default=DRAIN)
     said = parser.parse_args(arguments)
     model: str = said.pretrained_model_name_or_path
     return Settings(
@@ -116,6 +116,13 @@ def _count(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError("must not be negative")
+    return value
+
+
+def _port(text: str) -> int:
+    value = _count(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError("must be at most 65535")
     return value
 
 

@@ -8,97 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import queue
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from transformers.cli.serving.utils import (
     CBGenerateManager,
-    CBStreamer,
     CBWorkerDeadError,
     GenerationState,
     _StreamError,
-    response_events_to_chunks,
 )
 
 from kaito.engine.errors import Refused
 from kaito.engine.serving.lanes import LanedManager
 from kaito.engine.serving.metrics import Measures
+from kaito.engine.serving.prompts import TOO_LONG
 from kaito.engine.serving.questions import Wish
-from kaito.engine.serving.sampling import Sampler, row
+from kaito.engine.serving.sampling import row
 from kaito.engine.serving.stops import Stops
-
-
-class Nowhere(queue.Queue[Any]):
-    """For results that nobody waits for any more: a client that has gone never asks for them, and
-    kept they would fill the memory."""
-
-    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
-        """Forget it."""
-
-
-class Streamer(CBStreamer):
-    """One answer on its way to a client.
-
-    Replaced is how tokens become text, for stop texts are looked for there: before a parser of
-    tool calls sees them, and before any client does.
-    """
-
-    def __init__(
-        self, *given: Any, stops: Stops, done: Callable[[str], None], **named: Any
-    ) -> None:
-        super().__init__(*given, **named)
-        self._stops = stops
-        self._done: Callable[[str], None] | None = done
-        self.tokens: list[int] = []
-        self.text = ""
-
-    def put(self, output: Any) -> None:
-        """Take what is new in an output."""
-        if self._done is None:
-            return
-        new = output.generated_tokens[self._prev_len :]
-        self._prev_len += len(new)
-        for token in new:
-            self.total_tokens += 1
-            self.tokens.append(token)
-            text = self._decode_stream.step(self._tokenizer, token)
-            if text:
-                self._tell(self._stops.feed(text) if self._stops.texts else text)
-            if self._stops.found:
-                self._cb.cancel_request(self._request_id)
-                self.finish("stop")
-                return
-        if output.error is not None:
-            self._queue.put_nowait(_StreamError(output.error))
-            self.finish("error")
-        elif output.is_finished():
-            self.finish("stop")
-
-    def finish(self, reason: str) -> None:
-        """No more comes. Only the first call counts."""
-        if self._done is None:
-            return
-        done, self._done = self._done, None
-        self._tell(self._stops.rest())
-        self.end()
-        done(reason)
-
-    def cancel(self) -> None:
-        """Nobody wants the rest."""
-        if self._done is not None:
-            self._cb.cancel_request(self._request_id)
-            self.finish("abort")
-
-    def _tell(self, text: str) -> None:
-        if not text:
-            return
-        self.text += text
-        if self._parser is None:
-            self._queue.put_nowait(text)
-            return
-        for item in response_events_to_chunks(self._parser.feed(text)):
-            self._queue.put_nowait(item)
+from kaito.engine.serving.streaming import Streamer
 
 
 class Batch(CBGenerateManager):
@@ -113,13 +41,12 @@ class Batch(CBGenerateManager):
 
     def start(self, model: Any, cb_config: Any, context: int, adapters: frozenset[str]) -> None:
         """Begin to generate. Here and not with the first request, as the base class has it: what
-        fails here must fail before anybody is told that the server is ready."""
+        fails here, such as memory for the cache, must fail before anybody is told that the server
+        is ready."""
         config = copy.deepcopy(model.generation_config)
         # The sampler chooses, so the batch itself takes the highest score.
         config.do_sample = False
         manager = LanedManager(model, config, cb_config, adapters)
-        manager.logit_processor = Sampler()
-        manager.output_router.output_queue = Nowhere()
         manager.start()
         self._cb, self.context = manager, context
 
@@ -138,6 +65,17 @@ class Batch(CBGenerateManager):
         processor = None if self._cb is None else self._cb.batch_processor
         return 0.0 if processor is None else 1.0 - processor.cache.compute_free_capacity()
 
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place among the requests under way, for one whose prompt is being read. Raises Refused
+        when there is none."""
+        self._check_place()
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+
     def generate_streaming(
         self,
         model: Any,
@@ -154,13 +92,7 @@ class Batch(CBGenerateManager):
         wish: Wish = gen_config.wish
         prompt: list[int] = inputs["input_ids"]
         gen_config.max_new_tokens = self._room(len(prompt), wish)
-        if self.under_way >= self.most:
-            self._measures.rejected.inc()
-            raise Refused(
-                f"{self.under_way} requests are under way, and no more can wait; try again.",
-                status=429,
-                code="rate_limit_exceeded",
-            )
+        self._check_place()
         asked = row(model, gen_config, wish, gen_config.adapter, len(prompt))
         texts: asyncio.Queue[Any] = asyncio.Queue()
         measured = self._measures.begin(len(prompt))
@@ -175,7 +107,10 @@ class Batch(CBGenerateManager):
 
         def output(found: Any) -> None:
             measured.tokens(len(found.generated_tokens) - streamer.total_tokens)
-            streamer.put(found)
+            try:
+                streamer.put(found)
+            except Exception as problem:  # noqa: BLE001 - whatever it is, its client must hear of it
+                streamer.fail(str(problem))
 
         streamer = Streamer(
             cb,
@@ -200,19 +135,35 @@ class Batch(CBGenerateManager):
         )
         return texts, streamer
 
-    async def generate_non_streaming(
-        self, model: Any, processor: Any, inputs: Any, gen_config: Any, request_id: str
-    ) -> tuple[str, int, list[int]]:
-        """The whole answer: a stream that is read here, so that a stop text or a client that goes
-        ends it at once."""
-        texts, streamer = self.generate_streaming(model, processor, inputs, gen_config, request_id)
+    async def whole(self, *asked: Any, **named: Any) -> tuple[list[Any], Streamer]:
+        """All pieces of an answer: a stream that is read here, so that a stop text or a client that
+        goes ends it at once."""
+        texts, streamer = self.generate_streaming(*asked, **named)
+        found = []
         try:
             while (item := await texts.get()) is not None:
                 if isinstance(item, _StreamError):
                     raise self._failure(item.msg)
+                found.append(item)
         finally:
             streamer.cancel()
-        return streamer.text, len(inputs["input_ids"]), streamer.tokens
+        return found, streamer
+
+    async def generate_non_streaming(
+        self, model: Any, processor: Any, inputs: Any, gen_config: Any, request_id: str
+    ) -> tuple[str, int, list[int]]:
+        """A whole text, its length in tokens before and its tokens."""
+        found, streamer = await self.whole(model, processor, inputs, gen_config, request_id)
+        return "".join(found), len(inputs["input_ids"]), streamer.tokens
+
+    def _check_place(self) -> None:
+        if self.under_way >= self.most:
+            self._measures.rejected.inc()
+            raise Refused(
+                f"{self.under_way} requests are under way, and no more can wait; try again.",
+                status=429,
+                code="rate_limit_exceeded",
+            )
 
     def _room(self, prompt: int, wish: Wish) -> int:
         """How many tokens the answer may have."""
@@ -222,7 +173,7 @@ class Batch(CBGenerateManager):
             raise Refused(
                 f"The prompt has {prompt} tokens, and the model reads {context} with its answer; "
                 "shorten it.",
-                code="context_length_exceeded",
+                code=TOO_LONG,
             )
         if wish.max_tokens is None:
             return room
@@ -231,7 +182,7 @@ class Batch(CBGenerateManager):
                 f"max_tokens is {wish.max_tokens}, and after a prompt of {prompt} tokens there is "
                 f"room for {room} of the model's {context}.",
                 param="max_tokens",
-                code="context_length_exceeded",
+                code=TOO_LONG,
             )
         return wish.max_tokens
 

@@ -1,4 +1,4 @@
-"""The way in: the key, the size, whether the model is there, and whether the client still is.
+"""The way in: the key, the size, and whether the client is still there.
 
 ASGI, and outside everything else: the application behind it sees whole bodies of clients that may
 ask, and is cancelled when they have gone.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
@@ -23,17 +24,16 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LONGEST = 8 * 1024**2  # bytes of a body; a prompt of any context is far below
 OPEN = frozenset(["/", "/health", "/healthz", "/metrics", "/version"])
-RETRY_LOADING = 5  # seconds
+
+log = logging.getLogger(__name__)
 
 
 class Gate:
     """Stands before an application."""
 
-    def __init__(self, app: App, *, key: str, loading: Callable[[], str]) -> None:
+    def __init__(self, app: App, *, key: str) -> None:
         self._app = app
         self._key = key.encode()
-        self._loading = loading
-        """Why nothing is answered yet; "" once it is."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,17 +63,12 @@ class Gate:
                 status=401,
                 code="invalid_api_key",
             )
-        if why := self._loading():
-            raise Refused(why, status=503, code="model_loading")
 
 
 async def refuse(refused: Refused, send: Send) -> None:
     """Answer with an error."""
     body = json.dumps(refused.body).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if refused.status in (429, 503):
-        seconds = 1 if refused.status == 429 else RETRY_LOADING
-        headers.append((b"retry-after", b"%d" % seconds))
     if refused.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if refused.status == 413:
@@ -130,6 +125,10 @@ async def _while_there(app: App, scope: Scope, body: bytes, receive: Receive, se
     except asyncio.CancelledError:
         if not gone.is_set():
             raise
+    except Exception:
+        # The client has been told, or sees its answer end. Raised on, it would end the connection,
+        # too, with what the client may have asked next.
+        log.exception("A request failed.")
 
 
 def _with_id(send: Send, said: bytes) -> Send:

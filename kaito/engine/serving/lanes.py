@@ -15,6 +15,9 @@ from transformers.generation.continuous_batching.scheduler import (
     FIFOScheduler,
 )
 
+from kaito.engine.serving.outputs import Outputs
+from kaito.engine.serving.sampling import Sampler
+
 # Forward passes before others are let in: changing adapters goes through all layers, and waiting is
 # felt. A hundredth of the work for a model of ordinary size.
 TURN = 8
@@ -28,8 +31,14 @@ class LaneScheduler(FIFOScheduler):
     _left = TURN
 
     def _process_candidates(self, candidates: Any, *given: Any) -> Any:
+        # Of all lanes together, for their answers share the cache.
+        room = self.max_requests_per_batch - len(self.active_requests)
         by_lane: dict[str, list[Any]] = {}
         for state in candidates:
+            if state.request_id not in self.active_requests:
+                room -= 1
+                if room < 0:
+                    continue
             by_lane.setdefault(_lane(state), []).append(state)
         if by_lane:
             self.lane = self._next(list(by_lane))
@@ -57,6 +66,15 @@ class LanedManager(ContinuousBatchingManager):
         super().__init__(model, config, cb_config)
         self._adapters = adapters
         self._active: str | None = None
+        self.logit_processor = Sampler()
+        self.output_router = Outputs()
+
+    def start(self) -> None:
+        """Begin to generate. The cache is made here, where it is seen to fail; the base class makes
+        it in its thread, unless it is there."""
+        with torch.inference_mode():
+            self.batch_processor = self._create_batch_processor()
+        super().start()
 
     def _run_generation_loop(self) -> None:
         # Nothing learns in this thread, so no operation need be recorded: of a small model, whose

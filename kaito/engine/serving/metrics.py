@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 FIRST = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 30, 120)
 WHOLE = (0.05, 0.1, 0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 60, 120, 480, 1920)
@@ -41,17 +41,17 @@ class Measures:
     """The metrics of one server."""
 
     def __init__(self, model: str, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.registry = CollectorRegistry()
+        self._registry = CollectorRegistry()
         self.model, self.clock = model, clock
 
         def counter(name: str, text: str) -> Counter:
-            return Counter(name, text, ["model_name"], registry=self.registry).labels(model)
+            return Counter(name, text, ["model_name"], registry=self._registry).labels(model)
 
         def gauge(name: str, text: str) -> Gauge:
-            return Gauge(name, text, ["model_name"], registry=self.registry).labels(model)
+            return Gauge(name, text, ["model_name"], registry=self._registry).labels(model)
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-            found = Histogram(name, text, ["model_name"], registry=self.registry, buckets=buckets)
+            found = Histogram(name, text, ["model_name"], registry=self._registry, buckets=buckets)
             return found.labels(model)
 
         self.running = gauge("vllm:num_requests_running", "Requests that are being answered")
@@ -63,7 +63,7 @@ class Measures:
             "vllm:request_success",
             "Requests that are over",
             ["model_name", "finished_reason"],
-            registry=self.registry,
+            registry=self._registry,
         )
         self.first = histogram("vllm:time_to_first_token_seconds", "To the first token", FIRST)
         self.between = histogram("vllm:inter_token_latency_seconds", "From token to token", BETWEEN)
@@ -71,7 +71,7 @@ class Measures:
         self.rejected = Counter(
             "kaito_ratelimit_rejected",
             "Requests that were refused because too many were under way",
-            registry=self.registry,
+            registry=self._registry,
         )
         self.loaded = gauge("kaito_model_loaded_ratio", "How far weights are loaded, 0 to 1")
 
@@ -79,3 +79,7 @@ class Measures:
         """A request with a prompt of so many tokens begins."""
         self.prompt.inc(prompt)
         return Measured(self, self.clock())
+
+    def text(self) -> str:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self._registry).decode()

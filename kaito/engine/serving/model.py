@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,9 @@ from transformers.cli.serving.model_manager import ModelManager
 from transformers.cli.serving.utils import make_progress_tqdm_class
 from transformers.utils import logging
 
+from kaito.engine.errors import Refused
 from kaito.engine.serving.arguments import Settings
+from kaito.engine.serving.progress import Progress
 
 CONFIG = "adapter_config.json"
 PAGE = 256  # tokens; transformers' own choice
@@ -35,44 +36,14 @@ class Unloadable(Exception):
 
 
 @dataclass(slots=True)
-class Progress:
-    """How far loading is. Written by the thread that loads, read by probes."""
-
-    stage: str = "starting"
-    current: int = 0
-    total: int = 0
-    ready: bool = False
-
-    def told(self, event: Mapping[str, Any]) -> None:
-        """What the loader of transformers says."""
-        self.stage = event.get("stage", self.stage)
-        progress = event.get("progress") or {}
-        self.current, self.total = progress.get("current") or 0, progress.get("total") or 0
-
-    @property
-    def ratio(self) -> float:
-        """0 to 1, as far as it is known."""
-        if self.ready:
-            return 1.0
-        return min(self.current / self.total, 1.0) if self.total else 0.0
-
-    @property
-    def body(self) -> dict[str, object]:
-        """What /health says meanwhile."""
-        return {
-            "status": "Loading",
-            "stage": self.stage,
-            "progress": {"current": self.current, "total": self.total or None},
-        }
-
-
-@dataclass(slots=True)
 class Served:
     """What the server has once it has loaded."""
 
     model: Any = None
     tokenizer: Any = None
     context: int = 0
+    vocabulary: int = 0
+    """How many tokens the model chooses among."""
     adapters: dict[str, str] = field(default_factory=dict)
     """By the names that clients know, what PEFT calls them."""
     broken: dict[str, str] = field(default_factory=dict)
@@ -82,9 +53,9 @@ class Served:
 class Loader(ModelManager):
     """Loads the one model when it is told to. The base class does so before there is a server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, progress: Progress) -> None:
         self.settings = settings
-        self.progress = Progress()
+        self.progress = progress
         self.served = Served()
         super().__init__(
             device=settings.device,
@@ -117,6 +88,7 @@ class Loader(ModelManager):
         served = self.served
         served.model, served.tokenizer = model, tokenizer
         served.context = _context(model, tokenizer)
+        served.vocabulary = model.config.get_text_config().vocab_size
         self.progress.stage = "adapters"
         self._load_adapters()
 
@@ -181,12 +153,14 @@ class Loader(ModelManager):
             raise
 
 
-def name_error(served: Served, name: str, asked: str) -> str:
+def no_model(served: Served, name: str, asked: str) -> Refused:
     """Why there is no model called so."""
     if why := served.broken.get(asked):
-        return f"The adapter {asked!r} could not be loaded: {why}."
-    names = ", ".join([name, *served.adapters])
-    return f"There is no model {asked!r} here; there are {names}."
+        said = f"The adapter {asked!r} could not be loaded: {why}."
+    else:
+        names = ", ".join([name, *served.adapters])
+        said = f"There is no model {asked!r} here; there are {names}."
+    return Refused(said, status=404, param="model", code="model_not_found")
 
 
 def _context(model: Any, tokenizer: Any) -> int:

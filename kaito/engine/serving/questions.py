@@ -6,7 +6,7 @@ field and the way out; only what changes no answer is passed over.
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,13 +82,14 @@ class Wish:
     ignore_eos: bool = False
 
 
-def wish(body: Mapping[str, Any], known: frozenset[str]) -> Wish:
-    """What a request to an endpoint with these fields wishes. Raises Refused."""
+def wish(body: Mapping[str, Any], known: frozenset[str], vocabulary: int) -> Wish:
+    """What a request to an endpoint with these fields wishes of a model with so many tokens. Raises
+    Refused."""
     for name, value in body.items():
         if value is None or name in known or name in PASSED_OVER:
             continue
         if name not in NOT_DONE:
-            raise Refused(f"There is no field {name!r} here; leave it out.", param=name)
+            raise Refused(f"There is no field {_shown(name)} here; leave it out.", param=name[:60])
         if not any(value == each and type(value) is type(each) for each in NOT_DONE[name]):
             raise Refused(
                 f"{name} asks for something that this server does not do; leave it out.", param=name
@@ -103,7 +104,7 @@ def wish(body: Mapping[str, Any], known: frozenset[str]) -> Wish:
         repetition_penalty=_number(body, "repetition_penalty", 0.0, 100.0, above=True),
         frequency_penalty=_number(body, "frequency_penalty", -2.0, 2.0) or 0.0,
         presence_penalty=_number(body, "presence_penalty", -2.0, 2.0) or 0.0,
-        logit_bias=_bias(body),
+        logit_bias=_bias(body, vocabulary),
         seed=_whole(body, "seed", -(2**63), 2**63 - 1),
         max_tokens=limit if limit is not None else _whole(body, "max_tokens", 1),
         min_tokens=_whole(body, "min_tokens", 0) or 0,
@@ -132,10 +133,10 @@ def check_chat(body: Mapping[str, Any], reserved: frozenset[str]) -> None:
     for place, message in enumerate(messages):
         _check_message(message, f"messages[{place}]")
     tools = body.get("tools")
-    if tools is not None and not (
-        isinstance(tools, list) and all(isinstance(each, dict) for each in tools)
-    ):
-        raise Refused("tools must be a list of objects.", param="tools")
+    if tools is not None and not (isinstance(tools, list) and all(map(_is_tool, tools))):
+        raise Refused(
+            "tools must be a list of objects with type function and function.name.", param="tools"
+        )
     choice = body.get("tool_choice")
     if choice is not None and choice not in TOOL_CHOICES:
         raise Refused(
@@ -158,7 +159,7 @@ def _check_message(message: object, path: str) -> None:
         raise Refused(f"{path} must be an object with role and content.", param=path)
     _text(message["role"], f"{path}.role")
     calls = message.get("tool_calls")
-    if calls is not None and not _are_calls(calls):
+    if calls not in (None, []) and not _are_calls(calls):
         raise Refused(
             f"{path}.tool_calls must be a list of calls with function.name and "
             "function.arguments (JSON).",
@@ -168,11 +169,14 @@ def _check_message(message: object, path: str) -> None:
     if content is None or isinstance(content, str):
         _text(content or "", f"{path}.content")
         return
-    for part in content if isinstance(content, list) else [content]:
-        if not isinstance(part, dict) or part.get("type") not in ("text", "input_text"):
-            kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+    if not isinstance(content, list):
+        raise Refused(f"{path}.content must be a text or a list of parts.", param=f"{path}.content")
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else type(part).__name__
+        if not isinstance(part, dict) or kind not in ("text", "input_text"):
             raise Refused(
-                f"{path}.content has a part of type {kind!r}, and this server reads text alone.",
+                f"{path}.content has a part of type {_shown(kind)}, and this server reads text "
+                "alone.",
                 param=f"{path}.content",
             )
         if not isinstance(part.get("text"), str):
@@ -181,15 +185,29 @@ def _check_message(message: object, path: str) -> None:
 
 
 def _are_calls(calls: object) -> bool:
-    if not isinstance(calls, list) or not calls:
+    if not isinstance(calls, list):
         return False
     functions = [each.get("function") if isinstance(each, dict) else None for each in calls]
     return all(
         isinstance(each, dict)
         and isinstance(each.get("name"), str)
-        and isinstance(each.get("arguments"), str | dict)
+        and _are_arguments(each.get("arguments"))
         for each in functions
     )
+
+
+def _are_arguments(said: object) -> bool:
+    if isinstance(said, str):
+        try:
+            json.loads(said)
+        except (ValueError, RecursionError):
+            return False
+    return isinstance(said, str | dict)
+
+
+def _is_tool(said: object) -> bool:
+    function = said.get("function") if isinstance(said, dict) else None
+    return isinstance(function, dict) and isinstance(function.get("name"), str)
 
 
 def _text(value: str, path: str) -> None:
@@ -214,7 +232,7 @@ def _number(
     value = body.get(name)
     if value is None:
         return None
-    right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    right = isinstance(value, int | float) and not isinstance(value, bool)
     if not right or not least <= value <= most or (above and value == least):
         edge = "above" if above else "at least"
         raise Refused(
@@ -241,16 +259,19 @@ def _top_k(body: Mapping[str, Any]) -> int | None:
     return 0 if value == -1 else value  # both mean all
 
 
-def _bias(body: Mapping[str, Any]) -> dict[int, float]:
+def _bias(body: Mapping[str, Any], vocabulary: int) -> dict[int, float]:
     value = body.get("logit_bias")
     if value is None:
         return {}
     found = {}
     for token, bias in value.items() if isinstance(value, dict) else [("", value)]:
         right = isinstance(bias, int | float) and not isinstance(bias, bool)
-        if not token.isdecimal() or not right or not -100 <= bias <= 100:
+        # Longer ones are beyond every vocabulary, and may be beyond what int reads.
+        number = token.isascii() and token.isdecimal() and len(token) < 10
+        if not number or int(token) >= vocabulary or not right or not -100 <= bias <= 100:
             raise Refused(
-                "logit_bias must be an object of token numbers and biases from -100 to 100.",
+                f"logit_bias must be an object of token numbers from 0 to {vocabulary - 1} and "
+                "biases from -100 to 100.",
                 param="logit_bias",
             )
         found[int(token)] = float(bias)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kaito.engine.errors import Refused, error
@@ -58,6 +60,27 @@ def test_the_settings_of_generation_are_translated() -> None:
 def test_the_length_of_the_answer_says_more_than_the_length_of_all() -> None:
     body = question({"prompt": "x", "generate_kwargs": {"max_length": 9, "max_new_tokens": 5}}).body
     assert body["max_tokens"] == 5
+
+
+def test_a_setting_that_is_null_is_not_said() -> None:
+    nothing = {"max_length": None, "temperature": None, "num_beams": None, "do_sample": None}
+    asked = question({"prompt": "x", "generate_kwargs": nothing})
+    assert asked == question({"prompt": "x"})
+
+
+@pytest.mark.parametrize("length", [float("nan"), float("inf"), 3.0, 0, "3"])
+@pytest.mark.parametrize("name", ["max_length", "max_new_tokens"])
+def test_a_length_is_a_whole_number_by_the_name_that_was_said(name: str, length: object) -> None:
+    with pytest.raises(Refused) as raised:
+        question({"prompt": "x", "generate_kwargs": {name: length}})
+    assert raised.value.param == f"generate_kwargs.{name}"
+
+
+def test_what_cannot_be_written_is_told_as_it_would_be() -> None:
+    with pytest.raises(Refused) as raised:
+        question({"prompt": "x", "\ud800": 1})
+    assert "\\ud800" in str(raised.value.body)
+    assert json.dumps(raised.value.body, ensure_ascii=False).encode()
 
 
 def test_without_sampling_the_likeliest_token_is_taken() -> None:

@@ -38,7 +38,17 @@ def test_a_model_without_a_name_is_served_by_the_last_part_of_its_own() -> None:
     assert parse(["--pretrained_model_name_or_path=/weights/phi/"], {}).name == "phi"
 
 
-@pytest.mark.parametrize("wrong", ["--max_running=0", "--max_waiting=-1", "--nonsense", "--port=x"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "--max_running=0",
+        "--max_waiting=-1",
+        "--nonsense",
+        "--port=x",
+        "--port=65536",
+        "--drain_seconds=nan",
+    ],
+)
 def test_wrong_arguments_are_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse([wrong], {})
