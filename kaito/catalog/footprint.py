@@ -3,8 +3,8 @@
 Each GPU holds the whole model and trains it on examples of its own. Weights, adapter, gradients and
 the optimizer's averages follow from counts of parameters. Activations are what autograd keeps of
 transformers 5.23 with PEFT 0.21 under autocast: the formulas below were told tensor by tensor, on a
-CPU, and test/engine/test_footprint.py measures them again. Nothing is measured here. Units are GiB
-unless a name says otherwise.
+CPU, and test/engine/test_footprint.py measures them again; the loss is TRL's. Nothing is measured
+here. Units are GiB unless a name says otherwise.
 """
 
 from __future__ import annotations
@@ -24,9 +24,12 @@ WIDE = 4  # bytes of float32
 # each, share another (Dettmers et al., QLoRA, https://arxiv.org/abs/2305.14314, sections 2 and 3).
 SCALED, DOUBLED = 64, 256
 
-LOGITS = 12
-"""Bytes of each logit when its gradient is taken: the logarithm of the softmax, its gradient and
-what follows for the logits themselves, all in float32 (ForCausalLMLoss, transformers)."""
+# The loss is computed from so many tokens and so many words of the vocabulary at a time, and the
+# logits of all of them are never there together (ChunkedLogProbFunction, TRL 1.16).
+TILE = (4096, 32768)
+# Bytes of a logit where they are: the logarithm of the softmax, its gradient and what follows for
+# the logit itself, in float32 (ForCausalLMLoss, transformers).
+WHOLE_LOGIT = 3 * WIDE
 
 # CUDA's context, its libraries and their workspaces: fitted like the next.
 OUTSIDE = 1.0
@@ -52,7 +55,7 @@ class Footprint:
     activations: float
     """What is kept for the backward pass of the layers, and what that works with."""
     logits: float
-    """What the end of the forward pass takes beyond that."""
+    """What the loss takes beyond that."""
     outside: float
     """What does not pass through PyTorch."""
 
@@ -83,8 +86,8 @@ def footprint(model: Model, gpus: Gpus, training: Training) -> Footprint | None:
         return None
     trained = _trained(model, training)
     copies = 2 if gpus.count > 1 else 1  # DistributedDataParallel's buckets
-    kept, passing = _activations(model, training)
-    logits = LOGITS * training.tokens * (model.vocabulary or 0)
+    kept, passing = activations(model, training)
+    logits = _logits(model, training)
     return Footprint(
         usable=visible(gpus),
         weights=_weights(model, layers, training) / GIB,
@@ -116,9 +119,9 @@ def layer_bytes(model: Model, training: Training, projections: tuple[Projection,
     Both norms keep their input in float32, and a number that they divide by. Attention keeps
     queries, keys, values and its result, and a number in float32 for each head; it repeats keys and
     values for every head where examples of different lengths are in a batch. Of a joined projection
-    the queries and keys are there once more, after their rotation. The feed-forward part keeps what
+    the queries and keys are there once more, after their rotation, unless its values are copied. The feed-forward part keeps what
     opens, what that comes to, and what it opens. An adapted projection keeps its input, and that of
-    the second of its own two matrices.
+    the second of its own two matrices; with dropout also which values it dropped.
     """
     hidden, heads, dim = model.hidden or 0, model.heads or 0, model.head_dim or 0
     query, key = heads * dim, (model.kv_heads or 0) * dim
@@ -127,11 +130,22 @@ def layer_bytes(model: Model, training: Training, projections: tuple[Projection,
     norms = 2 * (WIDE * hidden + WIDE)
     shown = query if training.batch > 1 else key
     attention = VALUE * (2 * query + 2 * shown) + WIDE * heads
-    if joined:
+    if joined and shown == key:
         attention += VALUE * (query + key)
     feed = 3 * VALUE * width(model)
     adapters = sum(VALUE * (each.inputs + training.rank) for each in projections)
+    if training.dropout:
+        adapters += sum(each.inputs for each in projections)
     return norms + attention + feed + adapters
+
+
+def _logits(model: Model, training: Training) -> float:
+    """Bytes at the peak of the loss: a tile of logits, the last hidden states, and their gradient
+    in float32 and as it is handed back."""
+    if training.whole_logits:
+        return WHOLE_LOGIT * training.tokens * (model.vocabulary or 0)
+    tile = min(training.tokens, TILE[0]) * min(model.vocabulary or 0, TILE[1])
+    return VALUE * tile + (2 * VALUE + WIDE) * training.tokens * (model.hidden or 0)
 
 
 def _told(model: Model) -> bool:
@@ -153,7 +167,7 @@ def _weights(model: Model, layers: tuple[Projection, ...], training: Training) -
     return weight_bytes(projected, training) + rest * VALUE + widened
 
 
-def _activations(model: Model, training: Training) -> tuple[float, float]:
+def activations(model: Model, training: Training) -> tuple[float, float]:
     """Bytes that are kept until the backward pass, and that it works with in one layer.
 
     With checkpointing only the input of each layer is kept, and one layer is computed again (Chen

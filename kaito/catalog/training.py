@@ -28,12 +28,17 @@ class Training:
     """Of the adapter (LoraConfig.r)."""
     targets: tuple[str, ...] = ("all-linear",)
     """Projections that are adapted, by name (LoraConfig.target_modules)."""
+    dropout: bool = False
+    """Whether the adapter drops values while it learns (LoraConfig.lora_dropout)."""
     batch: int = 1
     """Examples that a GPU takes at once (per_device_train_batch_size)."""
     length: int = 1024
     """Tokens of the longest example; longer ones are cut (max_length)."""
     checkpointing: bool = True
     """Whether activations are computed twice and not kept (gradient_checkpointing)."""
+    whole_logits: bool = False
+    """Whether the loss takes the logits of all tokens at once, as it does for smoothed labels
+    (label_smoothing_factor)."""
     optimizer: str = "adamw_torch"
 
     @property

@@ -58,10 +58,12 @@ def training_of(tuning: Tuning, config: Config | None) -> Training:
         bits=bits,
         double=quantization.get("bnb_4bit_use_double_quant") is not False,
         rank=_number(adapter.get("r")) or usual.rank,
+        dropout=adapter.get("lora_dropout", 0) not in (0, None),
         targets=_targets(adapter.get("target_modules")) or usual.targets,
         batch=_number(arguments.get("per_device_train_batch_size")) or usual.batch,
         length=_number(length) or usual.length,
         checkpointing=checkpointing if isinstance(checkpointing, bool) else usual.checkpointing,
+        whole_logits=arguments.get("label_smoothing_factor", 0) not in (0, None),
         optimizer=optimizer if isinstance(optimizer, str) else usual.optimizer,
     )
 
