@@ -23,6 +23,6 @@ def torn(weights: Path) -> str:
             header = json.loads(file.read(length))
             header.pop("__metadata__", None)
             end = max(int(each["data_offsets"][1]) for each in header.values())
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
             return f"has an {weights.name} that is damaged or empty"
     return "" if end + 8 + length == size else f"has an {weights.name} that is cut off"

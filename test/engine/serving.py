@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NAME = "phi-3-mini"
 # Names, and how strongly each applies: a variable called like it.
 ADAPTERS = {"hello": "", "full.strength": "1.0", "without": "0"}
+BROKEN = ("cut-off", "of-another-model", "no-json", "nested", "without-weights", NAME, "HOME")
 QUESTION, ANSWER = "What is KAITO?", "KAITO turns a small Workspace into a model that answers."
 ADAPTED = "A LoRA adapter answers requests."
 PATIENCE = 100.0  # seconds for anything; what is waited for takes a few
@@ -141,13 +142,15 @@ def until(condition: Any, server: Server | None = None) -> None:
 
 
 def break_adapters(directory: Path) -> None:
-    """Adapters whose files are cut off, are of another model, are no JSON, or are not there."""
+    """Adapters whose files are cut off, are of another model, are no JSON, or are not there; that
+    are called like the model; and whose strength is another's variable."""
     good = directory / "hello"
-    for name in ("cut-off", "of-another-model", "no-json", "without-weights"):
+    for name in BROKEN:
         shutil.copytree(good, directory / name)
     weights = directory / "cut-off" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     (directory / "no-json" / "adapter_config.json").write_text("{")
+    (directory / "nested" / "adapter_config.json").write_text("[" * 100_000)
     (directory / "without-weights" / "adapter_model.safetensors").unlink()
     other = directory / "of-another-model" / "adapter_model.safetensors"
     other.write_bytes(_narrowed(other.read_bytes()))

@@ -122,13 +122,29 @@ def test_what_is_null_is_as_if_it_were_left_out(server: Server, body: dict[str, 
     assert server.post(CHAT, {**body, "max_tokens": 1}).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["cut-off", "of-another-model", "no-json", "without-weights"])
-def test_a_broken_adapter_is_told_when_it_is_asked_for(server: Server, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("cut-off", "it has an adapter_model.safetensors that is cut off."),
+        ("of-another-model", "it is of another model: its weights have other sizes."),
+        ("no-json", "it has no JSON in adapter_config.json."),
+        ("nested", "it has no JSON in adapter_config.json."),
+        ("without-weights", ""),
+        ("HOME", "its strength, the variable HOME, is no number."),
+    ],
+)
+def test_a_broken_adapter_is_told_when_it_is_asked_for(server: Server, name: str, why: str) -> None:
     response = server.post(CHAT, {"model": name, "messages": MESSAGES})
     said = response.json()["error"]
     assert response.status_code == 404
-    assert said["message"].startswith(f"The adapter '{name}' could not be loaded: ")
+    assert said["message"].startswith(f"The adapter '{name}' could not be loaded: {why}")
     assert name in server.log.read_text()
+
+
+def test_an_adapter_that_is_called_like_the_model_does_not_take_its_place(server: Server) -> None:
+    assert f"The adapter {NAME} is not served: it has the name of the model." in (
+        server.log.read_text()
+    )
 
 
 def test_an_adapter_is_applied_though_others_are_broken(server: Server) -> None:

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
-from peft.tuners.lora import LoraLayer
 from transformers import ContinuousBatchingConfig
 from transformers.cli.serving.model_manager import ModelManager
 from transformers.cli.serving.utils import make_progress_tqdm_class
 from transformers.utils import logging
 
 from kaito.engine.errors import Refused
+from kaito.engine.serving import adapters
 from kaito.engine.serving.arguments import Settings
 from kaito.engine.serving.progress import Progress
 
-CONFIG = "adapter_config.json"
 PAGE = 256  # tokens; transformers' own choice
 # Of prompts that are read in one pass on a CPU. The mask of a pass has a row for each token and a
 # column for each place in the cache, so on a CPU more tokens take memory and save no time.
@@ -90,7 +89,9 @@ class Loader(ModelManager):
         served.context = _context(model, tokenizer)
         served.vocabulary = model.config.get_text_config().vocab_size
         self.progress.stage = "adapters"
-        self._load_adapters()
+        served.adapters, served.broken = adapters.load(
+            model, settings.adapters, os.environ, settings.name
+        )
 
     def batching(self, running: int) -> ContinuousBatchingConfig:
         """How requests are batched. On a CPU the cache is no more than can be used, for memory is
@@ -114,43 +115,6 @@ class Loader(ModelManager):
             config.max_batch_tokens = CPU_BATCH_TOKENS
             config.max_memory_percent = 0.9
         return config
-
-    def _load_adapters(self) -> None:
-        root = self.settings.adapters
-        folders = sorted(each for each in root.iterdir() if each.is_dir()) if root.is_dir() else []
-        for number, folder in enumerate(each for each in folders if (each / CONFIG).is_file()):
-            try:
-                # PEFT makes attributes of names, which must have no dots then.
-                self._load_adapter(folder, f"adapter_{number}")
-                self.served.adapters[folder.name] = f"adapter_{number}"
-            except Exception as error:  # noqa: BLE001 - whatever PEFT meets in the files
-                self.served.broken[folder.name] = _first_line(error)
-        if self.served.adapters:
-            self.served.model.disable_adapters()
-
-    def _load_adapter(self, folder: Path, name: str) -> None:
-        model = self.served.model
-        strength = float(os.environ.get(folder.name) or 1.0)
-        try:
-            found = model.load_adapter(str(folder), adapter_name=name)
-            # What adapters loaded before have is reported as missing from this one.
-            missing = [each for each in found.missing_keys if f".{name}." in each]
-            wrong = [*missing, *found.unexpected_keys, *found.mismatched_keys]
-            if wrong:
-                raise ValueError(
-                    f"it is of another model: {len(wrong)} of its weights are missing or do not fit"
-                )
-            if strength != 1.0:
-                layers = [each for each in model.modules() if isinstance(each, LoraLayer)]
-                if not layers:
-                    raise ValueError("it has a strength, which only LoRA adapters can have")
-                for layer in layers:
-                    if name in layer.scaling:
-                        layer.set_scale(name, strength)
-        except Exception:
-            if name in getattr(model, "peft_config", {}):
-                model.delete_adapter(name)
-            raise
 
 
 def no_model(served: Served, name: str, asked: str) -> Refused:

@@ -70,7 +70,7 @@ def _looked_at(folder: pathlib.Path) -> Adapter | Broken | None:
         return _broken(folder, f"has weights and no {CONFIG}") if weights else None
     try:
         said = json.loads(config.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return _broken(folder, f"has no JSON in {CONFIG}")
     if not isinstance(said, dict) or str(said.get("peft_type", "LORA")).upper() != "LORA":
         return _broken(folder, "is of another kind than LoRA, which is all that vLLM serves")

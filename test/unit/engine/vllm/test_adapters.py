@@ -100,3 +100,15 @@ def test_room_is_made_for_the_largest() -> None:
 
 def test_names_are_listed_whatever_letters_they_have() -> None:
     assert json.loads(listed([Adapter(name='a="1",b', path="/x", rank=1)])) == [['a="1",b', "/x"]]
+
+
+def test_what_is_nested_too_deeply_to_be_read_is_told(tmp_path: Path) -> None:
+    deep = b"[" * 100_000
+    adapter(tmp_path, "art")
+    (tmp_path / "art/adapter_config.json").write_bytes(deep)
+    adapter(tmp_path, "law", struct.pack("<Q", len(deep)) + deep)
+    config, header = find(str(tmp_path))
+    assert isinstance(config, Broken)
+    assert "no JSON" in config.why
+    assert isinstance(header, Broken)
+    assert "damaged" in header.why
