@@ -21,6 +21,7 @@ from kaito.cli.table import WIDTH
 from kaito.controllers.workspace.kinds import WORKSPACES
 from kaito.runtime import Client, Forbidden, Key, NotFound, load, rfc3339
 from kaito.why import Chain, Fix, Link, State, Verdict, explain, read
+from kaito.why.daemons import INSTALL
 
 NAMES = ("workspace", "workspaces", f"workspaces.{WORKSPACES.group}")
 SECONDS = 15.0  # for one question; a person waits for the answer
@@ -73,7 +74,7 @@ def _without_kind(key: Key) -> Chain:
         since=None,
         fix=Fix(
             what="Install them, and the daemons.",
-            commands=("kaito crds | kubectl apply --server-side -f -",),
+            commands=(INSTALL,),
         ),
         links=(),
         unseen=(),
@@ -126,7 +127,8 @@ def text(chain: Chain) -> Iterator[str]:
     """The chain for people, 80 columns wide."""
     key = chain.key
     since = f", for {_span(chain.now - chain.since)}" if chain.since is not None else ""
-    yield f"Workspace {key.name} in {key.namespace}: {chain.verdict.value}{since}"
+    head = f"Workspace {key.name} in {key.namespace}: {chain.verdict.value}{since}"
+    yield from textwrap.wrap(head, WIDTH, break_on_hyphens=False)
     yield ""
     yield from _labelled("cause", chain.cause)
     if chain.fix:

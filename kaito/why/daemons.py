@@ -24,6 +24,9 @@ LASTING = 15.0  # seconds of a lease that does not say
 NOTICE = 60.0
 
 
+INSTALL = "kaito crds | kubectl apply --server-side -f -"
+
+
 class Life(Enum):
     """What a lease says of a daemon."""
 
@@ -122,7 +125,14 @@ def _not_running(scene: Scene, daemon: Daemon, unnoticed: str) -> Finding:
     }[known]
     waits = f": {unnoticed} is unanswered" if unnoticed else ""
     seems = "does not seem to be" if known is Life.UNSEEN else "is not"
-    cause = f"The {daemon.command}, which {daemon.does}, {seems} running{waits}."
+    lacks = daemon is MANAGER and machine.KIND in scene.absent
+    without = (
+        f" The API server has no {machine.KIND}, without which it does not start unless "
+        "--node-request says otherwise."
+        if lacks
+        else ""
+    )
+    cause = f"The {daemon.command}, which {daemon.does}, {seems} running{waits}.{without}"
     also = (
         " While it is away its webhook answers nobody, and the API server refuses to create or "
         "change Workspaces where that is installed."
@@ -137,6 +147,7 @@ def _not_running(scene: Scene, daemon: Daemon, unnoticed: str) -> Finding:
         fix=Fix(
             what=f"Start it, `kaito {daemon.command}`, or find out why its Pod does not run.{also}",
             commands=(
+                *([INSTALL] if lacks else []),
                 f"kubectl -n {NAMESPACE} get pods",
                 f"kubectl -n {NAMESPACE} get lease {daemon.lease} -o yaml",
             ),

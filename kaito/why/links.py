@@ -17,7 +17,7 @@ from kaito.provisioner.sharing import POOL
 from kaito.runtime import Object
 from kaito.why.chain import Link, State
 from kaito.why.nodes import claims, refusals, step_of, unfit
-from kaito.why.pods import container_of, containers, culprit, maker_failures, settled
+from kaito.why.pods import container_of, containers, culprit, maker_failures, settled, telling
 from kaito.why.scene import Happening, Said, Scene, born, moment, said, said_of
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ def _claims(scene: Scene) -> Iterator[Link]:
             yield _node(node, step_of(order))
         elif order.launched:
             yield from _joining(order)
-    yield from _rest(found, _unready_claim, "claim")
+    yield from _rest(found, _unready_claim, found[0].kind if found else "")
 
 
 def _asked(order: Order, evidence: str) -> Link:
@@ -193,7 +193,7 @@ def _pods(scene: Scene) -> Iterator[Link]:
         wrong = container_of(pod, meant.message if meant else "")
         for container in [wrong] if wrong else containers(pod)[-1:]:
             yield _container(pod, container)
-        told = list(scene.warnings(pod)) if _unready(pod) else []
+        told = telling(scene, pod) if _unready(pod) else []
         if told:
             # Kubelets tell one failure in several Events, the shorter ones naming no more.
             longest = max(told, key=lambda each: len(each.message))
@@ -281,7 +281,7 @@ def _rest(all_: Sequence[T], wanting: Callable[[T], bool], what: str) -> Iterato
         unwell = sum(map(wanting, all_))
         yield Link(
             kind=what,
-            name=f"and {left} more",
+            name=f"({left} more)",
             state=State.DONE if unwell <= SHOWN else State.WAITING,
             evidence=f"{len(all_) - unwell} of {len(all_)} as they should be",
         )

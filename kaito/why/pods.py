@@ -140,13 +140,18 @@ def _unmounted(scene: Scene) -> Finding | None:
     return None
 
 
+def telling(scene: Scene, pod: Object) -> list[Happening]:
+    """The warnings about a Pod that have not come to nothing: what it mounts is there once a
+    container of it has started."""
+    mounted = any(_started(each) for each in containers(pod))
+    return [e for e in scene.warnings(pod) if not (mounted and e.reason in MOUNTING)]
+
+
 def _lacking(scene: Scene, found: Culprit | None) -> Happening | None:
     """What a Pod without running containers could not mount, as its kubelet says."""
-    if found is None or any(_started(each) for each in containers(found.pod)):
+    if found is None or (found.pod.get("status") or {}).get("phase") in OVER:
         return None
-    if (found.pod.get("status") or {}).get("phase") in OVER:
-        return None
-    return next((e for e in scene.warnings(found.pod) if e.reason in MOUNTING), None)
+    return next((e for e in telling(scene, found.pod) if e.reason in MOUNTING), None)
 
 
 def _started(container: Object) -> bool:

@@ -18,6 +18,7 @@ from kaito.api.launch import STOPPED, Cause
 from kaito.api.tuning import ENDINGS
 from kaito.controllers.machine import conditions as m
 from kaito.why.chain import Fix, Verdict
+from kaito.why.daemons import INSTALL
 
 READY, PROGRESSING, RETRYING = Verdict.READY, Verdict.PROGRESSING, Verdict.RETRYING
 NEEDS_YOU, HOPELESS = Verdict.NEEDS_YOU, Verdict.HOPELESS
@@ -364,7 +365,7 @@ SCALED_AWAY = Row(
 KIND_MISSING = Row(
     NEEDS_YOU,
     "Install KAITO's definitions, and restart both daemons.",
-    ("kaito crds | kubectl apply --server-side -f -",),
+    (INSTALL,),
 )
 
 
