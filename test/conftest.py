@@ -13,6 +13,13 @@ from kaito.testing import plugin
 # A slow machine is no failure.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+# Where rich is installed, structlog would show local variables: a minute for large ones.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -53,9 +53,9 @@ from kaito.controllers.machine.readiness import (
     the_node,
 )
 from kaito.controllers.machine.waiting import due, watch
-from kaito.provisioner import Absent, Pool, PoolState
+from kaito.provisioner import Absent, Failure, Pool, PoolState
 from kaito.provisioner.claim import Claim
-from kaito.provisioner.ownership import belongs_to, ours, served
+from kaito.provisioner.ownership import LAUNCHED, belongs_to, ours, served
 from kaito.provisioner.request import INITIALIZED_LABEL
 
 NOTHING = Decision()
@@ -117,7 +117,14 @@ def _has_node(claim: Claim, seen: Observation, policy: Policy) -> bool:
         isinstance(pool, Pool)
         and belongs_to(pool.labels, claim, policy.cluster)
         and pool.state is not PoolState.DELETING
+        and not (isinstance(node, Node) and _of_an_earlier_pool(node, pool))
     )
+
+
+def _of_an_earlier_pool(node: Node, pool: Pool) -> bool:
+    """Whether a Node has outlived a pool of the same name: labels tell when each was launched."""
+    launches = {node.labels.get(LAUNCHED), pool.labels.get(LAUNCHED)} - {None}
+    return len(launches) > 1
 
 
 # Launched
@@ -178,6 +185,10 @@ def _node_missing(claim: Claim, missing: Step, seen: Observation, policy: Policy
     if isinstance(seen.cloud.pool, Absent) and seen.cloud.confirmed:
         said = f"Agent pool {seen.pool} has been deleted; so is its {claim.kind}."
         return _give_up(claim, said)
+    if not seen.shared and (failure := _failed_for_good(seen, policy)):
+        return _give_up(
+            claim, f"Agent pool {seen.pool} has failed and no Node is left of it: {failure}"
+        )
     if seen.shared and _settled(seen, policy):
         machines, own = seen.cloud.machines, claim.status.provider_id
         if machines is None:
@@ -188,6 +199,14 @@ def _node_missing(claim: Claim, missing: Step, seen: Observation, policy: Policy
             )
             return _give_up(claim, said)
     return watch(claim, unregistered(claim, missing), seen, policy, confirm=True)
+
+
+def _failed_for_good(seen: Observation, policy: Policy) -> Failure | None:
+    """Why a pool has failed, once it has been so for longer than a Node takes to join."""
+    pool = seen.cloud.pool
+    if not isinstance(pool, Pool) or pool.state is not PoolState.FAILED or not seen.cloud.confirmed:
+        return None
+    return pool.failure if seen.now - seen.cloud.since >= policy.joining_patience else None
 
 
 def _settled(seen: Observation, policy: Policy) -> bool:
