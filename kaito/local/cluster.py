@@ -272,7 +272,7 @@ class LocalCluster:
             await client.create(STORAGE_CLASSES, CLASS)
         for number in range(self._nodes):
             with contextlib.suppress(AlreadyExists):
-                await client.create(NODES, new_node(_cpu_machine(number), self._clock.now()))
+                await client.create(NODES, new_node(cpu_machine(number), self._clock.now()))
 
     async def _start_machinery(self) -> None:
         client = self.client()
@@ -336,7 +336,8 @@ class DirectoryInUse(Exception):
     """Another process runs a cluster on this directory."""
 
 
-def _cpu_machine(number: int) -> Machine:
+def cpu_machine(number: int) -> Machine:
+    """What a Node without GPUs is made of, which nobody has asked for."""
     return Machine(
         name=f"local-{number}",
         cores=4,

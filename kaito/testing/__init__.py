@@ -20,26 +20,45 @@ if TYPE_CHECKING:
     from kaito.testing.fake import FakeApi, refusal_event
     from kaito.testing.faults import Faults
     from kaito.testing.lifespan import running
+    from kaito.testing.perturbing.perturbation import (
+        NotRepeatable,
+        NotSurvived,
+        Perturbed,
+        perturb,
+    )
+    from kaito.testing.perturbing.point import FAULTS, Fault, Point
+    from kaito.testing.perturbing.seat import Seat
+    from kaito.testing.perturbing.world import Scenario, World
     from kaito.testing.script import Script, ScriptedReply, Stream
     from kaito.testing.shared import SharedCluster
     from kaito.testing.waiting import Changes, Pulse, changes_of, eventually
 
 __all__ = [
+    "FAULTS",
     "CapturedEvent",
     "CapturedEvents",
     "CapturedMetrics",
     "Changes",
     "Cluster",
     "FakeApi",
+    "Fault",
     "Faults",
+    "NotRepeatable",
+    "NotSurvived",
+    "Perturbed",
+    "Point",
     "Pulse",
+    "Scenario",
     "Script",
     "ScriptedReply",
+    "Seat",
     "SharedCluster",
     "Stream",
     "VirtualClock",
+    "World",
     "changes_of",
     "eventually",
+    "perturb",
     "refusal_event",
     "running",
 ]

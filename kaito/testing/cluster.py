@@ -57,9 +57,9 @@ class Cluster:
     With `nodes` it is a whole local cluster, in which nothing takes longer than it must: so many
     Nodes, a scheduler, the controllers of Deployments, Jobs and the like. `images` run as programs
     of this machine there, each given as PATTERN=COMMAND, such as "python:*=python3"; all others are
-    simulated. `rbac` enforces roles for users other than the tester. `clock` and `rbac` are for a
-    cluster without nodes. ImportError where nodes or an address are asked for and `kaito[local]`
-    is not installed.
+    simulated. `rbac` enforces roles for users other than the tester. With a `seed` the same
+    requests make the same names and uids. `clock`, `rbac` and `seed` are for a cluster without
+    nodes. ImportError where nodes or an address are asked for and `kaito[local]` is not installed.
     """
 
     def __init__(
@@ -69,11 +69,14 @@ class Cluster:
         images: Iterable[str] = (),
         rbac: bool = False,
         clock: Clock | None = None,
+        seed: int | None = None,
     ) -> None:
         if images and not nodes:
             raise ValueError("Images run on nodes; ask for `nodes=1` as well.")
         if nodes and rbac:
             raise ValueError("A cluster with nodes enforces no roles; leave `rbac` out.")
+        if nodes and seed is not None:
+            raise ValueError("A cluster with nodes is no two times the same; leave `seed` out.")
         if nodes and clock is not None:
             # Its pods may be processes and its files are written by threads: both take real time.
             raise ValueError("A cluster with nodes lives by the machine's clock; leave out either.")
@@ -81,6 +84,7 @@ class Cluster:
         self._images = tuple(images)
         self._rbac = rbac
         self._clock = clock or SystemClock()
+        self._seed = seed
         self._stack = contextlib.AsyncExitStack()
         self._pulse = Pulse()
         self._url = ""
@@ -108,6 +112,11 @@ class Cluster:
     def server(self) -> ApiServer:
         """The API server itself."""
         return self._server
+
+    @property
+    def token(self) -> str:
+        """The tester's bearer token, for a transport of one's own."""
+        return self._token
 
     @property
     def faults(self) -> Faults:
@@ -209,7 +218,9 @@ class Cluster:
     async def _start_server(self) -> None:
         from kaito.local.apiserver import ApiServer
 
-        self._server = ApiServer(tokens={TOKEN: "tester"}, clock=self._clock, rbac=self._rbac)
+        self._server = ApiServer(
+            tokens={TOKEN: "tester"}, clock=self._clock, rbac=self._rbac, seed=self._seed
+        )
         await self._server.start()
         self._stack.push_async_callback(self._server.aclose)
 

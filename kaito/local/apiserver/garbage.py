@@ -70,7 +70,7 @@ class Collector:
         finally:
             self._core.store.moved.remove(self._attach)
             for bucket, sink in self._sinks.values():
-                bucket.sinks.discard(sink)
+                bucket.leave(sink)
 
     def _attach(self) -> None:
         for name, bucket in self._core.store.buckets.items():
@@ -78,7 +78,7 @@ class Collector:
             if known is not None and known[0] is bucket:
                 continue
             sink = self._sinks[name] = (bucket, _Sink(self, name))
-            bucket.sinks.add(sink[1])
+            bucket.join(sink[1])
             for record in bucket.objects.values():
                 self._learn(name, record)
 

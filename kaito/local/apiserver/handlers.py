@@ -219,7 +219,7 @@ class Handlers:
                         return  # the first event that cannot be shown ends the stream
                     yield chunk
             finally:
-                watch.bucket.sinks.discard(watch)
+                watch.bucket.leave(watch)
                 self.watches.discard(watch)
 
         return Response(200, {"content-type": JSON}, stream())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -57,7 +58,8 @@ class ApiServer:
     `tokens` maps bearer tokens to user names; with none, everybody is an administrator.
     `data_dir` keeps the data across processes; without it everything is in memory.
     `controllers` runs the garbage collector and the end of namespaces; without it objects are
-    only marked, as by an API server that stands alone. `rbac` enforces roles.
+    only marked, as by an API server that stands alone. `rbac` enforces roles. With a `seed` the
+    same requests make the same names and uids.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class ApiServer:
         self.types = TypeTable()
         self.kinds = Kinds(self.types, BEHAVIOURS, COLUMNS)
         self.core = Core(Store(most=KEPT), self.kinds, self.clock, self._random)
+        if seed is not None:
+            self.core.new_uid = _drawn(random.Random(seed))  # noqa: S311 the same
         self.faults = Faults(self.clock, self.cut_watches)
         self._resolver: Resolver | None = None
         self._build()
@@ -276,6 +280,10 @@ class ApiServer:
         if not is_open(path):
             require(self.authorizer, self.audit, user, request, None, request.method.lower())
         return self._pages.answer(request)
+
+
+def _drawn(dice: random.Random) -> Callable[[], str]:
+    return lambda: str(uuid.UUID(int=dice.getrandbits(128), version=4))
 
 
 def _kept_secret(data_dir: Path) -> bytes:

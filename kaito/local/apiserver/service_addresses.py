@@ -47,7 +47,7 @@ class Taken:
         if self._following:
             return
         bucket = self._core.store.bucket("/services")
-        bucket.sinks.add(self)
+        bucket.join(self)
         self._following = True
         for record in bucket.objects.values():
             self._count(record, 1)

@@ -107,7 +107,8 @@ class Bucket:
         self.floor = floor
         self.objects: dict[str, Record] = {}
         self.events: deque[Event] = deque()
-        self.sinks: set[Sink] = set()
+        # In the order in which they came, so that one run is told as another.
+        self.sinks: dict[Sink, None] = {}
         self.behind: int | None = None
         """The revision at which the watch cache has fallen behind; None while it keeps up."""
         self._keys: list[str] = []
@@ -121,6 +122,14 @@ class Bucket:
             if prefix and not key.startswith(prefix):
                 return
             yield key
+
+    def join(self, sink: Sink) -> None:
+        """Have `sink` told of each change from now on."""
+        self.sinks[sink] = None
+
+    def leave(self, sink: Sink) -> None:
+        """Tell `sink` no more; harmless when it is not told anyway."""
+        self.sinks.pop(sink, None)
 
     def add_key(self, key: str) -> None:
         insort(self._keys, key)

@@ -188,7 +188,7 @@ class Watch:
                 frame = self._frame(event)
                 if frame is not None:
                     self._ready.append(frame)
-        bucket.sinks.add(self)
+        bucket.join(self)
 
     def catch_up(self, behind: int) -> None:
         """Tell what happened while the bucket was behind; cut where that is forgotten."""
@@ -266,7 +266,7 @@ class Watch:
                         bookmark_at = _next_bookmark(loop.time(), deadline)
                         self._ready.append(self._bookmark())
         finally:
-            self.bucket.sinks.discard(self)
+            self.bucket.leave(self)
 
 
 def _next_bookmark(now: float, deadline: float) -> float:

@@ -63,7 +63,7 @@ class Definitions:
         self._served.clear()
         self._specs.clear()
         bucket = self._core.store.bucket(self._kind.bucket)
-        bucket.sinks.add(self)
+        bucket.join(self)
         for key in list(bucket.keys()):
             self._settle(key)
 
@@ -388,7 +388,7 @@ class Definitions:
         if served:
             bucket = self._core.store.bucket(served[0].bucket)
             if not any(isinstance(s, _Recheck) for s in bucket.sinks):
-                bucket.sinks.add(_Recheck(self, key))
+                bucket.join(_Recheck(self, key))
 
     def recheck(self, key: str) -> None:
         self._dirty.add(key)

@@ -50,7 +50,7 @@ def test_a_write_over_another_revision_is_stale() -> None:
 
 def test_sinks_hear_of_writes_and_removals() -> None:
     store, seen = Store(), Seen()
-    store.bucket("b").sinks.add(seen)
+    store.bucket("b").join(seen)
     record = put(store, "a")
     gone = store.drop("b", "a", expect=record.revision)
     assert [(e.revision, e.new, e.old) for e in seen.events] == [
@@ -136,7 +136,7 @@ def test_history_holds_so_many_bytes_and_forgets_the_oldest() -> None:
 
 def test_a_bucket_of_bounded_size_forgets_its_oldest_and_says_so() -> None:
     store, seen = Store(most={"b": 2}), Seen()
-    store.bucket("b").sinks.add(seen)
+    store.bucket("b").join(seen)
     for name in "zyx":
         put(store, name)
     assert list(store.bucket("b").objects) == ["y", "x"]
@@ -149,6 +149,6 @@ def test_what_was_sent_is_not_kept_a_second_time() -> None:
             event.frames["all"] = event.new.raw if event.new else b""
 
     store = Store()
-    store.bucket("b").sinks.add(Framing())
+    store.bucket("b").join(Framing())
     put(store, "a")
     assert [each.frames for each in store.bucket("b").events] == [{}]
