@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hack.trainings import trainings, tunables
 from kaito.catalog.cache import Cache
 from kaito.catalog.catalog import Catalog, load
 from kaito.catalog.estimate import (
@@ -33,6 +34,7 @@ LOGS = ROOT / "test" / "unit" / "catalog" / "measurements.toml"
 DOCS = ROOT / "docs" / "estimator.md"
 # What each table in DOCS stands between.
 MEASUREMENTS, DIFFERENCES = "<!-- measurements -->", "<!-- differences -->"
+TRAININGS, TUNABLES = "<!-- trainings -->", "<!-- tunables -->"
 END = "<!-- end -->"
 
 SIZES = (
@@ -209,7 +211,12 @@ def main() -> None:
 
 def documented(catalog: Catalog, text: str) -> str:
     """The page with its tables as they should be."""
-    tables = ((MEASUREMENTS, measurements()), (DIFFERENCES, differences(catalog)))
+    tables = (
+        (MEASUREMENTS, measurements()),
+        (DIFFERENCES, differences(catalog)),
+        (TRAININGS, trainings()),
+        (TUNABLES, tunables(catalog)),
+    )
     for begin, table in tables:
         before, rest = text.split(begin)
         text = f"{before}{begin}\n{table}\n{END}{rest.partition(END)[2]}"

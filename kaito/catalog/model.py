@@ -51,8 +51,8 @@ class Model:
     kv_heads: int | None = None
     head_dim: int | None = None
     intermediate: int | None = None
-    """Features of a layer's feed-forward part, where all layers have one that is alike; of models
-    that can be tuned."""
+    """Features of a layer's feed-forward part, where all layers have one that is alike, as
+    config.json tells; of models that can be tuned."""
     kv_lora_rank: int | None = None
     rope_head_dim: int | None = None
     architecture: str | None = None

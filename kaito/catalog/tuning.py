@@ -61,8 +61,9 @@ class TuningOffer:
 def untunable(model: Model) -> str | None:
     """Why a model cannot be tuned, a sentence without its full stop; None where it can."""
     if model.architecture not in LAYOUTS:
-        what = f"is a {model.architecture}" if model.architecture else "has no known architecture"
-        return f"{model.name} {what}, and KAITO tunes {', '.join(sorted(LAYOUTS))}"
+        if model.architecture is None:
+            return f"nobody knows the architecture of {model.name}"
+        return f"{model.name} is a {model.architecture}, whose layers the trainer does not know"
     if model.quantization is not None:
         return (
             f"the weights of {model.name} are quantised already ({model.quantization}), and an "

@@ -89,9 +89,7 @@ def _how(training: Training, parameters: int) -> str:
 def _memory(found: Footprint) -> str:
     parts = {
         "weights": found.weights,
-        "adapter": found.adapter,
-        "gradients": found.gradients,
-        "optimizer": found.optimizer,
+        "adapter, its gradients and optimizer": found.adapter + found.gradients + found.optimizer,
         "activations": found.activations,
         "logits": found.logits,
         "outside": found.outside,

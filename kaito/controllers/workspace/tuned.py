@@ -29,6 +29,7 @@ from kaito.controllers.workspace.refusal import Refusal
 from kaito.controllers.workspace.settings import Settings
 
 EXAMPLES = 3  # sizes that a message lists
+NEAREST = 5  # presets that a message lists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +74,24 @@ def untuned(workspace: Workspace, model: Model, catalog: Catalog) -> Iterator[Re
     refused = untunable(model)
     if workspace.tuning is None or refused is None:
         return
-    able = [each.aliases[0] for each in tunable(catalog) if each.aliases and not each.historical]
     yield Refusal(
         path="tuning.preset.name",
         reason=conditions.NOT_SUPPORTED,
         message=f"tuning.preset.name is {workspace.tuning.preset.name}, which cannot be tuned: "
-        f"{refused}{clause('presets that can be are', able)}.",
+        f"{refused}{clause('presets near its size that can be are', _near(model, catalog))}.",
     )
+
+
+def _near(model: Model, catalog: Catalog) -> list[str]:
+    """Presets that can be tuned and that are open to everybody, the nearest in size first."""
+    able = [
+        each
+        for each in tunable(catalog)
+        if each.aliases and each.access == "open" and not each.historical
+    ]
+    size = model.weights_gib or 0.0
+    able.sort(key=lambda each: abs((each.weights_gib or 0.0) - size))
+    return [each.aliases[0] for each in able[:NEAREST]]
 
 
 def fit_tuning(workspace: Workspace, trial: Trial, gpus: Gpus) -> Tuning | Refusal:

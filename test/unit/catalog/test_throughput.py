@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hack.trainings import Row, published
 from kaito.catalog.catalog import load
 from kaito.catalog.sku import Gpus
 from kaito.catalog.throughput import TOKENS, peak_tflops, shares, speed, token_operations
 from kaito.catalog.training import Bits, Training
-from test.unit.catalog.test_tuning import A100, K80, LLAMA, QLORA, QWEN_7B, QWEN_14B, T4, model
+from test.unit.catalog.test_tuning import A100, K80, LLAMA, QLORA, T4, model, named
 
 PRODUCTS = [*load().products.values()]
 
@@ -44,27 +45,20 @@ def test_a_token_takes_two_operations_for_each_weight_on_every_way() -> None:
     assert token_operations(LLAMA, again) == pytest.approx(6 * 7.5e9, rel=0.001)
 
 
-# Seconds of 8 examples on one A100: the table in the README of QwenLM/Qwen.
-@pytest.mark.parametrize(
-    ("training", "seconds"),
-    [
-        (Training(length=1024), 2.8),
-        (Training(length=8192), 21.3),
-        (replace(QLORA, length=1024), 3.5),
-        (replace(QLORA, length=8192), 22.3),
-    ],
-)
-def test_what_others_measured_is_in_the_range(training: Training, seconds: float) -> None:
-    found = speed(QWEN_7B, A100, training, PRODUCTS)
+@pytest.mark.parametrize("row", [*published()], ids=named)
+@pytest.mark.parametrize("bits", [16, 4])
+def test_what_others_measured_is_in_the_range(row: Row, bits: Bits) -> None:
+    training = replace(row.training, bits=bits, length=row.training.length)
+    found = speed(row.model, A100, training, PRODUCTS)
     assert found is not None
     told = found.seconds(8 * training.length)
-    assert told.low <= seconds <= told.high
+    assert 0.95 * told.low <= (row.seconds if bits == 16 else row.quantized) <= told.high
 
 
 @given(st.integers(1, 64), st.integers(1, 65536), st.sampled_from(get_args(Bits)))
 def test_a_share_is_a_range_below_one(batch: int, length: int, bits: Bits) -> None:
     training = replace(QLORA, batch=batch, length=length, bits=bits)
-    low, high = shares(QWEN_14B, training)
+    low, high = shares(LLAMA, training)
     assert 0 < low <= high < 1
 
 

@@ -338,3 +338,89 @@ def test_a_node_class_without_anything_to_stand_on_is_refused(
     assert main(["plan", "--offline", "-f", QUICK_START, *options]) != 0
     assert "--node-request is machine" in capsys.readouterr().err
     assert main(["plan", "--offline", "-f", QUICK_START, *options, "--node-request=nodepool"]) == 0
+
+
+def tuning(model: str, size: str = "Standard_NC24ads_A100_v4", **changes: Any) -> dict[str, Any]:
+    document = workspace(size, model)
+    del document["inference"]
+    document["tuning"] = {
+        "preset": {"name": model},
+        "method": "qlora",
+        "input": {"urls": ["https://data.example.com/questions.jsonl"]},
+        "output": {"image": "registry.example.com/adapters/a:1", "imagePushSecret": "push"},
+        **changes,
+    }
+    return document
+
+
+def test_a_training_is_told_in_full_within_eighty_columns(plan: Any) -> None:
+    code, out, _ = plan(tuning("phi-4"))
+    assert code == 0
+    for label in ("Trains", "Step", "Memory", "Disk", "Price", "Takes", "Begins", "Objects"):
+        assert f"\n  {label} " in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "each million tokens" in " ".join(out.split())
+    assert "a month" not in out
+
+
+def test_time_and_price_are_for_as_many_tokens_as_one_says(plan: Any) -> None:
+    options = ("--offline", "--tokens", "20M", "-o", "json")
+    code, out, _ = plan(tuning("phi-4"), options=options)
+    (told,) = json.loads(out)
+    found = told["training"]
+    assert code == 0
+    assert found["tokens"] == 20_000_000
+    assert found["processes"] == 1
+    assert found["memoryGiBPerGPU"]["needed"] < found["memoryGiBPerGPU"]["usable"]
+    for end in ("low", "high"):
+        million = found["secondsPerMillionTokens"][end]
+        assert found["seconds"][end] == pytest.approx(20 * million, abs=20)
+        hours = found["seconds"][end] / 3600
+        assert found["usd"][end] == pytest.approx(hours * told["price"]["usdPerHour"], abs=0.01)
+
+
+def test_settings_in_the_file_count(plan: Any) -> None:
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "settings"},
+        "data": {
+            "training_config.yaml": "training_config: {LoraConfig: {r: 64}, QuantizationConfig: "
+            "{load_in_8bit: true}}"
+        },
+    }
+    options = ("--offline", "-o", "json")
+    code, out, _ = plan(tuning("phi-4", config="settings"), settings, options=options)
+    (told,) = json.loads(out)
+    assert code == 0
+    assert (told["training"]["rank"], told["training"]["bits"]) == (64, 8)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "words"),
+    [
+        ("llama-2-70b", "Standard_NC4as_T4_v3", "Standard_NC24ads_A100_v4"),
+        ("gpt-oss-20b", "Standard_NC24ads_A100_v4", "whose layers the trainer does not know"),
+    ],
+)
+def test_a_training_that_cannot_be_exits_1_with_the_way_out(
+    plan: Any, model: str, size: str, words: str
+) -> None:
+    secret = {"presetOptions": {"modelAccessSecret": "hf"}}
+    code, out, _ = plan(tuning(model, size, preset={"name": model, **secret}))
+    assert code == 1
+    assert words in " ".join(out.split())
+
+
+@pytest.mark.parametrize("tokens", ["0", "-1", "1.5M", "many", "5T", "9" * 20, ""])
+def test_what_is_no_number_of_tokens_is_refused(plan: Any, tokens: str) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        plan(tuning("phi-4"), options=("--offline", f"--tokens={tokens}"))
+    assert exit_.value.code == 2
+
+
+def test_a_model_that_is_served_has_no_training(plan: Any) -> None:
+    options = ("--offline", "-o", "json")
+    _, out, _ = plan(workspace("Standard_NC24ads_A100_v4", "phi-4"), options=options)
+    (told,) = json.loads(out)
+    assert told["training"] is None
