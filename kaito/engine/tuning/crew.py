@@ -25,6 +25,8 @@ from kaito.engine.endings import Ended, Ending
 MODULE = "kaito.engine.tuning.worker"
 OOM_EVENTS = Path("/sys/fs/cgroup/memory.events")
 LAST_WORDS = 5.0  # seconds that the others have to say why they failed, after the first has
+GRACE = 105.0  # seconds to end a step and save it, of the 120 that the Pod has
+LOOK = 5.0  # seconds after which it is noticed that there are fewer left
 LONGEST = 2**20  # bytes of a line; ours are far shorter
 
 Hear = Callable[[str, Mapping[str, Any]], None]
@@ -62,6 +64,7 @@ class _Crew:
         self._rest = b""
         self._workers: list[subprocess.Popen[bytes]] = []
         self._endings: list[Ended] = []
+        self._until = float("inf")
         self.stopping = False
 
     def start(self, words: Sequence[str], variables: Mapping[str, str], writing: int) -> None:
@@ -80,22 +83,23 @@ class _Crew:
     def stop(self) -> None:
         """Tell all to save and end; a signal handler calls this."""
         self.stopping = True
+        self._until = min(self._until, time.monotonic() + GRACE)
         for each in self._workers:
             if each.returncode is None:
                 each.send_signal(signal.SIGTERM)
 
     def watch(self) -> None:
-        """Until all have ended, or LAST_WORDS after one has failed."""
-        until = float("inf")
+        """Until all have ended, or one has failed and the others had LAST_WORDS, or they were told
+        to stop and had GRACE."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._pipe, selectors.EVENT_READ)
             ends = {os.pidfd_open(each.pid): each for each in self._workers}
             for number in ends:
                 selector.register(number, selectors.EVENT_READ)
             try:
-                while ends and time.monotonic() < until:
-                    left = until - time.monotonic()
-                    for key, _ in selector.select(None if left == float("inf") else left):
+                while ends and (left := self._until - time.monotonic()) > 0:
+                    # A signal changes how long there is, and does not end the waiting for others.
+                    for key, _ in selector.select(min(left, LOOK)):
                         if key.fd == self._pipe:
                             if not self._read():
                                 selector.unregister(self._pipe)
@@ -105,7 +109,7 @@ class _Crew:
                         os.close(key.fd)
                         if worker.wait() != 0:
                             # The others wait for it in vain.
-                            until = min(until, time.monotonic() + LAST_WORDS)
+                            self._until = min(self._until, time.monotonic() + LAST_WORDS)
             finally:
                 for number in ends:
                     os.close(number)
@@ -134,7 +138,7 @@ class _Crew:
         if self.stopping:
             raise Ended(
                 Ending.STOPPED,
-                "It was told to stop before the first step, and has to begin anew.",
+                "It was told to stop, and ended without a checkpoint of its last step.",
             )
         if killed_for_memory:
             raise full()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pyarrow.compute as compute
 import torch
 import transformers
 from datasets import Dataset, disable_progress_bars
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 CHECKPOINTS = 2  # that are kept, so that one is whole while the next is written
 OUTCOME = "outcome.json"  # beside the adapter: what the card says of the training
+# Examples that are worth more than one process to prepare them, and how many such there are.
+MANY, HANDS = 10_000, 8
+TOGETHER = 1000  # examples that are looked at at once
 # Ours, of which the rest of the settings of TrainingArguments knows nothing.
 SAVED = ("save_strategy", "save_steps")
 
@@ -190,6 +194,10 @@ def _trainer(plan: Plan, loaded: Loaded, arguments: SFTConfig) -> Any:
         data, kept = parts["train"], parts["test"]
     elif asked["shuffle_dataset"]:
         data = data.shuffle(seed=asked["shuffle_seed"])
+    if arguments.dataset_num_proc is None and len(data) >= MANY:
+        # While they are prepared a GPU waits.
+        cores = len(os.sched_getaffinity(0)) // arguments.world_size
+        arguments.dataset_num_proc = max(1, min(HANDS, cores))
     try:
         trainer = SFTTrainer(
             model=loaded.model,
@@ -216,8 +224,12 @@ def _trainer(plan: Plan, loaded: Loaded, arguments: SFTConfig) -> Any:
 def _cut(trainer: Any) -> str:
     """What is said of examples that are too long."""
     length, data = trainer.args.max_length, trainer.train_dataset
-    # Packed examples are all as long as that.
-    full = 0 if trainer.args.packing else sum(len(each) >= length for each in data["input_ids"])
+    if trainer.args.packing:  # all are as long as that
+        return ""
+    full = 0
+    for batch in data.with_format("arrow").iter(batch_size=TOGETHER):
+        lengths = compute.list_value_length(batch["input_ids"])
+        full += compute.sum(compute.greater_equal(lengths, length)).as_py() or 0
     if not full:
         return ""
     return (

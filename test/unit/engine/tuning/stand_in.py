@@ -26,7 +26,8 @@ def main(plan: str, pipe: int) -> int:
     rank = int(os.environ.get("RANK", "0"))
     does = json.loads(Path(plan).read_text())[rank]
     threading.Thread(target=end_with_parent, daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(does.get("at SIGTERM", 143)))
+    heed = signal.SIG_IGN if does.get("deaf") else (lambda *_: os._exit(143))
+    signal.signal(signal.SIGTERM, heed)
     say(pipe, what="started", pid=os.getpid(), rank=rank, size=os.environ.get("WORLD_SIZE", "1"))
     for each in does.get("says", []):
         say(pipe, **each)

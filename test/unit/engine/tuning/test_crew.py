@@ -125,16 +125,30 @@ def test_one_that_the_kernel_ended_for_memory_is_told_so(
     assert failed(tmp_path, {"signal": signal.SIGKILL}).ending == Ending.UNEXPECTED
 
 
-def test_a_signal_reaches_all_and_is_answered_by_what_they_say(tmp_path: Path) -> None:
-    class Stopping(Heard):
-        def hear(self, what: str, said: Mapping[str, Any]) -> None:
-            super().hear(what, said)
-            if len(self) == 2:
-                os.kill(os.getpid(), signal.SIGTERM)
+class Stopping(Heard):
+    """As if the Pod were told to end once both workers have begun."""
 
+    def hear(self, what: str, said: Mapping[str, Any]) -> None:
+        super().hear(what, said)
+        if len(self) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_reaches_all(tmp_path: Path) -> None:
     ended = failed(tmp_path, {"waits": True}, {"waits": True}, heard=Stopping())
     assert ended.ending == Ending.STOPPED
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_one_that_does_not_end_in_time_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "GRACE", 0.1)
+    monkeypatch.setattr(crew, "LOOK", 0.01)
+    heard = Stopping()
+    deaf = {"waits": True, "deaf": True}
+    assert failed(tmp_path, deaf, deaf, heard=heard).ending == Ending.STOPPED
+    assert not [each for each in heard.workers if Path(f"/proc/{each}").exists()]
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
