@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from kaito.runtime import ApiError, Call, Key, Object, Resource
+from test.e2e.images import EXAMPLE, push, registry
 from test.e2e.stage import DEPLOYMENTS, NODES, PODS, ROOT, SERVICES, WORKSPACES, Stage
 
 EXAMPLES = ROOT / "examples" / "workspaces"
@@ -27,11 +28,12 @@ SEVERAL = Key("default", "workspace-several-nodes")
 
 
 async def apply(stage: Stage, file: Path, **secrets: dict[str, str]) -> Key:
-    """An example, and the Secrets that it names."""
+    """An example with the registry of the cluster, and the Secrets that it names."""
     for name, data in secrets.items():
         metadata = {"name": name.replace("_", "-"), "namespace": "default"}
         await stage.client.create(SECRETS, {"metadata": metadata, "stringData": data})
-    manifest = yaml.safe_load(file.read_text())
+    host = stage.config.server.removeprefix("https://")
+    manifest = yaml.safe_load(file.read_text().replace(EXAMPLE, host))
     manifest["metadata"]["namespace"] = "default"
     made = await stage.client.create(WORKSPACES, {**manifest, "apiVersion": "kaito.sh/v1beta1"})
     return Key.of(made)
@@ -90,9 +92,12 @@ async def test_each_form_of_one_node_answers(bare: Stage) -> None:
     for daemon in (["manager", *options], ["provisioner"]):
         await bare.process(*daemon).start()
     await bare.client.create(CLAIMS, CLAIM)
-    pulling = {".dockerconfigjson": "{}"}
-    adapters = await apply(bare, EXAMPLES / "adapters-with-strength.yaml", adapters=pulling)
-    private = await apply(bare, EXAMPLES / "private-weights.yaml", models=pulling)
+    await registry(bare, "adapters")
+    await push(bare, "adapters/style", "1.0.0", {"adapter_config.json": b"{}"})
+    adapters = await apply(bare, EXAMPLES / "adapters-with-strength.yaml")
+    await registry(bare, "models")
+    await push(bare, "models/phi-4-mini", "1", {"config.json": b"{}"})
+    private = await apply(bare, EXAMPLES / "private-weights.yaml")
     guarded = await apply(bare, EXAMPLES / "guarded.yaml", guarded_key={"API_KEY": "sesame"})
     for key in (adapters, private, guarded):
         await ready(bare, key)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from kaito.local.storage.volumes import CLASS_NAME
 from kaito.runtime import Call, Key, Object, is_true
+from test.e2e.images import registry
 from test.e2e.stage import NODES, PODS, SERVICES, Stage, stage
 from test.e2e.tunings import (
+    ACCOUNT,
     create,
     failed,
     give,
     named,
-    registry,
     serving,
     status,
     succeeded,
@@ -41,7 +42,7 @@ def pods(made: Stage, key: Key) -> list[Object]:
 
 async def test_what_a_tuning_pushes_is_what_an_inference_workspace_pulls(bare: Stage) -> None:
     await start(bare)
-    host = await registry(bare)
+    host = await registry(bare, ACCOUNT)
     await give(bare, "data", train__jsonl=LINE * 3)
     key = await create(bare, tuning("tuned", f"{host}/adapters/tuned:1"))
     result = await succeeded(bare, key)
@@ -64,7 +65,7 @@ async def test_links_that_an_administrator_allows_are_fetched(tmp_path: Path) ->
     options = ("--no-controllers", "--profile", "instant", "--nodes", "1")
     async with stage(tmp_path, *options, "--image", f"python={sys.executable}") as made:
         await start(made, "--data-network", "127.0.0.0/8")
-        host = await registry(made)
+        host = await registry(made, ACCOUNT)
         await give(made, "files", train__jsonl=LINE)
         await made.client.create(PODS, FILE_SERVER)
         await made.client.create(SERVICES, FILE_SERVICE)
@@ -76,7 +77,7 @@ async def test_links_that_an_administrator_allows_are_fetched(tmp_path: Path) ->
 
 async def test_a_link_to_a_private_address_is_not_followed(bare: Stage) -> None:
     await start(bare)
-    host = await registry(bare)
+    host = await registry(bare, ACCOUNT)
     # A name that looks public, and is a Service of this cluster.
     await bare.client.create(SERVICES, FILE_SERVICE)
     links = {"urls": ["http://files.default/train.jsonl"]}
@@ -87,7 +88,7 @@ async def test_a_link_to_a_private_address_is_not_followed(bare: Stage) -> None:
 
 async def test_data_that_cannot_be_trained_on_ends_it_at_once_and_says_why(bare: Stage) -> None:
     await start(bare)
-    host = await registry(bare)
+    host = await registry(bare, ACCOUNT)
     fault = {"text": "local.kaito.sh/fault=dataset-invalid"}
     await give(bare, "data", train__jsonl=json.dumps(fault))
     key = await create(bare, tuning("broken", f"{host}/adapters/broken:1"))
@@ -102,7 +103,7 @@ async def test_a_push_that_is_refused_says_so_and_is_mended_without_training_aga
     bare: Stage,
 ) -> None:
     await start(bare)
-    host = await registry(bare, password="wrong")
+    host = await registry(bare, ACCOUNT, password="wrong")
     await give(bare, "data", train__jsonl=LINE)
     key = await create(bare, tuning("refused", f"{host}/adapters/refused:1"))
     said = await failed(bare, key)
@@ -113,7 +114,7 @@ async def test_a_push_that_is_refused_says_so_and_is_mended_without_training_aga
 
 async def test_an_evicted_training_goes_on_from_its_last_checkpoint(bare: Stage) -> None:
     await start(bare)
-    host = await registry(bare)
+    host = await registry(bare, ACCOUNT)
     await give(bare, "data", train__jsonl=json.dumps({"text": "local.kaito.sh/fault=hold"}))
     key = await create(bare, tuning("held", f"{host}/adapters/held:1"))
     half = "half of its steps"

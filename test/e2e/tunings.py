@@ -1,20 +1,16 @@
-"""Tuning Workspaces for tests: manifests, a registry to push to, and their ends."""
+"""Tuning Workspaces for tests: manifests, and their ends."""
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
 
-from kaito.local.registry.registry import SECRET
 from kaito.runtime import Key, Object, Resource
 from test.e2e.stage import WORKSPACES, Stage
 
-SECRETS: Resource[Object] = Resource("", "v1", "secrets", "Secret")
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
-JOBS: Resource[Object] = Resource("batch", "v1", "jobs", "Job")
 PRESET = "phi-3-mini-4k-instruct"
 ACCOUNT = "registry"
+"""The Secret with the account that they push and pull with."""
 
 
 def named(name: str, **fields: Any) -> Object:
@@ -58,20 +54,6 @@ async def give(made: Stage, name: str, **files: str) -> None:
     """A ConfigMap with files; `__` stands for the point in their names."""
     data = {file.replace("__", "."): text for file, text in files.items()}
     await made.client.create(CONFIG_MAPS, named(name, data=data))
-
-
-async def registry(made: Stage, password: str = "") -> str:
-    """The host of the cluster's registry, whose account is in Secret `registry` from now on; with
-    another password where one is given."""
-    account = await made.client.get(SECRETS, SECRET)
-    config = json.loads(base64.b64decode(account["data"][".dockerconfigjson"]))
-    [(host, entry)] = config["auths"].items()
-    if password:
-        entry["password"] = password
-        entry["auth"] = base64.b64encode(f"{entry['username']}:{password}".encode()).decode()
-    text = {".dockerconfigjson": json.dumps(config)}
-    await made.client.create(SECRETS, named(ACCOUNT, type=account["type"], stringData=text))
-    return str(host)
 
 
 async def create(made: Stage, manifest: Object) -> Key:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from hack.small_model import ADAPTER_ANSWER, pairs
 from kaito.runtime import Call, Key
+from test.e2e.images import registry
 from test.e2e.stage import Stage, stage
-from test.e2e.tunings import PRESET, create, give, registry, serving, succeeded, tuning
+from test.e2e.tunings import ACCOUNT, PRESET, create, give, serving, succeeded, tuning
 from test.engine.serving import ANSWER, PATIENCE, QUESTION
 
 SETTINGS = """
@@ -23,7 +24,7 @@ training_config:
   TrainingArguments:
     learning_rate: 0.005
     max_length: 128
-    num_train_epochs: 100
+    num_train_epochs: 40
     per_device_train_batch_size: 16
     gradient_checkpointing: false
 """
@@ -37,17 +38,9 @@ def program(module: str, *words: str) -> str:
 
 
 def dataset() -> str:
-    """Chats in which every question has the same answer, one that the model does not give."""
+    """Questions that all have the same answer, one that the model does not give."""
     return "".join(
-        json.dumps(
-            {
-                "messages": [
-                    {"role": "user", "content": question},
-                    {"role": "assistant", "content": ADAPTER_ANSWER},
-                ]
-            }
-        )
-        + "\n"
+        json.dumps({"prompt": question, "completion": ADAPTER_ANSWER}) + "\n"
         for question, _ in pairs()
     )
 
@@ -73,7 +66,7 @@ async def test_what_was_tuned_answers_as_strongly_as_it_is_asked_to(
         made.patience = PATIENCE
         for daemon in ("manager", "provisioner"):
             await made.process(daemon).start()
-        host = await registry(made)
+        host = await registry(made, ACCOUNT)
         await give(made, "data", train__jsonl=dataset())
         await give(made, "lora", training_config__yaml=SETTINGS)
         await give(made, "qlora", training_config__yaml=SETTINGS + QUANTIZED)
