@@ -8,7 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from kaito.controllers.workspace.kinds import DISRUPTION_BUDGETS, NETWORK_POLICIES
+from kaito.controllers.workspace.kinds import (
+    CLAIMS,
+    DISRUPTION_BUDGETS,
+    JOBS,
+    NETWORK_POLICIES,
+)
 from kaito.runtime import Object, Resource
 from test.e2e.stage import (
     DEPLOYMENTS,
@@ -25,7 +30,7 @@ from test.e2e.stage import (
 
 KINDS: tuple[Resource[Object], ...] = (
     *(WORKSPACES, MACHINES, NODECLAIMS, NODES, PODS),
-    *(DEPLOYMENTS, STATEFUL_SETS, SERVICES),
+    *(DEPLOYMENTS, STATEFUL_SETS, SERVICES, JOBS, CLAIMS),
     *(DISRUPTION_BUDGETS, NETWORK_POLICIES, REVISIONS),
 )
 ONCE = (MACHINES, NODECLAIMS, NODES, PODS, DEPLOYMENTS, STATEFUL_SETS, SERVICES)
@@ -35,6 +40,8 @@ _DIFFERENT = frozenset(
         *("uid", "resourceVersion", "managedFields", "seconds", "kaito.sh/shape"),
         *("clusterIP", "clusterIPs", "nodePort", "containerID", "imageID"),
         *("systemUUID", "machineID", "bootID"),
+        # The Pod of a training, and how far it was when somebody heard of it last.
+        *("pod", "step", "epoch", "loss", "secondsLeft"),
     ]
 )
 _MADE = (

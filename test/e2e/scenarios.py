@@ -14,8 +14,19 @@ import yaml
 from kaito.local.azure.faults import FaultKind, PoolFault
 from kaito.local.cluster import LocalCluster
 from kaito.local.nodes.shape import Machine, new_node
+from kaito.local.storage.volumes import CLASS_NAME
 from kaito.runtime import Key, Object, Resource
-from test.e2e.stage import NODES, PODS, QUICK_START, REVISIONS, ROOT, WORKSPACES, Stage
+from test.e2e import tunings
+from test.e2e.stage import (
+    MACHINES,
+    NODES,
+    PODS,
+    QUICK_START,
+    REVISIONS,
+    ROOT,
+    WORKSPACES,
+    Stage,
+)
 
 EXAMPLES = ROOT / "examples" / "workspaces"
 CONFIG_MAPS: Resource[Object] = Resource("", "v1", "configmaps", "ConfigMap")
@@ -154,6 +165,21 @@ async def second_size(stage: Stage, cluster: LocalCluster) -> None:
     await serves(stage, await apply(stage, QUICK_START, **sizes))
 
 
+async def tuning(stage: Stage, cluster: LocalCluster) -> None:
+    """Its nodes have gone when it has ended; the Workspace and its Job remember."""
+    await secret(stage, tunings.ACCOUNT, ".dockerconfigjson", "{}")
+    await tunings.give(stage, "data", train__jsonl='{"prompt": "a", "completion": "b"}')
+    image = "registry.example.com/adapters/tuned:1"
+    key = await tunings.create(stage, tunings.tuning("tuned", image))
+    await stage.until(lambda: stage.is_true("WorkspaceSucceeded", key), "its end")
+    await stage.until(lambda: not (stage.all(MACHINES) or stage.all(PODS)), "its nodes gone")
+
+    def told() -> bool:
+        return not stage.condition("ResourceReady", key)["message"].endswith("being deleted.")
+
+    await stage.until(told, "that they have gone")
+
+
 SCENARIOS = (
     Scenario(name="preset", rise=preset, expected=Expected(machines=1, sizes=(FIRST,))),
     Scenario(name="template", rise=template, expected=Expected(machines=1, sizes=(SECOND,))),
@@ -175,5 +201,11 @@ SCENARIOS = (
         name="Machine of another size",
         rise=second_size,
         expected=Expected(machines=1, sizes=(SECOND,)),
+    ),
+    Scenario(
+        name="tuning",
+        rise=tuning,
+        expected=Expected(pods=0),
+        flags=("--checkpoint-class", CLASS_NAME),
     ),
 )

@@ -13,10 +13,12 @@ import pytest
 import yaml
 
 from kaito.controllers.workspace.revisions import HISTORY
+from kaito.local.storage.volumes import CLASS_NAME
 from kaito.runtime import Key, NotFound, Object, Resource
 from kaito.runtime.authority import VALIDATING
 from kaito.testing import eventually
 from test.accounts import CONFIG, access, shipped
+from test.e2e import tunings
 from test.e2e.stage import (
     MACHINES,
     NODECLAIMS,
@@ -53,11 +55,13 @@ def test_no_role_has_a_wildcard_or_reads_secrets(daemon: str) -> None:
 
 
 async def test_every_right_is_used_and_none_is_missing(bare: Stage) -> None:
-    daemons = {name: bare.process(name) for name in DAEMONS}
+    options = {"manager": ("--checkpoint-class", CLASS_NAME)}
+    daemons = {name: bare.process(name, *options.get(name, ())) for name in DAEMONS}
     for process in daemons.values():
         await process.start()
     await serve_and_end(bare)
     await serve_from_several_nodes(bare)
+    await tune_and_end(bare)
     await drain_a_stubborn_pod(bare)
     await lose_a_node(bare)
     await lose_a_workspace(bare, daemons["manager"])
@@ -97,6 +101,17 @@ async def serve_from_several_nodes(stage: Stage) -> None:
     before = stage.ever(PODS).copy()
     await change(stage, key, "settings-of-several")
     await stage.until(lambda: stage.ever(PODS) - before, "other Pods")
+    await stage.client.delete(WORKSPACES, key)
+    await stage.until(lambda: not stage.all(WORKSPACES), "the Workspace gone")
+
+
+async def tune_and_end(stage: Stage) -> None:
+    """A training keeps its checkpoints on a disk, says how far it is, ends well, and goes."""
+    host = await tunings.registry(stage)
+    await tunings.give(stage, "data", train__jsonl='{"prompt": "a", "completion": "b"}')
+    key = await tunings.create(stage, tunings.tuning("tuned", f"{host}/adapters/tuned:1"))
+    await tunings.succeeded(stage, key)
+    assert tunings.status(stage, key)["tuning"]["steps"]
     await stage.client.delete(WORKSPACES, key)
     await stage.until(lambda: not stage.all(WORKSPACES), "the Workspace gone")
 

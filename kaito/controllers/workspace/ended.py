@@ -49,7 +49,10 @@ def containers(pod: Object) -> list[Object]:
 
 
 def ended(job: Object, pods: Sequence[Object], run: str) -> Ended | None:
-    """How a Job of this run ended; None while it has not. `pods` are its own."""
+    """How a Job of this run ended; None while it has not, and while its Pods have yet to be seen to
+    have ended. `pods` are its own."""
+    if not all(is_over(pod) or pod["metadata"].get("deletionTimestamp") for pod in pods):
+        return None  # the Job is heard of before them, and they alone say how
     status = job.get("status") or {}
     said = status.get("conditions") or ()
     uid = str(job["metadata"].get("uid", ""))

@@ -148,7 +148,8 @@ def _loading(asked: Tuning, settings: Settings) -> Iterator[_Step]:
         yield _Step(mover(tuning.DOWNLOADER, arguments, [target], settings))
     elif asked.input.image:
         secrets = credentials(f"{tuning.PULLER}-auth", asked.input.image_pull_secrets)
-        arguments = ["pull", "--to", tuning.DATA, *secrets.arguments, asked.input.image]
+        limit = ["--limit", str(settings.data_limit)]
+        arguments = ["pull", "--to", tuning.DATA, *limit, *secrets.arguments, asked.input.image]
         mounts = [target, *secrets.mounts]
         yield _Step(mover(tuning.PULLER, arguments, mounts, settings), secrets.volumes)
 

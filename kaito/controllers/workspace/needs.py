@@ -29,13 +29,18 @@ def needed(objects: Iterable[Object]) -> tuple[Needed, ...]:
     """What these objects name and cannot do without, each once, in order; not what is among
     them."""
     objects = [*objects]
-    there = {(each.get("kind"), Key.of(each)) for each in objects}
+    there = {(each.get("kind"), _beside(each, each["metadata"].get("name"))) for each in objects}
     found = (
-        Needed(kind=kind, object=Key(each["metadata"].get("namespace", ""), name), key=key)
+        Needed(kind=kind, object=_beside(each, name), key=key)
         for each in objects
         for kind, name, key in _named(each)
     )
     return tuple(n for n in dict.fromkeys(found) if (n.kind, n.object) not in there)
+
+
+def _beside(obj: Object, name: str) -> Key:
+    """An object of this name in the namespace of another one."""
+    return Key(obj["metadata"].get("namespace", ""), name)
 
 
 # Any: a Pod template of a user's own has any shape.

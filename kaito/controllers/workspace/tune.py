@@ -66,7 +66,7 @@ def past(observation: Observation) -> Ended | None:
     if job is not None and not _deleting(job) and run.is_of(_noted(job, HASH)):
         found = ended(job, pods_of(job, observation.pods), _noted(job, HASH))
         # What was written down was said by Pods that may have gone since.
-        return last if found and last and _same(last, found) else found
+        return last if found and last and _holds(last, found) else found
     if last is None or not last.good or not run.is_of(last.run):
         return None
     return last
@@ -248,8 +248,10 @@ def _state(begun: Verdict, ready: Verdict) -> State:
     return "Failed" if ready.final else "Pending"
 
 
-def _same(one: Ended, other: Ended) -> bool:
-    return (one.job, one.run) == (other.job, other.run)
+def _holds(last: Ended, found: Ended) -> bool:
+    """Whether what was written down is about this very end, and no less than is seen now."""
+    same = (last.job, last.run) == (found.job, found.run)
+    return same and not (found.result and not last.result)
 
 
 def _success(end: Ended) -> str:

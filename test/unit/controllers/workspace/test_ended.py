@@ -35,6 +35,14 @@ def test_a_job_that_goes_on_has_no_end() -> None:
     assert ended(job("SuccessCriteriaMet"), [], "run") is None
 
 
+def test_a_job_that_is_heard_of_before_its_pod_has_not_ended_yet() -> None:
+    assert ended(job("Complete"), [pod(pusher="running")], "run") is None
+    going = pod(trainer="running")
+    assert ended(job(), [going], "run") is None
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert ended(job(), [going], "run") is not None
+
+
 def test_a_good_end_knows_its_result() -> None:
     done = pod(phase="Succeeded", trainer=0, pusher=(0, RESULT))
     found = ended(job("Complete", completionTime="t"), [done], "run")

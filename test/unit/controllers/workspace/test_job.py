@@ -75,7 +75,7 @@ def test_an_image_of_data_is_pulled_with_its_secrets_in_that_container_alone() -
     found = pod(input=IMAGE)
     puller = containers(found)["data-puller"]
     assert puller["command"][3:] == [
-        *("pull", "--to", "/mnt/data"),
+        *("pull", "--to", "/mnt/data", "--limit", str(SETTINGS.data_limit)),
         *("--auth", "/mnt/registry/0.json", "--auth", "/mnt/registry/1.json"),
         "registry.example.com/data:1",
     ]
