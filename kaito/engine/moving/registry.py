@@ -185,6 +185,13 @@ class _Adapter(HTTPAdapter):
         kwargs["timeout"] = kwargs.get("timeout") or (CONNECT, SILENCE)
         return super().send(request, **kwargs)
 
+    def close(self) -> None:
+        # Clearing alone leaves connections to the garbage collector.
+        pools = self.poolmanager.pools
+        for pool in filter(None, map(pools.get, pools.keys())):
+            pool.close()
+        super().close()
+
 
 def _session(tls: ssl.SSLContext, reference: Reference) -> requests.Session:
     session = requests.Session()

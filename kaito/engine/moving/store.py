@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from kaito.engine.endings import Ended, Ending
 from kaito.engine.moving.record import HIDDEN
 from kaito.engine.moving.result import CONFIG, result
 
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
 
 def store(source: Path, target: Path) -> str:
-    """Where it is. Ended when the result is not whole, OSError when the volume does not take it.
+    """Where it is. Ended when the result is not whole, or may not be written there; OSError when
+    the volume does not take it.
 
     Without its configuration a directory is no adapter: that goes first and comes last, so that
     the weights of one are never beside the configuration of another.
     """
     files = result(source)
+    try:
+        _store(files, target)
+    except OSError as error:
+        if error.errno not in FORBIDDEN:
+            raise
+        raise Ended(
+            Ending.PUSH_REFUSED,
+            f"The result cannot be written to {target} ({error.strerror}): give user {os.getuid()} "
+            "the right to write to the volume, or name another one.",
+        ) from error
+    return str(target)
+
+
+def _store(files: Sequence[Path], target: Path) -> None:
     hidden = target / HIDDEN / "arriving"
     shutil.rmtree(hidden, ignore_errors=True)  # of a process that was killed
     hidden.mkdir(parents=True)
@@ -31,7 +51,6 @@ def store(source: Path, target: Path) -> str:
         (hidden / each.name).replace(target / each.name)
     _sync(target)
     shutil.rmtree(hidden)
-    return str(target)
 
 
 def _sync(directory: Path) -> None:

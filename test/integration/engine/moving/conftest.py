@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import io
 import json
 import os
 import signal
@@ -10,15 +13,18 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from kaito.engine.endings import VARIABLE
+from kaito.engine.moving.manifest import OCI_MANIFEST
 from kaito.engine.moving.patience import Patience
 from kaito.engine.moving.trust import trust
 from kaito.local.apiserver.front import HttpsFront
@@ -31,8 +37,8 @@ from kaito.local.registry.routes import MOUNT
 from kaito.local.registry.storage import Storage
 from kaito.runtime import SystemClock
 
-ADMIN = Account(name="admin", password="secret")
-READER = Account(name="reader", password="secret2", actions=frozenset({Action.PULL}))
+ADMIN = Account(name="admin", password="hunter2")
+READER = Account(name="reader", password="hunter3", actions=frozenset({Action.PULL}))
 PATIENCE = 30.0  # seconds; only a failing test waits that long
 HASTY = Patience(sleep=lambda _: None)
 
@@ -43,16 +49,58 @@ class Shop:
 
     host: str
     ca: Path
+    tls: ssl.SSLContext
+    """What trusts it."""
     directory: Path
     instead: Callable[[Request], Awaitable[Response | None]] | None = None
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    @property
-    def tls(self) -> ssl.SSLContext:
-        return trust([self.ca])
-
     def name(self, repository: str = "team/adapter", tag: str = "v1") -> str:
         return f"{self.host}/{repository}:{tag}"
+
+    async def put(
+        self, layers: Sequence[tuple[bytes, Mapping[str, Any]]], tag: str = "v1", **more: Any
+    ) -> str:
+        """Have an image of these layers, as descriptors say; its digest."""
+        described = []
+        for content, descriptor in layers:
+            described.append({**part(content), **descriptor})
+            await self.put_blob(content)
+        await self.put_blob(b"{}")
+        wire = {"config": part(b"{}"), "layers": described, **more}
+        return await self.put_manifest(tag, wire)
+
+    async def put_manifest(self, tag: str, wire: Mapping[str, Any]) -> str:
+        """Have a manifest; its digest."""
+        whole = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, **wire}
+        text, headers = json.dumps(whole).encode(), {"Content-Type": whole["mediaType"]}
+        url = f"https://{self.host}/v2/team/adapter/manifests/{tag or part(text)['digest']}"
+        async with (
+            self.asking() as session,
+            session.put(url, data=text, headers=headers) as answer,
+        ):
+            assert answer.status == 201, await answer.text()
+        return str(part(text)["digest"])
+
+    async def put_blob(self, content: bytes) -> None:
+        url = f"https://{self.host}/v2/team/adapter/blobs/uploads/"
+        query = {"digest": part(content)["digest"]}
+        async with (
+            self.asking() as session,
+            session.post(url, data=io.BytesIO(content), params=query) as answer,
+        ):
+            assert answer.status == 201, await answer.text()
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[aiohttp.ClientSession]:
+        login = base64.b64encode(f"{ADMIN.name}:{ADMIN.password}".encode()).decode()
+        connector = aiohttp.TCPConnector(ssl=self.tls)
+        headers = {"Authorization": f"Basic {login}"}
+        before, self.instead = self.instead, None
+        async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+            yield session
+        self.instead = before
+        self.asked.clear()
 
     def login(self, account: Account | None = ADMIN, name: str = "0", **more: str) -> Path:
         """A file of the Secret of an account, its authority beside it, as Pods have them."""
@@ -63,20 +111,31 @@ class Shop:
         return path
 
 
+def part(content: bytes) -> dict[str, Any]:
+    """A content as a manifest describes it."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return {"mediaType": "application/octet-stream", "digest": digest, "size": len(content)}
+
+
 @pytest.fixture(scope="session")
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return ensure_pki(tmp_path_factory.mktemp("pki"), time.time())
 
 
+@pytest.fixture(scope="session")
+def tls(pki: Pki) -> ssl.SSLContext:
+    return trust([pki.ca])
+
+
 @pytest.fixture
-async def shop(tmp_path: Path, pki: Pki) -> AsyncIterator[Shop]:
+async def shop(tmp_path: Path, pki: Pki, tls: ssl.SSLContext) -> AsyncIterator[Shop]:
     directory = tmp_path / "shop"
     storage = Storage(directory / "registry", SystemClock())
     access = Access([ADMIN, READER], service="test")
     endpoint = RegistryEndpoint(storage, access, SystemClock())
     server = ApiServer(controllers=False)
     front = HttpsFront(server, pki.server_context())
-    found = Shop(host="", ca=pki.ca, directory=directory)
+    found = Shop(host="", ca=pki.ca, tls=tls, directory=directory)
 
     async def handle(request: Request) -> Response:
         found.asked.append((request.method, request.path))
@@ -88,6 +147,11 @@ async def shop(tmp_path: Path, pki: Pki) -> AsyncIterator[Shop]:
     await front.start()
     found.host = f"127.0.0.1:{front.port}"
     yield found
+    # Those who asked have hung up; the server hears it a moment later.
+    runner = front._runner
+    assert runner is not None
+    assert runner.server is not None
+    await until(lambda: not runner.server.connections)
     await front.aclose()
     await server.aclose()
     storage.close()
