@@ -10,7 +10,8 @@ from kaito.controllers.workspace.order import Order
 from kaito.why.chain import Finding, Fix, Verdict
 from kaito.why.daemons import MANAGER, Life, life
 from kaito.why.facts import facts
-from kaito.why.remedies import NODES, fix
+from kaito.why.remedies import fix
+from kaito.why.rows import NODES
 from kaito.why.scene import Scene, moment, said
 
 # Where a claim says what its end waits for.
@@ -52,7 +53,7 @@ def leaving(scene: Scene) -> Finding | None:
             reason=refused,
             cause=cause,
             since=since,
-            fix=fix(row._replace(verdict=verdict), facts(scene, order=order), cause),
+            fix=fix(row._replace(verdict=verdict), facts(scene, order=order), cause, ours=True),
         )
     return Finding(verdict=Verdict.PROGRESSING, reason=conditions.DELETED, cause=cause, since=since)
 

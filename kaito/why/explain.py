@@ -8,6 +8,7 @@ cause taken from further down.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from kaito.api import conditions
 from kaito.why.chain import Chain, Finding, Verdict
@@ -17,7 +18,8 @@ from kaito.why.facts import facts
 from kaito.why.links import links
 from kaito.why.nodes import asks_by, of_nodes, uninstalled
 from kaito.why.pods import of_pods
-from kaito.why.remedies import WORKSPACE, fix
+from kaito.why.remedies import fix
+from kaito.why.rows import WORKSPACE
 from kaito.why.scene import Scene
 
 # Reasons that speak of nodes, wherever they stand.
@@ -42,6 +44,9 @@ def explain(scene: Scene) -> Chain:
             break
     else:
         found = _unsaid(scene)
+    passing = found.verdict in (Verdict.PROGRESSING, Verdict.RETRYING)
+    if passing and scene.failed and not scene.subject.deleting:
+        found = replace(found, verdict=Verdict.NEEDS_YOU)
     return Chain(
         key=scene.subject.key,
         now=scene.now,

@@ -1,4 +1,4 @@
-"""The facts of a scene that the blanks of commands are filled with. Pure.
+"""The facts of a scene that the blanks of commands are filled with, each quoted for a shell. Pure.
 
 Other sizes come from the catalogue: the cheapest that hold the preset on one node of theirs.
 """
@@ -6,8 +6,10 @@ Other sizes come from the catalogue: the cheapest that hold the preset on one no
 from __future__ import annotations
 
 import re
+import shlex
 from itertools import islice
 
+from kaito.api.words import one_line
 from kaito.catalog.catalog import load
 from kaito.catalog.offer import sizes_of
 from kaito.controllers.workspace.alternatives import sizes_of as sizes_asked
@@ -21,6 +23,7 @@ from kaito.why.scene import Scene
 
 AZURE = "azure"
 MORE_SIZES = 2
+WORD_LENGTH = 1000  # characters of a word in a command; ten sizes have 400
 _SUBJECT = re.compile(r"\b([A-Z][A-Za-z]+) ([a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)")
 _CHILDREN = frozenset([*CHILDREN, "Job", "ControllerRevision"])
 
@@ -37,25 +40,33 @@ def facts(
     """What is known where a cause is found; `about` is a sentence that names an object first."""
     subject = scene.subject
     selector = (scene.workspace.get("resource") or {}).get("labelSelector") or {}
-    known = {
+    pairs = (selector.get("matchLabels") or {}).items()
+    words = {
         "ns": subject.namespace,
         "name": subject.name,
         "preset": scene.preset,
         "config": config_name(scene.workspace),
-        "selector": " ".join(f"{k}={v}" for k, v in (selector.get("matchLabels") or {}).items()),
         "node": node or (order.status.node_name if order else ""),
         "claim": order.name if order else "",
         "plural": f"{ORDERS[order.kind].plural}.{ORDERS[order.kind].group}" if order else "",
         "pod": pod["metadata"]["name"] if pod else "",
         "container": container,
-        "object": _object(subject.namespace, about),
         "sizes": ",".join(sizes_besides(scene)) if order else "",
+    }
+    known = {name: _quoted(word) for name, word in words.items() if word} | {
+        "selector": " ".join(_quoted(f"{key}={value}") for key, value in pairs),
+        "object": _object(subject.namespace, about),
     }
     needs = needed([pod] if pod else ())
     return Facts(
         known={name: text for name, text in known.items() if text},
         keys={each.object.name: each.key for each in needs if each.key},
     )
+
+
+def _quoted(word: str) -> str:
+    """As one word of a shell, whoever wrote it."""
+    return shlex.quote(one_line(word, WORD_LENGTH))
 
 
 def sizes_besides(scene: Scene) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from kaito.api import labels, machine, nodeclaim, nodepool
+from kaito.api.words import shown
 from kaito.controllers.workspace.order import Order
 from kaito.controllers.workspace.pods import trouble
 from kaito.provisioner.sharing import POOL
@@ -109,7 +110,7 @@ def _launch(scene: Scene, order: Order) -> Iterator[Link]:
     refused = () if order.launched else refusals(scene, order)
     yield Link(
         kind="instance" if order.foreign else "agent pool",
-        name=order.metadata.annotations.get(POOL) or order.name,
+        name=shown(order.metadata.annotations.get(POOL) or order.name),
         state=State.DONE if order.launched else _bad(bool(refused) or told.status == "False"),
         since=told.since,
         evidence=told.evidence,
@@ -172,7 +173,7 @@ def _workload(scene: Scene, workload: Object) -> Link:
     else:
         counts = ("active", "succeeded", "failed")
         told = [f"{status[each]} {each}" for each in counts if status.get(each)]
-        evidence, message = ", ".join(told) or "not started", ""
+        evidence, message = ", ".join(told) or "not started", _progress(scene)
         state = State.DONE if status.get("succeeded") else _bad(bool(status.get("failed")))
     return Link(
         kind=kind,
@@ -183,6 +184,15 @@ def _workload(scene: Scene, workload: Object) -> Link:
         evidence=evidence,
         message=message,
     )
+
+
+def _progress(scene: Scene) -> str:
+    """How far a training is."""
+    tuning = scene.subject.status.get("tuning") or {}
+    if not tuning.get("steps"):
+        return ""
+    left = f", {tuning['secondsLeft']} s left" if tuning.get("secondsLeft") else ""
+    return f"step {tuning.get('step', 0)} of {tuning['steps']}{left}"
 
 
 def _pods(scene: Scene) -> Iterator[Link]:

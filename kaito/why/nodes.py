@@ -12,7 +12,8 @@ from kaito.controllers.workspace.order import Order
 from kaito.runtime import Object
 from kaito.why.chain import Finding, Verdict
 from kaito.why.facts import facts
-from kaito.why.remedies import KIND_MISSING, NODE_LOST, NODES, NODES_LACKING, Facts, Row, fix
+from kaito.why.remedies import Facts, fix
+from kaito.why.rows import KIND_MISSING, NODE_LOST, NODES, NODES_LACKING, Row
 from kaito.why.scene import Happening, Said, Scene, said, said_of
 
 # What comes by itself does so within a minute or two; after this somebody should look.
@@ -158,7 +159,7 @@ def _finding(
         reason=reason or meant.reason,
         cause=meant.message,
         since=since or meant.since,
-        fix=fix(row, known, meant.message),
+        fix=fix(row, known, meant.message, ours=True),
     )
 
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from kaito.api import conditions
+from kaito.controllers.workspace.ended import cause
 from kaito.controllers.workspace.pods import FINAL, trouble
 from kaito.runtime import Object
 from kaito.why.chain import Finding, Verdict
 from kaito.why.facts import facts
-from kaito.why.remedies import PODS, SCALED_AWAY, TUNING, WORKSPACE, Row, fix
+from kaito.why.remedies import fix
+from kaito.why.rows import PODS, SCALED_AWAY, SUSPENDED, TUNING, WORKSPACE, Row
 from kaito.why.scene import Happening, Said, Scene, listed
 
 PATIENCE: Mapping[str, float] = {
@@ -24,6 +26,7 @@ PATIENCE: Mapping[str, float] = {
 MOUNTING = ("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox")
 MAKING = ("FailedCreate",)
 OVER = ("Succeeded", "Failed")
+JOB = "Job"
 
 
 class Culprit(NamedTuple):
@@ -42,7 +45,12 @@ def of_pods(scene: Scene, meant: Said) -> Finding:
     if meant.reason not in PODS and not waits:
         return _finding(scene, meant.reason, meant.message, meant.since, found)
     if waits:
-        unsaid = _scaled_away(scene, meant) or _unmade(scene) or _unmounted(scene)
+        unsaid = (
+            _set_aside(scene, meant)
+            or _unmade(scene)
+            or _unmounted(scene)
+            or _tried_again(scene, meant)
+        )
         if unsaid is not None:
             return unsaid
     if waits and found is not None and found.reason:
@@ -102,17 +110,39 @@ def maker_failures(scene: Scene) -> list[Happening]:
     return [e for each in makers for e in scene.warnings(each) if e.reason in MAKING]
 
 
-def _scaled_away(scene: Scene, meant: Said) -> Finding | None:
+def _set_aside(scene: Scene, meant: Said) -> Finding | None:
+    """A workload that somebody else keeps from running."""
     workload = scene.workload
-    if workload is None or (workload.get("spec") or {}).get("replicas") != 0:
+    wanted = (workload or {}).get("spec") or {}
+    row = SUSPENDED if wanted.get("suspend") else SCALED_AWAY
+    if workload is None or not (wanted.get("suspend") or wanted.get("replicas") == 0):
         return None
     about = f"{workload['kind']} {workload['metadata']['name']}"
     return Finding(
-        verdict=SCALED_AWAY.verdict,
+        verdict=row.verdict,
         reason=meant.reason,
         cause=meant.message,
         since=meant.since,
-        fix=fix(SCALED_AWAY, facts(scene, about=about), ""),
+        fix=fix(row, facts(scene, about=about), ""),
+    )
+
+
+def _tried_again(scene: Scene, meant: Said) -> Finding | None:
+    """A training whose last attempt failed and is repeated."""
+    workload = scene.workload
+    if workload is None or workload["kind"] != JOB or meant.type != conditions.JOB_STARTED:
+        return None
+    why = next((found for pod in reversed(scene.pods) if (found := cause(pod))), None)
+    if why is None:
+        return None
+    row = TUNING.get(why[0], Row(Verdict.RETRYING, "Wait: it is tried again by itself."))
+    known = facts(scene, about=meant.message)
+    return Finding(
+        verdict=Verdict.RETRYING,
+        reason=why[0],
+        cause=meant.message,
+        since=meant.since,
+        fix=fix(row, known, meant.message),
     )
 
 

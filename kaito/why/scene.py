@@ -14,13 +14,16 @@ from kaito.runtime import Object, find_condition, parse_rfc3339
 
 MESSAGE_LENGTH = 3000
 """Characters of what others wrote: more than the controllers allow themselves."""
+WORD_LENGTH = 128  # of a reason, which anybody may have written
 # The parts that a summary follows from: the first that says the same is the one that is meant.
 PARTS = (
     conditions.RESOURCE_READY,
     conditions.INFERENCE_READY,
-    conditions.WORKSPACE_SUCCEEDED,
     conditions.JOB_STARTED,
+    conditions.WORKSPACE_SUCCEEDED,
 )
+# Reasons that name nothing, where another part has a better one.
+VAGUE = (conditions.PENDING, conditions.FAILED, conditions.JOB_FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,11 @@ class Scene:
         return next((each for each in self.workloads if self.subject.owns(each)), None)
 
     @property
+    def failed(self) -> bool:
+        """Whether the manager says of what is written now that nothing but a person mends it."""
+        return self.judged and self.subject.status.get("state") == "Failed"
+
+    @property
     def judged(self) -> bool:
         """Whether the manager has looked at what is written now."""
         whole = self.said(conditions.WORKSPACE_READY)
@@ -116,8 +124,8 @@ class Scene:
         parts = [found for type_ in PARTS if (found := self.said(type_))]
         if whole is None:
             return parts[0] if parts else None
-        same = (p for p in parts if p.status != "True" and p.message == whole.message)
-        return next(same, whole)
+        same = [p for p in parts if p.status != "True" and p.message == whole.message]
+        return next((p for p in same if p.reason not in VAGUE), next(iter(same), whole))
 
     def warnings(self, obj: Object) -> Iterator[Happening]:
         """What was warned of about an object, the latest first."""
@@ -129,9 +137,9 @@ def said(condition: Object) -> Said:
     """A condition of whatever object."""
     generation = condition.get("observedGeneration")
     return Said(
-        type=str(condition.get("type", "")),
-        status=str(condition.get("status", "")),
-        reason=str(condition.get("reason") or ""),
+        type=one_line(str(condition.get("type", "")), WORD_LENGTH),
+        status=one_line(str(condition.get("status", "")), WORD_LENGTH),
+        reason=one_line(str(condition.get("reason") or ""), WORD_LENGTH),
         message=one_line(str(condition.get("message") or ""), MESSAGE_LENGTH),
         since=moment(condition.get("lastTransitionTime")),
         generation=generation if isinstance(generation, int) else None,
@@ -151,7 +159,7 @@ def happening(event: Object) -> Happening:
     last = series.get("lastObservedTime") or event.get("lastTimestamp")
     return Happening(
         warning=event.get("type") == "Warning",
-        reason=str(event.get("reason") or ""),
+        reason=one_line(str(event.get("reason") or ""), WORD_LENGTH),
         message=one_line(str(event.get("message") or ""), MESSAGE_LENGTH),
         count=int(event.get("count") or series.get("count") or 1),
         first=moment(event.get("firstTimestamp") or born),

@@ -175,6 +175,57 @@ def test_a_training_that_ended_is_somebodys_where_it_is_not_tried_again(ending: 
     assert (chain.verdict, chain.reason, chain.cause) == (expected, ending.reason, said)
 
 
+def test_a_training_that_is_tried_again_is_told_with_what_went_wrong() -> None:
+    said = "The registry does not answer (container pusher of Pod w-0, exit code 18). Job w tries."
+    ended = {"name": "pusher", "state": {"terminated": {"exitCode": 18}}}
+    waits = not_ready(c.JOB_STARTED, c.JOB_PENDING, said)
+    job = deployment(kind="Job", spec={})
+    failed = pod(phase="Failed", containerStatuses=[ended])
+    chain = explain(scene(workspace(*waits), workloads=(job,), pods=(failed,)))
+    assert (chain.verdict, chain.reason) == (Verdict.RETRYING, c.REGISTRY_UNAVAILABLE)
+    assert chain.cause == said
+
+
+def test_a_training_whose_tries_are_used_up_is_somebodys() -> None:
+    said = "The registry does not answer. It was tried 4 times."
+    failed = workspace(*not_ready(c.WORKSPACE_SUCCEEDED, c.REGISTRY_UNAVAILABLE, said))
+    failed["status"]["state"] = "Failed"
+    chain = explain(scene(failed))
+    assert chain.verdict is Verdict.NEEDS_YOU
+    assert chain.fix is not None
+    assert chain.fix.commands[0] == "kubectl -n default delete job w"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "command"),
+    [
+        ("Deployment", {"replicas": 0}, "kubectl scale deployment w -n default --replicas=1"),
+        (
+            "Job",
+            {"suspend": True},
+            """kubectl patch job w -n default --type merge -p '{"spec":{"suspend":false}}'""",
+        ),
+    ],
+)
+def test_what_somebody_set_aside_is_to_be_set_going(kind: str, spec: Object, command: str) -> None:
+    waits = not_ready(c.INFERENCE_READY, c.INFERENCE_PENDING, "It is set aside.")
+    wanted = deployment(kind=kind, spec=spec)
+    chain = explain(scene(workspace(*waits), workloads=(wanted,)))
+    assert chain.verdict is Verdict.NEEDS_YOU
+    assert chain.fix is not None
+    assert chain.fix.commands == (command,)
+
+
+def test_a_training_says_how_far_it_is() -> None:
+    runs = condition(c.JOB_STARTED, "True", c.JOB_HAS_STARTED, "Job w trains the model.")
+    waits = condition("WorkspaceReady", "False", c.PENDING, "Job w trains the model.")
+    going = workspace(runs, waits)
+    going["status"]["tuning"] = {"step": 12, "steps": 300, "secondsLeft": 840}
+    chain = explain(scene(going, workloads=(deployment(kind="Job", spec={}),)))
+    assert chain.verdict is Verdict.PROGRESSING
+    assert "step 12 of 300, 840 s left" in [link.message for link in chain.links]
+
+
 def test_a_reason_that_nobody_knows_is_told_as_it_is() -> None:
     chain = explain(scene(workspace(*not_ready(c.INFERENCE_READY, "Odd", "It is odd."))))
     assert (chain.verdict, chain.reason, chain.cause) == (

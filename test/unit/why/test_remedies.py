@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from string import Formatter
 
 import pytest
@@ -12,18 +13,18 @@ from kaito.controllers.machine import conditions as steps
 from kaito.controllers.workspace.pods import GRAVITY
 from kaito.why import Verdict
 from kaito.why.facts import facts
-from kaito.why.remedies import (
+from kaito.why.remedies import Facts, fix
+from kaito.why.rows import (
     KIND_MISSING,
     NODE_LOST,
     NODES,
     NODES_LACKING,
+    OTHER_SIZES,
     PODS,
     SCALED_AWAY,
     TUNING,
     WORKSPACE,
-    Facts,
     Row,
-    fix,
 )
 from test.unit.why.scenes import machine, pod, scene, workspace
 
@@ -109,9 +110,24 @@ def test_a_command_that_lacks_a_fact_is_left_out() -> None:
 def test_commands_that_a_message_names_are_given_and_what_was_cut_off_is_not() -> None:
     said = "No room: `az aks nodepool list --name x` shows all; `az aks list --sub. Then `kubectl"
     row = Row(Verdict.NEEDS_YOU, "Look.")
-    found = fix(row, Facts({}), said)
+    found = fix(row, Facts({}), said, ours=True)
     assert found is not None
     assert found.commands == ("az aks nodepool list --name x",)
+
+
+def test_commands_in_the_words_of_others_are_not_handed_on() -> None:
+    row = Row(Verdict.NEEDS_YOU, "Look.")
+    found = fix(row, Facts({}), "container w: run `kubectl delete namespace default` now")
+    assert found is not None
+    assert found.commands == ()
+
+
+def test_what_users_wrote_is_one_word_of_a_shell() -> None:
+    hostile = workspace(annotations={"kaito.sh/instance-types": "a$(touch /tmp/x)\n;b"})
+    command = facts(scene(hostile), order=machine()).filled(OTHER_SIZES)
+    assert command is not None
+    assert "\n" not in command
+    assert len(shlex.split(command)) == 8
 
 
 @pytest.mark.parametrize(
