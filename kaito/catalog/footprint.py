@@ -17,7 +17,6 @@ from kaito.catalog.projection import LAYOUTS, Projection, adapted, projections, 
 from kaito.catalog.sku import Gpus
 from kaito.catalog.training import Training
 
-VALUE = 2  # bytes of an activation, and of a weight that is not quantised: bfloat16 or float16
 WIDE = 4  # bytes of float32
 
 # Weights of 4 bits share a scale by 64, and with double quantisation 256 of these scales, of a byte
@@ -92,7 +91,7 @@ def footprint(model: Model, gpus: Gpus, training: Training) -> Footprint | None:
         usable=visible(gpus),
         weights=_weights(model, layers, training) / GIB,
         # Autocast keeps a copy of what it narrows until the step is over.
-        adapter=trained * (training.trained_bytes + (VALUE if training.bits == 16 else 0)) / GIB,
+        adapter=trained * (training.trained_bytes + _copied(training)) / GIB,
         gradients=trained * training.trained_bytes * copies / GIB,
         optimizer=trained * training.kept_bytes / GIB,
         activations=FRAGMENTED * (kept + passing) / GIB,
@@ -105,7 +104,7 @@ def weight_bytes(weights: int, training: Training) -> float:
     """What so many weights of layers take in memory as they are quantised for a training."""
     match training.bits:
         case 16:
-            return weights * VALUE
+            return weights * training.value_bytes
         case 8:
             return weights  # and a scale a row (LLM.int8(), https://arxiv.org/abs/2208.07339)
         case 4:
@@ -119,21 +118,23 @@ def layer_bytes(model: Model, training: Training, projections: tuple[Projection,
     Both norms keep their input in float32, and a number that they divide by. Attention keeps
     queries, keys, values and its result, and a number in float32 for each head; it repeats keys and
     values for every head where examples of different lengths are in a batch. Of a joined projection
-    the queries and keys are there once more, after their rotation, unless its values are copied. The feed-forward part keeps what
-    opens, what that comes to, and what it opens. An adapted projection keeps its input, and that of
-    the second of its own two matrices; with dropout also which values it dropped.
+    the queries and keys are there once more, after their rotation, unless its values are copied.
+    The feed-forward part keeps what opens, what that comes to, and what it opens. An adapted
+    projection keeps its input, and that of the second of its own two matrices; with dropout also
+    which values it dropped.
     """
+    value = training.value_bytes
     hidden, heads, dim = model.hidden or 0, model.heads or 0, model.head_dim or 0
     query, key = heads * dim, (model.kv_heads or 0) * dim
     sides = LAYOUTS[model.architecture or ""].sides.values()
     joined = any("joined" in side for side in sides)
     norms = 2 * (WIDE * hidden + WIDE)
     shown = query if training.batch > 1 else key
-    attention = VALUE * (2 * query + 2 * shown) + WIDE * heads
+    attention = value * (2 * query + 2 * shown) + WIDE * heads
     if joined and shown == key:
-        attention += VALUE * (query + key)
-    feed = 3 * VALUE * width(model)
-    adapters = sum(VALUE * (each.inputs + training.rank) for each in projections)
+        attention += value * (query + key)
+    feed = 3 * value * width(model)
+    adapters = sum(value * (each.inputs + training.rank) for each in projections)
     if training.dropout:
         adapters += sum(each.inputs for each in projections)
     return norms + attention + feed + adapters
@@ -144,8 +145,9 @@ def _logits(model: Model, training: Training) -> float:
     in float32 and as it is handed back."""
     if training.whole_logits:
         return WHOLE_LOGIT * training.tokens * (model.vocabulary or 0)
+    value = training.value_bytes
     tile = min(training.tokens, TILE[0]) * min(model.vocabulary or 0, TILE[1])
-    return VALUE * tile + (2 * VALUE + WIDE) * training.tokens * (model.hidden or 0)
+    return value * tile + (2 * value + WIDE) * training.tokens * (model.hidden or 0)
 
 
 def _told(model: Model) -> bool:
@@ -157,14 +159,19 @@ def _trained(model: Model, training: Training) -> int:
     return each * (model.layers or 0)
 
 
+def _copied(training: Training) -> int:
+    """Bytes of autocast's copy of a trained number."""
+    return 0 if training.wide or training.bits != 16 else training.value_bytes
+
+
 def _weights(model: Model, layers: tuple[Projection, ...], training: Training) -> float:
     """Bytes: projections as they are quantised, and the rest (vocabulary, norms) as it is."""
-    whole = (model.parameters_b or 0.0) * 1e9
+    value, whole = training.value_bytes, (model.parameters_b or 0.0) * 1e9
     projected = sum(each.weights for each in layers) * (model.layers or 0)
     rest = max(0.0, whole - projected)
-    widened = VALUE * max(each.weights for each in layers) if training.bits != 16 else 0
+    widened = value * max(each.weights for each in layers) if training.bits != 16 else 0
     # One matrix at a time is widened to compute with it (bitsandbytes, MatMul4Bit).
-    return weight_bytes(projected, training) + rest * VALUE + widened
+    return weight_bytes(projected, training) + rest * value + widened
 
 
 def activations(model: Model, training: Training) -> tuple[float, float]:
@@ -173,15 +180,16 @@ def activations(model: Model, training: Training) -> tuple[float, float]:
     With checkpointing only the input of each layer is kept, and one layer is computed again (Chen
     et al., Training Deep Nets with Sublinear Memory Cost, https://arxiv.org/abs/1604.06174).
     """
-    tokens, layers, hidden = training.tokens, model.layers or 0, model.hidden or 0
+    value, tokens = training.value_bytes, training.tokens
+    layers, hidden = model.layers or 0, model.hidden or 0
     own = layer_bytes(model, training, adapted(model, training.targets))
     # The gradients of the feed-forward part, of the residual, and of what the layer returns.
-    working = VALUE * (3 * width(model) + 2 * hidden)
+    working = value * (3 * width(model) + 2 * hidden)
     mask = 0.0
     if training.batch > 1:
-        working += 2 * VALUE * (model.heads or 0) * (model.head_dim or 0)
-        mask = VALUE * training.length  # for each token, which others it sees
+        working += 2 * value * (model.heads or 0) * (model.head_dim or 0)
+        mask = value * training.length  # for each token, which others it sees
     layer = (own + mask) * tokens
     if not training.checkpointing:
         return layers * layer, working * tokens
-    return (layers * VALUE + WIDE) * hidden * tokens, layer + working * tokens
+    return (layers * value + WIDE) * hidden * tokens, layer + working * tokens

@@ -22,6 +22,8 @@ class Training:
     method: Method = "lora"
     bits: Bits = 16
     """Of the frozen weights, those of the layers; 16 for lora, 4 or 8 for qlora."""
+    wide: bool = False
+    """Whether everything that is not quantised is float32 (torch_dtype); else it has 16 bits."""
     double: bool = True
     """Whether the scales of weights of 4 bits are quantised, too (bnb_4bit_use_double_quant)."""
     rank: int = 8
@@ -47,10 +49,15 @@ class Training:
         return self.batch * self.length
 
     @property
+    def value_bytes(self) -> int:
+        """Of an activation, and of a weight that is not quantised."""
+        return 4 if self.wide else 2
+
+    @property
     def trained_bytes(self) -> int:
         """Of one number of the adapter: PEFT keeps float32, and bfloat16 beside quantised weights
         is what QLoRA's authors did."""
-        return 4 if self.bits == 16 else 2
+        return 4 if self.bits == 16 or self.wide else 2
 
     @property
     def kept_bytes(self) -> int:

@@ -19,6 +19,7 @@ from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.tuned import Trial
 
 LONGEST = 2**31  # of a number that means something
+DIGITS = 12
 MOST_TARGETS = 256
 
 
@@ -50,12 +51,14 @@ def training_of(tuning: Tuning, config: Config | None) -> Training:
     adapter = _section(sections, "LoraConfig")
     quantization = _section(sections, "QuantizationConfig")
     bits: Bits = 16 if method == "lora" else 8 if quantization.get("load_in_8bit") is True else 4
+    model = _section(sections, "ModelConfig")
     length = arguments.get("max_length", arguments.get("max_seq_length"))
     checkpointing = arguments.get("gradient_checkpointing")
     optimizer = arguments.get("optim")
     return Training(
         method=method,
         bits=bits,
+        wide=model.get("torch_dtype", model.get("dtype")) == "float32",
         double=quantization.get("bnb_4bit_use_double_quant") is not False,
         rank=_number(adapter.get("r")) or usual.rank,
         dropout=adapter.get("lora_dropout", 0) not in (0, None),
@@ -73,8 +76,10 @@ def _section(sections: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-# Any: values of a ConfigMap.
+# Any: values of a ConfigMap, of which the trainer reads texts that are numbers, too.
 def _number(value: Any) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < DIGITS:
+        value = int(value)
     whole = isinstance(value, int) and not isinstance(value, bool)
     return value if whole and 0 < value < LONGEST else None
 

@@ -149,6 +149,11 @@ def test_the_logits_of_all_tokens_take_more_than_some_at_a_time(training: Traini
 
 
 @given(trainings)
+def test_float32_takes_more(training: Training) -> None:
+    assert needed(training) < needed(replace(training, wide=True))
+
+
+@given(trainings)
 def test_what_an_adapter_drops_is_kept(training: Training) -> None:
     assert needed(training) < needed(replace(training, dropout=True))
 

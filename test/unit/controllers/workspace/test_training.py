@@ -71,6 +71,14 @@ def test_the_older_name_of_the_longest_example_counts() -> None:
     assert training("training_config: {TrainingArguments: {max_seq_length: 77}}").length == 77
 
 
+def test_a_number_in_quotes_is_a_number() -> None:
+    assert training("training_config: {LoraConfig: {r: '64'}}").rank == 64
+
+
+def test_float32_is_wide() -> None:
+    assert training("training_config: {ModelConfig: {torch_dtype: float32}}").wide
+
+
 def test_eight_bits_are_taken_for_eight_bits() -> None:
     text = "training_config: {QuantizationConfig: {load_in_8bit: true}}"
     assert training(text, "qlora").bits == 8
