@@ -69,6 +69,8 @@ async def refuse(refused: Refused, send: Send) -> None:
     """Answer with an error."""
     body = json.dumps(refused.body).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if refused.status == 503:
+        headers.append((b"retry-after", b"1"))
     if refused.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if refused.status == 413:
@@ -112,23 +114,32 @@ async def _while_there(app: App, scope: Scope, body: bytes, receive: Receive, se
             pass
         gone.set()
 
-    answer = asyncio.ensure_future(app(scope, read, send))
+    begun = False
+
+    async def tell(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    answer = asyncio.ensure_future(app(scope, read, tell))
     watcher = asyncio.ensure_future(watch())
     try:
         await asyncio.wait((answer, watcher), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        watcher.cancel()
-        if not answer.done():
+        if gone.is_set():
             answer.cancel()
-    try:
         await answer
     except asyncio.CancelledError:
-        if not gone.is_set():
-            raise
+        if not gone.is_set() and not begun:
+            # The server ends, and has waited for answers as long as it was told to.
+            message = "This server ends before it has answered; ask again."
+            await refuse(Refused(message, status=503, code="server_ends"), send)
     except Exception:
         # The client has been told, or sees its answer end. Raised on, it would end the connection,
         # too, with what the client may have asked next.
         log.exception("A request failed.")
+    finally:
+        answer.cancel()
+        watcher.cancel()
 
 
 def _with_id(send: Send, said: bytes) -> Send:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from transformers import ContinuousBatchingConfig
 from transformers.cli.serving.model_manager import ModelManager
 from transformers.cli.serving.utils import make_progress_tqdm_class
 from transformers.utils import logging
 
 from kaito.engine.errors import Refused
+from kaito.engine.hub import first_line, refusal
 from kaito.engine.serving import adapters
 from kaito.engine.serving.arguments import Settings
 from kaito.engine.serving.progress import Progress
@@ -77,7 +77,9 @@ class Loader(ModelManager):
                 tqdm_class=bars,
             )
         except Exception as error:
-            raise Unloadable(_reason(error, settings)) from error
+            why = refusal(error, settings.model, token=bool(os.environ.get("HF_TOKEN")))
+            told = why or f"{settings.model} cannot be loaded: {first_line(error)}"
+            raise Unloadable(told) from error
         finally:
             logging.set_tqdm_hook(before)
         # Of models that see and hear, too, text is what is served: their tokenizer is enough.
@@ -133,27 +135,3 @@ def _context(model: Any, tokenizer: Any) -> int:
     said = getattr(text, "max_position_embeddings", None) or getattr(text, "n_positions", None)
     found: int = said or tokenizer.model_max_length
     return min(found, 2**31)
-
-
-def _reason(error: Exception, settings: Settings) -> str:
-    chain: list[BaseException] = [error]
-    while (before := chain[-1].__cause__ or chain[-1].__context__) and before not in chain:
-        chain.append(before)
-    for each in chain:
-        if isinstance(each, GatedRepoError) or "gated repo" in str(each):
-            token = "the token in HF_TOKEN has" if os.environ.get("HF_TOKEN") else "HF_TOKEN is not"
-            cure = "no access to it" if os.environ.get("HF_TOKEN") else "set"
-            return (
-                f"{settings.model} is gated on Hugging Face, and {token} {cure}: ask for access "
-                "there, and name a Secret with HF_TOKEN in presetOptions.modelAccessSecret."
-            )
-        if isinstance(each, RepositoryNotFoundError):
-            return (
-                f"Hugging Face has no model {settings.model}, or HF_TOKEN has no access to it: "
-                "look at the name, and at presetOptions.modelAccessSecret."
-            )
-    return f"{settings.model} cannot be loaded: {_first_line(error)}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
