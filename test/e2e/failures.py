@@ -38,12 +38,16 @@ class Failure:
     """The fault that its node pool meets, or its Node."""
     pods: str = ""
     """The fault that its Pods meet."""
-    inference: Object = field(default_factory=lambda: {"preset": {"name": PRESET}})
+    code: int = 0
+    """The exit code of containers that crash, where it is not 1."""
+    asks: Object = field(default_factory=lambda: {"inference": {"preset": {"name": PRESET}}})
+    """What is to run."""
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     def namespace(self, name: str) -> Object:
         """The namespace that it has for itself."""
         noted = {FAULT: self.pods} if self.pods else {}
+        noted |= {"local.kaito.sh/exit-code": str(self.code)} if self.code else {}
         return {"metadata": {"name": name, "annotations": noted, "labels": {"case": name}}}
 
     def workspace(self, name: str) -> Object:
@@ -54,25 +58,35 @@ class Failure:
             "kind": "Workspace",
             "metadata": {"name": name, "namespace": name, "annotations": dict(self.annotations)},
             "resource": {"instanceType": self.size, "labelSelector": {"matchLabels": labels}},
-            "inference": self.inference,
+            **self.asks,
         }
 
 
 def template(annotations: Mapping[str, str] | None = None, **container: Any) -> Object:
-    """An inference of a Pod template."""
+    """A Pod template."""
     runs = {"name": "engine", "image": "example/engine:1", **container}
     metadata = {"annotations": dict(annotations or {})}
-    return {"template": {"metadata": metadata, "spec": {"containers": [runs]}}}
+    spec = {"containers": [runs]}
+    return {"inference": {"template": {"metadata": metadata, "spec": spec}}}
 
 
-def preset(name: str = PRESET, **options: Any) -> Object:
-    """An inference of a preset."""
-    return {"preset": {"name": name, **({"presetOptions": options} if options else {})}}
+def preset(name: str = PRESET, *, more: Object | None = None, **options: Any) -> Object:
+    """A preset, and `more` of its inference."""
+    chosen = {"name": name, **({"presetOptions": options} if options else {})}
+    return {"inference": {"preset": chosen, **(more or {})}}
 
 
 NEEDS_YOU, RETRYING, HOPELESS = Verdict.NEEDS_YOU, Verdict.RETRYING, Verdict.HOPELESS
 PROGRESSING = Verdict.PROGRESSING
-REGISTRY = "registry.example/adapters/mine:1"
+PULLED = "registry.example/adapters/mine:1"
+TUNING = {
+    "tuning": {
+        "preset": {"name": PRESET},
+        "method": "lora",
+        "input": {"urls": ["https://data.example.com/train.json"]},
+        "output": {"image": PULLED, "imagePushSecret": "push"},
+    }
+}
 
 FAILURES: Mapping[str, Failure] = {
     "quota": Failure(
@@ -213,7 +227,7 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "secret-of-a-variable": Failure(
         size=A100,
-        inference=preset("llama-3.1-8b-instruct", modelAccessSecret="hugging-face"),
+        asks=preset("llama-3.1-8b-instruct", modelAccessSecret="hugging-face"),
         expected=Expected(
             verdict=NEEDS_YOU,
             reason="ContainerStartError",
@@ -222,15 +236,16 @@ FAILURES: Mapping[str, Failure] = {
         ),
     ),
     "secret-of-a-volume": Failure(
-        inference={
-            **preset(),
-            "adapters": [
-                {
-                    "source": {"name": "a", "image": REGISTRY, "imagePullSecrets": ["registry"]},
-                    "strength": "1.0",
-                }
-            ],
-        },
+        asks=preset(
+            more={
+                "adapters": [
+                    {
+                        "source": {"name": "a", "image": PULLED, "imagePullSecrets": ["registry"]},
+                        "strength": "1.0",
+                    }
+                ]
+            }
+        ),
         expected=Expected(
             verdict=NEEDS_YOU,
             reason="VolumesNotMounted",
@@ -240,7 +255,7 @@ FAILURES: Mapping[str, Failure] = {
         ),
     ),
     "settings-missing": Failure(
-        inference={**preset(), "config": "settings"},
+        asks=preset(more={"config": "settings"}),
         expected=Expected(
             verdict=NEEDS_YOU,
             reason="ConfigMapNotFound",
@@ -250,7 +265,7 @@ FAILURES: Mapping[str, Failure] = {
         ),
     ),
     "no-room": Failure(
-        inference=template(resources={"requests": {"cpu": "1000"}}),
+        asks=template(resources={"requests": {"cpu": "1000"}}),
         expected=Expected(
             verdict=RETRYING,
             reason="Unschedulable",
@@ -270,7 +285,7 @@ FAILURES: Mapping[str, Failure] = {
     ),
     "pods-of-a-set-over-quota": Failure(
         size=A100,
-        inference=preset("llama-3.3-70b-instruct", modelAccessSecret="hugging-face"),
+        asks=preset("llama-3.3-70b-instruct", modelAccessSecret="hugging-face"),
         expected=Expected(
             verdict=NEEDS_YOU,
             reason="PodsRefused",
@@ -298,7 +313,7 @@ FAILURES: Mapping[str, Failure] = {
         ),
     ),
     "model-too-large": Failure(
-        inference=preset("deepseek-r1-0528"),
+        asks=preset("deepseek-r1-0528"),
         expected=Expected(
             verdict=HOPELESS,
             reason="ModelDoesNotFit",
@@ -308,7 +323,7 @@ FAILURES: Mapping[str, Failure] = {
         ),
     ),
     "model-unknown": Failure(
-        inference=preset("phi-3-mini-4k-instrukt"),
+        asks=preset("phi-3-mini-4k-instrukt"),
         expected=Expected(
             verdict=HOPELESS,
             reason="UnknownPreset",
@@ -323,6 +338,40 @@ FAILURES: Mapping[str, Failure] = {
             reason="UnknownInstanceType",
             cause="names like it are Standard_NC6s_v3",
             fix="kaito skus",
+        ),
+    ),
+    "training-secret": Failure(
+        size=A100,
+        asks=TUNING,
+        expected=Expected(
+            verdict=NEEDS_YOU,
+            reason="VolumesNotMounted",
+            cause='secret "push" not found',
+            fix="kubectl -n training-secret create secret docker-registry push",
+            last="Event",
+        ),
+    ),
+    "training-data": Failure(
+        size=A100,
+        asks=TUNING,
+        pods="crash",
+        code=11,
+        expected=Expected(
+            verdict=NEEDS_YOU,
+            reason="DatasetTooLarge",
+            cause="There is more data than may be loaded (container",
+            fix="kubectl -n training-data delete job training-data",
+        ),
+    ),
+    "training-killed": Failure(
+        size=A100,
+        asks=TUNING,
+        pods="out-of-memory",
+        expected=Expected(
+            verdict=NEEDS_YOU,
+            reason="ContainerOOMKilled",
+            cause="memory does not suffice",
+            fix="kaito models",
         ),
     ),
     # It is tried three times, so this takes the longest.
@@ -371,7 +420,7 @@ SERVES: Mapping[str, Failure] = {
                 fix="kaito rollback edited-and-undone -n edited-and-undone",
             ),
             {
-                "inference": template(),
+                "asks": template(),
                 "annotations": {"kaito.sh/progress-deadline-seconds": "1"},
             },
         ),

@@ -19,6 +19,7 @@ from kaito.local import kubeconfig
 from kaito.runtime import Call, Client, Key, Object, Resource
 from kaito.testing import eventually
 from kaito.why import Chain, State, Verdict, explain, read
+from kaito.why.reading import JOBS
 from test.accounts import JSON
 from test.e2e.failures import FAILURES, FAULT, SERVES, Expected, Failure, template
 from test.e2e.stage import (
@@ -100,6 +101,7 @@ async def test_every_failure_is_told_with_its_cause_and_its_way_out(
         await check(name, failure.expected)
     for name in await mend(bare.client):
         await check(name, SERVING)
+    await train_again(bare.client, Key("training-data", "training-data"))
     await throttle(bare)
     await check("throttled", THROTTLING)
     await by_the_command(bare, tmp_path)
@@ -167,6 +169,8 @@ async def befall(stage: Stage, failures: dict[str, Failure]) -> None:
                 await forbid_pods(stage.client, name)
             case "webhook-down":
                 await break_a_webhook(stage.client, name)
+            case "training-data" | "training-killed":
+                await log_in(stage.client, name)
             case "name-taken":
                 await take(stage.client, Key(name, name))
         await stage.client.create(WORKSPACES, failure.workspace(name))
@@ -179,7 +183,7 @@ async def strike(stage: Stage) -> None:
         await stage.client.patch(NODES, node, {"metadata": {"annotations": {FAULT: fault}}})
     broken = template({FAULT: "crash"})
     undone = Key("edited-and-undone", "edited-and-undone")
-    await stage.client.patch(WORKSPACES, undone, {"inference": broken})
+    await stage.client.patch(WORKSPACES, undone, broken)
     scaled = Key("scaled-away", "scaled-away")
     await stage.client.patch(DEPLOYMENTS, scaled, {"spec": {"replicas": 0}})
     kept = Key("kept", "kept")
@@ -212,6 +216,24 @@ async def mend(client: Client) -> list[str]:
     head = {"name": "settings", "namespace": settings}
     await client.create(CONFIG_MAPS, {"metadata": head, "data": {"inference_config.yaml": "{}"}})
     return [variable, settings]
+
+
+async def train_again(client: Client, job: Key) -> None:
+    """Do what was said of a training that failed; another one is begun."""
+    before = (await client.get(JOBS, job))["metadata"]["uid"]
+    await client.delete(JOBS, job)
+
+    async def begun() -> bool:
+        return bool((await client.get(JOBS, job))["metadata"]["uid"] != before)
+
+    await eventually(begun, within=PATIENCE)
+
+
+async def log_in(client: Client, namespace: str) -> None:
+    """What a result is pushed with."""
+    head = {"name": "push", "namespace": namespace}
+    kind, login = "kubernetes.io/dockerconfigjson", {".dockerconfigjson": '{"auths":{}}'}
+    await client.create(SECRETS, {"metadata": head, "type": kind, "stringData": login})
 
 
 async def forbid_pods(client: Client, namespace: str) -> None:
