@@ -16,6 +16,7 @@ from kaito.engine.moving.fetch import Fetch
 from kaito.engine.moving.pull import Pull
 from kaito.engine.moving.push import Push
 from kaito.engine.moving.reach import Reach, networks
+from kaito.engine.moving.record import HIDDEN
 from kaito.engine.moving.room import spelled
 from kaito.engine.moving.store import store
 from kaito.engine.moving.trust import trust
@@ -147,6 +148,8 @@ def _remove(checkpoints: Path | None) -> None:
         return
     try:
         shutil.rmtree(checkpoints)
+        if checkpoints.parent.name == HIDDEN and not any(checkpoints.parent.iterdir()):
+            checkpoints.parent.rmdir()
     except FileNotFoundError:
         pass
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -51,6 +52,8 @@ def _store(files: Sequence[Path], target: Path) -> None:
         (hidden / each.name).replace(target / each.name)
     _sync(target)
     shutil.rmtree(hidden)
+    with contextlib.suppress(OSError):  # checkpoints are there, too
+        hidden.parent.rmdir()
 
 
 def _sync(directory: Path) -> None:

@@ -93,22 +93,25 @@ class Shop:
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[aiohttp.ClientSession]:
-        login = base64.b64encode(f"{ADMIN.name}:{ADMIN.password}".encode()).decode()
         connector = aiohttp.TCPConnector(ssl=self.tls)
-        headers = {"Authorization": f"Basic {login}"}
+        headers = {"Authorization": f"Basic {_pair(ADMIN)}"}
         before, self.instead = self.instead, None
         async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
             yield session
         self.instead = before
         self.asked.clear()
 
-    def login(self, account: Account | None = ADMIN, name: str = "0", **more: str) -> Path:
+    def login(self, account: Account | None = ADMIN, name: str = "0") -> Path:
         """A file of the Secret of an account, its authority beside it, as Pods have them."""
-        entry = {"username": account.name, "password": account.password} if account else {}
+        entry = {"auth": _pair(account)} if account else {}
         path = self.directory / f"{name}.json"
-        path.write_text(json.dumps({"auths": {self.host: {**entry, **more}}}))
+        path.write_text(json.dumps({"auths": {self.host: entry}}))
         path.with_suffix(".crt").write_bytes(self.ca.read_bytes())
         return path
+
+
+def _pair(account: Account) -> str:
+    return base64.b64encode(f"{account.name}:{account.password}".encode()).decode()
 
 
 def part(content: bytes) -> dict[str, Any]:

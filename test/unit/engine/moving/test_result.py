@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kaito.engine.endings import Ended, Ending
+from kaito.engine.endings import VARIABLE, Ended, Ending
+from kaito.engine.moving.main import main
 from kaito.engine.moving.manifest import read
 from kaito.engine.moving.pack import pack
 from kaito.engine.moving.result import result
@@ -87,6 +88,19 @@ def test_a_volume_has_the_adapter_and_nothing_else_of_it(adapter: Path, tmp_path
     (target / "theirs").write_text("x")
     assert store(adapter, target) == str(target)
     assert files(target) == {**files(adapter), "theirs": b"x"}
+
+
+def test_of_checkpoints_in_a_volume_nothing_is_left(
+    adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "log"))
+    target = tmp_path / "volume"
+    checkpoints = target / ".kaito" / "uid"
+    (checkpoints / "step-1").mkdir(parents=True)
+    words = [f"--from={adapter}", f"--to={target}", f"--checkpoints={checkpoints}"]
+    assert main(["store", *words]) == 0
+    assert (tmp_path / "log").read_text() == str(target)
+    assert sorted(path.name for path in target.iterdir()) == sorted(files(adapter))
 
 
 def test_a_new_adapter_takes_the_place_of_an_old_one(adapter: Path, tmp_path: Path) -> None:
