@@ -41,11 +41,11 @@ class Row:
     revision: int
     state: str
     served: str
-    """When it first answered, "" for never."""
+    """When it first answered, or was first trained to its end; "" for never."""
     changed: tuple[str, ...]
     """The fields in which it differs from the revision before it."""
     why: str
-    """Why it was undone."""
+    """Why it was undone, or its training failed."""
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -61,7 +61,8 @@ def show(arguments: argparse.Namespace) -> int:
     cells = [
         (str(row.revision), row.state, row.served, ", ".join(row.changed), row.why) for row in rows
     ]
-    header = ("REVISION", "STATE", "FIRST SERVED", "CHANGED", "WHY")
+    first = "FIRST TRAINED" if Subject(workspace).tunes else "FIRST SERVED"
+    header = ("REVISION", "STATE", first, "CHANGED", "WHY")
     print("\n".join(headed(header, cells, right=["REVISION"])))
     return 0
 
@@ -71,7 +72,8 @@ def rollback(arguments: argparse.Namespace) -> int:
     key = Key(arguments.namespace, arguments.name)
     number: int | None = arguments.to_revision
     found = asyncio.run(_with_client(arguments, lambda client: _restore(client, key, number)))
-    print(f"Workspace {key.name} is again what revision {found.number} held.")
+    anew = ", and is trained anew" if "tuning" in found.content else ""
+    print(f"Workspace {key.name} is again what revision {found.number} held{anew}.")
     return 0
 
 
@@ -105,13 +107,16 @@ def rows_of(workspace: Object, found: Sequence[Object]) -> Iterator[Row]:
     serves = asked if asked.served and asked.undone is None else last_good(known, but=asked)
     before: Object | None = None
     for each in known:
-        if serves is not None and each.name == serves.name:
+        is_asked = each.name == asked.name
+        if subject.tunes:
+            state = _trained(each, is_asked)
+        elif serves is not None and each.name == serves.name:
             state = "serves"
         elif each.undone is not None:
             state = "undone"
         else:
             never = "" if each.served else "never served"
-            state = "is tried" if each.name == asked.name else never
+            state = "is tried" if is_asked else never
         old = each.content if before is None else before
         changed = dict.fromkeys([*differences(each.content, old), *differences(old, each.content)])
         yield Row(
@@ -119,9 +124,22 @@ def rows_of(workspace: Object, found: Sequence[Object]) -> Iterator[Row]:
             state=state,
             served=each.served,
             changed=tuple(changed),
-            why=each.undone.message if each.undone is not None else "",
+            why=_why(each),
         )
         before = each.content
+
+
+def _trained(revision: Revision, is_asked: bool) -> str:
+    """How the training of a revision stands."""
+    if revision.ended is not None:
+        return "trained" if revision.ended.good else "failed"
+    never = "" if revision.served else "never trained"
+    return "is trained" if is_asked else never
+
+
+def _why(revision: Revision) -> str:
+    told = revision.undone or revision.ended
+    return told.message if told is not None else ""
 
 
 def _chosen(
@@ -132,9 +150,10 @@ def _chosen(
     there = ", ".join(str(each.number) for each in known) or "none"
     if number is None:
         found = next((r for r in reversed(known) if r.served and r.content != now), None)
+        did = "was trained to its end" if "tuning" in now else "served"
         if found is None:
             raise CommandError(
-                f"Workspace {name} has no other revision that ever served (it has {there}); "
+                f"Workspace {name} has no other revision that ever {did} (it has {there}); "
                 "choose one with --to-revision N."
             )
         return found

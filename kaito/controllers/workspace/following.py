@@ -17,9 +17,11 @@ from kaito.api.tuning import TRAINER
 from kaito.controllers.workspace.kinds import PODS
 from kaito.controllers.workspace.progress import LINE_LENGTH, Progress, progress_in
 from kaito.runtime import Call, Client, Clock, Key, RuntimeFailure
+from kaito.runtime.clock import deadline
 
 PAUSE = 10.0  # seconds before a log is followed again: it ended, or could not be read
 MOST_BYTES = 1024**2  # of a log before that pause; a quarter of an hour of an ordinary one
+MOST_SECONDS = 600.0  # of one stream: one whose other end has gone says nothing of it
 TAIL = 100  # lines from before, the last words among them
 
 log = structlog.get_logger("kaito.controllers.workspace.following")
@@ -74,7 +76,8 @@ class Following:
         pod = self._pods[workspace]
         while True:
             try:
-                await self._read(workspace, pod)
+                async with deadline(self._clock, MOST_SECONDS):
+                    await self._read(workspace, pod)
             except (RuntimeFailure, OSError) as error:
                 log.debug("a log cannot be followed", pod=str(pod), error=str(error))
             await self._clock.sleep(PAUSE)

@@ -164,11 +164,28 @@ def _alternative(what: str, reason: str = conditions.INVALID_SPEC) -> Refusal:
 # What the author of a template says in it, and what vLLM alone understands.
 OF_PRESETS = (labels.API_KEY_SECRET, labels.PERFORMANCE_MODE, labels.USE_LOCAL_WEIGHTS)
 OF_VLLM = (labels.PERFORMANCE_MODE,)
+OF_SERVING = (
+    labels.ENABLE_LOAD_BALANCER,
+    labels.RUNTIME,
+    labels.PERFORMANCE_MODE,
+    labels.API_KEY_SECRET,
+    labels.NETWORK_POLICY,
+    labels.PROGRESS_DEADLINE,
+)
+OF_TUNING = (labels.KEEP_NODES,)
 
 
 def _idle(workspace: Workspace) -> Iterator[Advice]:
-    """What is said to an engine that there is not, or that does not understand it."""
+    """What is said to an engine that there is not, or that does not understand it; or to a trainer
+    where a model is served, and the other way round."""
     inference, runtime = workspace.inference, runtime_of(workspace)
+    idle, what = (OF_SERVING, "tuning") if inference is None else (OF_TUNING, "inference")
+    for key in idle:
+        if key in workspace.metadata.annotations:
+            yield Advice(
+                reason=conditions.ANNOTATION_WITHOUT_EFFECT,
+                message=f"Annotation {key} has no effect with {what}.",
+            )
     if inference is None:
         return
     templated = inference.template is not None

@@ -10,6 +10,7 @@ import pytest
 from kaito.api import tuning
 from kaito.controllers.workspace.decision import Decision
 from kaito.controllers.workspace.observation import Observation
+from kaito.controllers.workspace.parameters import Missing
 from kaito.controllers.workspace.progress import Progress
 from kaito.controllers.workspace.settings import Settings
 from kaito.engine import endings
@@ -20,13 +21,13 @@ from test.unit.controllers.workspace.scene import (
     condition,
     decided,
     kinds,
+    node,
     of_kind,
     says,
     seen,
 )
 from test.unit.controllers.workspace.tuning_scene import (
     SIZE,
-    TUNING,
     ended,
     failed,
     pod,
@@ -209,8 +210,6 @@ def test_a_run_that_ended_well_is_never_begun_again_by_itself(lost: str) -> None
         case "pods":
             observation = replace(observation, pods=())
         case "config":
-            from kaito.controllers.workspace.parameters import Missing
-
             observation = replace(observation, config=Missing(name="c"))
         case "image":
             settings = Settings(tag="9.9.9", checkpoint_class="disks")
@@ -367,8 +366,6 @@ def test_each_change_is_one_event() -> None:
 
 
 def test_nodes_that_are_brought_are_given_back_at_the_end() -> None:
-    from test.unit.controllers.workspace.scene import node
-
     mine = node("mine", **{"node.kubernetes.io/instance-type": SIZE})
     observation = seen(tuned(), nodes=(mine,))
     first = decided(observation)
@@ -388,5 +385,7 @@ def test_a_workspace_in_deletion_takes_its_job_and_disk_along() -> None:
     assert says(decision, "JobStarted") == ("False", "workspaceDeleted")
 
 
-def test_the_last_known_preset_is_what_is_tuned() -> None:
-    assert TUNING["preset"]["name"] in str(of_kind(decided(ready()), "Job"))
+def test_annotations_of_serving_are_said_to_do_nothing() -> None:
+    annotated = tuned(metadata={"annotations": {"kaito.sh/network-policy": "namespace"}})
+    told = [each.message for each in decided(seen(annotated)).events]
+    assert told == ["Annotation kaito.sh/network-policy has no effect with tuning."]
