@@ -67,6 +67,14 @@ def silence(scene: Scene) -> Finding | None:
     return None
 
 
+def away(scene: Scene) -> tuple[Link, ...]:
+    """The manager's lease, where a Workspace serves on without it."""
+    if life(scene, MANAGER) is not Life.ENDED:
+        return ()
+    said = f"The {MANAGER.command} is not running: no change is seen until it does."
+    return (_lease(scene, MANAGER, said),)
+
+
 def life(scene: Scene, daemon: Daemon) -> Life:
     """What is known of a daemon."""
     if daemon.lease not in scene.leases:
@@ -114,15 +122,6 @@ def _silent(scene: Scene, daemon: Daemon, what: int | str, asked: float | None) 
 
 def _not_running(scene: Scene, daemon: Daemon, unnoticed: str) -> Finding:
     known = life(scene, daemon)
-    lease = scene.leases.get(daemon.lease) or {}
-    renewed = moment((lease.get("spec") or {}).get("renewTime"))
-    where = f"lease {daemon.lease} in {NAMESPACE}"
-    evidence = {
-        Life.ABSENT: f"no {where}",
-        Life.ENDED: f"{where}, held by nobody",
-        Life.UNSEEN: f"{where}, which you may not read",
-        Life.HELD: where,
-    }[known]
     waits = f": {unnoticed} is unanswered" if unnoticed else ""
     seems = "does not seem to be" if known is Life.UNSEEN else "is not"
     lacks = daemon is MANAGER and machine.KIND in scene.absent
@@ -139,11 +138,12 @@ def _not_running(scene: Scene, daemon: Daemon, unnoticed: str) -> Finding:
         if daemon is MANAGER
         else ""
     )
+    link = _lease(scene, daemon, cause)
     return Finding(
         verdict=Verdict.NEEDS_YOU,
         reason=f"{daemon.command.capitalize()}NotRunning",
         cause=cause,
-        since=renewed,
+        since=link.since,
         fix=Fix(
             what=f"Start it, `kaito {daemon.command}`, or find out why its Pod does not run.{also}",
             commands=(
@@ -152,15 +152,26 @@ def _not_running(scene: Scene, daemon: Daemon, unnoticed: str) -> Finding:
                 f"kubectl -n {NAMESPACE} get lease {daemon.lease} -o yaml",
             ),
         ),
-        links=(
-            Link(
-                kind="Lease",
-                name=daemon.lease,
-                namespace=NAMESPACE,
-                state=State.FAILING,
-                since=renewed,
-                evidence=evidence,
-                message=cause,
-            ),
-        ),
+        links=(link,),
+    )
+
+
+def _lease(scene: Scene, daemon: Daemon, message: str) -> Link:
+    """The lease of a daemon that is away."""
+    lease = scene.leases.get(daemon.lease) or {}
+    where = f"lease {daemon.lease} in {NAMESPACE}"
+    evidence = {
+        Life.ABSENT: f"no {where}",
+        Life.ENDED: f"{where}, held by nobody",
+        Life.UNSEEN: f"{where}, which you may not read",
+        Life.HELD: where,
+    }[life(scene, daemon)]
+    return Link(
+        kind="Lease",
+        name=daemon.lease,
+        namespace=NAMESPACE,
+        state=State.FAILING,
+        since=moment((lease.get("spec") or {}).get("renewTime")),
+        evidence=evidence,
+        message=message,
     )

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from kaito.api import conditions
 from kaito.why.chain import Chain, Finding, Verdict
-from kaito.why.daemons import silence
+from kaito.why.daemons import away, silence
 from kaito.why.ending import leaving
 from kaito.why.facts import facts
 from kaito.why.links import links
@@ -65,7 +65,11 @@ def _ready(scene: Scene) -> Finding | None:
     if meant is None or meant.status != "True":
         return None
     return Finding(
-        verdict=Verdict.READY, reason=meant.reason, cause=meant.message, since=meant.since
+        verdict=Verdict.READY,
+        reason=meant.reason,
+        cause=meant.message,
+        since=meant.since,
+        links=away(scene),
     )
 
 

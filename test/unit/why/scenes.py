@@ -77,6 +77,32 @@ def machine(*conditions: Object, node: str = "") -> Order:
     )
 
 
+def claim(*conditions: Object, pool: str = "", foreign: bool = False) -> Order:
+    """A NodeClaim of its node; of a NodePool, or of another provisioner's class."""
+    owners = [{"apiVersion": "v1", "kind": "NodePool", "name": pool, "uid": "u"}] if pool else []
+    group = "karpenter.azure.com" if foreign else "kaito.sh"
+    kind = "AKSNodeClass" if foreign else "KaitoNodeClass"
+    return ORDERS["NodeClaim"].model.model_validate(
+        {
+            "metadata": {
+                "name": "ws2",
+                "uid": "uid-of-ws2",
+                "labels": {"karpenter.sh/nodepool": pool} if pool else {},
+                "ownerReferences": owners,
+            },
+            "spec": {"nodeClassRef": {"group": group, "kind": kind, "name": "default"}},
+            "status": {"conditions": list(conditions)},
+        }
+    )
+
+
+def node_pool(nodes: int = 1) -> Order:
+    """A NodePool that asks for so many nodes."""
+    return ORDERS["NodePool"].model.model_validate(
+        {"metadata": {"name": "pool", "uid": "uid-of-pool"}, "spec": {"replicas": nodes}}
+    )
+
+
 def pod(name: str = "w-0", *, container: Object | None = None, **status: Any) -> Object:
     """A Pod of it, with the state of its container."""
     return {

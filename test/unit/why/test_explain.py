@@ -16,10 +16,12 @@ from kaito.why import State, Verdict, explain
 from test.unit.why.scenes import (
     MINUTE,
     NOW,
+    claim,
     condition,
     deployment,
     lease,
     machine,
+    node_pool,
     not_ready,
     pod,
     scene,
@@ -75,6 +77,31 @@ def test_why_a_launch_had_to_be_tried_again_is_told_while_it_is() -> None:
     chain = explain(scene(workspace(*failed), orders=(machine(again),), events=events))
     assert (chain.verdict, chain.reason) == (Verdict.RETRYING, "RegistrationTimeout")
     assert chain.cause == f"Machine ws1: {said}"
+
+
+def test_a_claim_that_karpenter_still_tries_is_retried_whatever_stands_in_its_way() -> None:
+    tries = condition("Launched", "Unknown", Cause.FAMILY_QUOTA.value, "quota")
+    failed = not_ready(c.RESOURCE_READY, c.NODE_CLAIM_FAILED, "NodeClaim ws2: quota")
+    chain = explain(scene(workspace(*failed), orders=(claim(tries, foreign=True),)))
+    assert (chain.verdict, chain.reason) == (Verdict.RETRYING, Cause.FAMILY_QUOTA.value)
+    assert [link.kind for link in chain.links] == ["Workspace", "NodeClaim", "instance"]
+
+
+def test_a_claim_of_another_provisioner_does_not_wait_for_ours() -> None:
+    waits = not_ready(c.RESOURCE_READY, c.RESOURCE_NOT_READY, "NodeClaim ws2 is on its way.")
+    leases = {"kaito-workspace": lease(5.0), "kaito-provisioner": None}
+    found = scene(workspace(*waits), orders=(claim(foreign=True),), leases=leases)
+    assert explain(found).verdict is Verdict.PROGRESSING
+
+
+def test_a_pool_is_told_with_the_claims_that_it_was_made_into() -> None:
+    said = "NodePool pool: no room"
+    refused = condition("Launched", "False", Cause.ALLOCATION.value, "no room")
+    failed = not_ready(c.RESOURCE_READY, c.NODE_CLAIM_FAILED, said)
+    orders = (node_pool(2), claim(refused, pool="pool"))
+    chain = explain(scene(workspace(*failed), orders=orders))
+    assert (chain.verdict, chain.reason) == (Verdict.RETRYING, Cause.ALLOCATION.value)
+    assert [link.kind for link in chain.links][:3] == ["Workspace", "NodePool", "NodeClaim"]
 
 
 @pytest.mark.parametrize(
@@ -252,6 +279,13 @@ def test_a_workspace_that_nobody_looks_at_is_not_taken_for_one_that_waits() -> N
     unseen = workspace()
     chain = explain(scene(unseen, leases={"kaito-workspace": None}))
     assert (chain.verdict, chain.reason) == (Verdict.NEEDS_YOU, "ManagerNotRunning")
+
+
+def test_what_serves_while_the_manager_is_away_is_ready_and_says_so() -> None:
+    ready = workspace(condition("WorkspaceReady", "True", c.READY, "1 of 1."))
+    chain = explain(scene(ready, leases={"kaito-workspace": lease(5.0, holder="")}))
+    assert chain.verdict is Verdict.READY
+    assert (chain.links[-1].kind, chain.links[-1].state) == ("Lease", State.FAILING)
 
 
 def test_an_edit_that_has_not_been_judged_yet_is_on_its_way_while_the_manager_lives() -> None:
