@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from operator import truediv
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -76,8 +77,9 @@ def measured(directory: Path, runs: int, tokens: int) -> dict[str, Any]:
     rates = {name: median(each) for name, each in found.items()}
     return {
         **{f"{name} tokens/s": round(rate) for name, rate in rates.items()},
-        "one / bare": round(rates["one"] / rates["bare"], 2),
-        "sixteen / one": round(rates["sixteen"] / rates["one"], 1),
+        # Of runs side by side, for what else the machine does changes from one to the next.
+        "one / bare": round(median(map(truediv, found["one"], found["bare"])), 2),
+        "sixteen / one": round(median(map(truediv, found["sixteen"], found["one"])), 1),
         "start s": round(started, 1),
         "memory MiB": memory // 1024**2,
         "cpus": os.cpu_count(),

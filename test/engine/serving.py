@@ -31,7 +31,7 @@ ADAPTERS = {"hello": "", "full.strength": "1.0", "without": "0"}
 BROKEN = ("cut-off", "of-another-model", "no-json", "nested", "without-weights", NAME, "HOME")
 QUESTION, ANSWER = "What is KAITO?", "KAITO turns a small Workspace into a model that answers."
 ADAPTED = "A LoRA adapter answers requests."
-PATIENCE = 100.0  # seconds for anything; what is waited for takes a few
+PATIENCE = 240.0  # seconds for anything; what is waited for takes a few where nobody else is busy
 
 
 @dataclass(frozen=True, slots=True)

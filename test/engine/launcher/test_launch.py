@@ -37,6 +37,7 @@ if __name__ == "__main__":
 """
 CONFIG = "vllm: {max_num_seqs: 2, gpu-memory-utilization: 0.5}\n"
 SECRET = "s3cret"
+PATIENCE = 120.0  # seconds for anything; what is waited for takes a few where nobody else is busy
 
 
 @dataclass
@@ -53,13 +54,13 @@ class Launched:
             headers={"Content-Type": "application/json", **headers},
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
     def until(self, answered: Callable[[], bool]) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE
         while not answered():
             assert time.monotonic() < end, self.log.read_text()
             assert self.process.poll() is None, self.log.read_text()
@@ -102,7 +103,7 @@ def launch(tmp_path: pathlib.Path) -> Iterator[Callable[..., Launched]]:
     for process in running:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -180,8 +181,8 @@ def test_pods_come_together_and_go_together(launch: Callable[..., Launched], ray
     # A worker has no model of its own to ask.
     assert worker.ask("/v1/completions", {"prompt": "x"})[0] == 503
     leader.process.terminate()
-    leader.process.wait(20)
-    assert worker.process.wait(60) == 1
+    leader.process.wait(PATIENCE)
+    assert worker.process.wait(PATIENCE) == 1
 
 
 def test_what_is_under_way_is_finished_at_the_end(
@@ -191,18 +192,18 @@ def test_what_is_under_way_is_finished_at_the_end(
     launched.serve()
     body = json.dumps({"prompt": str(tmp_path / "finish"), "stream": True}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{launched.port}/v1/completions", body)
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         assert answer.readline() == b"data: begun\n"
         launched.process.send_signal(signal.SIGTERM)
         # Nobody new is let in.
         launched_refuses(launched)
         (tmp_path / "finish").touch()
         assert answer.read().endswith(b"data: [DONE]\n\n")
-    launched.process.wait(20)
+    launched.process.wait(PATIENCE)
 
 
 def launched_refuses(launched: Launched) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
             launched.ask("/health")
@@ -215,7 +216,7 @@ def test_a_signal_ends_it_while_it_loads(launch: Callable[..., Launched]) -> Non
     launched = launch()
     launched.until(lambda: b"loading the model" in launched.ask("/health")[1])
     launched.process.send_signal(signal.SIGTERM)
-    assert launched.process.wait(20) != 0
+    assert launched.process.wait(PATIENCE) != 0
 
 
 # The interpreter prints what is raised in a callback of its own, and goes on.
@@ -244,7 +245,7 @@ def test_a_signal_that_the_interpreter_swallowed_ends_it_all_the_same(
     import_, rest = rest.split("\n", 1)
     monkeypatch.setattr(f"{__name__}.RUN", f"{first}\n{import_}\n{LOST}{rest}")
     launched = launch()
-    assert launched.process.wait(20) == 128 + signal.SIGTERM
+    assert launched.process.wait(PATIENCE) == 128 + signal.SIGTERM
     assert "Exception ignored" in launched.written()
 
 
@@ -261,7 +262,7 @@ def test_what_cannot_be_is_told_in_one_sentence(
 ) -> None:
     (tmp_path / "config.yaml").write_text(config)
     launched = launch(f"--kaito-config-file={tmp_path / 'config.yaml'}")
-    assert launched.process.wait(20) == 1
+    assert launched.process.wait(PATIENCE) == 1
     assert words in launched.written()
     assert SECRET not in launched.written()
 
