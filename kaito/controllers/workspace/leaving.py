@@ -35,13 +35,7 @@ def leave(observation: Observation) -> Decision:
     if not observation.orders and not own:
         return Decision(finalizer=Finalizer.REMOVE)
     deletions = [] if orphaned else belongings(observation, ())
-    # Claims that a pool was made into go with it.
-    pools = {order.name for order in observation.orders if order.kind == nodepool.KIND}
-    deletions += [
-        order_deletion(order)
-        for order in observation.orders
-        if not order.deleting and order.pool not in pools
-    ]
+    deletions += order_deletions(observation.orders)
     told = ", ".join([*map(_of_order, observation.orders), *_of_children(own)])
     waits = Verdict(
         truth="True",
@@ -82,6 +76,15 @@ def belongings(observation: Observation, kept: Iterable[Object]) -> list[Deletio
         and subject.owns(child.object)
         and not child.metadata.get("deletionTimestamp")
     ]
+
+
+def order_deletions(orders: Iterable[Order]) -> list[Deletion]:
+    """The deletions of all that asks for nodes."""
+    orders = [*orders]
+    # Claims that a pool was made into go with it.
+    pools = {order.name for order in orders if order.kind == nodepool.KIND}
+    going = (order for order in orders if not order.deleting and order.pool not in pools)
+    return [order_deletion(order) for order in going]
 
 
 def order_deletion(order: Order) -> Deletion:

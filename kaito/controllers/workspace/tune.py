@@ -23,7 +23,7 @@ from kaito.controllers.workspace.ended import containers, ended, is_over, pods_o
 from kaito.controllers.workspace.job import PLACE_HASH, desired_claim, desired_job
 from kaito.controllers.workspace.judgement import Verdict, stuck
 from kaito.controllers.workspace.kinds import CLAIMS, JOBS
-from kaito.controllers.workspace.leaving import belongings, order_deletion
+from kaito.controllers.workspace.leaving import belongings, order_deletions
 from kaito.controllers.workspace.observation import Observation, Subject
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.revisions import (
@@ -102,7 +102,7 @@ def rest(observation: Observation, end: Ended, catalog: Catalog, settings: Setti
         # What they follow from goes with the nodes.
         said["phases"] = subject.status["phases"]
     known = history(subject, observation.revisions)
-    deletions = [] if kept else [order_deletion(o) for o in observation.orders if not o.deleting]
+    deletions = [] if kept else order_deletions(observation.orders)
     if end.good:
         # What was reached on the way is worth nothing any more, and its disk costs money.
         deletions += [each for each in belongings(observation, ()) if each.resource == CLAIMS]

@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kaito.api import tuning
 from kaito.controllers.workspace.decision import Decision
@@ -389,3 +391,45 @@ def test_annotations_of_serving_are_said_to_do_nothing() -> None:
     annotated = tuned(metadata={"annotations": {"kaito.sh/network-policy": "namespace"}})
     told = [each.message for each in decided(seen(annotated)).events]
     assert told == ["Annotation kaito.sh/network-policy has no effect with tuning."]
+
+
+NODES = st.sampled_from(["none", "asked", "ready"])
+PODS = st.lists(
+    st.fixed_dictionaries(
+        {"phase": st.sampled_from(["Pending", "Running", "Succeeded", "Failed"])},
+        optional={
+            "data_downloader": st.sampled_from(["running", 0, 1, 10, 21, 137]),
+            "trainer": st.sampled_from(["running", 0, 1, 15, 137, 143]),
+            "pusher": st.sampled_from(["running", 0, 17, (0, RESULT)]),
+        },
+    ),
+    max_size=3,
+)
+ENDS = st.sampled_from(["", "Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"])
+
+
+@given(nodes=NODES, pods=PODS, end=ENDS, runs=st.booleans(), same=st.booleans())
+def test_whatever_is_seen_it_comes_to_rest_and_one_end_is_told(
+    nodes: str, pods: list[Any], end: str, runs: bool, same: bool
+) -> None:
+    observation = running() if runs else ready()
+    observation = replace(
+        observation,
+        pods=tuple(pod(f"w-{place}", **each) for place, each in enumerate(pods)),
+        orders=() if nodes == "none" else observation.orders,
+        nodes=observation.nodes if nodes == "ready" else (),
+    )
+    if runs and end:
+        observation = ended(observation, end)
+    if not same:
+        edited = tuned(output={"image": "registry.example.com/b:1", "imagePushSecret": "push"})
+        observation = replace(observation, workspace=edited)
+    resting = at_rest(observation)
+    decision = decided(resting)
+    assert decision == decided(resting)
+    assert decision.status is not None
+    state, good = decision.status["state"], says(decision, "WorkspaceSucceeded")[0]
+    assert (state == "Succeeded") == (good == "True")
+    assert says(decision, "WorkspaceReady")[0] == good
+    told = {each["kind"] for each in decision.objects}
+    assert not (state == "Succeeded" and told)
