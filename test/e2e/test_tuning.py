@@ -75,41 +75,32 @@ async def test_links_that_an_administrator_allows_are_fetched(tmp_path: Path) ->
         assert await succeeded(made, key)
 
 
-async def test_a_link_to_a_private_address_is_not_followed(bare: Stage) -> None:
+async def test_what_can_never_go_well_ends_at_the_first_try_and_says_why(bare: Stage) -> None:
     await start(bare)
     host = await registry(bare, ACCOUNT)
+    await registry(bare, "mistyped", password="wr0ng")
+    await give(bare, "data", train__jsonl=LINE)
+    await give(bare, "bad", train__jsonl='{"text": "local.kaito.sh/fault=dataset-invalid"}')
     # A name that looks public, and is a Service of this cluster.
     await bare.client.create(SERVICES, FILE_SERVICE)
-    links = {"urls": ["http://files.default/train.jsonl"]}
-    key = await create(bare, tuning("inside", f"{host}/adapters/inside:1", input=links))
-    said = await failed(bare, key)
-    assert said["reason"] == "AddressForbidden"
-
-
-async def test_data_that_cannot_be_trained_on_ends_it_at_once_and_says_why(bare: Stage) -> None:
-    await start(bare)
-    host = await registry(bare, ACCOUNT)
-    fault = {"text": "local.kaito.sh/fault=dataset-invalid"}
-    await give(bare, "data", train__jsonl=json.dumps(fault))
-    key = await create(bare, tuning("broken", f"{host}/adapters/broken:1"))
-    said = await failed(bare, key)
-    assert said["reason"] == "DatasetInvalid"
-    assert "dataset-invalid, as the data asks" in said["message"]
-    assert len({uid for each in pods(bare, key) if (uid := each["metadata"]["uid"])}) <= 1
-    await bare.until(lambda: not bare.all(NODES), "its nodes gone")
-
-
-async def test_a_push_that_is_refused_says_so_and_is_mended_without_training_again(
-    bare: Stage,
-) -> None:
-    await start(bare)
-    host = await registry(bare, ACCOUNT, password="wrong")
-    await give(bare, "data", train__jsonl=LINE)
-    key = await create(bare, tuning("refused", f"{host}/adapters/refused:1"))
-    said = await failed(bare, key)
-    assert said["reason"] == "PushRefused"
-    assert host in said["message"]
-    assert "wrong" not in said["message"]
+    image = f"{host}/adapters/never:1"
+    fields: dict[str, Object] = {
+        "inside": {"input": {"urls": ["http://files.default/train.jsonl"]}},
+        "broken": {"input": {"volumeSource": {"configMap": {"name": "bad"}}}},
+        "refused": {"output": {"image": image, "imagePushSecret": "mistyped"}},
+    }
+    keys = {each: await create(bare, tuning(each, image, **fields[each])) for each in fields}
+    said = {each: await failed(bare, key) for each, key in keys.items()}
+    assert {each: condition["reason"] for each, condition in said.items()} == {
+        "inside": "AddressForbidden",
+        "broken": "DatasetInvalid",
+        "refused": "PushRefused",
+    }
+    assert "dataset-invalid, as the data asks" in said["broken"]["message"]
+    assert host in said["refused"]["message"]
+    assert "wr0ng" not in said["refused"]["message"]
+    assert {status(bare, key)["tuning"]["attempts"] for key in keys.values()} == {1}
+    await bare.until(lambda: not bare.all(NODES), "their nodes gone")
 
 
 async def test_an_evicted_training_goes_on_from_its_last_checkpoint(bare: Stage) -> None:
@@ -122,11 +113,9 @@ async def test_an_evicted_training_goes_on_from_its_last_checkpoint(bare: Stage)
     assert status(bare, key)["state"] == "Running"
     [pod] = pods(bare, key)
     await evict(bare, pod)
+    # One that began anew would stop half-way again.
     await succeeded(bare, key)
     assert status(bare, key)["tuning"]["attempts"] == 2
-    # From the fifth step on, and not from the first.
-    [last] = [each for each in pods(bare, key) if each["metadata"]["uid"] != pod["metadata"]["uid"]]
-    assert last
 
 
 async def evict(made: Stage, pod: Object) -> None:
