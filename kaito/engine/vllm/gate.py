@@ -18,12 +18,10 @@ class Gate:
     limit: int
     """The most that may be under way, 0 for any number."""
     inside: int = 0
-    refused: int = 0
 
     def enter(self) -> bool:
         """Whether one more may come in; who may must leave."""
         if self.limit and self.inside >= self.limit:
-            self.refused += 1
             return False
         self.inside += 1
         return True
