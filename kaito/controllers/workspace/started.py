@@ -51,7 +51,8 @@ def started(job: Object, pods: Sequence[Object], now: float) -> Verdict:
     if live is None:
         return _without_pod(job, pods, now)
     wrong = trouble([live], None, now)
-    if wrong is not None:
+    # What a container that has ended says is its Job's to judge, which may try again.
+    if wrong is not None and wrong.reason != conditions.CONTAINER_OOM_KILLED:
         return Verdict(truth="False", reason=wrong.reason, message=wrong.message, final=wrong.final)
     doing = busy(live)
     if not doing:

@@ -69,7 +69,8 @@ def past(observation: Observation) -> Ended | None:
         return last if found and last and _holds(last, found) else found
     if last is None or not last.good or not run.is_of(last.run):
         return None
-    return last
+    # Another run has been asked for since, and may have stored its result in the same place.
+    return None if job is not None and _stores(pods_of(job, observation.pods)) else last
 
 
 def rest(observation: Observation, end: Ended, catalog: Catalog, settings: Settings) -> Decision:
@@ -89,6 +90,10 @@ def rest(observation: Observation, end: Ended, catalog: Catalog, settings: Setti
         conditions.WORKSPACE_SUCCEEDED: whole,
     }
     mine = pods_of(job, observation.pods) if job is not None else []
+    # The Job of a run that was asked for in between, and taken back.
+    superseded = job is not None and not _is_of(job, end)
+    before = {} if superseded else _told(subject)
+    of_job = None if superseded else job
     said = status(
         observation,
         verdicts,
@@ -96,13 +101,15 @@ def rest(observation: Observation, end: Ended, catalog: Catalog, settings: Setti
         worker_nodes=sorted(_there(observation)) if kept else (),
         target_node_count=1,
         details=details(observation, None, None, catalog, settings),
-        training=trained(_told(subject), job, mine, observation.progress, end),
+        training=trained(before, of_job, mine, observation.progress, end),
     )
     if told and "phases" in subject.status:
         # What they follow from goes with the nodes.
         said["phases"] = subject.status["phases"]
     known = history(subject, observation.revisions)
     deletions = [] if kept else order_deletions(observation.orders)
+    if superseded and job is not None and not _deleting(job):
+        deletions.append(_deletion(job))
     if end.good:
         # What was reached on the way is worth nothing any more, and its disk costs money.
         deletions += [each for each in belongings(observation, ()) if each.resource == CLAIMS]
@@ -139,8 +146,7 @@ def tune(observation: Observation, planned: Plan, catalog: Catalog, settings: Se
     objects, deletions = found.objects, [*found.deletions]
     revision: Object | None = None
     if turn.removes and job is not None:
-        uid = str(job["metadata"]["uid"])
-        deletions.append(Deletion(resource=JOBS, key=Key.of(job), uid=uid))
+        deletions.append(_deletion(job))
     if turn.makes or of_job is not None:
         chosen = replace(_declared(observation), ended=None)
         revision = record(subject, chosen)
@@ -227,7 +233,7 @@ def _held(observation: Observation) -> str:
     """What has to go before a Job is made; "" for nothing."""
     subject, claim = Subject(observation.workspace), observation.checkpoints
     for pod in observation.pods:
-        if not is_over(pod):
+        if not is_over(pod) and _of_a_job(pod):
             return f"Pod {pod['metadata']['name']} of an earlier run"
     if claim is not None and subject.owns(claim) and _deleting(claim):
         return f"PersistentVolumeClaim {claim['metadata']['name']} of an earlier run"
@@ -252,6 +258,25 @@ def _holds(last: Ended, found: Ended) -> bool:
     """Whether what was written down is about this very end, and no less than is seen now."""
     same = (last.job, last.run) == (found.job, found.run)
     return same and not (found.result and not last.result)
+
+
+def _is_of(job: Object, end: Ended) -> bool:
+    """Whether a Job trained what has ended so; the very Job, or one of the same run."""
+    return job["metadata"].get("uid") == end.job or _noted(job, HASH) == end.run
+
+
+def _stores(pods: Iterable[Object]) -> bool:
+    """Whether one of these Pods stores a result, or has."""
+    return any(is_over(pod) or busy(pod) == tuning.PUSHER for pod in pods)
+
+
+def _deletion(job: Object) -> Deletion:
+    return Deletion(resource=JOBS, key=Key.of(job), uid=str(job["metadata"]["uid"]))
+
+
+def _of_a_job(pod: Object) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or ()
+    return any(each.get("kind") == JOBS.kind for each in owners)
 
 
 def _success(end: Ended) -> str:

@@ -307,6 +307,38 @@ def test_what_was_trained_before_is_trained_again_when_it_comes_back_after_anoth
     assert kinds(decided(back)) == ["Machine"]
 
 
+@pytest.mark.parametrize(
+    ("far", "again"), [({"trainer": "running"}, False), ({"trainer": 0, "pusher": "running"}, True)]
+)
+def test_an_edit_that_is_taken_back_in_time_costs_no_other_training(
+    far: dict[str, Any], again: bool
+) -> None:
+    first = at_rest(succeeded(running()))
+    other = tuned(output={"image": "registry.example.com/b:1", "imagePushSecret": "push"})
+    observation = replace(first, workspace=other, job=None, pods=())
+    observation = replace(observation, orders=ready().orders, nodes=ready().nodes)
+    observation = written(observation, decided(observation))
+    assert observation.job is not None
+    job = {**observation.job, "metadata": {**observation.job["metadata"], "uid": "another"}}
+    between = replace(observation, job=job, pods=(pod(job="another", **far),))
+    back = decided(replace(between, workspace={**tuned(), "status": between.workspace["status"]}))
+    assert "Job" in [each.resource.kind for each in back.deletions]
+    assert says(back, "WorkspaceSucceeded")[0] == ("False" if again else "True")
+    if not again:
+        assert told(back) == {"finishedAt": rfc3339(NOW + 60), "result": RESULT}
+
+
+def test_memory_that_did_not_suffice_is_tried_again_and_no_failure_yet() -> None:
+    decision = decided(replace(running(), pods=(pod(trainer=137),)))
+    assert decision.status is not None
+    assert decision.status["state"] != "Failed"
+
+
+def test_a_pod_of_somebody_else_holds_nothing_up() -> None:
+    stranger = {"metadata": {"name": "s", "namespace": "default"}, "status": {"phase": "Running"}}
+    assert "Job" in kinds(decided(replace(ready(), pods=(stranger,))))
+
+
 def test_a_job_that_waits_for_a_node_that_has_gone_is_made_anew() -> None:
     waits = running()
     assert waits.job is not None
