@@ -1,19 +1,18 @@
 """What an error of the libraries that train means: an ending, and a sentence with a way out. Pure.
 
-Errors are told by their types' names and numbers, so that neither PyTorch nor a hub's client is
-imported to name one.
+Errors are told by their types' names and numbers, so that PyTorch is not imported to name one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kaito.engine.endings import Ended, Ending, out_of_room
+from kaito.engine.hub import chain, first_line, kinds_of, refusal, unreachable
 
 FULL = ("no space left on device", "disk quota exceeded", "file too large")
 NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "cudaerrormemory")
-LONGEST = 300  # characters of a library's own words
 
 
 def ending(error: BaseException, training: Mapping[str, Any], *, method: str) -> Ended | None:
@@ -29,7 +28,7 @@ def ending(error: BaseException, training: Mapping[str, Any], *, method: str) ->
                 "The disk is full: ask for a node with a larger disk, or give less data; a "
                 "checkpoint needs three times the adapter's size.",
             )
-        kinds = {kind.__name__ for kind in type(each).__mro__}
+        kinds = kinds_of(each)
         if kinds & {"OutOfMemoryError", "MemoryError"} or (
             "RuntimeError" in kinds and any(words in text for words in NO_MEMORY)
         ):
@@ -57,52 +56,15 @@ def out_of_memory(training: Mapping[str, Any], *, method: str, gpu: bool) -> End
 
 def unusable(error: BaseException, model: str, variables: Mapping[str, str]) -> Ended:
     """For an error while a model was loaded from a hub or a directory."""
-    token = bool(variables.get("HF_TOKEN"))
-    for each in chain(error):
-        kinds = {kind.__name__ for kind in type(each).__mro__}
-        if "GatedRepoError" in kinds or "gated repo" in str(each):
-            why = "the token in HF_TOKEN has no access to it" if token else "HF_TOKEN is not set"
-            return _model(
-                f"{model} is gated on Hugging Face, and {why}: ask for access there, and name a "
-                "Secret with HF_TOKEN in presetOptions.modelAccessSecret."
-            )
-        if "RepositoryNotFoundError" in kinds:
-            return _model(
-                f"Hugging Face has no model {model}, or HF_TOKEN has no access to it: look at the "
-                "name, and at presetOptions.modelAccessSecret."
-            )
-        if "RevisionNotFoundError" in kinds:
-            return _model(f"Hugging Face has the model {model}, but not the revision asked for.")
-    for each in chain(error):
-        kinds = {kind.__name__ for kind in type(each).__mro__}
-        away = kinds & {"ConnectionError", "ConnectError", "Timeout", "TimeoutException"}
-        status = getattr(getattr(each, "response", None), "status_code", 0) or 0
-        if away or status == 429 or status >= 500:
-            return Ended(
-                Ending.SOURCE_UNAVAILABLE,
-                f"{model} cannot be fetched, for Hugging Face does not answer: it is tried again.",
-            )
-    return _model(
+    if why := refusal(error, model, token=bool(variables.get("HF_TOKEN"))):
+        return Ended(Ending.MODEL_UNUSABLE, why)
+    if unreachable(error):
+        return Ended(
+            Ending.SOURCE_UNAVAILABLE,
+            f"{model} cannot be fetched, for Hugging Face does not answer: it is tried again.",
+        )
+    return Ended(
+        Ending.MODEL_UNUSABLE,
         f"The model {model} cannot be loaded: {first_line(error)}. Are its files whole, and is it "
-        "a model of text?"
+        "a model of text?",
     )
-
-
-def first_line(error: BaseException) -> str:
-    """A library's own words, short."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what it came of."""
-    seen: list[BaseException] = []
-    now: BaseException | None = error
-    while now is not None and now not in seen:
-        seen.append(now)
-        yield now
-        now = now.__cause__ or now.__context__
-
-
-def _model(sentence: str) -> Ended:
-    return Ended(Ending.MODEL_UNUSABLE, sentence)

@@ -12,7 +12,8 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from kaito.engine.endings import Ended, Ending
-from kaito.engine.tuning.failures import ending, first_line, unusable
+from kaito.engine.hub import first_line
+from kaito.engine.tuning.failures import ending, unusable
 from kaito.engine.tuning.plan import Plan
 
 # For models that have no template of chats. docs/tuning.md shows it.

@@ -24,9 +24,10 @@ from datasets import Dataset, disable_progress_bars
 from trl import SFTConfig, SFTTrainer
 
 from kaito.engine.endings import Ended, Ending
+from kaito.engine.hub import first_line
 from kaito.engine.tuning import plan as plans
 from kaito.engine.tuning.callbacks import Steps, Wishes
-from kaito.engine.tuning.failures import ending, first_line
+from kaito.engine.tuning.failures import ending
 from kaito.engine.tuning.model import Loaded, load
 from kaito.engine.tuning.plan import Plan
 

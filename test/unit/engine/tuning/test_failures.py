@@ -20,7 +20,15 @@ class SafetensorError(Exception):
     """As that of the library in Rust is called."""
 
 
-class GatedRepoError(Exception):
+class RepositoryNotFoundError(Exception):
+    """As the hub's client calls it."""
+
+
+class GatedRepoError(RepositoryNotFoundError):
+    """As the hub's client calls it."""
+
+
+class RevisionNotFoundError(Exception):
     """As the hub's client calls it."""
 
 
@@ -33,8 +41,8 @@ class HfHubHTTPError(Exception):
 
 
 def caused(error: BaseException) -> RuntimeError:
-    """Something that a library wraps around an error."""
-    found = RuntimeError("Something went wrong.")
+    """What a library makes of an error; transformers says this of all that it does not find."""
+    found = RuntimeError("It is no model, or it is private or a gated repo.")
     found.__cause__ = error
     return found
 
@@ -99,6 +107,9 @@ def test_another_error_is_nobodys() -> None:
     [
         (GatedRepoError(), "", Ending.MODEL_UNUSABLE, "HF_TOKEN is not set: ask for access"),
         (GatedRepoError(), "x", Ending.MODEL_UNUSABLE, "the token in HF_TOKEN has no access"),
+        (caused(GatedRepoError()), "", Ending.MODEL_UNUSABLE, "is gated"),
+        (caused(RepositoryNotFoundError()), "", Ending.MODEL_UNUSABLE, "has no model a/b"),
+        (caused(RevisionNotFoundError()), "", Ending.MODEL_UNUSABLE, "but not the revision"),
         (HfHubHTTPError(503), "", Ending.SOURCE_UNAVAILABLE, "does not answer"),
         (caused(ConnectionError()), "", Ending.SOURCE_UNAVAILABLE, "does not answer"),
         (HfHubHTTPError(403), "", Ending.MODEL_UNUSABLE, "cannot be loaded: 403 for url."),
