@@ -51,7 +51,7 @@ def facts(
         "plural": f"{ORDERS[order.kind].plural}.{ORDERS[order.kind].group}" if order else "",
         "pod": pod["metadata"]["name"] if pod else "",
         "container": container,
-        "sizes": ",".join(sizes_besides(scene)) if order else "",
+        "sizes": ",".join(sizes_besides(scene)) if not pod else "",
     }
     known = {name: _quoted(word) for name, word in words.items() if word} | {
         "selector": " ".join(_quoted(f"{key}={value}") for key, value in pairs),

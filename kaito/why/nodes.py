@@ -13,7 +13,15 @@ from kaito.runtime import Object
 from kaito.why.chain import Finding, Verdict
 from kaito.why.facts import facts
 from kaito.why.remedies import Facts, fix
-from kaito.why.rows import KIND_MISSING, NODE_LOST, NODES, NODES_LACKING, Row
+from kaito.why.rows import (
+    CLAIM_UNSEEN,
+    KIND_MISSING,
+    NODE_LOST,
+    NODES,
+    NODES_LACKING,
+    WORKSPACE,
+    Row,
+)
 from kaito.why.scene import Happening, Said, Scene, said, said_of
 
 # What comes by itself does so within a minute or two; after this somebody should look.
@@ -47,9 +55,9 @@ def of_nodes(scene: Scene, meant: Said) -> Finding:
     lacking = scene.said(conditions.NODES_READY)
     if not scene.orders and not asks_by(scene) and lacking is not None and lacking.status != "True":
         return _finding(scene, NODES_LACKING, meant, reason=conditions.NODE_NOT_READY)
-    return Finding(
-        verdict=Verdict.PROGRESSING, reason=meant.reason, cause=meant.message, since=meant.since
-    )
+    # What asks for the nodes may not be read, or has yet to be made.
+    row = CLAIM_UNSEEN if scene.failed else WORKSPACE.get(meant.reason, Row(Verdict.RETRYING))
+    return _finding(scene, row, meant)
 
 
 def claims(scene: Scene) -> tuple[Order, ...]:

@@ -311,6 +311,11 @@ NODE_LOST = Row(
     "Find out what became of the machine, or have it replaced by another one.",
     (NODE, "kubectl delete {plural} {claim}"),
 )
+CLAIM_UNSEEN = Row(
+    NEEDS_YOU,
+    "Do what the cause says; where a size cannot be had, let the Workspace take others, too.",
+    (OTHER_SIZES,),
+)
 NODES_LACKING = Row(
     NEEDS_YOU,
     "Bring a node with GPUs that nobody else uses, and give it the labels of the selector.",

@@ -79,6 +79,18 @@ def test_why_a_launch_had_to_be_tried_again_is_told_while_it_is() -> None:
     assert chain.cause == f"Machine ws1: {said}"
 
 
+def test_who_may_not_read_claims_is_told_what_the_workspace_says_of_them() -> None:
+    said = "Machine ws1: quota; `az vm list-usage --location eastus` shows what is used."
+    failed = workspace(*not_ready(c.RESOURCE_READY, c.MACHINE_FAILED, said))
+    assert explain(scene(failed)).verdict is Verdict.RETRYING
+    failed["status"]["state"] = "Failed"
+    chain = explain(scene(failed))
+    assert (chain.verdict, chain.cause) == (Verdict.NEEDS_YOU, said)
+    assert chain.fix is not None
+    assert "az vm list-usage --location eastus" in chain.fix.commands
+    assert "kaito.sh/instance-types=Standard_NC6s_v3," in chain.fix.commands[0]
+
+
 def test_a_claim_that_karpenter_still_tries_is_retried_whatever_stands_in_its_way() -> None:
     tries = condition("Launched", "Unknown", Cause.FAMILY_QUOTA.value, "quota")
     failed = not_ready(c.RESOURCE_READY, c.NODE_CLAIM_FAILED, "NodeClaim ws2: quota")

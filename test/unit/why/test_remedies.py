@@ -83,13 +83,9 @@ def test_each_step_of_a_claim_that_is_missing_has_a_verdict(reason: str) -> None
 
 
 def test_every_blank_of_a_command_can_be_filled() -> None:
-    known = facts(
-        scene(workspace() | {"inference": {"preset": {"name": "phi-4"}, "config": "settings"}}),
-        order=machine(node="node-1"),
-        pod=pod(),
-        container="w",
-        about="Deployment w exists already",
-    ).known
+    found = scene(workspace() | {"inference": {"preset": {"name": "phi-4"}, "config": "settings"}})
+    of_nodes = facts(found, order=machine(node="node-1")).known
+    of_pods = facts(found, pod=pod(), container="w", about="Deployment w exists already").known
     blanks = {
         name
         for row in ROWS
@@ -97,7 +93,7 @@ def test_every_blank_of_a_command_can_be_filled() -> None:
         for _, name, _, _ in Formatter().parse(command)
         if name
     }
-    assert blanks <= set(known)
+    assert blanks <= {*of_nodes, *of_pods}
 
 
 def test_a_command_that_lacks_a_fact_is_left_out() -> None:
