@@ -17,6 +17,7 @@ from packaging.version import Version
 from hack.images import IMAGES, plan
 from kaito.catalog.arguments import arguments
 from kaito.catalog.engine import engine
+from kaito.controllers.workspace import job
 from kaito.controllers.workspace.command import CHAT_TEMPLATES, ENTRY, LAUNCH
 from kaito.controllers.workspace.group import HEALTH, SCRIPT
 from kaito.engine.moving.pull import DATA
@@ -98,8 +99,9 @@ def test_every_template_that_a_model_is_started_with_is_there() -> None:
 
 
 def test_what_the_manager_runs_is_there() -> None:
-    paths = {ENTRY[-1], LAUNCH[-1], HEALTH[-1], *re.findall(r"serving=(\S+)", SCRIPT)}
-    assert len(paths) == 4
+    entries = (ENTRY[-1], job.ENTRY[-1], LAUNCH[-1], HEALTH[-1])
+    paths = {*entries, *re.findall(r"serving=(\S+)", SCRIPT)}
+    assert len(paths) == 5
     for path in paths:
         assert (DOCKER / "workspace" / path.removeprefix("/workspace/")).is_file(), path
     assert "COPY --chmod=0555 docker/workspace /workspace\n" in text("vllm.Dockerfile")

@@ -6,6 +6,7 @@ Workers get one of three shapes: `messages`; `prompt` and `completion`, both lis
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -58,7 +59,7 @@ class Chat:
 
     def example(self, record: Mapping[str, object]) -> Example:
         """As workers get it."""
-        said = record.get(self.column)
+        said = _written(record.get(self.column))
         if not isinstance(said, list):
             raise Unfit(f"has no list of messages in {self.column}")
         messages = [self._message(number, each) for number, each in enumerate(said, 1)]
@@ -157,6 +158,16 @@ def choose(columns: Collection[str]) -> Form | None:
         context = first(CONTEXTS, request)
         return Instruction(request, answer, context, first(SYSTEMS))
     return Plain(PLAIN) if PLAIN in columns else None
+
+
+def _written(value: object) -> object:
+    """Tables without lists have them as JSON in a text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _column(record: Mapping[str, object], name: str) -> str:

@@ -101,6 +101,13 @@ def test_chats_have_roles_under_all_their_names(data: Path) -> None:
     assert found == [{"messages": chat}] * 3
 
 
+def test_a_table_has_chats_as_json(data: Path) -> None:
+    chat = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]
+    table = io.StringIO()
+    csv.writer(table).writerows([["messages"], [json.dumps(chat)]])
+    assert read(data, {"a.csv": table.getvalue()})[1] == [{"messages": chat}]
+
+
 def test_columns_are_those_that_the_settings_name(data: Path) -> None:
     files = {"a.csv": "q,a,text\nWhy?,So.,x\n"}
     columns = {"context_column": "q", "response_column": "a"}
