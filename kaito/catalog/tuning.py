@@ -21,7 +21,9 @@ from kaito.catalog.sku import Gpus, Sku
 from kaito.catalog.training import Training
 
 DATA_GIB = 20  # what training data may be, unless the manager is told otherwise
-WRITTEN = 2  # training data once more, as it is read; the trainer's own figure is at most this
+# How often the trainer writes training data on its way to tokens: at most, measured on short texts.
+WRITTEN = 10
+LARGEST_DISK_GIB = 2048  # that AKS gives a node; more data than that is a volume's
 SHORTEST = 16  # tokens; nothing is learned from less
 
 
@@ -122,7 +124,10 @@ def attempted(
         training=training,
         footprint=footprint(model, gpus, training),
         parameters=adapter_parameters(model, training.targets, training.rank),
-        disk_gib=int((model.weights_gib or 0) + DISK_OVERHEAD_GIB + (1 + WRITTEN) * data_gib),
+        disk_gib=min(
+            LARGEST_DISK_GIB,
+            int((model.weights_gib or 0) + DISK_OVERHEAD_GIB + (1 + WRITTEN) * data_gib),
+        ),
     )
 
 

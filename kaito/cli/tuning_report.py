@@ -24,7 +24,9 @@ def lines(tuned: Tuning) -> Iterator[str]:
         yield from labelled("Memory", "not known: the model's shape or the GPUs' memory is not")
     else:
         yield from labelled("Memory", _memory(tuned.footprint))
-    yield from labelled("Disk", f"{tuned.disk_gib} GiB: weights, image, data and a copy of it")
+    yield from labelled(
+        "Disk", f"{tuned.disk_gib} GiB: weights, image, data, and what it is turned into"
+    )
 
 
 def course(speed: Speed | None, cost: Cost | None, tokens: int | None) -> Iterator[str]:

@@ -164,8 +164,14 @@ def test_what_fits_says_what_it_takes() -> None:
     assert isinstance(found.footprint, Footprint)
     assert found.footprint.fits
     assert found.parameters == 20_971_520
-    # Weights, 80 GiB as for inference, and three times the 20 GiB that data may be.
-    assert found.disk_gib == int(14.96 + 80 + 60)
+    # Weights, 80 GiB as for inference, and eleven times the 20 GiB that data may be.
+    assert found.disk_gib == int(14.96 + 80 + 220)
+
+
+def test_no_disk_is_larger_than_a_node_can_have() -> None:
+    found = tuning(LLAMA, A100, Training(), data_gib=1024)
+    assert isinstance(found, Tuning)
+    assert found.disk_gib == 2048
 
 
 def test_examples_are_no_longer_than_the_model_takes() -> None:
