@@ -1,9 +1,9 @@
 """What is looked at, with the rights of whoever asks, and how often: a bounded number of questions,
 a bounded number of answers each.
 
-What may not be read and what kinds are not there is written down and never an error. Only the
-Workspace itself has to be there: NotFound and Forbidden of it are the caller's, and so is a server
-that does not answer.
+What may not be read, what kinds are not there and what the server fails to answer is written down
+and never an error. Only the Workspace itself has to be there: what goes wrong with it is the
+caller's.
 """
 
 from __future__ import annotations
@@ -16,11 +16,21 @@ import msgspec
 from pydantic import ValidationError
 
 from kaito.api import nodepool
+from kaito.api.words import one_line
 from kaito.controllers.kinds import NODES
 from kaito.controllers.workspace.kinds import DEPLOYMENTS, PODS, STATEFUL_SETS, WORKSPACES
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.order import ORDERS, Order
-from kaito.runtime import Call, Client, Forbidden, Key, NotFound, Object, Resource
+from kaito.runtime import (
+    Call,
+    Client,
+    Forbidden,
+    Key,
+    NotFound,
+    Object,
+    Resource,
+    RuntimeFailure,
+)
 from kaito.runtime.lease import LEASES
 from kaito.why.daemons import DAEMONS, NAMESPACE
 from kaito.why.scene import Happening, Scene, happening, said_of
@@ -28,6 +38,7 @@ from kaito.why.scene import Happening, Scene, happening, said_of
 MOST = 100
 """Objects of one kind that are looked at; a Workspace has as many Pods as it has nodes."""
 MOST_NODES = 20
+REASON_LENGTH = 200  # characters of why something could not be read
 MOST_TOLD_OF = 8
 """Objects whose Events are asked for."""
 JOBS: Resource[Object] = Resource("batch", "v1", "jobs", "Job")
@@ -45,8 +56,7 @@ class _Page(msgspec.Struct):
 
 async def read(client: Client, key: Key, *, now: float) -> Scene:
     """All that there is to see of a Workspace. NotFound when it, or its kind, is not there;
-    Forbidden when it may not be read; ConnectionFailed and CallTimedOut as Client.send raises
-    them."""
+    Forbidden when it may not be read; else what Client.get raises of it alone."""
     return await _Reader(client, key).read(now)
 
 
@@ -139,7 +149,9 @@ class _Reader:
             return (None,)
         except Forbidden:
             self._may_not(LEASES, "get", NAMESPACE)
-            return None
+        except RuntimeFailure as error:
+            self._failed(LEASES, error)
+        return None
 
     async def _get(self, resource: Resource[Object], key: Key) -> Object | None:
         try:
@@ -149,6 +161,8 @@ class _Reader:
                 self._lacks(resource)
         except Forbidden:
             self._may_not(resource, "get", key.namespace)
+        except RuntimeFailure as error:
+            self._failed(resource, error)
         else:
             return _typed(resource) | found
         return None
@@ -178,6 +192,9 @@ class _Reader:
         except Forbidden:
             self._may_not(resource, "list", where)
             return ()
+        except RuntimeFailure as error:
+            self._failed(resource, error)
+            return ()
         return [{**_typed(resource), **each} for each in page.items]
 
     def _lacks(self, resource: Resource[Any]) -> None:
@@ -189,6 +206,10 @@ class _Reader:
         named = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
         where = f" in namespace {namespace}" if resource.namespaced else ""
         self._note(f"You may not {verb} {named}{where}: what they would tell is missing.")
+
+    def _failed(self, resource: Resource[Any], error: RuntimeFailure) -> None:
+        said = one_line(str(error), REASON_LENGTH).rstrip(".")
+        self._note(f"Of {resource.plural} nothing is known: {said}.")
 
     def _note(self, sentence: str) -> None:
         self._unseen[sentence] = None

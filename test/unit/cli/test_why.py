@@ -17,6 +17,7 @@ from kaito.cli import main
 from kaito.cli.why import as_json, text
 from kaito.controllers.kinds import NODES
 from kaito.controllers.workspace.kinds import PODS, WORKSPACES
+from kaito.controllers.workspace.order import ORDERS
 from kaito.runtime import Client, Key, Object
 from kaito.testing import Cluster, Faults
 from kaito.why import Chain, Fix, Link, State, Verdict, read
@@ -172,9 +173,13 @@ async def test_what_may_not_be_read_is_said_and_the_rest_is_told(
     await kube.install(*(each for each in crds() if each["spec"]["names"]["kind"] != "Machine"))
     await kube_client.create(WORKSPACES, OWN | {"metadata": OWN["metadata"]})
     kube_faults.on("list", PODS, times=None).fails(403)
+    kube_faults.on("list", ORDERS["NodeClaim"], times=None).fails(500)
     seen = await read(kube_client, Key("default", "w"), now=NOW)
     assert "You may not list pods in namespace default: what they would tell is missing." in (
         seen.unseen
+    )
+    assert "Of nodeclaims nothing is known: 500 InternalError: InternalError, said the test" in (
+        " ".join(seen.unseen)
     )
     assert "The API server has no Machine (karpenter.sh/v1alpha5)." in seen.unseen
     assert seen.absent >= {"Machine"}
