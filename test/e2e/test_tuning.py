@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from kaito.local.kinds import PERSISTENT_VOLUME_CLAIMS as CLAIMS
 from kaito.local.storage.volumes import CLASS_NAME
 from kaito.runtime import Call, Key, Object, is_true
 from test.e2e.images import registry
@@ -61,18 +62,25 @@ async def test_what_a_tuning_pushes_is_what_an_inference_workspace_pulls(bare: S
     assert pulled["state"]["terminated"]["exitCode"] == 0
 
 
-async def test_links_that_an_administrator_allows_are_fetched(tmp_path: Path) -> None:
+async def test_data_comes_by_links_that_are_allowed_and_the_result_lies_in_a_volume(
+    tmp_path: Path,
+) -> None:
     options = ("--no-controllers", "--profile", "instant", "--nodes", "1")
     async with stage(tmp_path, *options, "--image", f"python={sys.executable}") as made:
         await start(made, "--data-network", "127.0.0.0/8")
-        host = await registry(made, ACCOUNT)
         await give(made, "files", train__jsonl=LINE)
+        await made.client.create(CLAIMS, CLAIM)
         await made.client.create(PODS, FILE_SERVER)
         await made.client.create(SERVICES, FILE_SERVICE)
         await made.until(lambda: ready(made, "files"), "the file server ready")
         links = {"urls": ["http://files.default/train.jsonl"]}
-        key = await create(made, tuning("linked", f"{host}/adapters/linked:1", input=links))
-        assert await succeeded(made, key)
+        volume = {"volumeSource": {"persistentVolumeClaim": {"claimName": "adapters"}}}
+        key = await create(made, tuning("linked", "", input=links, output=volume))
+        # A directory of this machine, as the cluster is here.
+        place = Path(await succeeded(made, key))
+        assert {each.name for each in place.iterdir()} == {
+            *("README.md", "adapter_config.json", "adapter_model.safetensors")
+        }
 
 
 async def test_what_can_never_go_well_ends_at_the_first_try_and_says_why(bare: Stage) -> None:
@@ -136,6 +144,10 @@ def ready(made: Stage, name: str) -> bool:
     return is_true(found.get("status", {}).get("conditions", ()), "Ready")
 
 
+CLAIM: Object = named(
+    "adapters",
+    spec={"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+)
 FILE_SERVER: Object = {
     "metadata": {"name": "files", "namespace": "default", "labels": {"app": "files"}},
     "spec": {
