@@ -161,7 +161,13 @@ class _Training:
 
     def _variables(self) -> dict[str, str]:
         cache = str(self.place / "cache")
-        return {"HF_DATASETS_CACHE": cache, "HF_DATASETS_OFFLINE": "1", "HF_MODULES_CACHE": cache}
+        return {
+            "HF_DATASETS_CACHE": cache,
+            "HF_DATASETS_OFFLINE": "1",
+            "HF_MODULES_CACHE": cache,
+            "TORCHINDUCTOR_CACHE_DIR": cache,
+            "TRITON_CACHE_DIR": cache,
+        }
 
 
 # What nobody else has said.

@@ -77,6 +77,10 @@ def test_nothing_of_the_data_is_in_the_log(trained: Run) -> None:
     assert LEARNED not in "\n".join([*trained.lines, trained.log])
 
 
+def test_nothing_is_written_elsewhere(trained: Run) -> None:
+    assert list((trained.place / "elsewhere").rglob("*")) == []
+
+
 def test_the_two_last_checkpoints_are_kept_and_whole(trained: Run) -> None:
     found = list((trained.place / "checkpoints").glob("*/checkpoint-*"))
     assert sorted(each.name for each in found) == ["checkpoint-90", "checkpoint-96"]

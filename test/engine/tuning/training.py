@@ -88,6 +88,7 @@ class Run:
 def running(place: Path, model: Path, config: str, *more: str) -> Iterator[Run]:
     """A trainer that has begun; its data lies in `place`, and what it makes, too."""
     place.mkdir(exist_ok=True)
+    (place / "elsewhere").mkdir(exist_ok=True)
     data = instructions(place / "data")
     (place / "termination-log").touch()
     (place / "training_config.yaml").write_text(config)
@@ -102,6 +103,7 @@ def running(place: Path, model: Path, config: str, *more: str) -> Iterator[Run]:
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
+        **dict.fromkeys(("HOME", "TMPDIR"), str(place / "elsewhere")),
         VARIABLE: str(place / "termination-log"),
     }
     process = subprocess.Popen(
