@@ -12,6 +12,7 @@ import pytest
 from kaito.engine.endings import Ending
 from kaito.engine.tuning.checkpoints import SEAL, is_whole
 from kaito.engine.tuning.result import FILES
+from kaito.engine.vllm import adapters
 from test.engine.serving import ANSWER, QUESTION, Server, free_port
 from test.engine.serving import running as serving
 from test.engine.tuning.training import LEARNED, PATIENCE, Run, run, running, text, worked
@@ -123,6 +124,13 @@ def test_a_signal_ends_all_processes_with_a_checkpoint(small_model: Path, tmp_pa
         "rng_state_1.pth",
     }
     assert not list((stopped.place / "out").iterdir())
+
+
+def test_the_launcher_of_vllm_finds_the_adapter_whole(trained: Run, tmp_path: Path) -> None:
+    (tmp_path / "tuned").symlink_to(trained.place / "out")
+    assert [(type(each), each.name) for each in adapters.find(str(tmp_path))] == [
+        (adapters.Adapter, "tuned")
+    ]
 
 
 def answer(server: Server, name: str) -> str:
