@@ -19,6 +19,7 @@ from kaito.runtime.authority import VALIDATING
 from kaito.testing import eventually
 from test.accounts import CONFIG, access, shipped
 from test.e2e import tunings
+from test.e2e.images import registry
 from test.e2e.stage import (
     MACHINES,
     NODECLAIMS,
@@ -107,7 +108,7 @@ async def serve_from_several_nodes(stage: Stage) -> None:
 
 async def tune_and_end(stage: Stage) -> None:
     """A training keeps its checkpoints on a disk, says how far it is, ends well, and goes."""
-    host = await tunings.registry(stage)
+    host = await registry(stage, tunings.ACCOUNT)
     await tunings.give(stage, "data", train__jsonl='{"prompt": "a", "completion": "b"}')
     key = await tunings.create(stage, tunings.tuning("tuned", f"{host}/adapters/tuned:1"))
     await tunings.succeeded(stage, key)
