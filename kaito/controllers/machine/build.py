@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Any, Literal
 
@@ -35,11 +36,13 @@ from kaito.provisioner.claim import DIALECTS, MACHINE, NODECLAIM, Claim, Dialect
 from kaito.provisioner.ownership import served
 from kaito.runtime import (
     Change,
+    Client,
     Controller,
     Informer,
     Key,
     Manager,
     Object,
+    Resource,
     Store,
     View,
     annotations_changed,
@@ -159,6 +162,7 @@ def build(
             writes=ApiWrites(client, informer.store, manager.recorder),
             policy=policy,
             clock=clock,
+            stays=partial(_stays, client, informer.store.resource),
             performed=lifecycle.performed,
             blind=_blindness(informer, nodes),
         )
@@ -249,6 +253,14 @@ def _blindness(claims: Informer[Claim], nodes: Informer[Node]) -> Callable[[], s
         return claims.trouble or nodes.trouble or next(unheard, "")
 
     return blind
+
+
+async def _stays(client: Client, kind: Resource[Claim], known: Claim) -> bool:
+    """Whether a claim is there and is not being deleted, as the API server has it now."""
+    # As a list of one: claims are listed and never got, which takes a right less.
+    meta = known.metadata
+    found = (await client.list(kind, fields=f"metadata.name={meta.name}")).items
+    return any(each.metadata.uid == meta.uid and not each.metadata.deleting for each in found)
 
 
 def _finder(store: Store[Claim]) -> Callable[[str], Claim | None]:

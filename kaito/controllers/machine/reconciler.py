@@ -6,13 +6,13 @@ exchanges only, and the next look is a wake-up at a stated time or a change of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from kaito.controllers.kinds import Node
 from kaito.controllers.machine.book import PoolBook, Subject
-from kaito.controllers.machine.cloud import Ask
+from kaito.controllers.machine.cloud import Ask, Launch, Resize
 from kaito.controllers.machine.decide import decide
 from kaito.controllers.machine.decision import (
     Count,
@@ -80,6 +80,7 @@ class Reconciler:
         writes: Writes,
         policy: Policy,
         clock: Clock,
+        stays: Callable[[Claim], Awaitable[bool]],
         performed: Callable[[Claim | None, Decision], None] = lambda claim, decision: None,
         blind: Callable[[], str] = lambda: "",
     ) -> None:
@@ -93,11 +94,14 @@ class Reconciler:
         self._writes = writes
         self._policy = policy
         self._clock = clock
+        self._stays = stays
         self._performed = performed
         self._blind = blind
 
     async def reconcile(self, key: Key) -> Again | None:
         """One run. Raises what a write raises; the cloud's refusals are facts, not errors.
+
+        Machines are bought only for a claim that `stays` as the API server has it now.
 
         Nothing is decided while `blind` says why the caches cannot be kept: a Node that joins
         meanwhile is not seen, and its pool would be given up once patience has run out.
@@ -121,6 +125,9 @@ class Reconciler:
                     known = replace(known, hosts=tuple(self._hosts(pools)))
                 case ListPods(nodes):
                     await self._tenants.look(key.name, nodes)
+                case Launch() | Resize() if seen.claim is None or not await self._stays(seen.claim):
+                    # The cache tells the past, as it may after a restart: it will hear.
+                    return Again.after(self._policy.poll_seconds)
                 case ask:
                     await self._book.ask(subject, ask)
                     known = replace(known, asked=known.asked | {type(ask)})

@@ -89,6 +89,27 @@ class Writer:
             return False
         return True
 
+    async def too_late(self, decision: Decision, observation: Observation) -> bool:
+        """Whether something is to be made for a Workspace that has gone, or is going.
+
+        After a restart a cache may be filled by a server that lags, and show one that was deleted
+        long ago: nodes would be bought for nobody. So it is asked for live before anything is made.
+        """
+        desired = [*decision.objects, *([decision.revision] if decision.revision else [])]
+        if all(self._is_there(each) for each in desired):
+            return False
+        subject = Subject(observation.workspace)
+        try:
+            found = Subject(await self._client.get(WORKSPACES, subject.key))
+        except NotFound:
+            return True
+        return found.uid != subject.uid or found.deleting
+
+    def _is_there(self, desired: Object) -> bool:
+        store = self._store_of.get(desired["kind"])
+        metadata = desired["metadata"]
+        return store is None or Key(metadata.get("namespace", ""), metadata["name"]) in store
+
     async def objects(self, decision: Decision, observation: Observation) -> tuple[Obstacle, ...]:
         """Write the revision and the objects; what stood in the way of some.
 

@@ -109,8 +109,11 @@ class Reconciler:
             observation = replace(observation, good_config=await self._configs.of(earlier))
         decision = decide(observation, catalog, self._settings)
         self._following.listen(key, decision.listens)
-        if decision.finalizer is Finalizer.ADD and not await self._writer.hold(observation):
-            return None
+        if decision.finalizer is Finalizer.ADD:
+            if not await self._writer.hold(observation):
+                return None
+        elif await self._writer.too_late(decision, observation):
+            return None  # the cache will hear of it, and wake us
         if decision.announces:
             await self._writer.status(decision, observation)
             self._tell(observation, decision)

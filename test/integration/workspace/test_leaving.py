@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kaito.controllers.workspace.kinds import DEPLOYMENTS, SERVICES, WORKSPACES
 from kaito.runtime import Key, Object, Resource
+from kaito.testing import Faults, eventually
 from test.integration.workspace.stage import MACHINES, Stage, W
 
 NAMESPACES: Resource[Object] = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -130,3 +131,19 @@ async def test_a_workspace_in_a_namespace_that_ends_buys_nothing(scene: Stage) -
     await scene.create("later")
     await scene.until(lambda: scene.machines_of("later"), "the Machine of another one")
     assert [each for each in scene.all(MACHINES) if each not in scene.machines_of("later")] == []
+
+
+async def test_a_cache_of_the_past_buys_no_node_for_a_workspace_that_has_gone(scene: Stage) -> None:
+    daemon = scene.start()
+    await scene.serve()
+    (machine,) = scene.machines_of()
+    await daemon.stop()
+    with Faults(scene.server).behind(WORKSPACES):
+        await scene.client.patch(WORKSPACES, W, {"metadata": {"finalizers": None}})
+        await scene.client.delete(WORKSPACES, W)
+        await scene.let_go(machine)
+        await scene.client.delete(MACHINES, Key("", machine["metadata"]["name"]))
+        await scene.until(lambda: not scene.machines_of(), "the Machine gone")
+        successor = scene.start()
+        await eventually(lambda: successor.turns() > 0)
+        assert not [each for each in successor.transport.writes if "status" not in each]

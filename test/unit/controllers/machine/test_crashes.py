@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kaito.provisioner import Failure
-from kaito.provisioner.claim import MACHINE, NODECLAIM, Dialect
+from kaito.provisioner.claim import MACHINE, NODECLAIM, Claim, Dialect
 from test.unit.controllers.machine.world import (
     LOST,
     NO_ROOM,
@@ -137,3 +137,15 @@ async def test_killed_at_any_moments_with_a_cloud_that_fails_too(
     world = await live(kills, lose=lose, fail=fail, dialect=dialect, expires=expires)
     assert world.most_pools == 1
     assert world.left() == []
+
+
+async def test_a_cache_of_the_past_buys_no_node_for_a_claim_that_has_gone() -> None:
+    async def gone(claim: Claim) -> bool:
+        return False
+
+    world = World()
+    world.objects.stays = gone
+    world.start()
+    world.create()
+    await world.steps(10)
+    assert world.cloud.launches == []

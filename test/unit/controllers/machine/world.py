@@ -297,6 +297,12 @@ class Objects:
     def cached(self) -> tuple[dict[str, Wire], dict[str, Wire]]:
         return self.kept or (self.claims, self.nodes)
 
+    async def stays(self, claim: Claim) -> bool:
+        if self.kept is not None:
+            raise ConnectionFailed("refused")
+        found = self.claims.get(claim.metadata.name)
+        return found is not None and "deletionTimestamp" not in found["metadata"]
+
     async def perform(self, name: str, uid: str, write: ObjectWrite) -> None:
         if self.kept is not None:
             raise ConnectionFailed("refused")
@@ -455,6 +461,7 @@ class World:
             writes=self.objects,
             policy=self.policy,
             clock=self.clock,
+            stays=self.objects.stays,
             blind=lambda: "the API server is away" if self.noticed else "",
         )
 
