@@ -19,7 +19,7 @@ from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.defaults import default_parameters
 from kaito.controllers.workspace.deployment import HASH, node_terms
 from kaito.controllers.workspace.engine import tolerations
-from kaito.controllers.workspace.mover import USER, mover
+from kaito.controllers.workspace.mover import USER, literal, mover
 from kaito.controllers.workspace.observation import Subject
 from kaito.controllers.workspace.parameters import TRAINING_KEY
 from kaito.controllers.workspace.plan import Plan
@@ -199,13 +199,15 @@ def _command(plan: Plan, asked: Tuning, subject: Subject, settings: Settings) ->
         ("limit", str(settings.data_limit)),
         ("name", asked.preset.name),
     ]
-    flags = [f"--{name}={value}" for name, value in told]
+    flags = [literal(f"--{name}={value}") for name, value in told]
     return [*ENTRY, *flags, *(["--trust_remote_code"] if model.remote_code else ())]
 
 
 def _environment(plan: Plan, asked: Tuning) -> list[Object]:
+    # What it downloads lies with the weights; where there are no others, nothing needs a place.
+    downloads = weights.weights(plan).origin != "host"
     found: list[Object] = [
-        {"name": "HF_HOME", "value": weights.DIRECTORY},
+        {"name": "HF_HOME", "value": weights.DIRECTORY if downloads else "/tmp"},  # noqa: S108
         # Batches differ in length; without it the memory goes to pieces.
         {"name": "PYTORCH_CUDA_ALLOC_CONF", "value": "expandable_segments:True"},
     ]

@@ -23,7 +23,7 @@ def mover(
     return {
         "name": name,
         "image": settings.image,
-        "command": [*COMMAND, *arguments],
+        "command": [*COMMAND, *map(literal, arguments)],
         "volumeMounts": [*mounts],
         # What went wrong is read in the Pod's status.
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -32,3 +32,9 @@ def mover(
             "readOnlyRootFilesystem": True,
         },
     }
+
+
+def literal(word: str) -> str:
+    """A word of a command as it is to arrive: in commands a kubelet puts variables in the place of
+    $(NAME), and one dollar in that of two."""
+    return word.replace("$", "$$")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kaito.api.tuning import FINAL_CODES
 from kaito.controllers.workspace.settings import Settings
+from kaito.local.pods.expansion import expand
 from kaito.runtime import Object
 from test.unit.controllers.workspace.scene import SETTINGS, UID, condition, decided, of_kind, seen
 from test.unit.controllers.workspace.tuning_scene import TUNING, ready, tuned
@@ -69,6 +70,13 @@ def test_links_are_fetched_with_a_limit_and_the_networks_that_are_allowed() -> N
         *("--limit", str(1024**3), "--allow", "10.1.0.0/16"),
         "https://data.example.com/questions.jsonl",
     ]
+
+
+@pytest.mark.parametrize("path", ["$(HF_TOKEN)", "$$", "a$b", "$(KUBERNETES_SERVICE_HOST)$$$"])
+def test_a_link_names_no_variable_of_its_container(path: str) -> None:
+    link = f"https://data.example.com/{path}"
+    word = containers(pod(input={"urls": [link]}))["data-downloader"]["command"][-1]
+    assert expand(word, {"HF_TOKEN": "canary", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}) == link
 
 
 def test_an_image_of_data_is_pulled_with_its_secrets_in_that_container_alone() -> None:

@@ -130,3 +130,36 @@ def test_words_that_are_no_times_are_no_news(word: str, other: str, entry: Any) 
     condition = {"status": "True", "lastTransitionTime": word}
     for each in phases(start, [entry, {"name": "Launched", "reachedAt": word}], condition):
         assert each["seconds"] >= 0
+
+
+def container(name: str, began: int, ended: int | None = None, code: int = 0) -> Object:
+    started = at(began)
+    if ended is None:
+        return {"name": name, "state": {"running": {"startedAt": started}}}
+    state = {"startedAt": started, "finishedAt": at(ended), "exitCode": code}
+    return {"name": name, "state": {"terminated": state}}
+
+
+def trains(*init: Object, pusher: Object | None = None) -> Start:
+    status = {"initContainerStatuses": [*init], "containerStatuses": [pusher] if pusher else []}
+    made = {"metadata": {"name": "p", "creationTimestamp": at(0)}, "status": status}
+    return Start(pods=[made], tunes=True)
+
+
+def test_a_training_goes_from_its_image_over_data_and_model_to_its_result() -> None:
+    init = container("data-downloader", 20, 50), container("trainer", 51, 650)
+    assert told(trains(*init, pusher=container("pusher", 651, 655))) == {
+        "ImagePulled": 20,
+        "DataLoaded": 30,
+        "Trained": 600,
+        "Stored": 5,
+    }
+
+
+def test_data_of_a_volume_is_there_when_the_trainer_begins() -> None:
+    assert told(trains(container("trainer", 20))) == {"ImagePulled": 20, "DataLoaded": 0}
+
+
+def test_a_step_of_a_training_that_failed_is_not_taken() -> None:
+    init = container("data-downloader", 20, 50), container("trainer", 51, 60, code=10)
+    assert list(told(trains(*init))) == ["ImagePulled", "DataLoaded"]
