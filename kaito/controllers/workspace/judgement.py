@@ -21,7 +21,7 @@ from kaito.controllers.workspace.attempt import Choice
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.deployment import HASH, TEMPLATE_HASH
 from kaito.controllers.workspace.kinds import CHILDREN, DEPLOYMENTS, REVISIONS, STATEFUL_SETS
-from kaito.controllers.workspace.observation import Observation, Subject
+from kaito.controllers.workspace.observation import Observation, Obstacle, Subject
 from kaito.controllers.workspace.order import ORDERS, Order
 from kaito.controllers.workspace.plan import Plan
 from kaito.controllers.workspace.pods import trouble
@@ -65,8 +65,7 @@ def orders(
     for obstacle in observation.obstacles:
         if obstacle.kind in ORDERS or not crew.kept:
             # What would run on the nodes was tried first: none has been asked for.
-            verdict = Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
-            return told.type, verdict
+            return told.type, blocked(obstacle)
     if not asked:
         return None
     for ask in crew.kept:
@@ -172,7 +171,7 @@ def inference(
     what its users miss until then."""
     for obstacle in observation.obstacles:
         if obstacle.kind in CHILDREN or obstacle.kind == REVISIONS.kind:
-            return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message)
+            return blocked(obstacle)
     if desired is None or (observation.workload is None and not ready.good):
         return _pending("The model is deployed when its nodes are ready.")
     kind, name = desired["kind"], desired["metadata"]["name"]
@@ -208,6 +207,11 @@ def inference(
             f"{made} of {wanted} Pods of {kind} {name} are made: `{told}` says why.", gap
         )
     return _pending(f"{serving} of {wanted} replicas of {kind} {name} are ready.", gap)
+
+
+def blocked(obstacle: Obstacle) -> Verdict:
+    """What is said of something that stands in the way: a person has to take it away."""
+    return Verdict(truth="False", reason=obstacle.reason, message=obstacle.message, final=True)
 
 
 def written_as(desired: Object, observation: Observation) -> Object | None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from kaito.api import conditions, tuning
 from kaito.controllers.workspace import weights
 from kaito.controllers.workspace.ended import cause, containers, is_over
-from kaito.controllers.workspace.judgement import Verdict
+from kaito.controllers.workspace.judgement import Verdict, blocked
 from kaito.controllers.workspace.kinds import CHILDREN, REVISIONS
 from kaito.controllers.workspace.observation import Observation
 from kaito.controllers.workspace.pods import trouble, trouble_in
@@ -33,7 +33,7 @@ def obstructed(observation: Observation) -> Verdict | None:
     """What keeps an object of ours from being written; None where nothing does."""
     for each in observation.obstacles:
         if each.kind in CHILDREN or each.kind == REVISIONS.kind:
-            return Verdict(truth="False", reason=each.reason, message=each.message)
+            return blocked(each)
     return None
 
 

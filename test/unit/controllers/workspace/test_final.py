@@ -9,6 +9,7 @@ import pytest
 from kaito.api.launch import STOPPED, Cause, needs_somebody
 from kaito.api.meta import Condition
 from kaito.controllers.workspace.decision import Decision
+from kaito.controllers.workspace.observation import taken
 from kaito.controllers.workspace.order import Order
 from kaito.runtime import Object
 from test.unit.controllers.workspace.scene import (
@@ -88,3 +89,10 @@ def test_every_cause_either_passes_or_needs_somebody() -> None:
         condition = Condition(type="Launched", status="False", reason=cause)
         assert needs_somebody(condition) is not cause.passing
         assert not needs_somebody(condition.model_copy(update={"status": "Unknown"}))
+
+
+@pytest.mark.parametrize("kind", ["Machine", "Deployment"])
+def test_what_stands_in_the_way_has_to_be_taken_away_by_a_person(kind: str) -> None:
+    decision = decided(replace(seen(held()), obstacles=(taken(kind, "w"),)))
+    assert state(decision) == "Failed"
+    assert says(decision, "WorkspaceReady") == ("False", "workspaceFailed")
