@@ -465,3 +465,50 @@ def test_whatever_is_seen_it_comes_to_rest_and_one_end_is_told(
     assert says(decision, "WorkspaceReady")[0] == good
     told = {each["kind"] for each in decision.objects}
     assert not (state == "Succeeded" and told)
+
+
+def waiting(reason: str, message: str = "") -> Object:
+    found = pod(trainer="running")
+    state = {"waiting": {"reason": reason, "message": message}}
+    found["status"]["initContainerStatuses"] = [{"name": "trainer", "state": state}]
+    return found
+
+
+def unplaced(message: str) -> Object:
+    found = pod()
+    said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    found["status"]["conditions"] = [{**said, "message": message}]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "reason", "words", "state"),
+    [
+        (
+            waiting("ImagePullBackOff", "no such image"),
+            "ImagePullError",
+            "no such image",
+            "Failed",
+        ),
+        (
+            waiting("CreateContainerConfigError", 'secret "hf" not found'),
+            "ContainerStartError",
+            'secret "hf" not found',
+            "Failed",
+        ),
+        (
+            unplaced('persistentvolumeclaim "data" not found'),
+            "Unschedulable",
+            'persistentvolumeclaim "data" not found',
+            "Pending",
+        ),
+    ],
+)
+def test_what_keeps_a_pod_from_starting_is_told_in_kubernetes_words(
+    found: Object, reason: str, words: str, state: str
+) -> None:
+    decision = decided(replace(running(), pods=(found,)))
+    assert says(decision, "JobStarted") == ("False", reason)
+    assert words in condition(decision, "WorkspaceSucceeded")["message"]
+    assert decision.status is not None
+    assert decision.status["state"] == state
