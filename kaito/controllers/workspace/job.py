@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from kaito.api import labels, tuning
 from kaito.api.workspace import Tuning
+from kaito.catalog.tuning import WRITTEN
 from kaito.controllers.workspace import weights
 from kaito.controllers.workspace.crew import Crew
 from kaito.controllers.workspace.defaults import default_parameters
@@ -39,8 +40,7 @@ RETRIES = 3
 # For the step under way to end, and a checkpoint of it to be written.
 GRACE_SECONDS = 120
 CHECKPOINTS_GIB = 16  # two of some 3 times the largest adapter
-# Of results: the data once more as the trainer reads it, up to twice its size, beside adapters.
-SCRATCH_SHARE, RESULTS_GIB = 2, 16
+RESULTS_GIB = 16  # of adapters, beside what the trainer writes of the data
 GIB = 1024**3
 DATA, RESULTS, OUTPUT, SETTINGS = "data-volume", "results-volume", "output-volume", "config-volume"
 CHECKPOINTS, SCRATCH = "checkpoints-volume", "scratch-volume"
@@ -271,7 +271,7 @@ def _volumes(plan: Plan, asked: Tuning, subject: Subject, settings: Settings) ->
         else volume_of(DATA, given),
         {
             "name": RESULTS,
-            "emptyDir": {"sizeLimit": weights.gib(SCRATCH_SHARE * limit + RESULTS_GIB)},
+            "emptyDir": {"sizeLimit": weights.gib(WRITTEN * limit + RESULTS_GIB)},
         },
     ]
     if asked.output.volume_source is not None:
