@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from kaito.testing.perturbing import loop
+from kaito.testing.perturbing.branching import Branches
 from kaito.testing.perturbing.ending import Ending, ending
-from kaito.testing.perturbing.point import Point, Saw, Wrote
+from kaito.testing.perturbing.point import Saw, Wrote
 from kaito.testing.perturbing.seat import Process
 from kaito.testing.perturbing.world import HOUR, Scenario, World, new_world
 
@@ -25,62 +26,65 @@ class Life:
     """What has happened in a run."""
 
     endings: Sequence[Ending]
-    """After each step."""
+    """After each step, as far as it has come."""
     records: Mapping[str, Sequence[Wrote | Saw]]
     """What each daemon has written and seen."""
-    struck_at: int | None
-    """How long the record of the daemon was when the fault struck; None when it never did."""
+    struck_at: int
+    """How long the record of the daemon was when the fault struck; 0 without one."""
+    broken: str = ""
+    """Why it has not come to its end, "" when it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
-    """A run that has not come to its end."""
+def live(scenario: Scenario, branches: Branches) -> Life:
+    """Run a scenario in a loop of its own, and have `branches` leave it at their points.
 
-    why: str
-    records: Mapping[str, Sequence[Wrote | Saw]]
-    struck_at: int | None
-
-
-def live(scenario: Scenario, point: Point | None = None) -> Life | Death:
-    """Run a scenario in a loop of its own. RuntimeError where a loop runs already."""
-    return loop.run(lambda: _live(scenario, point))
+    RuntimeError where a loop runs already.
+    """
+    return loop.run(lambda: _live(scenario, branches))
 
 
-async def _live(scenario: Scenario, point: Point | None) -> Life | Death:
-    processes: list[Process] = []
-    endings: list[Ending] = []
-    why = ""
+async def _live(scenario: Scenario, branches: Branches) -> Life:
     async with new_world(scenario) as world, AsyncExitStack() as stack:
-        for name, main in scenario.daemons.items():
-            process = Process(name, main, world, point)
-            processes.append(process)
+        processes = [
+            Process(name, main, world, branches) for name, main in scenario.daemons.items()
+        ]
+        for process in processes:
             process.start()
             stack.push_async_callback(process.aclose)
+        endings: list[Ending] = []
+        broken = ""
         try:
-            await _rest(world, processes)
-            for step in scenario.steps:
-                try:
-                    await step(world)
-                    await _rest(world, processes)
-                    for process in processes:
-                        if process.waits:
-                            process.rested()
-                            await _rest(world, processes)
-                except Exception as error:
-                    raise Broken(f"In the step {_name(step)}: {_said(error)}") from error
-                endings.append(
-                    ending(
-                        world.objects(),
-                        (line for things in world.things for line in things()),
-                        world.created(),
-                        scenario.same,
-                    )
-                )
+            await _play(world, processes, endings)
         except Broken as error:
-            why = str(error)
-        records = {each.name: each.record for each in processes}
-        struck = next((each.struck_at for each in processes if each.struck_at is not None), None)
-    return Death(why, records, struck) if why else Life(endings, records, struck)
+            broken = str(error)
+        except BaseException as error:
+            branches.report(_told(processes, endings, repr(error)))
+            raise
+        life = _told(processes, endings, broken)
+        branches.report(life)
+        return life
+
+
+def _told(processes: Sequence[Process], endings: Sequence[Ending], broken: str) -> Life:
+    records = {each.name: each.record for each in processes}
+    return Life(endings, records, max((each.struck_at for each in processes), default=0), broken)
+
+
+async def _play(world: World, processes: Sequence[Process], endings: list[Ending]) -> None:
+    await _rest(world, processes)
+    for step in world.scenario.steps:
+        try:
+            await step(world)
+            await _rest(world, processes)
+            for process in processes:
+                if process.waits:
+                    process.rested()
+                    await _rest(world, processes)
+        except Exception as error:
+            raise Broken(f"In the step {_name(step)}: {_said(error)}") from error
+        things = (line for things in world.things for line in things())
+        found = ending(world.objects(), things, world.created(), world.scenario.same)
+        endings.append(found)
 
 
 async def _rest(world: World, processes: Sequence[Process]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from structlog.testing import capture_logs
 
-from kaito.testing.perturbing.life import Death, Life, live
+from kaito.testing.perturbing.branching import Branches
+from kaito.testing.perturbing.life import Life, live
 from kaito.testing.perturbing.point import FAULTS, Fault, Point, Wrote, points
 from kaito.testing.perturbing.world import Scenario
 
@@ -62,17 +64,19 @@ def perturb(
     called where no event loop runs.
     """
     with capture_logs():
-        reference = live(scenario)
-        if isinstance(reference, Death):
-            raise NotSurvived(f"{scenario.name} fails without any fault: {reference.why}")
+        reference = live(scenario, Branches())
+        if reference.broken:
+            raise NotSurvived(f"{scenario.name} fails without any fault: {reference.broken}")
         known = [
             point
             for daemon, record in reference.records.items()
             for point in points(daemon, record, faults)
         ]
         chosen = _chosen(known, share, seed, only)[part[0] :: part[1]]
-        for point in chosen:
-            _try(scenario, point, reference)
+        branches = Branches(chosen)
+        _check_repeated(scenario, reference, live(scenario, branches))
+    for point in chosen:
+        _check(scenario, point, branches.came[point], reference)
     return Perturbed(chosen, len(known))
 
 
@@ -87,34 +91,33 @@ def _chosen(known: Sequence[Point], share: float, seed: int, only: str) -> Seque
     return [point for point in known if dice.random() < share]
 
 
-def _try(scenario: Scenario, point: Point, reference: Life) -> None:
-    life = live(scenario, point)
-    _same_until(scenario, point, reference, life)
-    if isinstance(life, Death):
-        raise NotSurvived(_told(scenario, point, life, [life.why]))
-    for step, found, expected in zip(scenario.steps, life.endings, reference.endings, strict=True):
+def _check_repeated(scenario: Scenario, first: Life, second: Life) -> None:
+    """Without a fault every run is the same."""
+    for daemon, record in first.records.items():
+        pairs = zip_longest((each.at for each in record), (e.at for e in second.records[daemon]))
+        for before, now in pairs:
+            if before != now:
+                raise NotRepeatable(
+                    f"{scenario.name}: {daemon} came to {now!r} where it had come to {before!r} "
+                    f"before. Neither random numbers of the system nor the machine's time must "
+                    f"decide what it does."
+                )
+
+
+def _check(scenario: Scenario, point: Point, life: Life | None, reference: Life) -> None:
+    if life is None:
+        raise NotSurvived(f"{scenario.name} ends the whole process with {point}.")
+    for step, found, expected in zip(scenario.steps, life.endings, reference.endings, strict=False):
         difference = found.difference(expected)
         if difference:
             after = f"After the step {getattr(step, '__name__', step)}, other than undisturbed:"
             raise NotSurvived(_told(scenario, point, life, [after, *difference]))
+    if life.broken:
+        raise NotSurvived(_told(scenario, point, life, [life.broken]))
 
 
-def _same_until(scenario: Scenario, point: Point, reference: Life, life: Life | Death) -> None:
-    """Both runs must be the same until the fault strikes."""
-    expected = [each.at for each in reference.records[point.daemon]]
-    found = [each.at for each in life.records[point.daemon]][: life.struck_at]
-    for before, now in zip(expected, found, strict=False):
-        if before != now:
-            raise NotRepeatable(
-                f"{scenario.name}: {point.daemon} came to {now!r} where it had come to {before!r} "
-                f"before. Times, random numbers and the order of sets must not decide what it does."
-            )
-    if life.struck_at is None:
-        raise NotRepeatable(f"{scenario.name}: {point} did not come again.")
-
-
-def _told(scenario: Scenario, point: Point, life: Life | Death, what: Sequence[str]) -> str:
-    record = life.records[point.daemon][life.struck_at or 0 :]
+def _told(scenario: Scenario, point: Point, life: Life, what: Sequence[str]) -> str:
+    record = life.records[point.daemon][life.struck_at :]
     after = [each.at for each in record if isinstance(each, Wrote)]
     shown = ", ".join(after[:AFTER]) or "nothing"
     more = f" and {len(after) - AFTER} more" if len(after) > AFTER else ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from kaito.runtime import Call, Client, Clock, Reply, Transport
+from kaito.testing.perturbing.branching import Branches
 from kaito.testing.perturbing.point import Fault, Point, Saw, Wrote
 
 if TYPE_CHECKING:
@@ -63,16 +64,17 @@ class Process:
         name: str,
         main: Callable[[Seat], Awaitable[None]],
         world: World,
-        point: Point | None,
+        branches: Branches,
     ) -> None:
         self.name = name
         self.world = world
         self.record: list[Wrote | Saw] = []
-        self.struck_at: int | None = None
+        self.struck_at = 0
         """How long the record was when the fault struck."""
         self.failure: BaseException | None = None
         self._main = main
-        self._point = point if point is not None and point.daemon == name else None
+        self._branches = branches
+        self._point: Point | None = None
         self._counts: Counter[str] = Counter()
         self._known: set[tuple[str, int]] = set()
         self._past: dict[str, int] = {}
@@ -132,13 +134,10 @@ class Process:
         """It has changed something; True when it died of it."""
         at = self._number(what)
         self.record.append(Wrote(at))
-        point = self._point
-        if point is not None and self.struck_at is None and point.fault is Fault.CRASH:
-            if at == point.at:
-                self.struck_at = len(self.record)
-                self.die()
-                return True
-        elif self._armed is not None and point is not None and point.fault is Fault.BACK:
+        if self._leaves(at) is not None:
+            self.die()
+            return True
+        if self._armed is not None and self._point is not None and self._point.fault is Fault.BACK:
             self._go_back()
             return True
         return False
@@ -148,19 +147,25 @@ class Process:
         if (kind, revision) not in self._known:
             self._known.add((kind, revision))
             seen = Saw(self._number(f"{type_} {kind} {key}"), kind, key, revision)
-            if self.struck_at is None and self._point is not None and seen.at == self._point.at:
-                self._strike(seen)
             self.record.append(seen)
+            point = self._leaves(seen.at)
+            if point is not None:
+                self._strike(point, seen)
         return revision > self._past.get(kind, revision)
 
-    def _strike(self, seen: Saw) -> None:
-        assert self._point is not None
-        self.struck_at = len(self.record) + 1
-        if self._point.fault in (Fault.BACK, Fault.AGO):
+    def _leaves(self, at: str) -> Point | None:
+        """The fault that strikes here, where one does."""
+        point = self._branches.take(self.name, at)
+        if point is not None:
+            self._point, self.struck_at = point, len(self.record)
+        return point
+
+    def _strike(self, point: Point, seen: Saw) -> None:
+        if point.fault in (Fault.BACK, Fault.AGO):
             self._armed = seen
             return
         self._hold(seen)
-        if self._point.fault is Fault.UNSEEN:
+        if point.fault is Fault.UNSEEN:
             self.world.on_change(seen.kind, seen.key, self._show_anew)
 
     def _show_anew(self) -> None:
