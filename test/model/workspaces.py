@@ -43,6 +43,7 @@ class World:
     """Of which size each is, by name; a name with a minus before it is not ready."""
     children: dict[tuple[str, str], Object] = field(default_factory=dict)
     """By kind and name."""
+    pods: dict[str, Object] = field(default_factory=dict)
     hours: int = 0
     born: int = 0
     """How many objects there have been."""
@@ -65,6 +66,7 @@ def key(world: World) -> bytes:
             world.orders,
             world.nodes,
             [*world.children.items()],
+            world.pods,
             world.hours,
             world.mischief,
             world.stained,
@@ -83,6 +85,8 @@ def observed(world: World) -> Observation:
         nodes=tuple(_node(name, size) for name, size in sorted(world.nodes.items())),
         deployment=found.get("Deployment"),
         service=found.get("Service"),
+        job=found.get("Job"),
+        pods=tuple(_by_name(world.pods)),
         revisions=tuple(
             each for (kind, _), each in sorted(world.children.items()) if kind == OWNED[2]
         ),
@@ -180,6 +184,7 @@ def collected(world: World) -> World:
     return replace(
         world,
         children={at: each for at, each in world.children.items() if not _was_owned(each)},
+        pods={},
     )
 
 
@@ -260,7 +265,9 @@ def _deletes(name: str) -> Callable[[World], World]:
 
 
 def _without(world: World, at: tuple[str, str]) -> World:
-    return replace(world, children={k: v for k, v in world.children.items() if k != at})
+    """A Job's Pods go with it."""
+    pods = {} if at[0] == "Job" else world.pods
+    return replace(world, children={k: v for k, v in world.children.items() if k != at}, pods=pods)
 
 
 def _with_metadata(found: Object, **changes: Any) -> Object:
@@ -424,13 +431,17 @@ def deleted(world: World) -> World:
 
 
 def _edited(found: Object) -> Object:
-    """With an adapter, or without it again."""
+    """With an adapter, or without it again; with the result under another name, or its first."""
+    again = _with_metadata(found, generation=found["metadata"]["generation"] + 1)
+    if "tuning" in found:
+        output = dict(found["tuning"]["output"])
+        output["image"] = output["image"].translate(str.maketrans("12", "21"))
+        return {**again, "tuning": {**found["tuning"], "output": output}}
     inference = dict(found["inference"])
     if inference.pop("adapters", None) is None:
         source = {"name": "law", "image": "registry.example.com/law:1"}
         inference["adapters"] = [{"source": source}]
-    generation = found["metadata"]["generation"] + 1
-    return {**_with_metadata(found, generation=generation), "inference": inference}
+    return {**again, "inference": inference}
 
 
 def wrong(world: World) -> str:
