@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -47,7 +46,7 @@ async def _up(arguments: argparse.Namespace) -> int:
     from kaito.api import crds
     from kaito.local.azure.limits import Limits
     from kaito.local.cluster import LocalCluster
-    from kaito.local.pods.images import parse_program
+    from kaito.local.pods.images import command_line, parse_program
     from kaito.local.pods.kaito_base import kaito_base
     from kaito.local.profiles import find
     from kaito.local.storage.volumes import CLASS_NAME
@@ -65,9 +64,13 @@ async def _up(arguments: argparse.Namespace) -> int:
         programs = list(map(parse_program, arguments.image))
     except ValueError as error:
         raise CommandError(f"--image {error}") from error
-    programs += kaito_base(
-        engine=shlex.split(arguments.engine), trainer=shlex.split(arguments.trainer)
-    )
+    real = {}
+    for option in ("engine", "trainer"):
+        try:
+            real[option] = command_line(getattr(arguments, option))
+        except ValueError as error:
+            raise CommandError(f"--{option} {error}") from error
+    programs += kaito_base(engine=real["engine"], trainer=real["trainer"])
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

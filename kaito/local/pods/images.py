@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from kaito.runtime import Object
@@ -105,12 +107,25 @@ def entrypoint(image: str, command: Sequence[str]) -> Program:
     return Program(image=image, command=lambda *_: (), words=line, own_commands=True)
 
 
-def parse_program(text: str) -> Program:
-    """A program from PATTERN=COMMAND. ValueError says what is wrong.
+def command_line(text: str) -> list[str]:
+    """The words of a command, split as by a shell; none is run. None are no words.
 
-    The command is split as by a shell; none is run. It may be empty: then pods must say theirs.
+    Containers have working directories of their own, so a program that is named by a path is the
+    one seen from here. ValueError when there is none.
     """
+    words = shlex.split(text)
+    if words and "/" in words[0]:
+        if not shutil.which(words[0]):
+            raise ValueError(f"{text!r} begins with {words[0]}, which is no program here.")
+        # Links are kept: by its own path Python finds a virtual environment.
+        words[0] = str(Path(words[0]).absolute())
+    return words
+
+
+def parse_program(text: str) -> Program:
+    """A program from PATTERN=COMMAND, which may be empty: then pods must say theirs. ValueError
+    says what is wrong."""
     pattern, equals, command = text.partition("=")
     if not equals or not pattern.strip():
         raise ValueError(f"{text!r} is not PATTERN=COMMAND, such as 'python:*=python3'.")
-    return entrypoint(pattern.strip(), shlex.split(command))
+    return entrypoint(pattern.strip(), command_line(command))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kaito.local.pods.images import Images, Program, entrypoint, parse_program
+from kaito.local.pods.images import Images, Program, command_line, entrypoint, parse_program
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,18 @@ def test_a_command_may_hold_quotes_and_equals_signs() -> None:
 def test_what_is_no_program_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"PATTERN=COMMAND|quotation"):
         parse_program(text)
+
+
+def test_a_program_named_by_a_relative_path_is_the_one_seen_from_where_the_cluster_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = tmp_path / "venv"
+    environment.mkdir()
+    (environment / "python").symlink_to("/bin/sh")
+    monkeypatch.chdir(tmp_path)
+    assert command_line("venv/python -m it") == [str(environment / "python"), "-m", "it"]
+
+
+def test_a_path_at_which_there_is_no_program_is_told() -> None:
+    with pytest.raises(ValueError, match="begins with no/python, which is no program here"):
+        command_line("no/python -m it")
