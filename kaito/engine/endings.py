@@ -8,6 +8,7 @@ manager classifies them; a test shows that both agree.
 from __future__ import annotations
 
 import _thread
+import asyncio
 import errno
 import os
 import signal
@@ -83,10 +84,7 @@ class Ended(Exception):
 
 
 class Stopped(SystemExit):
-    """SIGTERM: whatever runs gives back what it holds and ends.
-
-    A SystemExit, for asyncio lets through no other exception that comes between two steps.
-    """
+    """SIGTERM: whatever runs gives back what it holds and ends."""
 
 
 def one_line(text: str) -> str:
@@ -127,7 +125,7 @@ def run(
             said, ending = work(), Ending.DONE
     except Ended as ended:
         said, ending = ended.sentence, ended.ending
-    except Stopped:
+    except (Stopped, asyncio.CancelledError):
         said, ending = TOLD, Ending.STOPPED
     except Exception as error:  # noqa: BLE001 - the last resort: a message for any end
         said, ending = _unforeseen(error)
@@ -155,9 +153,15 @@ def _unforeseen(error: Exception) -> tuple[str, Ending]:
     )
 
 
+def _cancel(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+
+
 @contextmanager
 def _stoppable(tell: Callable[[], None], grace: float) -> Iterator[None]:
-    """SIGTERM raises Stopped meanwhile: the first process of a container would not hear it."""
+    """SIGTERM raises Stopped meanwhile, or cancels the tasks of asyncio, whose callbacks swallow
+    exceptions. The first process of a container would not hear it otherwise."""
     busy = _thread.allocate_lock()
     busy.acquire()
 
@@ -171,7 +175,11 @@ def _stoppable(tell: Callable[[], None], grace: float) -> Iterator[None]:
         # An exception is lost that is raised where Python calls back by itself, as it does with
         # each import. A thread of the threading module could wait for a lock that this one holds.
         _thread.start_new_thread(end_surely, ())
-        raise Stopped(Ending.STOPPED)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise Stopped(Ending.STOPPED) from None
+        loop.call_soon_threadsafe(_cancel, loop)
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

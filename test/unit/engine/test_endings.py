@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import signal
@@ -83,6 +84,19 @@ def test_sigterm_ends_it_in_order(tmp_path: Path) -> None:
 def test_sigterm_is_heard_between_two_steps_of_asyncio(tmp_path: Path) -> None:
     async def wait() -> str:
         asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+        return "never"
+
+    assert ended(lambda: asyncio.run(wait()), tmp_path)[0] == 143
+
+
+def test_sigterm_is_heard_where_callbacks_swallow_exceptions(tmp_path: Path) -> None:
+    def swallow() -> None:
+        with contextlib.suppress(BaseException):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    async def wait() -> str:
+        asyncio.get_running_loop().call_soon(swallow)
         await asyncio.Event().wait()
         return "never"
 

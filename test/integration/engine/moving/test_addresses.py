@@ -105,6 +105,13 @@ async def test_a_name_that_leads_inside_is_refused(tmp_path: Path, address: str)
     assert address in ended.sentence
 
 
+async def test_a_name_with_private_addresses_alone_is_refused(tmp_path: Path) -> None:
+    names = Names({"h.io": [["10.0.0.1", PRIVATE, "::1"]]})
+    ended = await refused(tmp_path, "http://h.io/a", names)
+    assert ended.ending == Ending.ADDRESS_FORBIDDEN
+    assert "h.io" in ended.sentence
+
+
 async def test_a_name_that_changes_sides_is_refused_on_the_other_one(tmp_path: Path) -> None:
     asked = []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -282,10 +281,13 @@ async def test_a_layer_that_was_damaged_on_the_way_is_had_again(shop: Shop, targ
 
 async def test_a_manifest_with_another_digest_is_not_used(shop: Shop, target: Path) -> None:
     digest = await shop.put([ADAPTER])
-    other = json.dumps({"schemaVersion": 2, "layers": []}).encode()
+    await shop.put([image(Made("data/adapter_config.json", content=b"[]"))], tag="other")
+    other = await manifest_text(shop, "other")
     shop.instead = answering(lambda: Response(200, {}, other), 9, path="/manifests/")
     pinned = f"{shop.host}/team/adapter@{digest}"
-    assert (await refused(shop, target, reference=pinned)).ending == Ending.ARTIFACT_INVALID
+    ended = await refused(shop, target, reference=pinned)
+    assert ended.ending == Ending.ARTIFACT_INVALID
+    assert digest in ended.sentence
 
 
 @pytest.mark.parametrize(

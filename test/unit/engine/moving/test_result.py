@@ -90,6 +90,17 @@ def test_a_volume_has_the_adapter_and_nothing_else_of_it(adapter: Path, tmp_path
     assert files(target) == {**files(adapter), "theirs": b"x"}
 
 
+def test_a_mixture_of_two_adapters_is_none(adapter: Path, tmp_path: Path) -> None:
+    target = tmp_path / "volume"
+    target.mkdir()
+    store(write_adapter(tmp_path / "old", b"old"), target)
+    (target / CARD).unlink()
+    (target / CARD).mkdir()
+    with pytest.raises(IsADirectoryError):
+        store(adapter, target)
+    assert not (target / CONFIG).exists()
+
+
 def test_of_checkpoints_in_a_volume_nothing_is_left(
     adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
