@@ -169,9 +169,9 @@ def inference(
 ) -> Verdict:
     """Whether the workload that is wanted now is rolled out and answers. `gap` is a sentence about
     what its users miss until then."""
-    for obstacle in observation.obstacles:
-        if obstacle.kind in CHILDREN or obstacle.kind == REVISIONS.kind:
-            return blocked(obstacle)
+    obstacle = obstructed(observation)
+    if obstacle is not None:
+        return obstacle
     if desired is None or (observation.workload is None and not ready.good):
         return _pending("The model is deployed when its nodes are ready.")
     kind, name = desired["kind"], desired["metadata"]["name"]
@@ -207,6 +207,12 @@ def inference(
             f"{made} of {wanted} Pods of {kind} {name} are made: `{told}` says why.", gap
         )
     return _pending(f"{serving} of {wanted} replicas of {kind} {name} are ready.", gap)
+
+
+def obstructed(observation: Observation) -> Verdict | None:
+    """What keeps an object of ours from being written, nodes apart; None where nothing does."""
+    kinds = {*CHILDREN, REVISIONS.kind}
+    return next((blocked(each) for each in observation.obstacles if each.kind in kinds), None)
 
 
 def blocked(obstacle: Obstacle) -> Verdict:

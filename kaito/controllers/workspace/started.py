@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 from kaito.api import conditions, tuning
 from kaito.controllers.workspace import weights
 from kaito.controllers.workspace.ended import cause, containers, is_over
-from kaito.controllers.workspace.judgement import Verdict, blocked
-from kaito.controllers.workspace.kinds import CHILDREN, REVISIONS
-from kaito.controllers.workspace.observation import Observation
+from kaito.controllers.workspace.judgement import Verdict
 from kaito.controllers.workspace.pods import trouble, trouble_in
 from kaito.runtime import Object, parse_rfc3339
 
@@ -27,14 +25,6 @@ DOES: Mapping[str, str] = {
     tuning.TRAINER: "trains the model",
     tuning.PUSHER: "stores the result",
 }
-
-
-def obstructed(observation: Observation) -> Verdict | None:
-    """What keeps an object of ours from being written; None where nothing does."""
-    for each in observation.obstacles:
-        if each.kind in CHILDREN or each.kind == REVISIONS.kind:
-            return blocked(each)
-    return None
 
 
 def pending(message: str) -> Verdict:

@@ -21,7 +21,7 @@ from kaito.controllers.workspace.deployment import HASH
 from kaito.controllers.workspace.details import details
 from kaito.controllers.workspace.ended import containers, ended, is_over, pods_of
 from kaito.controllers.workspace.job import PLACE_HASH, desired_claim, desired_job
-from kaito.controllers.workspace.judgement import Verdict, stuck
+from kaito.controllers.workspace.judgement import Verdict, obstructed, stuck
 from kaito.controllers.workspace.kinds import CLAIMS, JOBS
 from kaito.controllers.workspace.leaving import belongings, order_deletions
 from kaito.controllers.workspace.observation import Observation, Subject
@@ -41,7 +41,6 @@ from kaito.controllers.workspace.started import (
     busy,
     current,
     look_again,
-    obstructed,
     pending,
     started,
 )
