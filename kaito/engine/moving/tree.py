@@ -84,9 +84,8 @@ class Tree:
         elif any(names[:end] in self._links for end in range(1, len(names))):
             self._strange[names] = "lies behind a link"
         elif member.isdir():
-            self._clear_unless_directory(names)
+            self._clear_above((*names, ""), own)
             self._path(names).mkdir(parents=True, exist_ok=True)
-            own.add(names)
         else:
             self._clear(names, own)
             if member.isreg():
@@ -125,22 +124,23 @@ class Tree:
                 self._remove(each)
 
     def _clear(self, names: Names, own: set[Names]) -> None:
-        """Nothing has this name any more, and all that is above it is a directory."""
-        for end in range(1, len(names)):
-            self._clear_unless_directory(names[:end])
+        """Nothing has this name any more, and all that is above it may be directories."""
+        self._clear_above(names, own)
         self._remove(names)
-        own.update(names[:end] for end in range(1, len(names) + 1))
+        own.add(names)
 
-    def _clear_unless_directory(self, names: Names) -> None:
-        if names in self._links or names in self._strange or self._path(names).is_file():
-            self._remove(names)
+    def _clear_above(self, names: Names, own: set[Names]) -> None:
+        for above in (names[:end] for end in range(1, len(names))):
+            if above in self._links or above in self._strange or self._path(above).is_file():
+                self._remove(above)
+            own.add(above)
 
     def _remove(self, names: Names) -> None:
         path = self._path(names)
         if path.is_dir():
             shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        elif path.is_file():  # not below another one
+            path.unlink()
         for known in (self._links, self._strange):
             for each in [each for each in known if each[: len(names)] == names]:
                 del known[each]

@@ -71,6 +71,19 @@ def test_a_whiteout_removes_what_lies_below_it(tmp_path: Path) -> None:
     assert grown(tmp_path, first, second) == {"d": b"1", "e": b"2"}
 
 
+def test_a_file_and_a_directory_may_take_each_others_place(tmp_path: Path) -> None:
+    members = [
+        Made("a"),
+        Made("a/.wh.a"),
+        Made("b"),
+        Made("b/c", "directory"),
+        Made("b/c/d", content=b"1"),
+        Made("e/f", content=b"1"),
+        Made("e", content=b"2"),
+    ]
+    assert grown(tmp_path, members) == {"a": b"", "b/c/d": b"1", "e": b"2"}
+
+
 @pytest.mark.parametrize("first_or_last", [0, 1])
 def test_an_opaque_directory_hides_all_of_the_layers_below(
     tmp_path: Path, first_or_last: int
