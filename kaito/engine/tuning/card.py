@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from kaito.engine.tuning.data.check import Checked
+from kaito.engine.tuning.data.problems import shown
 
 VERSIONS = ("torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate")
 LOSSES = 20  # that are listed, spread over the training
@@ -32,11 +33,13 @@ def card(
     }
     revision = outcome.get("commit") or "not known: the weights were mounted"
     used = {each: dict(values) for each, values in settings.items() if values}
+    # A file may have a name that cannot be written: not every name is text.
+    files = ", ".join(map(shown, checked.files[:10]))
     figures = {
         "Base model": base,
         "Revision": revision,
         "Method": method,
-        "Data": f"{checked.examples} {checked.described} in {', '.join(checked.files[:10])}",
+        "Data": f"{checked.examples} {checked.described} in {files}",
         "Data's SHA-256": checked.digest,
         "Steps": outcome["steps"],
         "Epochs": f"{outcome['epochs']:g}",

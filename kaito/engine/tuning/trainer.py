@@ -198,7 +198,7 @@ def _chat_template(config: Config) -> str:
     if not said or "{" in said:
         return said
     path = Path(said)
-    with contextlib.suppress(OSError, UnicodeDecodeError):
+    with contextlib.suppress(OSError, ValueError):
         if any(path.resolve().is_relative_to(each) for each in TEMPLATES):
             return path.read_text(encoding="utf-8")
     places = " or ".join(map(str, TEMPLATES))

@@ -14,6 +14,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from kaito.engine.endings import Ended, Ending
+from kaito.engine.tuning.data.check import check
 from test.engine.tuning.training import instructions, questions, text, worked
 
 QUICK = {"learning_rate": "5e-3", "per_device_train_batch_size": 7, "logging_steps": 1}
@@ -94,6 +95,22 @@ def test_arrow_files_are_read_in_both_formats(
     with make(tmp_path / "data" / "a.arrow", table.schema) as writer:
         writer.write_table(table)
     assert len(worked(tmp_path, small_model, quick(), tmp_path / "data").losses) == 2
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pyarrow.table({"text": pyarrow.array([2**31 - 1], pyarrow.date32())}),
+        pyarrow.Table.from_arrays([pyarrow.array(["a"])] * 2, names=["text", "text"]),
+    ],
+    ids=["a date beyond Python's", "two columns of one name"],
+)
+def test_what_no_record_can_be_made_of_is_broken_data(tmp_path: Path, table: pyarrow.Table) -> None:
+    with pyarrow.ipc.new_file(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(Ended) as caught:
+        check(tmp_path, {}, limit=10**9, sink=lambda _: None)
+    assert caught.value.ending == Ending.DATASET_INVALID
 
 
 def test_a_model_without_template_and_padding_is_trained_all_the_same(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -118,9 +119,11 @@ def _asked(directory: Path, path: str) -> Path:
     """Upstream's paths begin at /mnt, with data first; ours at the directory of the data."""
     inner = path.strip("/")
     for place in (directory / inner, directory.parent / inner, Path("/") / inner):
-        inside = place.resolve().is_relative_to(directory.resolve())
-        if inside and place.is_file() and place.is_relative_to(directory):
-            return place
+        # What no file can be called is an error of its own.
+        with contextlib.suppress(OSError, ValueError):
+            inside = place.resolve().is_relative_to(directory.resolve())
+            if inside and place.is_file() and place.is_relative_to(directory):
+                return place
     raise _none(f"DatasetConfig.dataset_path names no file below {directory}")
 
 

@@ -25,8 +25,7 @@ def csv_columns(path: Path, name: str) -> tuple[str, list[str]]:
 def csv_records(path: Path, name: str) -> Iterator[Record | Broken]:
     """The rows below the first; places are the lines on which they end."""
     delimiter, names = csv_columns(path, name)
-    if len(set(names)) < len(names):
-        raise invalid(name, "has two columns of one name", "name them apart in its first line")
+    _check_apart(names, name, " in its first line")
     csv.field_size_limit(LONGEST)
     rows = csv.reader((line for _, line in lines(path, name)), delimiter=delimiter, strict=True)
     headed = False
@@ -64,9 +63,15 @@ def records(path: Path, name: str, kind: str, wanted: Collection[str]) -> Iterat
     """The rows of a parquet or arrow file, of these columns."""
     number = 0
     with _Table(path, name, kind) as table:
+        _check_apart(table.names, name)
         for row in table.rows([each for each in table.names if each in wanted]):
             number += 1
             yield Record(Place("row", number), row)
+
+
+def _check_apart(names: Sequence[str], name: str, where: str = "") -> None:
+    if len(set(names)) < len(names):
+        raise invalid(name, "has two columns of one name", f"name them apart{where}")
 
 
 class _Table:
@@ -113,7 +118,8 @@ class _Table:
                 rows = batch.to_pylist()
             except StopIteration:
                 return
-            except (self._arrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            # Not all of what Arrow holds is a value of Python: dates in the year 5,000,000.
+            except (self._arrow.ArrowException, OSError, ValueError, OverflowError) as error:
                 raise self._broken(error) from None
             yield from rows
 

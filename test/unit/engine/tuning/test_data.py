@@ -161,7 +161,7 @@ def test_one_file_can_be_named(data: Path) -> None:
     for path in ("sub/b.data", "/data/sub/b.data", str(data / "sub/b.data")):
         found = read(data, files, dataset_path=path, dataset_extension="csv")[1]
         assert found == [{"text": "b"}]
-    for path in ("none.csv", "../secret", "/etc/passwd", "sub"):
+    for path in ("none.csv", "../secret", "/etc/passwd", "sub", "a\0b", "a" * 5000):
         assert "dataset_path names no file" in refused(data, files, dataset_path=path)
     assert "must be one of arrow, csv" in refused(data, files, dataset_extension="webdataset")
 

@@ -82,8 +82,9 @@ def test_a_config_file_wins_and_must_be_there(place: Path) -> None:
     assert "LoraConfig.r must be a whole number" in left
 
 
-def test_a_template_of_chats_is_no_way_to_read_files(place: Path) -> None:
-    config = "training_config: {ModelConfig: {chat_template: /etc/passwd}}"
+@pytest.mark.parametrize("named", ["/etc/passwd", '"/mnt/\\0"'])
+def test_a_template_of_chats_is_no_way_to_read_files(place: Path, named: str) -> None:
+    config = f"training_config: {{ModelConfig: {{chat_template: {named}}}}}"
     code, left, _ = ended(place, config=config)
     assert code == Ending.CONFIG_INVALID
     assert "a file below /workspace/chat_templates or /mnt" in left
@@ -166,7 +167,7 @@ def test_a_card_says_what_of_what_from_what() -> None:
             kind="chat",
             described="chats",
             examples=7,
-            files=("a|b.json",),
+            files=("a|b.json", os.fsdecode(b"\xff.json")),
             size=9,
             digest="d1" * 32,
         ),
@@ -183,7 +184,7 @@ def test_a_card_says_what_of_what_from_what() -> None:
     assert text.startswith("---\nbase_model: microsoft/phi-4\nlibrary_name: peft\n")
     for line in (
         "| Revision | abc |",
-        "| Data | 7 chats in a\\|b.json |",
+        "| Data | 7 chats in a\\|b.json, ?.json |",
         f"| Data's SHA-256 | {'d1' * 32} |",
         "| 1 | 1.0000 |  |",
         "| 100 | 0.0100 |  |",
@@ -191,3 +192,4 @@ def test_a_card_says_what_of_what_from_what() -> None:
     ):
         assert line in text
     assert text.count("\n| ") < 40
+    assert text.encode()  # what cannot be written would end a training at its very last step
