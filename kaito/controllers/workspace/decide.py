@@ -43,7 +43,7 @@ from kaito.controllers.workspace.settings import Settings
 from kaito.controllers.workspace.status import events, state_after, status, summary
 from kaito.controllers.workspace.supply import soonest, supply
 from kaito.controllers.workspace.surge import gap_told, with_room
-from kaito.controllers.workspace.tune import past, rest, tune
+from kaito.controllers.workspace.tune import let_go, past, rest, tune
 from kaito.controllers.workspace.workload import companions, desired_workload
 from kaito.runtime import Object
 
@@ -219,7 +219,8 @@ def _refuse(
 ) -> Decision:
     failed = Verdict(truth="False", reason=refusal.reason, message=refusal.message)
     sum_up = Verdict(truth="False", reason=conditions.FAILED, message=refusal.message)
-    return _nothing(observation, failed, sum_up, catalog, settings, state="Failed")
+    decision = _nothing(observation, failed, sum_up, catalog, settings, state="Failed")
+    return let_go(observation, decision) if Subject(observation.workspace).tunes else decision
 
 
 def _nothing(
@@ -245,7 +246,9 @@ def _nothing(
         state=state,
         # Nodes that it counts are kept for it while its author mends it.
         worker_nodes=[name for name in subject.status.get("workerNodes") or () if name in there],
-        details=details(observation, None, observation.workload, catalog, settings),
+        details=details(
+            observation, None, None if subject.tunes else observation.workload, catalog, settings
+        ),
     )
     return Decision(
         finalizer=Finalizer.KEEP if subject.held else Finalizer.ADD,

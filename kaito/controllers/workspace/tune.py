@@ -61,11 +61,9 @@ def past(observation: Observation) -> Ended | None:
     except RecursionError:
         return None  # nested deeper than what can be read, of which the rules tell
     known = history(subject, observation.revisions)
-    last = next((each.ended for each in reversed(known) if each.ended), None)
+    last = _last(known)
     if job is not None and not _deleting(job) and run.is_of(_noted(job, HASH)):
-        found = ended(job, pods_of(job, observation.pods), _noted(job, HASH))
-        # What was written down was said by Pods that may have gone since.
-        return last if found and last and _holds(last, found) else found
+        return _end_of(job, observation, last)
     if last is None or not last.good or not run.is_of(last.run):
         return None
     # Another run has been asked for since, and may have stored its result in the same place.
@@ -120,6 +118,21 @@ def rest(observation: Observation, end: Ended, catalog: Catalog, settings: Setti
         status=said,
         events=events(observation, said),
         announces=not told,
+    )
+
+
+def let_go(observation: Observation, decision: Decision) -> Decision:
+    """What is decided where the run that is asked for cannot be: the nodes of one before, which has
+    ended, go all the same. How it ended is kept, for its author may come back to it."""
+    subject, job = Subject(observation.workspace), _job(observation)
+    known = history(subject, observation.revisions)
+    end = _end_of(job, observation, _last(known)) if job is not None else None
+    if end is None or _keeps_nodes(observation):
+        return decision
+    return replace(
+        decision,
+        revision=record(subject, replace(known[-1], ended=end)) if known else None,
+        deletions=(*decision.deletions, *order_deletions(observation.orders)),
     )
 
 
@@ -204,8 +217,9 @@ def _turn(observation: Observation, found: Supply, wanted: Sequence[Object]) -> 
     mine = pods_of(job, observation.pods)
     run = run_of(observation.workspace, observation.config)
     placed = not wanted or _noted(job, PLACE_HASH) == _noted(wanted[-1], PLACE_HASH)
-    # One that has begun stays on its node; one that has not may wait for a node that has gone.
-    if not run.is_of(_noted(job, HASH)) or not (placed or any(busy(pod) for pod in mine)):
+    live = current(mine)
+    # A Pod that has begun stays on its node; one that has not may wait for a node that has gone.
+    if not run.is_of(_noted(job, HASH)) or not (placed or (live is not None and busy(live))):
         return _Turn(begun=going, removes=True)
     return _Turn(begun=started(job, mine, observation.now))
 
@@ -251,6 +265,18 @@ def _state(begun: Verdict, ready: Verdict) -> State:
     if begun.good:
         return "Running"
     return "Failed" if ready.final else "Pending"
+
+
+def _last(known: Sequence[Revision]) -> Ended | None:
+    """How the last run that has ended did."""
+    return next((each.ended for each in reversed(known) if each.ended), None)
+
+
+def _end_of(job: Object, observation: Observation, last: Ended | None) -> Ended | None:
+    """How a Job ended; None while it has not."""
+    found = ended(job, pods_of(job, observation.pods), _noted(job, HASH))
+    # What was written down was said by Pods that may have gone since.
+    return last if found and last and _holds(last, found) else found
 
 
 def _holds(last: Ended, found: Ended) -> bool:

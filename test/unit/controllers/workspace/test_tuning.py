@@ -351,6 +351,32 @@ def test_a_job_that_waits_for_a_node_that_has_gone_is_made_anew() -> None:
     assert decided(begun).deletions == ()
 
 
+def test_a_job_whose_node_was_lost_on_the_way_is_made_anew_for_another() -> None:
+    mine, other = (node(name, **{"node.kubernetes.io/instance-type": SIZE}) for name in "ab")
+    first = seen(tuned(), nodes=(mine,))
+    lost = pod(phase="Failed", data_downloader=0, trainer=143)
+    begun = replace(written(first, decided(first)), nodes=(other,), pods=(lost, pod("w-2")))
+    counted = written(begun, decided(begun))
+    assert [each.resource.kind for each in decided(counted).deletions] == ["Job"]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_settings_that_cannot_be_keep_no_node_of_a_run_that_has_ended(good: bool) -> None:
+    wrong: Object = {**CONFIG, "data": {"training_config.yaml": "training_config: ["}}
+    first = ready(tuned(config="c"), config=CONFIG)
+    begun = replace(written(first, decided(first)), config=wrong)
+    assert decided(begun).deletions == ()
+    over = succeeded(begun) if good else failed(begun, pod(phase="Failed", trainer=(16, "No.")))
+    assert [each.resource.kind for each in decided(over).deletions] == ["Machine"]
+    gone = replace(at_rest(over), pods=())
+    assert condition(decided(gone), "WorkspaceSucceeded")["reason"] == "workspaceFailed"
+    mended = decided(replace(at_rest(gone), config=CONFIG))
+    assert told(mended).get("result") == (RESULT if good else None)
+    assert condition(mended, "WorkspaceSucceeded")["reason"] == (
+        "workspaceSucceeded" if good else "ModelUnusable"
+    )
+
+
 def test_a_job_that_gets_no_pod_says_where_to_look() -> None:
     observation = running()
     soon = decided(observation)
