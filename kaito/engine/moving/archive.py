@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -28,7 +28,11 @@ HEADERS = frozenset(
         tarfile.SOLARIS_XHDTYPE,
     }
 )
-DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError)
+DAMAGED = (
+    *(tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, zstd.ZstdError),
+    # What tarfile lets through: numbers that are none, and headers of headers without end.
+    *(ValueError, RecursionError),
+)
 
 
 class Member(tarfile.TarInfo):
@@ -38,7 +42,15 @@ class Member(tarfile.TarInfo):
         # The hook that tarfile leaves to subclasses: after a header, before what it announces.
         if self.type in HEADERS and self.size > LARGEST_HEADER:
             raise tarfile.ReadError("a header is too large")
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            self._refuse_holes()
         return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]  # not in typeshed
+
+    def _refuse_holes(self, *_: object) -> None:
+        # Lists of holes have no end of their own, and no builder of images writes any.
+        raise tarfile.ReadError("a file has holes")
+
+    _proc_gnusparse_10 = _refuse_holes
 
 
 @contextmanager
@@ -51,6 +63,13 @@ def members(path: Path) -> Iterator[tarfile.TarFile]:
         archive = tarfile.open(fileobj=stream, mode="r|", tarinfo=Member)  # noqa: SIM115 - below
         with archive:
             yield archive
+
+
+def forget(archive: tarfile.TarFile) -> None:
+    """Give back what tarfile keeps of the members so far, which grows with the archive."""
+    kept = cast(Any, archive)  # typeshed has neither as it is
+    kept.members.clear()
+    kept.pax_headers.clear()
 
 
 def is_archive(path: Path) -> bool:

@@ -102,7 +102,8 @@ class Sources:
             return await self._session.get(
                 url.with_user(None), headers=headers, allow_redirects=False
             )
-        except aiohttp.InvalidURL as error:
+        # Names that no name server can be asked for are found out by Python's codec for them.
+        except (aiohttp.InvalidURL, UnicodeError) as error:
             raise _no_url(where) from error
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
             raise Ended(
@@ -163,10 +164,10 @@ def _parsed(url: str) -> URL:
         # What is spelled as in requests stays as it is: a signature may cover it.
         plain = url.isascii() and url.isprintable() and " " not in url
         found = URL(url, encoded=plain)
-        port = found.port
+        known = found.scheme in SCHEMES and bool(found.host) and found.port != 0
     except ValueError as error:
         raise _no_url(shown(url)) from error
-    if found.scheme not in SCHEMES or not found.host or port == 0:
+    if not known:
         raise _no_url(shown(url))
     return found
 

@@ -15,13 +15,14 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
 from kaito.engine.endings import Ended, Ending
-from kaito.engine.moving.archive import DAMAGED, members
+from kaito.engine.moving.archive import DAMAGED, forget, members
 from kaito.engine.moving.record import HIDDEN
 from kaito.engine.moving.room import Budget
 
 Names: TypeAlias = tuple[str, ...]
 
 MOST_FILES = 100_000
+LONGEST_LINK = 4096  # characters of what one leads to, as in Linux
 MOST_LINKS = 40  # on the way to one file, as in Linux
 GONE, OPAQUE = ".wh.", ".wh..wh..opq"  # OCI image specification, "Whiteouts"
 CHUNK = 1024 * 1024  # bytes copied at once
@@ -47,6 +48,7 @@ class Tree:
             with members(blob) as archive:
                 for member in archive:
                     self._take(archive, member, own)
+                    forget(archive)
         except DAMAGED as error:
             raise self._invalid(f"a layer of it is damaged ({type(error).__name__})") from error
 
@@ -90,6 +92,8 @@ class Tree:
             self._clear(names, own)
             if member.isreg():
                 self._write(archive, member, names)
+            elif len(member.linkname) > LONGEST_LINK:
+                raise self._invalid(f"the link {'/'.join(names)[:200]!r} in it is too long")
             elif member.issym():
                 self._links[names] = member.linkname
             elif member.islnk():
@@ -183,9 +187,11 @@ class Tree:
         parts = tuple(each for each in found if each not in ("/", "//"))
         if ".." in parts:
             raise self._invalid(f"the path {name[:200]!r} in it leads out of it")
-        if len("/".join(parts).encode(errors="surrogateescape")) > 3000 or any(
-            len(each.encode(errors="surrogateescape")) > 255 for each in parts
-        ):
+        try:
+            sizes = [len(each.encode(errors="surrogateescape")) for each in parts]
+        except UnicodeEncodeError as error:
+            raise self._invalid("a path in it is no text") from error
+        if sum(sizes) + len(sizes) > 3000 or any(size > 255 for size in sizes):
             raise self._invalid(f"the path {name[:60]!r}... in it is too long")
         return parts
 

@@ -216,6 +216,13 @@ async def test_a_name_that_is_none_is_a_source_that_is_not_there(tmp_path: Path)
     assert ended.ending == Ending.SOURCE_UNAVAILABLE
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".io", "xn--a"])
+async def test_a_name_that_nobody_can_be_asked_for_is_no_url(tmp_path: Path, host: str) -> None:
+    with pytest.raises(Ended) as caught:
+        await Fetch(urls=[f"https://{host}/a"], to=tmp_path).run()
+    assert caught.value.ending == Ending.ADDRESS_FORBIDDEN
+
+
 async def test_a_certificate_must_be_of_an_authority_that_is_known(
     tmp_path: Path, pki: Pki
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from kaito.engine.endings import Ended, Ending
 from kaito.engine.moving.room import Budget
 from kaito.engine.moving.tree import Tree
-from test.unit.engine.moving.layers import KINDS, Made, layer
+from test.unit.engine.moving.layers import KINDS, Made, layer, tar
 
 
 def grown(
@@ -221,6 +223,74 @@ def test_a_name_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(out.getvalue())
     with pytest.raises(Ended, match="damaged"):
         Tree(root, "a", Budget(root)).add_layer(tmp_path / "blob")
+
+
+def filled(tmp_path: Path, content: bytes) -> int:
+    """Bytes that unpacking a layer holds at once."""
+    (tmp_path / "root").mkdir()
+    (tmp_path / "blob").write_bytes(gzip.compress(content, 1))
+    tree = Tree(tmp_path / "root", "a", Budget(tmp_path / "root"))
+    tracemalloc.start()
+    try:
+        tree.add_layer(tmp_path / "blob")
+    finally:
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_headers_are_forgotten_when_their_file_is_there(tmp_path: Path, kind: bytes) -> None:
+    # The names of these attributes differ, so that none takes another's place.
+    headers = (header(kind, **{f"k{each}": "x" * 900_000}) for each in range(20))
+    content = b"".join(each + tar([Made("f")])[:1024] for each in headers)
+    assert filled(tmp_path, content + bytes(1024)) < 10_000_000
+
+
+def header(kind: bytes, **attributes: str) -> bytes:
+    out = io.BytesIO()
+    asked = attributes if kind == tarfile.XGLTYPE else {}
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers=asked) as file:
+        if kind == tarfile.XHDTYPE:
+            info = tarfile.TarInfo("f")
+            info.pax_headers = attributes
+            file.addfile(info)
+        end = file.offset
+    return out.getvalue()[:end]
+
+
+HOLES = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "5"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        header(tarfile.XHDTYPE, **HOLES) + b"99999\n" + b"1\n" * 5000,
+        header(tarfile.XHDTYPE, **{"GNU.sparse.map": "a,b"}),
+        header(tarfile.XGLTYPE, comment="x") * 3000,
+    ],
+    ids=["holes", "numbers that are none", "headers of headers"],
+)
+def test_headers_that_nobody_writes_are_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(Ended, match="damaged"):
+        filled(tmp_path, content + bytes(1024))
+
+
+def test_old_lists_of_holes_are_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("x")
+    info.type = tarfile.GNUTYPE_SPARSE
+    with pytest.raises(Ended, match="damaged"):
+        filled(tmp_path, info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+
+
+def test_links_and_titles_that_no_file_system_takes_are_refused(tmp_path: Path) -> None:
+    assert (
+        "is too long"
+        in refused(tmp_path, [Made("data/x", kind="symlink", link="y" * 5000)]).sentence
+    )
+    (tmp_path / "blob").touch()
+    with pytest.raises(Ended, match="no text"):
+        Tree(tmp_path, "a", Budget(tmp_path)).add_file("\ud800", tmp_path / "blob")
 
 
 NAMES = st.lists(
