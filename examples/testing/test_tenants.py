@@ -14,8 +14,11 @@ from kaito.testing import (
     CapturedMetrics,
     Cluster,
     Faults,
+    Scenario,
     VirtualClock,
+    World,
     eventually,
+    perturb,
     running,
 )
 
@@ -106,3 +109,24 @@ async def test_a_tenant_goes_with_all_it_has_when_its_days_are_over(
         await virtual_clock.advance(60)
         await virtual_clock.run_until(gone)
     assert await kube_events.reasons(RED.name) == ["Expired"]
+
+
+async def order(world: World) -> None:
+    await world.client.create(TENANTS, tenant(pods=5))
+
+
+async def grow(world: World) -> None:
+    await world.client.patch(TENANTS, RED, {"spec": {"pods": 9}})
+
+
+LIFE = Scenario(
+    name="a tenant's life",
+    install=[DEFINITION],
+    daemons={"tenants": lambda seat: tenants.build(seat.client(), seat.clock).run()},
+    steps=[order, grow],
+)
+
+
+def test_it_survives_any_fault_at_any_point() -> None:
+    tried = perturb(LIFE)
+    assert len(tried.points) == tried.known

@@ -54,6 +54,9 @@ class _Passing(selectors.BaseSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """See the module. What is given to an executor runs at once, in this thread."""
 
+    virtual = True
+    """For who watches over loops."""
+
     def __init__(self) -> None:
         self._passing = _Passing()
         super().__init__(self._passing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import zip_longest
 
 from structlog.testing import capture_logs
@@ -57,7 +58,8 @@ def perturb(
 
     Each run must come to what the first came to after each step, compared by meaning, without
     having made more objects of any kind on the way. `share` of the points are tried, drawn by
-    `seed`; `only` names one. `part` (0, 2) is the first half of what is tried, for two workers.
+    `seed`; `only` is the name of one, or a pattern with `*` in it. `part` (0, 2) is the first half
+    of what is tried, for two workers.
 
     Raises NotSurvived, which tells the fault and how to repeat it alone, NotRepeatable when the
     same run does not go the same way twice, and ValueError when there is no point of a name. To be
@@ -82,7 +84,7 @@ def perturb(
 
 def _chosen(known: Sequence[Point], share: float, seed: int, only: str) -> Sequence[Point]:
     if only:
-        found = [point for point in known if str(point) == only]
+        found = [point for point in known if only == str(point) or fnmatchcase(str(point), only)]
         if not found:
             names = "\n  ".join(map(str, known))
             raise ValueError(f"There is no point {only!r}; there are\n  {names}")

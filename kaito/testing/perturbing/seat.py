@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ENDLESS = 300  # writes after a fault: who writes more often runs in circles, in no time at all
 REBIRTH = 1.0  # seconds from the death of a process to its next life
 BEHIND = 10.0  # seconds for which a cache tells the past; the fence of kaito.runtime waits for 5
 _VERBS = {"POST": "create", "PUT": "update", "DELETE": "delete"}
@@ -104,12 +105,15 @@ class Process:
 
     def die(self) -> None:
         """End this life where it stands; the next one begins in a moment."""
+        self._end()
+        self._let_go()
+        asyncio.get_running_loop().call_later(REBIRTH, self.start)
+
+    def _end(self) -> None:
         assert self._seat is not None
         assert self._life is not None
         self._seat.alive = False
         self._life.cancel()
-        self._let_go()
-        asyncio.get_running_loop().call_later(REBIRTH, self.start)
 
     async def aclose(self) -> None:
         """End it for good."""
@@ -134,6 +138,10 @@ class Process:
         """It has changed something; True when it died of it."""
         at = self._number(what)
         self.record.append(Wrote(at))
+        if self.struck_at and len(self.record) - self.struck_at > ENDLESS:
+            self.failure = RuntimeError(f"it runs in circles, and has just written: {at}")
+            self._end()
+            return True
         if self._leaves(at) is not None:
             self.die()
             return True

@@ -174,7 +174,7 @@ def test_the_operator_of_the_page_of_testing_passes_its_tests(tmp_path: Path) ->
         if block.note.startswith("from: examples/testing/"):
             with (tmp_path / Path(block.note).name).open("a") as file:
                 file.write(f"{block.text}\n\n")
-    assert "16 passed" in outcome(tmp_path)
+    assert "17 passed" in outcome(tmp_path)
 
 
 def outcome(directory: Path) -> str:
