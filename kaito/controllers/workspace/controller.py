@@ -212,7 +212,9 @@ def build(
     awaited = kinds is None or nodepool.KIND not in chosen
     read = there.union(chosen) if awaited else there
     orders = {
-        kind: manager.informer(ORDERS[kind], labels=mine, indexes=INDEXES["orders"])
+        # As they are now, also after a restart: a cache of the past would have a model that serves
+        # rolled out for nodes that it has left.
+        kind: manager.informer(ORDERS[kind], labels=mine, indexes=INDEXES["orders"], fill="stream")
         for kind in ORDERS
         if kind in read
     }

@@ -185,9 +185,10 @@ WHOLE = (
     scenario("deleted while the node is made", haste),
 )
 """Small enough to be disturbed at each point in every run of the tests."""
+SECOND_SIZE = scenario("another size after a quota", second_size, remove)
 OTHERS = (
+    SECOND_SIZE,
     scenario("the quick start, up and down", quick_start, remove),
-    scenario("another size after a quota", second_size, remove),
     scenario("an edit", quick_start, edit, remove),
     scenario("several nodes", several_nodes, remove),
 )
