@@ -63,6 +63,7 @@ def points(
 ) -> list[Point]:
     """Every way to disturb a process that has lived as recorded, in the order of its life."""
     last = {(each.kind, each.key): n for n, each in enumerate(record) if isinstance(each, Saw)}
+    written = max((n for n, each in enumerate(record) if isinstance(each, Wrote)), default=-1)
     found: list[Point] = []
     for n, each in enumerate(record):
         if isinstance(each, Wrote):
@@ -72,5 +73,8 @@ def points(
         else:
             # What comes last cannot be hidden by what follows.
             strikes = (Fault.BACK, Fault.AGO, Fault.LAG)
+        if n > written:
+            # It dies of no write any more, but when all rests.
+            strikes = [fault for fault in strikes if fault is not Fault.BACK]
         found += [Point(fault, daemon, each.at) for fault in strikes if fault in faults]
     return found
