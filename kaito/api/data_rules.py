@@ -121,6 +121,13 @@ DATA_RULES: tuple[Rule, ...] = (
         message=f"{OUTPUT} must have exactly one of image and volumeSource.",
     ),
     *image_rules(f"{OUTPUT}.image"),
+    Rule(
+        path=f"{OUTPUT}.image",
+        cel="!self.contains('@')",
+        holds=lambda v: "@" not in str(v),
+        message=f"{OUTPUT}.image has a digest, which is known once the result is pushed: name a "
+        "tag instead.",
+    ),
     name_rule(f"{OUTPUT}.imagePushSecret", "Secret"),
     Rule(
         path=OUTPUT,
