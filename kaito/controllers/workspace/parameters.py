@@ -13,6 +13,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeAlias
 
 import yaml
@@ -23,6 +24,7 @@ from kaito.api.words import listed, one_line, shown
 from kaito.api.workspace import Workspace
 from kaito.catalog.arguments import arguments
 from kaito.catalog.precision import CacheType
+from kaito.catalog.trainer_settings import trainer_settings
 from kaito.controllers.workspace.runtimes import OWN_RUNTIME, runtime_of
 from kaito.controllers.workspace.told import Told
 from kaito.runtime import Object
@@ -32,15 +34,6 @@ TRAINING_KEY = "training_config.yaml"
 KEYS = (INFERENCE_KEY, TRAINING_KEY)
 # Of the first: what upstream's server reads there (kaito.md 5.1).
 INFERENCE_SECTIONS = ("kv_cache_cpu_memory_utilization", "max_probe_steps", "vllm")
-# Of the second, below training_config.
-TRAINING_SECTIONS = (
-    "DataCollator",
-    "DatasetConfig",
-    "LoraConfig",
-    "ModelConfig",
-    "QuantizationConfig",
-    "TrainingArguments",
-)
 CONTEXT = "max-model-len"
 UTILIZATION = "gpu-memory-utilization"
 CACHE = "kv-cache-dtype"
@@ -68,6 +61,7 @@ OTHERS = (tuning.DATA, tuning.CONFIG, "/mnt/registry", "/mnt/adapter")
 TOKENS_LENGTH = 12  # digits
 TOKENS = re.compile(rf"[0-9]{{1,{TOKENS_LENGTH}}}")
 TEXT_LENGTH = 64 * 1024  # characters; a longer one is no configuration
+SLIPS = 20  # of a section that are told
 HASH_LENGTH = 16
 DEPTH = 20  # levels of maps and lists
 # libyaml's parser where PyYAML was built with it; the other takes seconds for such a text.
@@ -224,10 +218,12 @@ def training_problems(config: Mapping[str, Any], *, method: str) -> Iterator[Pro
     if not isinstance(training, Mapping):
         yield say("training_config is missing: all settings stand under it")
         return
-    yield from _unknown(training, TRAINING_SECTIONS, say)
-    for name in TRAINING_SECTIONS:
+    sections = sorted(trainer_settings())
+    yield from _unknown(training, sections, say)
+    for name in sections:
         if not isinstance(training.get(name) or {}, Mapping):
             yield say(f"{name} must be a map of settings and values")
+        yield from islice(_unsettable(name, _section(training, name), say), SLIPS)
     yield from _quantization(_section(training, "QuantizationConfig"), method, say)
     yield from _output(_section(training, "TrainingArguments"), say)
 
@@ -251,6 +247,17 @@ def _unknown(found: Mapping[Any, Any], known: Sequence[str], say: Say) -> Iterat
     for name in found:
         if name not in known:
             yield say(f"{shown(str(name))} is no section; sections are {listed(known)}")
+
+
+def _unsettable(name: str, section: Mapping[Any, Any], say: Say) -> Iterator[Problem]:
+    known = trainer_settings()[name]
+    for setting in map(str, section):
+        if why := known.refusal(setting):
+            yield say(f"{name}.{setting} cannot be said here, for {why}: take it out")
+        elif setting not in known.settings:
+            near = known.nearest(setting)
+            nearest = f"; the nearest is {near}" if near else ""
+            yield say(f"{name}.{shown(setting)} is no setting{nearest}")
 
 
 def _spelled(flags: object) -> Iterator[tuple[str, Any]]:

@@ -98,7 +98,9 @@ def test_a_tab_is_told_with_its_place() -> None:
 
 
 SECRET = "h4nter2"
-NAMED = re.compile(r"\S+ is no (section|flag)")  # a name, which may be glued to something else
+NAMED = re.compile(
+    r"\S+ is no (section|setting|flag)"
+)  # a name, which may be glued to something else
 secrets = st.sampled_from([SECRET, f"{SECRET}: [", f"'{SECRET}", f"!{SECRET}", f"*{SECRET}"])
 hidden = st.recursive(
     secrets | st.just([SECRET]), lambda inner: st.dictionaries(st.just("a"), inner), max_leaves=3
@@ -135,6 +137,48 @@ def test_nothing_that_is_in_a_config_map_gets_out_by_a_sentence(text: str) -> No
     ]
     for each in told:
         assert SECRET not in NAMED.sub("", each.message), each
+
+
+# What the trainer is told
+
+
+def trained(section: str) -> list[str]:
+    """What is said of the settings of one section."""
+    text = f"training_config:\n  {section}"
+    found = training_problems(config(text, TRAINING_KEY), method="lora")
+    return [each.message.partition(", training_config.yaml: ")[2].rstrip(".") for each in found]
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        (
+            "LoraConfig: {lora_alfa: 3}",
+            "LoraConfig.lora_alfa is no setting; the nearest is lora_alpha",
+        ),
+        ("LoraConfig: {qqqq: 3}", "LoraConfig.qqqq is no setting"),
+        (
+            "LoraConfig: {revision: main}",
+            "LoraConfig.revision cannot be said here, for the manager says it: take it out",
+        ),
+        (
+            "TrainingArguments: {do_eval: true}",
+            "TrainingArguments.do_eval cannot be said here, for the manager says it: take it out",
+        ),
+    ],
+)
+def test_a_setting_with_which_no_training_starts_is_told_before_a_node_is_paid_for(
+    section: str, words: str
+) -> None:
+    assert trained(section) == [words]
+
+
+def test_older_names_of_settings_and_what_reports_nowhere_are_taken() -> None:
+    assert trained("TrainingArguments: {max_seq_length: 512, report_to: none}") == []
+
+
+def test_no_more_slips_are_told_than_anybody_reads() -> None:
+    assert len(trained(f"LoraConfig: {{{', '.join(f'q{n}: 1' for n in range(500))}}}")) == 20
 
 
 # What the engine is told
