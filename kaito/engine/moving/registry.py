@@ -82,7 +82,8 @@ class Registry:
         """The answer to a request, unread. Refusal when it is not one of those that are expected,
         Passing when it may be later."""
         response = self._send(method, url, headers or {}, data)
-        if _challenges(response):
+        # Whoever it led to has no account here, and is not to learn of this one.
+        if _challenges(response) and self._is_own(response.url):
             response.close()
             self._log_in(response)
             if data is not None and not isinstance(data, bytes):
@@ -115,10 +116,13 @@ class Registry:
     ) -> requests.Response:
         own = {"Accept-Encoding": "identity", **headers}
         # An upload may be taken by another host, which the account is none of.
-        if self._authorization and url.startswith(f"{self._reference.base.partition('/v2/')[0]}/"):
+        if self._authorization and self._is_own(url):
             own["Authorization"] = self._authorization
         with self._spoken():
             return self._session.request(method, url, headers=own, data=data, stream=True)
+
+    def _is_own(self, url: str) -> bool:
+        return url.startswith(f"{self._reference.base.partition('/v2/')[0]}/")
 
     def _log_in(self, response: requests.Response) -> None:
         """Answer a challenge. An old token is no answer, as it may have expired or be for less."""
@@ -150,7 +154,8 @@ class Registry:
             raise Refusal(0, why) from error
         except (requests.exceptions.InvalidSchema, requests.exceptions.TooManyRedirects) as error:
             raise Refusal(0, "it redirects without end, or to what is no https") from error
-        except requests.exceptions.JSONDecodeError as error:
+        # oras takes any JSON for an object, and any text for a token.
+        except (requests.exceptions.JSONDecodeError, AttributeError, UnicodeError) as error:
             raise self._passing("its service for tokens answers with no token") from error
         except requests.exceptions.Timeout as error:
             raise self._passing("it does not answer") from error

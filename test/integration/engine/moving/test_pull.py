@@ -226,6 +226,15 @@ async def test_a_password_is_sent_nowhere_in_the_clear(shop: Shop, target: Path)
     assert (await refused(shop, target)).ending == Ending.DATA_UNAVAILABLE
 
 
+@pytest.mark.parametrize("said", ["[]", '{"token": "\u20ac"}', "{"])
+async def test_a_service_for_tokens_that_gives_none_is_not_available(
+    shop: Shop, target: Path, said: str
+) -> None:
+    answer = Response(200, {"content-type": "application/json"}, said.encode())
+    shop.instead = answering(lambda: answer, 99, path="/token")
+    assert (await refused(shop, target)).ending == Ending.REGISTRY_UNAVAILABLE
+
+
 async def test_a_blob_elsewhere_is_had_without_the_token(
     shop: Shop, target: Path, pki: Pki
 ) -> None:

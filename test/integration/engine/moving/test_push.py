@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from kaito.engine.endings import Ended, Ending
 from kaito.engine.moving.push import Push
 from kaito.engine.moving.trust import trust
 from kaito.local.apiserver.http import Request, Response
 from kaito.local.apiserver.watches import Cut
+from kaito.local.pki import Pki
 from test.integration.engine.moving.conftest import (
     ADMIN,
     HASTY,
@@ -24,6 +26,7 @@ from test.integration.engine.moving.conftest import (
     Shop,
     files,
     part,
+    serving,
     write_adapter,
 )
 
@@ -230,6 +233,27 @@ async def test_an_upload_elsewhere_goes_by_https_alone(shop: Shop, adapter: Path
         lambda: Response(202, {"location": "http://127.0.0.1:1/upload"}), "POST", "/uploads/", 99
     )
     assert (await refused(shop, adapter)).ending == Ending.PUSH_REFUSED
+
+
+async def test_whoever_takes_an_upload_elsewhere_is_not_told_the_account(
+    shop: Shop, adapter: Path, pki: Pki
+) -> None:
+    heard: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        await request.read()
+        heard.append(request.headers.get("Authorization", ""))
+        if request.path == "/token":
+            return web.json_response({"token": "t"})
+        realm = f'Bearer realm="https://{request.host}/token",service="x"'
+        return web.Response(status=401, headers={"WWW-Authenticate": realm})
+
+    async with serving(elsewhere, pki.server_context()) as port:
+        shop.instead = failing(
+            lambda: Response(202, {"location": f"https://127.0.0.1:{port}/u"}), "POST", "/uploads/"
+        )
+        assert (await refused(shop, adapter)).ending == Ending.PUSH_REFUSED
+    assert heard == [""]
 
 
 async def test_half_a_result_is_not_sent(shop: Shop, adapter: Path) -> None:
