@@ -90,10 +90,11 @@ def cause(pod: Object) -> tuple[str, str] | None:
         where = f"(container {container.get('name', '')} of Pod {name}, exit code {code})"
         known = tuning.ENDINGS.get(code)
         words = str(found.get("message") or "").strip()
-        if found.get("reason") == "OOMKilled":
-            return conditions.CONTAINER_OOM_KILLED, f"The node's memory does not suffice {where}."
+        # A container of which only one process was killed may know more than the kubelet.
         if known is not None:
             return known.reason, f"{_bare(words or known.sentence)} {where}."
+        if found.get("reason") == "OOMKilled":
+            return conditions.CONTAINER_OOM_KILLED, f"The node's memory does not suffice {where}."
         # The end of a log, where the container left no message: its last line says most.
         last = words.splitlines()[-1] if words else "It says nothing"
         return conditions.FAILED, f"{_bare(last)} {where}."

@@ -58,6 +58,15 @@ def test_each_code_has_its_reason_and_the_containers_own_sentence(code: int) -> 
     assert message == f"It is so: do this (container trainer of Pod w-1, exit code {code})."
 
 
+def test_a_trainer_whose_worker_was_killed_for_memory_says_what_helps() -> None:
+    found = pod(phase="Failed", trainer=(15, "The memory is full: use method qlora."))
+    (trainer,) = found["status"]["initContainerStatuses"]
+    trainer["state"]["terminated"]["reason"] = "OOMKilled"
+    reason, message = why(job(), found)
+    assert reason == ENDINGS[15].reason
+    assert message.startswith("The memory is full: use method qlora (container trainer")
+
+
 def test_a_container_that_leaves_no_message_is_spoken_for() -> None:
     reason, message = why(job(), pod(phase="Failed", trainer=14))
     assert (reason, message) == (
