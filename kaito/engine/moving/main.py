@@ -95,7 +95,9 @@ def _work(asked: argparse.Namespace) -> str:
             ).run()
         case _:
             _check_checkpoints(asked.checkpoints, asked.source, asked.to)
-            said = store(asked.source, asked.to)
+            # Each Workspace has its own, also where several store to one volume.
+            whose = asked.checkpoints.name if asked.checkpoints else ""
+            said = store(asked.source, asked.to, whose)
     _remove(asked.checkpoints)
     return said
 

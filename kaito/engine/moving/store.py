@@ -16,16 +16,16 @@ from kaito.engine.moving.result import CONFIG, result
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def store(source: Path, target: Path) -> str:
-    """Where it is. Ended when the result is not whole, or may not be written there; OSError when
-    the volume does not take it.
+def store(source: Path, target: Path, whose: str = "") -> str:
+    """Where it is; `whose` tells it from others that are stored meanwhile. Ended when the result is
+    not whole, or may not be written there; OSError when the volume does not take it.
 
     Without its configuration a directory is no adapter: that goes first and comes last, so that
     the weights of one are never beside the configuration of another.
     """
     files = result(source)
     try:
-        _store(files, target)
+        _store(files, target, whose)
     except OSError as error:
         if error.errno not in FORBIDDEN:
             raise
@@ -37,8 +37,8 @@ def store(source: Path, target: Path) -> str:
     return str(target)
 
 
-def _store(files: Sequence[Path], target: Path) -> None:
-    hidden = target / HIDDEN / "arriving"
+def _store(files: Sequence[Path], target: Path, whose: str) -> None:
+    hidden = target / HIDDEN / f"{whose}.arriving"
     shutil.rmtree(hidden, ignore_errors=True)  # of a process that was killed
     hidden.mkdir(parents=True)
     for each in files:

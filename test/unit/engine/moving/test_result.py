@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,7 +120,28 @@ def test_a_new_adapter_takes_the_place_of_an_old_one(adapter: Path, tmp_path: Pa
     target = tmp_path / "volume"
     target.mkdir()
     store(old, target)
-    (target / ".kaito" / "arriving").mkdir(parents=True)
-    (target / ".kaito" / "arriving" / "torn").write_text("x")
+    (target / ".kaito" / ".arriving").mkdir(parents=True)
+    (target / ".kaito" / ".arriving" / "torn").write_text("x")
     store(adapter, target)
     assert files(target) == files(adapter)
+
+
+def test_what_arrives_meanwhile_from_another_is_left_alone(tmp_path: Path) -> None:
+    one, other = (write_adapter(tmp_path / name, name.encode() * 9) for name in ("one", "other"))
+    target = tmp_path / "volume"
+    target.mkdir()
+
+    class Large(type(one)):  # type: ignore[misc]  # the kind of path that this system has
+        """Takes so long to read that another result is stored in between."""
+
+        def open(self, *arguments: Any, **more: Any) -> Any:
+            if self.name == CARD:
+                store(other, target, "uid-2")
+                assert files(target) == {**files(other), **arriving()}
+            return super().open(*arguments, **more)
+
+    def arriving() -> dict[str, bytes]:
+        return {name: each for name, each in files(target).items() if "uid-1" in name}
+
+    store(Large(one), target, "uid-1")
+    assert files(target) == files(one)
