@@ -22,6 +22,8 @@ _MISSING = re.compile(
     r"|couldn't find key (\S+) in (Secret|ConfigMap) \S*?/([a-z0-9.-]+)",
     re.IGNORECASE,
 )
+# The same of a key, of whose Secret or ConfigMap kubelets do not give the name.
+_KEYLESS = re.compile(r"references non-existent (secret|config) key: (\S+)")
 _CREATION = {
     "secret": "kubectl -n {ns} create secret generic {missing} --from-literal={key}=VALUE",
     "configmap": "kubectl -n {ns} create configmap {missing} --from-file=FILE",
@@ -64,6 +66,9 @@ def fix(row: Row, facts: Facts, cause: str, *, ours: bool = False) -> Fix | None
     lacking = _MISSING.search(cause)
     if lacking and not row.verdict.fine:
         return _creation(lacking, facts)
+    keyless = _KEYLESS.search(cause)
+    if keyless and not row.verdict.fine:
+        return _addition(keyless, facts)
     if not row.what:
         return None
     made = (facts.filled(template) for template in row.commands)
@@ -85,6 +90,21 @@ def _creation(found: re.Match[str], facts: Facts) -> Fix:
     return Fix(
         what=f"{what} in this namespace; the Pod starts by itself then.",
         commands=(command,) if command else (),
+    )
+
+
+def _addition(found: re.Match[str], facts: Facts) -> Fix:
+    what, key = found.groups()
+    kind = "Secret" if what == "secret" else "ConfigMap"
+    holders = [name for name, held in facts.keys.items() if held == key and what == "secret"]
+    edits = (
+        Facts({**facts.known, "holder": name}).filled("kubectl -n {ns} edit secret {holder}")
+        for name in holders
+    )
+    return Fix(
+        what=f"Put the key {key} into the {kind} "
+        f"{' or '.join(holders) or 'that the Pod mounts'}; the Pod starts by itself then.",
+        commands=tuple(each for each in edits if each),
     )
 
 

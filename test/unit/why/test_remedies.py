@@ -154,6 +154,12 @@ def test_what_users_wrote_is_one_word_of_a_shell() -> None:
             "kubectl -n default edit secret hf",
         ),
         (
+            "references non-existent secret key: .dockerconfigjson",
+            {"hf": "HF_TOKEN", "registry": ".dockerconfigjson"},
+            "Put the key .dockerconfigjson into the Secret registry;",
+            "kubectl -n default edit secret registry",
+        ),
+        (
             'persistentvolumeclaim "data" not found',
             {},
             "Create the PersistentVolumeClaim data",
@@ -169,6 +175,13 @@ def test_what_is_missing_is_to_be_created(
     assert found is not None
     assert found.what.startswith(what)
     assert found.commands == (command,)
+
+
+def test_a_key_that_a_config_map_lacks_is_told_without_its_name_which_kubelets_do_not_say() -> None:
+    said = "configmap references non-existent config key: training_config.yaml"
+    found = fix(PODS[conditions.VOLUMES_NOT_MOUNTED], Facts({"ns": "default"}), said)
+    assert found is not None
+    assert found.what.startswith("Put the key training_config.yaml into the ConfigMap that the Pod")
 
 
 def test_other_sizes_are_those_that_hold_the_model_and_the_first_stays_first() -> None:
