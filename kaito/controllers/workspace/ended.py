@@ -129,9 +129,9 @@ def _result(pods: Sequence[Object]) -> str:
 
 
 def _bare(words: str) -> str:
-    """A sentence to go on after, beginning like one."""
+    """A sentence to go on after, beginning like one; a link or a name that it begins with stays."""
     text = one_line(words, MESSAGE_LENGTH).rstrip(". ")
-    return text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def _sentence(words: object) -> str:

@@ -91,6 +91,11 @@ def test_what_nobody_foresaw_is_told_as_it_is(
     assert found[1].startswith(words)
 
 
+def test_a_link_that_a_sentence_begins_with_stays_as_it_is() -> None:
+    said = pod(phase="Failed", data_downloader=(12, "https://a.b/c answers 404."))
+    assert why(job(), said)[1].startswith("https://a.b/c answers 404 (container")
+
+
 def test_an_eviction_is_told_where_nothing_else_failed() -> None:
     evicted = pod("w-2", phase="Failed")
     evicted["status"] |= {"reason": "Evicted", "message": "Usage of EmptyDir volume exceeds 21Gi."}
