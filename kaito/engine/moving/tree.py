@@ -56,7 +56,7 @@ class Tree:
         """A file of an artifact, which is moved to its place."""
         names = self._names(title)
         self._count(blob.stat().st_size)
-        if names:
+        if names and HIDDEN not in names:
             self._clear(names, set())
             blob.chmod(0o644)
             blob.replace(self._made(names))
@@ -79,7 +79,8 @@ class Tree:
     def _take(self, archive: tarfile.TarFile, member: tarfile.TarInfo, own: set[Names]) -> None:
         names = self._names(member.name)
         self._count(member.size if member.isreg() else 0)
-        if not names or names[0] == HIDDEN:
+        # What is so called is what did not finish, there and here.
+        if not names or HIDDEN in names:
             return
         if names[-1].startswith(GONE):
             self._whiteout(names, own)

@@ -161,6 +161,16 @@ def test_a_path_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("name", ["data/.kaito/x", ".kaito/x", "data/a/.kaito"])
+def test_what_is_hidden_stays_behind(tmp_path: Path, name: str) -> None:
+    assert grown(tmp_path, [Made(name, content=b"1"), Made("data/y")]) == {"y": b""}
+    (tmp_path / "blob").touch()
+    tree = Tree(tmp_path / "other", "a", Budget(tmp_path))
+    tree.add_file(name, tmp_path / "blob")
+    with pytest.raises(Ended, match="holds no files"):
+        tree.settled("data")
+
+
 def test_a_path_from_the_top_is_one_from_the_directory(tmp_path: Path) -> None:
     assert grown(tmp_path, [Made("/data/x", content=b"1")]) == {"x": b"1"}
 
