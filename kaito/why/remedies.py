@@ -23,7 +23,7 @@ _MISSING = re.compile(
     re.IGNORECASE,
 )
 # The same of a key, of whose Secret or ConfigMap kubelets do not give the name.
-_KEYLESS = re.compile(r"references non-existent (secret|config) key: (\S+)")
+_KEYLESS = re.compile(r"references non-existent (secret|config) key: (\S*[^\s.])")
 _CREATION = {
     "secret": "kubectl -n {ns} create secret generic {missing} --from-literal={key}=VALUE",
     "configmap": "kubectl -n {ns} create configmap {missing} --from-file=FILE",

@@ -154,7 +154,7 @@ def test_what_users_wrote_is_one_word_of_a_shell() -> None:
             "kubectl -n default edit secret hf",
         ),
         (
-            "references non-existent secret key: .dockerconfigjson",
+            "references non-existent secret key: .dockerconfigjson. It waits.",
             {"hf": "HF_TOKEN", "registry": ".dockerconfigjson"},
             "Put the key .dockerconfigjson into the Secret registry;",
             "kubectl -n default edit secret registry",
