@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 import pytest
+from datasets import Dataset
 from safetensors.torch import load_file, save_file
 
 from kaito.engine.endings import Ended, Ending
 from kaito.engine.tuning.data.check import check
+from kaito.engine.tuning.data.store import Store
 from test.engine.tuning.training import instructions, questions, text, worked
 
 QUICK = {"learning_rate": "5e-3", "per_device_train_batch_size": 7, "logging_steps": 1}
@@ -111,6 +114,20 @@ def test_what_no_record_can_be_made_of_is_broken_data(tmp_path: Path, table: pya
     with pytest.raises(Ended) as caught:
         check(tmp_path, {}, limit=10**9, sink=lambda _: None)
     assert caught.value.ending == Ending.DATASET_INVALID
+
+
+def test_long_examples_are_not_held_until_there_are_many(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        with Store(tmp_path / "examples.arrow") as store:
+            for number in range(48):
+                messages = [{"role": "user", "content": str(number % 10) * 2**23}]
+                store.add({"messages": messages})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 48 * 2**23 / 2
+    assert len(Dataset.from_file(str(tmp_path / "examples.arrow"))) == 48
 
 
 def test_a_model_without_template_and_padding_is_trained_all_the_same(

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from kaito.engine.tuning.data.forms import Example
 
-TOGETHER = 1000  # examples
+TOGETHER = 1000  # examples that are held at most
+HELD = 64 * 2**20  # characters of theirs; one record may have 16 Mi
 
 
 class Store:
@@ -16,6 +17,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._held: list[Example] = []
+        self._size = 0
         self._schema: Any = None
         self._sink: Any = None
         self._writer: Any = None
@@ -26,7 +28,8 @@ class Store:
     def add(self, example: Example) -> None:
         """Keep one. All have the same shape."""
         self._held.append(example)
-        if len(self._held) >= TOGETHER:
+        self._size += _size(example)
+        if len(self._held) >= TOGETHER or self._size >= HELD:
             self._write()
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -58,3 +61,9 @@ class Store:
             self._writer = pyarrow.ipc.new_stream(self._sink, self._schema)
         self._writer.write_batch(pyarrow.RecordBatch.from_pylist(self._held, schema=self._schema))
         self._held.clear()
+        self._size = 0
+
+
+def _size(example: Example) -> int:
+    texts = (value if isinstance(value, list) else [{"": value}] for value in example.values())
+    return sum(len(text) for messages in texts for each in messages for text in each.values())
