@@ -50,7 +50,7 @@ def started(job: Object, pods: Sequence[Object], now: float) -> Verdict:
     return Verdict(
         truth="True",
         reason=conditions.JOB_HAS_STARTED,
-        message=f"Job {name} {DOES.get(doing, f'runs {doing}')}.",
+        message=f"Job {name} {DOES.get(doing, f'runs {doing}')}.{_before(pods)}",
     )
 
 
@@ -81,9 +81,9 @@ def busy(pod: Object) -> str:
 
 def _without_pod(job: Object, pods: Sequence[Object], now: float) -> Verdict:
     name = job["metadata"]["name"]
-    why = next((found for pod in reversed(pods) if (found := cause(pod))), None)
-    if why is not None:
-        return pending(f"{why[1]} Job {name} tries it again.")
+    why = _failure(pods)
+    if why:
+        return pending(f"{why} Job {name} tries it again.")
     if not pods and now >= _made(job) + POD_SECONDS:
         namespace = job["metadata"].get("namespace", "default")
         return Verdict(
@@ -94,6 +94,17 @@ def _without_pod(job: Object, pods: Sequence[Object], now: float) -> Verdict:
             final=True,
         )
     return pending(f"Job {name} waits for its Pod.")
+
+
+def _before(pods: Sequence[Object]) -> str:
+    """What went wrong at the attempt before, to be added to a sentence."""
+    why = _failure([pod for pod in pods if is_over(pod)])
+    return f" The attempt before: {why}" if why else ""
+
+
+def _failure(pods: Sequence[Object]) -> str:
+    """Why the last Pod failed of which that is known, "" where nothing says so."""
+    return next((found[1] for pod in reversed(pods) if (found := cause(pod))), "")
 
 
 def _made(job: Object) -> float:

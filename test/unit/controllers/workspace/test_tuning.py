@@ -131,6 +131,15 @@ def test_what_runs_is_said_of_the_job(containers: dict[str, Any], doing: str) ->
     assert decision.status["state"] == "Running"
 
 
+def test_what_runs_once_more_is_said_with_what_went_wrong_before() -> None:
+    failed = pod("w-1", phase="Failed", data_downloader=(21, "https://a.b does not answer."))
+    decision = decided(replace(running(), pods=(failed, pod("w-2", data_downloader="running"))))
+    assert condition(decision, "JobStarted")["message"] == (
+        "Job w downloads the data. The attempt before: https://a.b does not answer "
+        "(container data-downloader of Pod w-1, exit code 21)."
+    )
+
+
 def test_the_trainer_is_listened_to_from_its_start_on() -> None:
     assert decided(running()).listens is None
     before = pod(data_downloader="running")
