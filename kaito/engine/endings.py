@@ -162,7 +162,7 @@ def _cancel(loop: asyncio.AbstractEventLoop) -> None:
 def _stoppable(tell: Callable[[], None], grace: float) -> Iterator[None]:
     """SIGTERM raises Stopped meanwhile, or cancels the tasks of asyncio, whose callbacks swallow
     exceptions. The first process of a container would not hear it otherwise."""
-    busy = _thread.allocate_lock()
+    busy, told = _thread.allocate_lock(), _thread.allocate_lock()
     busy.acquire()
 
     def end_surely() -> None:
@@ -174,7 +174,8 @@ def _stoppable(tell: Callable[[], None], grace: float) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         # An exception is lost that is raised where Python calls back by itself, as it does with
         # each import. A thread of the threading module could wait for a lock that this one holds.
-        _thread.start_new_thread(end_surely, ())
+        if told.acquire(blocking=False):  # one guard for however many signals
+            _thread.start_new_thread(end_surely, ())
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         Perturbed,
         perturb,
     )
-    from kaito.testing.perturbing.point import FAULTS, Fault, Point
+    from kaito.testing.perturbing.point import Fault, Point
     from kaito.testing.perturbing.seat import Seat
     from kaito.testing.perturbing.world import Scenario, World
     from kaito.testing.script import Script, ScriptedReply, Stream
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from kaito.testing.waiting import Changes, Pulse, changes_of, eventually
 
 __all__ = [
-    "FAULTS",
     "CapturedEvent",
     "CapturedEvents",
     "CapturedMetrics",

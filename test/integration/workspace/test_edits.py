@@ -85,7 +85,7 @@ class World:
             self._manager = None
 
     async def create(
-        self, template: Object, name: str = "w", preset: str = "", *, seconds: int = 1
+        self, template: Object, name: str = "w", preset: str = "", *, seconds: int = 3
     ) -> None:
         """A Workspace whose edits have so many seconds to answer."""
         await self.client.create(

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from kaito.testing import (
-    FAULTS,
     Fault,
     NotRepeatable,
     NotSurvived,
@@ -31,7 +30,7 @@ def told(scenario: Scenario, fault: Fault) -> str:
 
 def test_a_right_controller_survives_each_fault_at_each_point() -> None:
     tried = perturb(life(sprouts.right))
-    assert {point.fault for point in tried.points} == set(FAULTS)
+    assert {point.fault for point in tried.points} == set(Fault)
     assert len(tried.points) == tried.known
 
 
