@@ -18,6 +18,8 @@ SOURCE = "inference.adapters[].source"
 STRENGTH = "inference.adapters[].strength"
 INPUT, OUTPUT = "tuning.input", "tuning.output"
 URLS = f"{INPUT}.urls[]"
+# Volumes that Kubernetes mounts read-only, whatever is asked for.
+READ_ONLY = ("configMap", "downwardAPI", "image", "projected", "secret")
 
 _FROM_ELSEWHERE = Rule(
     path=SOURCE,
@@ -127,6 +129,13 @@ DATA_RULES: tuple[Rule, ...] = (
         holds=lambda v: "@" not in str(v),
         message=f"{OUTPUT}.image has a digest, which is known once the result is pushed: name a "
         "tag instead.",
+    ),
+    Rule(
+        path=f"{OUTPUT}.volumeSource",
+        cel=None,
+        holds=lambda v: not any(has(v, kind) for kind in READ_ONLY),
+        message=f"{OUTPUT}.volumeSource is of a kind that cannot be written to: take a "
+        "persistentVolumeClaim, or output.image.",
     ),
     name_rule(f"{OUTPUT}.imagePushSecret", "Secret"),
     Rule(

@@ -247,6 +247,10 @@ def test_a_plain_workspace_breaks_no_rule() -> None:
         (tuned(output={}), "tuning.output must have"),
         (tuned(output={"image": "r/i:1"}), "tuning.output.imagePushSecret is not set"),
         (
+            tuned(output={"volumeSource": {"configMap": {"name": "c"}}}),
+            "volumeSource is of a kind that cannot be written to",
+        ),
+        (
             tuned(output={"image": f"r.io/i@sha256:{'0' * 64}", "imagePushSecret": "s"}),
             ") has a digest, which is known once the result is pushed",
         ),
