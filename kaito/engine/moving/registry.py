@@ -11,7 +11,8 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from io import BytesIO
 from typing import Any, BinaryIO
 
 import requests
@@ -29,6 +30,7 @@ CONNECT, SILENCE = 30.0, 120.0  # seconds; a registry hashes what it was sent be
 MOST_REDIRECTS = 10
 LATER = frozenset({408, 425, 429})  # and what is 500 or more
 CHUNK = 1024 * 1024  # bytes read at once
+LARGEST_TOKEN = 64 * 1024  # bytes of an answer that has one
 
 
 class Refusal(Exception):
@@ -188,7 +190,12 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # passed on as they are
         kwargs["timeout"] = kwargs.get("timeout") or (CONNECT, SILENCE)
-        return super().send(request, **kwargs)
+        answer = super().send(request, **kwargs)
+        if not kwargs.get("stream"):
+            # Of a service of tokens, which is read at once: what is longer is no token.
+            with closing(answer.raw) as body:
+                answer.raw = BytesIO(body.read(LARGEST_TOKEN, decode_content=True))
+        return answer
 
     def close(self) -> None:
         # Clearing alone leaves connections to the garbage collector.

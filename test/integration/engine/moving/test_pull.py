@@ -226,7 +226,11 @@ async def test_a_password_is_sent_nowhere_in_the_clear(shop: Shop, target: Path)
     assert (await refused(shop, target)).ending == Ending.DATA_UNAVAILABLE
 
 
-@pytest.mark.parametrize("said", ["[]", '{"token": "\u20ac"}', "{"])
+@pytest.mark.parametrize(
+    "said",
+    ["[]", '{"token": "\u20ac"}', "{", f'{{"more": "{"x" * 2**20}", "token": "t"}}'],
+    ids=["no object", "no header", "no JSON", "more than a token"],
+)
 async def test_a_service_for_tokens_that_gives_none_is_not_available(
     shop: Shop, target: Path, said: str
 ) -> None:
