@@ -16,6 +16,8 @@ import pytest
 
 from test.engine.serving import ADAPTERS, Server, break_adapters, running
 
+# Nobody here asks Hugging Face for anything. Its libraries read this when they are imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
 REASON = "PyTorch is not in this environment: `make test-engine` runs these tests"
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 ROOT = Path(__file__).parent.parent.parent

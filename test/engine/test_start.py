@@ -67,7 +67,7 @@ def loading(hub: str, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes],
     line = command("somebody/large", port, "--allow_remote_files", f"--cache_dir={tmp_path}")
     with (
         subprocess.Popen(
-            line, env=variables(HF_ENDPOINT=hub), stderr=subprocess.DEVNULL
+            line, env=variables(HF_ENDPOINT=hub, HF_HUB_OFFLINE="0"), stderr=subprocess.DEVNULL
         ) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client,
     ):
@@ -160,7 +160,11 @@ def test_a_gated_model_without_a_token_ends_the_process_with_what_to_do(
     hub: str, tmp_path: Path
 ) -> None:
     found = ended(
-        "somebody/gated", "--allow_remote_files", f"--cache_dir={tmp_path}", HF_ENDPOINT=hub
+        "somebody/gated",
+        "--allow_remote_files",
+        f"--cache_dir={tmp_path}",
+        HF_ENDPOINT=hub,
+        HF_HUB_OFFLINE="0",
     )
     assert found.returncode == 1
     assert "somebody/gated is gated on Hugging Face, and HF_TOKEN is not set" in found.stderr
