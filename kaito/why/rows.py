@@ -198,8 +198,16 @@ PODS: Mapping[str, Row] = {
 """By the reason of a Pod that does not serve."""
 
 TUNING: Mapping[str, Row] = {
-    each.reason: Row(NEEDS_YOU if each.final else RETRYING, _MEND, (AGAIN, EDIT, LOG))
-    for each in ENDINGS.values()
+    **{
+        each.reason: Row(NEEDS_YOU if each.final else RETRYING, _MEND, (AGAIN, EDIT, LOG))
+        for each in ENDINGS.values()
+    },
+    c.EVICTED_TOO_OFTEN: Row(
+        NEEDS_YOU,
+        "Train with less at once (per_device_train_batch_size, max_length, less data), which is "
+        "begun anew by itself, or create it again on a larger size.",
+        (EDIT,),
+    ),
 }
 """By the reason of a training that ended badly."""
 

@@ -19,6 +19,9 @@ MESSAGE_LENGTH = 2400  # characters; a container leaves 2 KiB, and a few words c
 RESULT_LENGTH = 2048
 COMPLETE, FAILED = "Complete", "Failed"
 DISRUPTED = "DisruptionTarget"
+EVICTED = "Evicted"  # by the kubelet, for what a node has too little of
+# An eviction counts as none of a Job's tries, and each costs the time of a GPU node.
+MOST_EVICTIONS = 5
 # As the Job's controller says which of its rules it followed.
 _CODE = re.compile(r"Container (\S+) for pod \S+ failed with exit code (\d{1,3}) ")
 
@@ -75,11 +78,30 @@ def ended(job: Object, pods: Sequence[Object], run: str) -> Ended | None:
     )
 
 
+def worn_out(job: Object, pods: Sequence[Object], run: str) -> Ended | None:
+    """The end of a Job whose Pods its nodes have too little for; None while that may be chance."""
+    evicted = [pod for pod in pods if (pod.get("status") or {}).get("reason") == EVICTED]
+    if len(evicted) < MOST_EVICTIONS:
+        return None
+    words = (evicted[-1].get("status") or {}).get("message") or "its node has too little"
+    message = (
+        f"{len(evicted)} Pods were evicted one after the other, the last one thus: "
+        f"{_sentence(words)} Change tuning, or take nodes with more memory and disk."
+    )
+    return Ended(
+        run=run,
+        job=str(job["metadata"].get("uid", "")),
+        at=str(evicted[-1]["metadata"].get("creationTimestamp") or ""),
+        reason=conditions.EVICTED_TOO_OFTEN,
+        message=one_line(message, MESSAGE_LENGTH),
+    )
+
+
 def cause(pod: Object) -> tuple[str, str] | None:
     """Why a Pod failed, a reason and a sentence; None where nothing says so."""
     status = pod.get("status") or {}
     name = pod["metadata"]["name"]
-    if status.get("reason") == "Evicted" or is_true(status.get("conditions") or (), DISRUPTED):
+    if status.get("reason") == EVICTED or is_true(status.get("conditions") or (), DISRUPTED):
         words = status.get("message") or "its node had to do without it"
         return conditions.POD_EVICTED, f"Pod {name} was evicted: {_sentence(words)}"
     for container in containers(pod):

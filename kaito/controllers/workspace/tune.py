@@ -19,7 +19,7 @@ from kaito.controllers.workspace.crew import made_nodes
 from kaito.controllers.workspace.decision import Decision, Deletion, Finalizer
 from kaito.controllers.workspace.deployment import HASH
 from kaito.controllers.workspace.details import details
-from kaito.controllers.workspace.ended import containers, ended, is_over, pods_of
+from kaito.controllers.workspace.ended import containers, ended, is_over, pods_of, worn_out
 from kaito.controllers.workspace.job import PLACE_HASH, desired_claim, desired_job
 from kaito.controllers.workspace.judgement import Verdict, obstructed, stuck
 from kaito.controllers.workspace.kinds import CLAIMS, JOBS
@@ -64,7 +64,9 @@ def past(observation: Observation) -> Ended | None:
     last = _last(known)
     if job is not None and not _deleting(job) and run.is_of(_noted(job, HASH)):
         return _end_of(job, observation, last)
-    if last is None or not last.good or not run.is_of(last.run):
+    # What merely failed is tried again once its Job has been deleted.
+    stays = last is not None and (last.good or last.reason == conditions.EVICTED_TOO_OFTEN)
+    if last is None or not stays or not run.is_of(last.run):
         return None
     # Another run has been asked for since, and may have stored its result in the same place.
     return None if job is not None and _stores(pods_of(job, observation.pods)) else last
@@ -105,7 +107,8 @@ def rest(observation: Observation, end: Ended, catalog: Catalog, settings: Setti
         said["phases"] = subject.status["phases"]
     known = history(subject, observation.revisions)
     deletions = [] if kept else order_deletions(observation.orders)
-    if superseded and job is not None and not _deleting(job):
+    over = superseded or end.reason == conditions.EVICTED_TOO_OFTEN
+    if over and job is not None and not _deleting(job):
         deletions.append(_deletion(job))
     if end.good:
         # What was reached on the way is worth nothing any more, and its disk costs money.
@@ -274,7 +277,8 @@ def _last(known: Sequence[Revision]) -> Ended | None:
 
 def _end_of(job: Object, observation: Observation, last: Ended | None) -> Ended | None:
     """How a Job ended; None while it has not."""
-    found = ended(job, pods_of(job, observation.pods), _noted(job, HASH))
+    mine, run = pods_of(job, observation.pods), _noted(job, HASH)
+    found = ended(job, mine, run) or worn_out(job, mine, run)
     # What was written down was said by Pods that may have gone since.
     return last if found and last and _holds(last, found) else found
 

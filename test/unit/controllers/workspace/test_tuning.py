@@ -251,6 +251,34 @@ def test_a_failed_run_is_tried_again_when_its_job_is_deleted() -> None:
     assert told(again) == {}
 
 
+def evicted(count: int) -> Observation:
+    """A training whose Pods the kubelet has evicted so often."""
+    observation = running()
+    pods = [pod(f"w-{each}", phase="Failed", trainer=137) for each in range(count)]
+    for each in pods:
+        each["status"] |= {"reason": "Evicted", "message": "The node was low on memory."}
+    return replace(observation, pods=tuple(pods))
+
+
+def test_a_training_that_is_evicted_again_and_again_ends_and_lets_its_nodes_go() -> None:
+    observation = evicted(5)
+    decision = decided(observation)
+    assert says(decision, "WorkspaceSucceeded") == ("False", "EvictedTooOften")
+    assert "The node was low on memory" in condition(decision, "WorkspaceSucceeded")["message"]
+    assert {each.resource.kind for each in decision.deletions} == {"Machine", "Job"}
+    # It is not begun anew by itself, though nothing is left of it.
+    over = at_rest(observation)
+    assert over.job is None
+    assert over.orders == ()
+    assert decided(replace(over, pods=())).objects == ()
+
+
+def test_a_few_evictions_are_chance() -> None:
+    decision = decided(evicted(4))
+    assert says(decision, "WorkspaceSucceeded")[1] == "workspacePending"
+    assert decision.deletions == ()
+
+
 def test_nodes_are_kept_where_their_author_says_so() -> None:
     keeping = tuned(metadata={"annotations": {"kaito.sh/keep-nodes": "true"}})
     decision = decided(succeeded(running(keeping)))
