@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from kaito.api import conditions
 from kaito.api.words import shown
 from kaito.api.workspace import Adapter, Workspace
+from kaito.catalog.model import Model
 from kaito.controllers.workspace.presets import preset_of
 from kaito.controllers.workspace.pulling import Pull, credentials, pull
 from kaito.controllers.workspace.refusal import Advice, Refusal
@@ -92,9 +93,12 @@ def volumes(workspace: Workspace) -> list[Object]:
     return found
 
 
-def pulls(workspace: Workspace, settings: Settings) -> list[Pull]:
-    """What brings those that come in images."""
-    found = []
+def pulls(workspace: Workspace, model: Model | None, settings: Settings) -> list[Pull]:
+    """What brings those that come in images; one that was trained for another model is refused."""
+    preset, found = preset_of(workspace), []
+    # A training names its model as its author did.
+    names = [*([preset.name] if preset else ()), *([model.name, *model.aliases] if model else ())]
+    wanted = [word for name in dict.fromkeys(names) for word in ("--model", name)]
     for place, adapter in enumerate(adapters_of(workspace)):
         source = adapter.source
         if source is None or not source.image:
@@ -103,7 +107,7 @@ def pulls(workspace: Workspace, settings: Settings) -> list[Pull]:
         secrets = credentials(f"{volume}-auth", source.image_pull_secrets)
         target: Object = {"name": volume, "mountPath": _directory(adapter)}
         name = _part("puller", adapter, place)
-        found.append(pull(name, source.image, target, secrets, settings))
+        found.append(pull(name, source.image, target, secrets, settings, *wanted))
     return found
 
 

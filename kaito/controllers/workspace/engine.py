@@ -60,7 +60,10 @@ def start_seconds(plan: Plan) -> int:
 def engine(plan: Plan, subject: Subject, settings: Settings, terms: Sequence[Object]) -> Object:
     """The Pod's template, for nodes that match one of `terms`. The plan must know the GPUs."""
     workspace = plan.workspace
-    fetched = [*filter(None, [weights.pull(plan, settings)]), *adapters.pulls(workspace, settings)]
+    fetched = [
+        *filter(None, [weights.pull(plan, settings)]),
+        *adapters.pulls(workspace, plan.model, settings),
+    ]
     own_variables, own_mounts, own_volumes = home(settings)
     container: Object = {
         "name": subject.name,

@@ -62,10 +62,10 @@ def credentials(volume: str, secrets: Sequence[str]) -> Credentials:
 
 
 def pull(
-    name: str, reference: str, target: Object, secrets: Credentials, settings: Settings
+    name: str, reference: str, target: Object, secrets: Credentials, settings: Settings, *more: str
 ) -> Pull:
-    """Fetches the files of an image or artifact into a volume."""
-    arguments = ["pull", "--to", str(target["mountPath"]), *secrets.arguments, reference]
+    """Fetches the files of an image or artifact into a volume; `more` are options of the mover."""
+    arguments = ["pull", "--to", str(target["mountPath"]), *secrets.arguments, *more, reference]
     container = mover(name, arguments, [target, *secrets.mounts], settings)
     return Pull(container=container, volumes=secrets.volumes)
 

@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     pull = verbs.add_parser("pull", help="an image or artifact into a directory")
     pull.add_argument("--to", type=Path, required=True, metavar="DIR")
     pull.add_argument("--limit", type=int, metavar="BYTES", help="of all files together")
+    pull.add_argument(
+        "--model", action="append", default=[], metavar="NAME", help="that an adapter must be of"
+    )
     push = verbs.add_parser("push", help="an adapter to a registry")
     push.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR")
     push.add_argument("--annotation", action="append", default=[], metavar="K=V")
@@ -82,6 +85,7 @@ def _work(asked: argparse.Namespace) -> str:
                 to=asked.to,
                 auth=asked.auth,
                 limit=asked.limit,
+                models=asked.model,
                 tls=_tls(asked.auth),
             ).run()
             return f"{asked.reference} is in {asked.to}."

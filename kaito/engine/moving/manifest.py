@@ -25,6 +25,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 TITLE = "org.opencontainers.image.title"
 UNPACK = "io.deis.oras.content.unpack"
 LARGEST = 4 * 1024 * 1024  # bytes; what the distribution specification has registries take
+MODEL = "sh.kaito.model.name"  # upstream's annotation of what tuning pushes
 MOST_PARTS = 10_000
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # as machines call themselves, and as Go
 
@@ -56,6 +57,8 @@ class Image:
     """An image or an artifact: layers, the lowest one first."""
 
     layers: tuple[Part, ...]
+    model: str = ""
+    """Which model an adapter was trained for, "" where that is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,9 @@ def read(text: bytes) -> Image | Index:
         raise ValueError("its manifest is of Docker's schema 1, which is no longer in use")
     if "manifests" in said:
         return Index(_parts(said["manifests"]))
-    return Image(_parts(said.get("layers")))
+    notes = said.get("annotations")
+    model = notes.get(MODEL, "") if isinstance(notes, dict) else ""
+    return Image(_parts(said.get("layers")), str(model))
 
 
 def digest_of(text: bytes, like: str = "sha256:") -> str:

@@ -40,6 +40,8 @@ class Pull:
     """Docker configurations, tried one after the other, then nobody in particular."""
     limit: int | None = None
     """Bytes of all files together; None for as much as fits."""
+    models: Sequence[str] = ()
+    """The names of the model that an adapter is to be of; none where it is no adapter."""
     patience: Patience = field(default_factory=Patience)
     tls: ssl.SSLContext = field(default_factory=trust)
     machine: str = field(default_factory=platform.machine)
@@ -80,6 +82,7 @@ class Pulling:
     def run(self) -> None:
         """Refusal when the account is not let in."""
         image = self._image()
+        self._check_model(image.model)
         what = self._reference.text
         self._budget.check(what, sum(part.size for part in image.layers))
         tree = self._hidden / "tree"
@@ -90,6 +93,15 @@ class Pulling:
             self._add(files, part)
         put_in_place(files.settled(DATA), self._order.to)
         shutil.rmtree(self._hidden)
+
+    def _check_model(self, model: str) -> None:
+        wanted = self._order.models
+        if model and wanted and model.lower() not in {each.lower() for each in wanted}:
+            raise Ended(
+                Ending.ARTIFACT_INVALID,
+                f"{self._reference.text} was trained for the model {model[:200]}, and {wanted[0]} "
+                "is served here: serve that one, or take an adapter of this one.",
+            )
 
     def _add(self, files: Tree, part: Part) -> None:
         if not part.may_be_archive and not part.title:

@@ -441,3 +441,21 @@ async def test_a_disk_that_fills_up_has_a_code(shop: Shop, target: Path, mover: 
     words = ("pull", f"--to={target}", f"--auth={shop.login()}", shop.name())
     done = await mover(*words, most=1_000_000)
     assert done.code == Ending.DISK_FULL
+
+
+@pytest.mark.parametrize(
+    ("served", "whole"),
+    [(["phi-4", "microsoft/phi-4"], True), (["PHI-4"], True), ([], True), (["phi-2"], False)],
+)
+async def test_an_adapter_of_another_model_is_refused(
+    shop: Shop, target: Path, served: list[str], whole: bool
+) -> None:
+    await shop.put([ADAPTER], annotations={"sh.kaito.model.name": "phi-4"})
+    if whole:
+        assert await pulled(shop, target, models=served) == CONFIG
+        return
+    with pytest.raises(Ended) as caught:
+        await pulled(shop, target, models=served)
+    assert caught.value.ending == Ending.ARTIFACT_INVALID
+    assert "was trained for the model phi-4, and phi-2 is served here" in caught.value.sentence
+    assert files(target) == {}

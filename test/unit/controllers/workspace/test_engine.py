@@ -235,6 +235,9 @@ def test_an_adapter_of_an_image_is_unpacked_where_the_engine_looks() -> None:
         "/mnt/adapter/poet",
         "--auth",
         "/mnt/registry/0.json",
+        # Under all its names: a training names its model by one of them.
+        *("--model", "phi-3-mini-4k-instruct"),
+        *("--model", "microsoft/Phi-3-mini-4k-instruct"),
         "r.io/poet:1",
     ]
     assert puller["image"] == spec["containers"][0]["image"]
