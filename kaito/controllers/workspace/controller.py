@@ -207,7 +207,8 @@ def build(
     come, and Workspaces say so.
     """
     mine = labels.WORKSPACE
-    workspaces = manager.informer(WORKSPACES, indexes=INDEXES["workspaces"])
+    # A list from before an edit would have it taken back, and rolled out once more.
+    workspaces = manager.informer(WORKSPACES, indexes=INDEXES["workspaces"], fill="stream")
     chosen, there = KINDS[settings.node_request], frozenset(kinds or ())
     awaited = kinds is None or nodepool.KIND not in chosen
     read = there.union(chosen) if awaited else there
