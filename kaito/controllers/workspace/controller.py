@@ -208,7 +208,7 @@ def build(
     """
     mine = labels.WORKSPACE
     # A list from before an edit would have it taken back, and rolled out once more.
-    workspaces = manager.informer(WORKSPACES, indexes=INDEXES["workspaces"], fill="stream")
+    workspaces = manager.informer(WORKSPACES, indexes=INDEXES["workspaces"], fill="pages")
     chosen, there = KINDS[settings.node_request], frozenset(kinds or ())
     awaited = kinds is None or nodepool.KIND not in chosen
     read = there.union(chosen) if awaited else there
